@@ -1,0 +1,13 @@
+#!/bin/bash
+# Runs the benchmarks of build/release, one after the other: `make bench`. Figures that are kept go into docs/benchmarks.md.
+#
+#   scripts/bench.sh [DIRECTORY]     where the data of the benchmarks go (a temporary directory of its own)
+set -euo pipefail
+cd "$(dirname "$0")/.."
+work=$(mktemp -d "${1:-${TMPDIR:-/tmp}}/bale-bench-XXXXXX")
+trap 'rm -rf "$work"' EXIT
+echo "== archive: create and read, against libzstd on the same bytes in memory"
+build/release/bench/archive_bench
+echo
+echo "== replicate: on the embedded store, against libzstd on the same bytes in memory"
+build/release/bench/replicate_bench --directory "$work"

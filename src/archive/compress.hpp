@@ -1,0 +1,57 @@
+// zstd. The only header of Bale behind which libzstd is used.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "base/bytes.hpp"
+
+namespace bale::archive {
+
+/// The most bytes that compressing `bytes` can give.
+ByteCount compressed_bound(ByteCount bytes) noexcept;
+
+/// Whether compressing `content` is worth its time: a few samples, spread over it, are compressed at the fastest level.
+/// Depends on the content alone.
+bool is_compressible(ByteView content);
+
+/// One frame as it was compressed.
+struct CompressedFrame {
+  Buffer bytes;
+  std::uint32_t checksum = 0;  ///< low 32 bits of XXH64 of the content: the frame's own last four bytes
+};
+
+/// One frame with content size and checksum, at `level` (1..22); content that is not compressible goes in at level 1.
+/// `frame_size`, the most that any frame of the archive holds, sizes window and tables. Depends on its arguments alone.
+/// Thread-safe: every thread keeps one compression context, of up to compressor_bytes(), for its next frame.
+CompressedFrame compress_frame(ByteView content, int level, ByteCount frame_size);
+
+/// Memory that a thread's compression context takes at this level and frame size, beyond content and output.
+ByteCount compressor_bytes(int level, ByteCount frame_size);
+
+/// Decompresses one frame of exactly out.size() content bytes, all of which are written. Throws Error{corrupt} when the
+/// frame is damaged, is not one whole frame, or does not have that size; never writes more. Thread-safe.
+void decompress_frame(ByteView frame, MutableBytes out);
+
+/// Decompresses a stream of frames, piece by piece, in bounded memory. Not thread-safe.
+class StreamDecompressor {
+ public:
+  /// `window_log`: the largest window (2^n bytes) that is accepted.
+  explicit StreamDecompressor(int window_log = 27);
+  ~StreamDecompressor();
+  StreamDecompressor(const StreamDecompressor&) = delete;
+  StreamDecompressor& operator=(const StreamDecompressor&) = delete;
+  struct Step {
+    std::size_t consumed = 0, produced = 0;
+    bool frame_ended = false;  ///< all of a frame has been read and written, and its checksum was right
+  };
+  /// Reads from `input`, writes into `output`; progress is made unless input or output is used up. Throws
+  /// Error{corrupt}.
+  Step step(ByteView input, MutableBytes output);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace bale::archive

@@ -1,0 +1,291 @@
+#include "archive/deliver.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <mutex>
+#include <unordered_map>
+#include <utility>
+
+#include "archive/member_name.hpp"
+#include "base/hash.hpp"
+#include "flow/sequencer.hpp"
+
+namespace bale::archive {
+namespace {
+
+// Small objects are handed to a pool in groups, so that thousands of them in a frame are not thousands of tasks.
+constexpr std::size_t group_objects = 32;
+constexpr ByteCount group_bytes = 1ULL << 20;
+
+/// Whether a failure concerns the one object alone; a full disk, a lost connection or a stop concerns all.
+bool is_of_one_object(ErrorKind kind) noexcept {
+  return kind == ErrorKind::denied || kind == ErrorKind::precondition || kind == ErrorKind::invalid ||
+         kind == ErrorKind::corrupt;
+}
+
+/// One object on its way to its receiver.
+class Transfer {
+ public:
+  Transfer(const ManifestObject& object, std::unique_ptr<ObjectReceiver> receiver)
+      : object_(object), receiver_(std::move(receiver)) {}
+  void write(ByteView bytes) {
+    digest_.update(bytes);
+    if (!bytes.empty()) receiver_->write(bytes);
+  }
+  void finish() {
+    // Archives of the reference have no digests; their frames' checksums and sizes were verified.
+    if (!object_.sha256.empty() && to_hex_digest(digest_.finish()) != object_.sha256)
+      throw Error(ErrorKind::corrupt, "its SHA-256 is not the one in the manifest");
+    receiver_->finish();
+  }
+
+ private:
+  const ManifestObject& object_;
+  std::unique_ptr<ObjectReceiver> receiver_;
+  Sha256 digest_;
+};
+
+class Deliverer final : public FrameVisitor {
+ public:
+  Deliverer(Reader& reader, const std::function<std::unique_ptr<ObjectReceiver>(std::size_t)>& make, flow::Pools pools,
+            flow::Progress* progress, const std::stop_token& stop)
+      : objects_(reader.manifest().objects),
+        make_(make),
+        pools_(pools),
+        progress_(progress),
+        stop_with_caller_(stop, [this] { stop_.request_stop(); }) {}
+
+  std::stop_token token() const { return stop_.get_token(); }
+
+  void frame(std::shared_ptr<const FrameData> frame, const std::vector<MemberPiece>& pieces) override {
+    std::vector<MemberPiece> group;
+    ByteCount bytes = 0;
+    const auto flush = [&] {
+      if (!group.empty()) start_group(frame, std::exchange(group, {}));
+      bytes = 0;
+    };
+    for (const MemberPiece& piece : pieces) {
+      if (piece.bytes.size() != objects_[piece.object].size) {
+        start_part(frame, piece);
+        continue;
+      }
+      group.push_back(piece);
+      bytes += piece.bytes.size();
+      if (group.size() == group_objects || bytes >= group_bytes) flush();
+    }
+    flush();
+  }
+
+  void damaged(const Damage& damage) override {
+    for (const std::size_t object : damage.objects) {
+      fail(object, damage.error);
+      if (const auto found = large_.find(object); found != large_.end()) found->second->failed = true;
+    }
+  }
+
+  Delivery finish() {
+    tasks_.wait();
+    if (stop_.stop_requested()) throw Error(ErrorKind::cancelled, "stopped while reading the archive");
+    return std::move(delivery_);
+  }
+
+  /// Waits for what is under way; throws what a task failed with, if one did.
+  void give_up() {
+    stop_.request_stop();
+    tasks_.wait();
+  }
+
+ private:
+  using Part = std::pair<std::shared_ptr<const FrameData>, MemberPiece>;
+  /// An object that comes in several frames. Its parts arrive from several threads and are written in order.
+  struct LargeObject {
+    std::optional<flow::Sequencer<Part>> parts;
+    std::uint64_t next_part = 0;  ///< counted by frame(), one call at a time
+    std::atomic<bool> failed{false};
+    std::unique_ptr<Transfer> transfer;
+  };
+
+  void start_group(std::shared_ptr<const FrameData> frame, std::vector<MemberPiece> group) {
+    run_task([this, held = std::move(frame), pieces = std::move(group)] {
+      for (const MemberPiece& piece : pieces) {
+        guarded(piece.object, [&] {
+          Transfer transfer(objects_[piece.object], make_(piece.object));
+          transfer.write(piece.bytes);
+          transfer.finish();
+          count(piece.object);
+        });
+      }
+    });
+  }
+
+  void start_part(const std::shared_ptr<const FrameData>& frame, const MemberPiece& piece) {
+    std::shared_ptr<LargeObject>& large = large_[piece.object];
+    if (!large) {
+      large = std::make_shared<LargeObject>();
+      large->parts.emplace([this, &object = *large](std::uint64_t, Part part) { write_part(object, part.second); });
+    }
+    run_task([large, number = large->next_part++, frame, piece] { large->parts->put(number, {frame, piece}); });
+  }
+
+  void write_part(LargeObject& large, const MemberPiece& piece) {
+    if (large.failed) return large.transfer.reset();
+    const bool sound = guarded(piece.object, [&] {
+      if (piece.offset == 0) large.transfer = std::make_unique<Transfer>(objects_[piece.object], make_(piece.object));
+      // The first part was in a damaged frame.
+      if (!large.transfer) throw Error(ErrorKind::corrupt, "the beginning of the object is lost");
+      large.transfer->write(piece.bytes);
+      if (piece.offset + piece.bytes.size() < objects_[piece.object].size) return;
+      large.transfer->finish();
+      large.transfer.reset();
+      count(piece.object);
+    });
+    if (sound) return;
+    large.failed = true;
+    large.transfer.reset();
+  }
+
+  void run_task(std::function<void()> task) {
+    tasks_.run(pools_.connections, [this, work = std::move(task)] {
+      try {
+        if (!stop_.stop_requested()) work();
+      } catch (...) {
+        tasks_.fail(std::current_exception());
+        stop_.request_stop();  // the reader stops as well
+        throw;
+      }
+    });
+  }
+
+  /// Runs a step of one object; what concerns that object alone is recorded, and false returned.
+  template <typename Step>
+  bool guarded(std::size_t object, Step step) {
+    try {
+      step();
+      return true;
+    } catch (const Error& error) {
+      if (!is_of_one_object(error.kind())) throw;
+      fail(object, error);
+      return false;
+    }
+  }
+
+  void fail(std::size_t object, const Error& error) {
+    const std::scoped_lock lock(mutex_);
+    const bool first = delivery_.failures.try_emplace(object, error).second;
+    if (first && progress_ != nullptr) ++progress_->items_failed;
+  }
+
+  void count(std::size_t object) {
+    {
+      const std::scoped_lock lock(mutex_);
+      ++delivery_.delivered;
+      delivery_.bytes += objects_[object].size;
+    }
+    if (progress_ == nullptr) return;
+    ++progress_->items_done;
+    progress_->bytes_done += objects_[object].size;
+  }
+
+  const std::vector<ManifestObject>& objects_;
+  const std::function<std::unique_ptr<ObjectReceiver>(std::size_t)>& make_;
+  const flow::Pools pools_;
+  flow::Progress* const progress_;
+  std::mutex mutex_;
+  Delivery delivery_;  ///< guarded by mutex_
+  // Touched by frame() and damaged() alone, which are called one at a time.
+  std::unordered_map<std::size_t, std::shared_ptr<LargeObject>> large_;
+  std::stop_source stop_;
+  std::stop_callback<std::function<void()>> stop_with_caller_;
+  flow::TaskGroup tasks_;  // last: waits for the tasks before what they use is gone
+};
+
+class FileReceiver final : public ObjectReceiver {
+ public:
+  FileReceiver(os::Files& files, os::fs::path path, TimePoint modified)
+      : files_(files), path_(std::move(path)), modified_(modified), file_(files, path_) {}
+  void write(ByteView bytes) override { file_.file().write(bytes); }
+  void finish() override {
+    const auto present = files_.info(path_);
+    if (present && present->type == os::FileType::directory)
+      throw Error(ErrorKind::precondition, "a directory has the file's name", path_.native());
+    file_.commit_without_sync();
+    files_.set_modified(path_, modified_);
+  }
+
+ private:
+  os::Files& files_;
+  const os::fs::path path_;
+  const TimePoint modified_;
+  os::AtomicFile file_;
+};
+
+}  // namespace
+
+Delivery deliver_objects(Reader& reader, const std::vector<std::size_t>& objects,
+                         const std::function<std::unique_ptr<ObjectReceiver>(std::size_t object)>& make,
+                         flow::Pools pools, flow::MemoryBudget& budget, const std::stop_token& stop,
+                         flow::Progress* progress) {
+  const std::vector<ManifestObject>& all = reader.manifest().objects;
+  if (progress != nullptr) {
+    progress->items_total += objects.empty() ? all.size() : objects.size();
+    for (const std::size_t object : objects) progress->bytes_total += all.at(object).size;
+    for (std::size_t i = 0; objects.empty() && i < all.size(); ++i) progress->bytes_total += all[i].size;
+  }
+  Deliverer deliverer(reader, make, pools, progress, stop);
+  try {
+    reader.read(objects, deliverer, pools, budget, deliverer.token());
+  } catch (...) {
+    deliverer.give_up();
+    throw;
+  }
+  return deliverer.finish();
+}
+
+FileExtractor::FileExtractor(os::Files& files, os::fs::path directory, const std::vector<ManifestObject>& objects)
+    : files_(files), directory_(std::move(directory)) {
+  // An archive of the reference may hold a key twice; both then lead to one file.
+  std::vector<std::string_view> keys;
+  keys.reserve(objects.size());
+  for (const ManifestObject& object : objects) keys.push_back(object.relative_key);
+  std::sort(keys.begin(), keys.end());
+  keys.erase(std::unique(keys.begin(), keys.end()), keys.end());
+  const std::vector<std::string> paths = safe_paths(keys);
+  paths_.reserve(objects.size());
+  for (const ManifestObject& object : objects) {
+    const auto found = std::lower_bound(keys.begin(), keys.end(), std::string_view(object.relative_key));
+    paths_.push_back(paths[static_cast<std::size_t>(found - keys.begin())]);
+  }
+}
+
+void FileExtractor::make_parents(const std::string& path) {
+  const std::scoped_lock lock(mutex_);
+  if (made_.empty()) {
+    files_.make_directories(directory_);
+    made_.insert("");
+  }
+  for (std::size_t slash = path.find('/'); slash != std::string::npos; slash = path.find('/', slash + 1)) {
+    const std::string below = path.substr(0, slash);
+    if (made_.contains(below)) continue;
+    const os::fs::path parent = directory_ / below;
+    const auto present = files_.info(parent);
+    if (present && present->type == os::FileType::symlink) {
+      throw Error(ErrorKind::denied, "a symbolic link is in the way: following it could lead out of the directory",
+                  parent.native(), "remove the link, or extract to another directory");
+    }
+    if (present && present->type != os::FileType::directory)
+      throw Error(ErrorKind::precondition, "a file has the directory's name", parent.native());
+    if (!present) files_.make_directories(parent);
+    made_.insert(below);
+  }
+}
+
+std::unique_ptr<ObjectReceiver> FileExtractor::receive(std::size_t object, TimePoint modified) {
+  make_parents(paths_.at(object));
+  return std::make_unique<FileReceiver>(files_, path_of(object), modified);
+}
+
+void FileExtractor::sync() {
+  if (!made_.empty()) files_.sync_filesystem(directory_);
+}
+
+}  // namespace bale::archive

@@ -1,0 +1,65 @@
+// Where the frames and the objects of an archive are: the arithmetic of random access. Pure.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "archive/manifest.hpp"
+#include "archive/reader.hpp"
+#include "archive/seek_table.hpp"
+
+namespace bale::archive {
+
+/// A frame with content.
+struct Frame {
+  ByteCount file_offset = 0;
+  ByteCount tar_offset = 0;
+  std::uint32_t compressed = 0;
+  std::uint32_t decompressed = 0;
+  std::uint32_t checksum = 0;
+  ByteCount tar_end() const noexcept { return tar_offset + decompressed; }
+};
+
+/// Bytes of one object within one frame.
+struct FramePiece {
+  std::size_t object = 0;  ///< index into the manifest
+  ByteCount offset = 0;    ///< in the object
+  ByteCount at = 0;        ///< in the decompressed frame
+  ByteCount size = 0;
+};
+
+/// A frame to be read, and what is wanted of it, in the order of the tar stream.
+struct FrameRead {
+  std::size_t frame = 0;
+  std::vector<FramePiece> pieces;
+};
+
+class FrameIndex {
+ public:
+  FrameIndex() = default;
+  /// The frames of a seek table. Throws Error{corrupt} when they do not fill the `data_bytes` bytes in front of the
+  /// table, or one is larger than `max_frame_bytes` when decompressed.
+  FrameIndex(const std::vector<SeekEntry>& entries, ByteCount data_bytes, ByteCount max_frame_bytes);
+
+  const std::vector<Frame>& frames() const noexcept { return frames_; }
+  ByteCount tar_bytes() const noexcept { return frames_.empty() ? 0 : frames_.back().tar_end(); }
+  /// Index of the frame that holds byte `tar_offset`, which must be less than tar_bytes().
+  std::size_t frame_of(ByteCount tar_offset) const noexcept;
+  /// The frames that hold `size` bytes from `tar_offset` on: first and last. An empty object is in the frame of its
+  /// header.
+  std::pair<std::size_t, std::size_t> frames_of(ByteCount tar_offset, ByteCount size) const noexcept;
+  MemberLocation locate(const ManifestObject& object) const noexcept;
+  /// The frames that hold these objects, ascending.
+  std::vector<FrameRead> plan_reads(const std::vector<ManifestObject>& objects,
+                                    const std::vector<std::size_t>& wanted) const;
+
+ private:
+  std::vector<Frame> frames_;
+};
+
+/// Throws Error{corrupt} naming the object that has no place, overlaps another one, or does not lie before `end`, the
+/// header of manifest.json.
+void check_places(const std::vector<ManifestObject>& objects, ByteCount end);
+
+}  // namespace bale::archive

@@ -1,0 +1,44 @@
+// Which bytes of which member go into which frame. Pure.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/bytes.hpp"
+
+namespace bale::archive {
+
+/// A member as the planner sees it.
+struct PlanItem {
+  ByteCount header = 0;  ///< bytes of its tar header
+  ByteCount size = 0;    ///< bytes of its data
+};
+
+/// A run of bytes of one member within a chunk: [header] data [padding].
+struct Piece {
+  std::size_t member = 0;  ///< index of the plan item
+  ByteCount offset = 0;    ///< of its first byte in the member's data
+  ByteCount size = 0;      ///< data bytes
+  ByteCount header = 0;    ///< bytes of tar header before the data; 0 unless the member starts here
+  ByteCount padding = 0;   ///< zeros behind the data; only where the member ends here
+  std::size_t number = 0;  ///< 0, 1, 2, ... within the member
+  bool last = false;       ///< the member ends here
+  bool whole() const noexcept { return number == 0 && last; }
+  ByteCount bytes() const noexcept { return header + size + padding; }
+  friend bool operator==(const Piece&, const Piece&) = default;
+};
+
+/// What becomes one frame.
+struct Chunk {
+  std::vector<Piece> pieces;
+  ByteCount bytes = 0;  ///< sum of the pieces
+  friend bool operator==(const Chunk&, const Chunk&) = default;
+};
+
+/// Cuts members, in their order, into chunks of at most `frame_size` bytes (a multiple of 512, larger than every
+/// header). A member that fits into a frame is never split: it starts a new one where the rest of the present one is
+/// too small. A larger member starts a new frame and is cut every frame_size bytes; those behind it share its last
+/// frame.
+std::vector<Chunk> plan_chunks(const std::vector<PlanItem>& items, ByteCount frame_size);
+
+}  // namespace bale::archive

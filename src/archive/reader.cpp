@@ -1,0 +1,346 @@
+#include "archive/reader.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <numeric>
+#include <string>
+#include <utility>
+
+#include "archive/compress.hpp"
+#include "archive/frame_index.hpp"
+#include "archive/layout.hpp"
+#include "archive/little_endian.hpp"
+#include "archive/seek_table.hpp"
+#include "archive/stream_reader.hpp"
+#include "archive/trailer.hpp"
+#include "archive/writer.hpp"
+#include "base/text.hpp"
+#include "flow/sequencer.hpp"
+
+namespace bale::archive {
+namespace {
+
+// Seek table and manifest of a thousand objects fit into this; larger ones take a second request.
+constexpr ByteCount tail_bytes = 256 << 10;
+// Adjacent frames are read in one request of up to this many bytes: a request's latency is then a small part of it.
+constexpr ByteCount read_bytes = 4ULL << 20;
+
+/// Runs `step` and names the place in what it throws.
+template <typename Step>
+auto in_place(const std::string& place, Step step) {
+  try {
+    return step();
+  } catch (const Error& error) {
+    throw error.with_where(error.where().empty() ? place : place + ": " + error.where());
+  }
+}
+
+/// The end of a file, read once; what is not in it is read from the source.
+class Tail {
+ public:
+  explicit Tail(transfer::RandomSource& source) : source_(source), bytes_(source.read_tail(tail_bytes)) {
+    offset_ = source.size() - bytes_.size();
+  }
+  ByteView view() const { return bytes_.view(); }
+  /// `length` bytes at `offset`, which must lie in the file.
+  Buffer read(ByteCount offset, ByteCount length) {
+    Buffer part(length);
+    part.resize(length);
+    const ByteCount missing = offset < offset_ ? std::min(length, offset_ - offset) : 0;
+    if (missing > 0) source_.read_at(offset, {part.data(), missing});
+    if (missing < length) {
+      const ByteView known = bytes_.view().subspan(offset + missing - offset_, length - missing);
+      std::copy(known.begin(), known.end(), part.data() + missing);
+    }
+    return part;
+  }
+
+ private:
+  transfer::RandomSource& source_;
+  Buffer bytes_;
+  ByteCount offset_ = 0;
+};
+
+/// Decompresses a frame and holds it against its entry in the seek table.
+void read_frame(ByteView compressed, const Frame& frame, MutableBytes out) {
+  // The decoder verifies the frame's checksum against its content; so equal checksums mean equal content.
+  if (compressed.size() < 4 || load_le<std::uint32_t>(compressed, compressed.size() - 4) != frame.checksum)
+    throw Error(ErrorKind::corrupt, "the frame's checksum is not that of the seek table");
+  decompress_frame(compressed, out);
+}
+
+/// One call of read(): frames on their way from the source to the visitor.
+class FrameReading {
+ public:
+  FrameReading(transfer::RandomSource& source, const FrameIndex& index, FrameVisitor& visitor, flow::Pools pools,
+               flow::MemoryBudget& budget, const std::stop_token& stop, std::vector<FrameRead> reads)
+      : source_(source),
+        index_(index),
+        visitor_(visitor),
+        pools_(pools),
+        reads_(std::move(reads)),
+        budget_(budget),
+        results_([this](std::uint64_t number, Result result) { visit(number, std::move(result)); }),
+        stop_with_caller_(stop, [this] { stop_.request_stop(); }) {}
+
+  void run() {
+    try {
+      for (std::size_t next = 0; next < reads_.size();) next = start_group(next);
+    } catch (...) {
+      stop_.request_stop();
+      tasks_.wait();  // what a task failed with comes first
+      throw;
+    }
+    tasks_.wait();
+    if (stop_.stop_requested()) throw Error(ErrorKind::cancelled, "stopped while reading the archive", source_.name());
+  }
+
+ private:
+  /// A frame whose buffer goes back to the budget with the last of those who use it.
+  struct HeldFrame {
+    explicit HeldFrame(flow::PaidBuffer buffer) : paid(std::move(buffer)) { data.bytes = std::move(paid.bytes); }
+    ~HeldFrame() { paid.bytes = std::move(data.bytes); }
+    HeldFrame(const HeldFrame&) = delete;
+    HeldFrame& operator=(const HeldFrame&) = delete;
+    flow::PaidBuffer paid;
+    FrameData data;
+  };
+  /// Adjacent frames that are read in one request.
+  struct Group {
+    std::size_t first = 0;  ///< index into reads_
+    std::vector<std::shared_ptr<HeldFrame>> frames;
+    std::vector<flow::Ticket> tickets;  ///< for the compressed bytes
+    Buffer compressed;
+  };
+  struct Result {
+    std::shared_ptr<HeldFrame> frame;
+    std::optional<Error> error;
+  };
+
+  const Frame& frame(std::size_t read) const { return index_.frames()[reads_[read].frame]; }
+
+  void run_task(flow::ThreadPool& pool, std::function<void()> task) {
+    tasks_.run(pool, [this, work = std::move(task)] {
+      try {
+        if (!stop_.stop_requested()) work();
+      } catch (...) {
+        tasks_.fail(std::current_exception());
+        stop_.request_stop();  // wakes whoever waits for memory
+        throw;
+      }
+    });
+  }
+
+  /// Starts reading at reads_[first]: that frame, and those adjacent to it for which there is memory right now.
+  /// Returns where the next group starts.
+  std::size_t start_group(std::size_t first) {
+    auto group = std::make_shared<Group>();
+    group->first = first;
+    const auto add = [&](std::pair<flow::PaidBuffer, flow::Ticket> grant) {
+      group->frames.push_back(std::make_shared<HeldFrame>(std::move(grant.first)));
+      group->tickets.push_back(std::move(grant.second));
+    };
+    add(budget_.acquire_buffer(frame(first).decompressed, frame(first).compressed, stop_.get_token()));
+    ByteCount length = frame(first).compressed;
+    std::size_t next = first + 1;
+    for (; next < reads_.size(); ++next) {
+      const bool adjacent = reads_[next].frame == reads_[next - 1].frame + 1;
+      if (!adjacent || length + frame(next).compressed > read_bytes) break;
+      auto grant = budget_.try_acquire_buffer(frame(next).decompressed, frame(next).compressed);
+      if (!grant) break;
+      add(std::move(*grant));
+      length += frame(next).compressed;
+    }
+    // Frames without content may lie between adjacent ones; they are read along.
+    const Frame& last = frame(next - 1);
+    length = last.file_offset + last.compressed - frame(first).file_offset;
+    run_task(pools_.connections, [this, group, length] { read_group(group, length); });
+    return next;
+  }
+
+  void read_group(const std::shared_ptr<Group>& group, ByteCount length) {
+    group->compressed = Buffer(length);
+    group->compressed.resize(length);
+    source_.read_at(frame(group->first).file_offset, {group->compressed.data(), length});
+    for (std::size_t i = 0; i < group->frames.size(); ++i)
+      run_task(pools_.cores, [this, group, i] { decompress(*group, i); });
+  }
+
+  void decompress(Group& group, std::size_t i) {
+    const std::size_t number = group.first + i;
+    const Frame& described = frame(number);
+    Result result{std::move(group.frames[i]), std::nullopt};
+    Buffer& out = result.frame->data.bytes;
+    try {
+      out.resize(described.decompressed);
+      const ByteCount at = described.file_offset - frame(group.first).file_offset;
+      read_frame(group.compressed.view().subspan(at, described.compressed), described, {out.data(), out.size()});
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::corrupt) throw;
+      result.error = error.with_where(fmt::format("{}, frame {}", source_.name(), reads_[number].frame));
+    }
+    results_.put(number, std::move(result));
+  }
+
+  void visit(std::uint64_t number, Result result) {
+    const FrameRead& read = reads_[number];
+    if (result.error) {
+      Damage damage{read.frame, *result.error, {}};
+      for (const FramePiece& piece : read.pieces) damage.objects.push_back(piece.object);
+      return visitor_.damaged(damage);
+    }
+    const ByteView content = result.frame->data.bytes.view();
+    std::vector<MemberPiece> pieces;
+    pieces.reserve(read.pieces.size());
+    for (const FramePiece& piece : read.pieces)
+      pieces.push_back({piece.object, piece.offset, content.subspan(piece.at, piece.size)});
+    const FrameData* data = &result.frame->data;
+    visitor_.frame(std::shared_ptr<const FrameData>(std::move(result.frame), data), pieces);
+  }
+
+  transfer::RandomSource& source_;
+  const FrameIndex& index_;
+  FrameVisitor& visitor_;
+  const flow::Pools pools_;
+  const std::vector<FrameRead> reads_;
+  flow::MemoryBudget& budget_;
+  flow::Sequencer<Result> results_;
+  std::stop_source stop_;
+  std::stop_callback<std::function<void()>> stop_with_caller_;
+  flow::TaskGroup tasks_;  // last: waits for the tasks before what they use is gone
+};
+
+class SeekableReader final : public Reader {
+ public:
+  SeekableReader(transfer::RandomSource& source, FrameIndex index, Manifest manifest)
+      : source_(source), index_(std::move(index)), manifest_(std::move(manifest)) {}
+
+  const Manifest& manifest() const override { return manifest_; }
+  bool random_access() const override { return true; }
+  std::size_t frames() const override { return index_.frames().size(); }
+  ByteCount archive_bytes() const override { return source_.size(); }
+  ByteCount tar_bytes() const override { return index_.tar_bytes(); }
+  MemberLocation locate(std::size_t object) const override { return index_.locate(manifest_.objects.at(object)); }
+
+  void read(const std::vector<std::size_t>& objects, FrameVisitor& visitor, flow::Pools pools,
+            flow::MemoryBudget& budget, std::stop_token stop) override {
+    std::vector<std::size_t> wanted(objects);
+    if (wanted.empty()) {
+      wanted.resize(manifest_.objects.size());
+      std::iota(wanted.begin(), wanted.end(), 0);
+    }
+    for (const std::size_t object : wanted) std::ignore = manifest_.objects.at(object);
+    FrameReading(source_, index_, visitor, pools, budget, stop, index_.plan_reads(manifest_.objects, wanted)).run();
+  }
+
+ private:
+  transfer::RandomSource& source_;
+  const FrameIndex index_;
+  const Manifest manifest_;
+};
+
+/// The seek table at the end of the file.
+struct SeekTable {
+  SeekFooter footer;
+  std::vector<SeekEntry> entries;
+  ByteCount data_bytes = 0;  ///< of the file in front of the table
+};
+
+/// Absent where the file does not end in one.
+std::optional<SeekTable> read_seek_table(ByteCount file_bytes, Tail& tail, const ReaderLimits& limits) {
+  SeekFooter footer;
+  if (!find_seek_footer(tail.view(), limits.max_frames, footer)) return std::nullopt;
+  const ByteCount length = footer.table_bytes();
+  if (length > file_bytes) {
+    throw Error(ErrorKind::corrupt, fmt::format("the seek table claims {} bytes; the file has {}", length, file_bytes));
+  }
+  const Buffer table = tail.read(file_bytes - length, length);
+  return SeekTable{footer, decode_seek_table(table.view(), footer), file_bytes - length};
+}
+
+/// Absent where the last frame is not Bale's trailer: other programs write the seekable format too.
+std::optional<Trailer> read_trailer(const SeekTable& table, Tail& tail) {
+  if (table.entries.empty() || table.entries.back().decompressed != 0) return std::nullopt;
+  const ByteCount length = table.entries.back().compressed;
+  if (length > table.data_bytes) throw Error(ErrorKind::corrupt, "the seek table places frames outside the file");
+  const Buffer frame = tail.read(table.data_bytes - length, std::min<ByteCount>(length, layout::trailer_bytes));
+  if (!looks_like_trailer(frame.view())) return std::nullopt;
+  if (length != layout::trailer_bytes &&
+      load_le<std::uint32_t>(frame.view(), 4) != length - layout::skippable_header_bytes)
+    throw Error(ErrorKind::corrupt, "the trailer's length is not that of the seek table");
+  if (!table.footer.checksums || table.footer.unused_bits)
+    throw Error(ErrorKind::corrupt, "the seek table's descriptor is not the one that Bale writes");
+  if (table.entries.back().checksum != layout::checksum_of_nothing)
+    throw Error(ErrorKind::corrupt, "the seek table's last checksum is not that of a frame without content");
+  return decode_trailer(frame.view());
+}
+
+void check_trailer(const Trailer& trailer, const FrameIndex& index, const ReaderLimits& limits) {
+  if (trailer.tar_bytes != index.tar_bytes()) {
+    throw Error(ErrorKind::corrupt, fmt::format("the trailer says {} bytes of tar, the seek table {}",
+                                                trailer.tar_bytes, index.tar_bytes()));
+  }
+  const bool possible = trailer.frame_bytes <= max_frame_size &&
+                        std::all_of(index.frames().begin(), index.frames().end(),
+                                    [&](const Frame& frame) { return frame.decompressed <= trailer.frame_bytes; });
+  if (!possible) throw Error(ErrorKind::corrupt, "a frame is larger than the trailer says frames are");
+  if (trailer.manifest_bytes > limits.max_manifest_bytes) {
+    throw Error(ErrorKind::corrupt,
+                fmt::format("the manifest claims {}; at most {} are read", format_bytes(trailer.manifest_bytes),
+                            format_bytes(limits.max_manifest_bytes)));
+  }
+  const bool inside = trailer.manifest_bytes > 0 && trailer.manifest_offset < trailer.tar_bytes &&
+                      trailer.manifest_bytes <= trailer.tar_bytes - trailer.manifest_offset &&
+                      trailer.manifest_offset >= layout::tar_block;
+  if (!inside) throw Error(ErrorKind::corrupt, "the trailer places the manifest outside the archive");
+}
+
+std::string read_manifest(Tail& tail, const FrameIndex& index, const Trailer& trailer) {
+  const ByteCount begin = trailer.manifest_offset, end = begin + trailer.manifest_bytes;
+  const auto [first, last] = index.frames_of(begin, trailer.manifest_bytes);
+  std::string text;
+  for (std::size_t i = first; i <= last; ++i) {
+    const Frame& frame = index.frames()[i];
+    Buffer content;
+    in_place(fmt::format("frame {}, which holds manifest.json", i), [&] {
+      const Buffer compressed = tail.read(frame.file_offset, frame.compressed);
+      content = Buffer(frame.decompressed);
+      content.resize(frame.decompressed);
+      read_frame(compressed.view(), frame, {content.data(), content.size()});
+    });
+    const ByteCount from = std::max(begin, frame.tar_offset), to = std::min(end, frame.tar_end());
+    text.append(as_text(content.view().subspan(from - frame.tar_offset, to - from)));
+  }
+  return text;
+}
+
+/// Null where the file is not an archive with a seek table of Bale.
+std::unique_ptr<Reader> open_seekable(transfer::RandomSource& source, Tail& tail, const ReaderLimits& limits) {
+  const auto table = read_seek_table(source.size(), tail, limits);
+  if (!table) return nullptr;
+  const auto trailer = read_trailer(*table, tail);
+  if (!trailer) return nullptr;
+  FrameIndex index(table->entries, table->data_bytes, limits.max_frame_bytes);
+  check_trailer(*trailer, index, limits);
+  Manifest manifest = parse_manifest(read_manifest(tail, index, *trailer));
+  if (manifest.objects.size() != trailer->objects) {
+    throw Error(ErrorKind::corrupt, fmt::format("the manifest lists {} objects, the trailer says {}",
+                                                manifest.objects.size(), trailer->objects));
+  }
+  check_places(manifest.objects, trailer->manifest_offset - layout::tar_block);
+  return std::make_unique<SeekableReader>(source, std::move(index), std::move(manifest));
+}
+
+}  // namespace
+
+std::unique_ptr<Reader> open_archive(transfer::RandomSource& source, const ReaderLimits& limits) {
+  return in_place(source.name(), [&]() -> std::unique_ptr<Reader> {
+    Tail tail(source);
+    if (source.size() == 0) throw Error(ErrorKind::corrupt, "the archive is empty");
+    if (auto reader = open_seekable(source, tail, limits)) return reader;
+    return open_stream(source, limits);
+  });
+}
+
+}  // namespace bale::archive

@@ -1,0 +1,22 @@
+// Headers of tar members, written by hand: the header's length depends on name and size alone, so that a plan knows
+// every offset before the first byte is fetched. POSIX.1-2017 ustar, with a pax header where ustar does not suffice.
+#pragma once
+
+#include <string_view>
+
+#include "base/bytes.hpp"
+#include "base/time.hpp"
+
+namespace bale::archive {
+
+/// Rounds up to whole tar blocks.
+constexpr ByteCount tar_padded(ByteCount bytes) noexcept { return (bytes + 511) / 512 * 512; }
+
+/// Length of the header that encode_tar_header() gives.
+ByteCount tar_header_bytes(std::string_view name, ByteCount size);
+
+/// Writes the header of a regular file into `into`, which must have tar_header_bytes(name, size) bytes. `modified` is
+/// kept to the second. Deterministic: owner 0, mode 0644.
+void encode_tar_header(MutableBytes into, std::string_view name, ByteCount size, TimePoint modified);
+
+}  // namespace bale::archive

@@ -1,0 +1,425 @@
+#include "archive/writer.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <memory>
+#include <numeric>
+#include <unordered_map>
+#include <utility>
+
+#include "archive/compress.hpp"
+#include "archive/layout.hpp"
+#include "archive/member_name.hpp"
+#include "archive/plan.hpp"
+#include "archive/seek_table.hpp"
+#include "archive/tar.hpp"
+#include "archive/trailer.hpp"
+#include "base/text.hpp"
+#include "flow/sequencer.hpp"
+
+namespace bale::archive {
+namespace {
+
+using MakeManifest = std::function<std::optional<std::string>(const std::vector<WrittenMember>&)>;
+
+void check_options(const WriterOptions& options) {
+  if (options.level < min_level || options.level > max_level) {
+    throw Error(ErrorKind::invalid,
+                fmt::format("compression level {} is not between {} and {}", options.level, min_level, max_level));
+  }
+  if (options.frame_size < min_frame_size || options.frame_size > max_frame_size ||
+      options.frame_size % layout::tar_block != 0) {
+    throw Error(ErrorKind::invalid,
+                fmt::format("a frame size of {} bytes is not a multiple of {} between {} and {}", options.frame_size,
+                            layout::tar_block, format_bytes(min_frame_size), format_bytes(max_frame_size)));
+  }
+}
+
+void check_members(const std::vector<PlannedMember>& members) {
+  for (const PlannedMember& member : members) {
+    if (member.name.size() > layout::max_name_bytes) {
+      throw Error(
+          ErrorKind::invalid,
+          fmt::format("the name has {} bytes; at most {} are possible", member.name.size(), layout::max_name_bytes),
+          escape_for_terminal(std::string_view(member.name).substr(0, 200)) + "...");
+    }
+  }
+}
+
+std::vector<std::string> member_names(const std::vector<PlannedMember>& members) {
+  std::vector<std::string_view> keys;
+  keys.reserve(members.size());
+  for (const PlannedMember& member : members) keys.push_back(member.name);
+  std::vector<std::string> names = safe_paths(keys);
+  for (std::string& name : names) name.insert(0, layout::member_prefix);
+  return names;
+}
+
+/// What became of a piece of a chunk. Each is written by the one thread that works on the piece.
+struct PieceState {
+  std::optional<Error> failure;
+  TimePoint modified{};
+  Sha256Digest sha256{};
+  ByteCount at = 0;  ///< where its first byte (of the header, where it has one) is in the uncompressed frame
+};
+
+/// A chunk on its way through the pipeline: its uncompressed bytes, and the memory for the compressed ones.
+struct ChunkWork {
+  ChunkWork(std::uint64_t chunk_number, const Chunk& planned, flow::Ticket place, flow::PaidBuffer buffer,
+            flow::Ticket output_ticket)
+      : number(chunk_number),
+        chunk(&planned),
+        place_ahead(std::move(place)),
+        raw(std::move(buffer)),
+        output(std::move(output_ticket)),
+        states(planned.pieces.size()) {}
+
+  const std::uint64_t number;
+  const Chunk* const chunk;
+  flow::Ticket place_ahead;
+  flow::PaidBuffer raw;
+  flow::Ticket output;
+  std::vector<PieceState> states;  ///< parallel to chunk->pieces
+  std::atomic<std::size_t> next_piece{0}, fetchers{0};
+
+  std::byte* data_of(std::size_t piece) { return raw.bytes.data() + states[piece].at + chunk->pieces[piece].header; }
+};
+
+/// A frame that is ready to be appended, with the chunk's members. Without content it is left out.
+struct FrameResult {
+  CompressedFrame frame;
+  ByteCount content_bytes = 0;
+  flow::Ticket ticket;
+  const Chunk* chunk = nullptr;  ///< null for frames of the manifest
+  std::vector<PieceState> states;
+};
+
+class Writer {
+ public:
+  Writer(const std::vector<PlannedMember>& members, MemberSource& source, transfer::ByteSink& sink, flow::Pools pools,
+         flow::MemoryBudget& budget, const WriterOptions& options)
+      : members_(members),
+        source_(source),
+        sink_(sink),
+        pools_(pools),
+        budget_(budget),
+        options_(options),
+        ahead_(2 * pools.cores.size() + pools.connections.size() / 8 + 1),
+        names_(member_names(members)),
+        chunks_(plan()),
+        frames_([this](std::uint64_t, FrameResult result) { append(std::move(result)); }),
+        stop_with_caller_(options.stop, [this] { stop_.request_stop(); }) {
+    written_.members.resize(members.size());
+    for (std::size_t i = 0; i < members.size(); ++i) written_.members[i].member = names_[i];
+  }
+
+  WriteResult run(const MakeManifest& make_manifest) {
+    start_progress();
+    write_members();
+    const std::optional<std::string> manifest = make_manifest(written_.members);
+    if (!manifest) return {.members = std::move(written_.members)};
+    write_manifest(*manifest);
+    write_end(manifest->size());
+    return std::move(written_);
+  }
+
+ private:
+  /// The running digest of a member that is cut into several pieces: whoever brings the next piece goes on with it.
+  struct LargeMember {
+    LargeMember(Writer& writer, std::size_t member)
+        : pieces([this, &writer, member](std::uint64_t, std::pair<std::shared_ptr<ChunkWork>, std::size_t> piece) {
+            const auto& [work, index] = piece;
+            digest.update({work->data_of(index), work->chunk->pieces[index].size});
+            if (work->chunk->pieces[index].last) writer.written_.members[member].sha256 = digest.finish();
+          }) {}
+    Sha256 digest;
+    flow::Sequencer<std::pair<std::shared_ptr<ChunkWork>, std::size_t>> pieces;
+  };
+
+  std::vector<Chunk> plan() const {
+    std::vector<PlanItem> items;
+    items.reserve(members_.size());
+    for (std::size_t i = 0; i < members_.size(); ++i)
+      items.push_back({tar_header_bytes(names_[i], members_[i].size), members_[i].size});
+    return plan_chunks(items, options_.frame_size);
+  }
+
+  void start_progress() {
+    if (options_.progress == nullptr) return;
+    options_.progress->items_total += members_.size();
+    for (const PlannedMember& member : members_) options_.progress->bytes_total += member.size;
+  }
+
+  // ---- Stages. Every task goes through run_task(), so that a failure anywhere stops the whole pipeline.
+
+  void run_task(flow::ThreadPool& pool, std::function<void()> task) {
+    tasks_.run(pool, [this, work = std::move(task)] {
+      try {
+        if (!stop_.stop_requested()) work();
+      } catch (...) {
+        tasks_.fail(std::current_exception());
+        stop_.request_stop();  // wakes whoever waits for memory
+        throw;
+      }
+    });
+  }
+
+  void write_members() {
+    try {
+      for (std::size_t i = 0; i < chunks_.size(); ++i) start_chunk(i);
+    } catch (...) {
+      stop_.request_stop();
+      tasks_.wait();  // what a task failed with comes first
+      throw;
+    }
+    finish_tasks();
+  }
+
+  void finish_tasks() {
+    tasks_.wait();
+    if (stop_.stop_requested()) throw Error(ErrorKind::cancelled, "stopped while writing the archive", sink_.name());
+  }
+
+  /// Takes memory for the chunk (in the order of the chunks, see MemoryBudget) and starts fetching its pieces.
+  void start_chunk(std::size_t index) {
+    const Chunk& chunk = chunks_[index];
+    flow::Ticket place = ahead_.acquire(1, stop_.get_token());
+    auto [raw, output] = budget_.acquire_buffer(chunk.bytes, compressed_bound(chunk.bytes), stop_.get_token());
+    auto work = std::make_shared<ChunkWork>(index, chunk, std::move(place), std::move(raw), std::move(output));
+    ByteCount at = 0;
+    for (std::size_t i = 0; i < chunk.pieces.size(); ++i) {
+      work->states[i].at = at;
+      at += chunk.pieces[i].bytes();
+    }
+    // Not a task per piece: threads that are free take the next piece, which costs next to nothing for tiny members.
+    const std::size_t fetchers = std::min(chunk.pieces.size(), pools_.connections.size());
+    work->fetchers = fetchers;
+    for (std::size_t i = 0; i < fetchers; ++i) run_task(pools_.connections, [this, work] { fetch_pieces(work); });
+  }
+
+  void fetch_pieces(const std::shared_ptr<ChunkWork>& work) {
+    const std::size_t pieces = work->chunk->pieces.size();
+    for (std::size_t i = work->next_piece++; i < pieces; i = work->next_piece++) {
+      if (stop_.stop_requested()) return;
+      fetch(*work, i);
+    }
+    if (--work->fetchers == 0) run_task(pools_.cores, [this, work] { finish_chunk(work); });
+  }
+
+  void fetch(ChunkWork& work, std::size_t index) {
+    const Piece& piece = work.chunk->pieces[index];
+    PieceState& state = work.states[index];
+    try {
+      state.modified = source_.fetch(piece.member, piece.offset, {work.data_of(index), piece.size});
+    } catch (...) {
+      // A fetch that was told to stop says nothing about its member.
+      if (stop_.stop_requested()) throw Error(ErrorKind::cancelled, "stopped while writing the archive", sink_.name());
+      if (!piece.whole()) throw MemberLost(piece.member, current_error());
+      state.failure = current_error();
+    }
+  }
+
+  void finish_chunk(const std::shared_ptr<ChunkWork>& work) {
+    for (std::size_t i = 0; i < work->chunk->pieces.size(); ++i) {
+      const Piece& piece = work->chunk->pieces[i];
+      if (!piece.whole()) large_member(piece.member).pieces.put(piece.number, {work, i});
+    }
+    FrameResult result;
+    result.chunk = work->chunk;
+    result.content_bytes = frame_as_tar(*work);
+    if (result.content_bytes > 0) {
+      result.frame =
+          compress_frame({work->raw.bytes.data(), result.content_bytes}, options_.level, options_.frame_size);
+    }
+    result.ticket = std::move(work->output);
+    result.ticket.shrink_to(result.frame.bytes.capacity());
+    result.states = work->states;
+    frames_.put(work->number, std::move(result));
+  }
+
+  LargeMember& large_member(std::size_t member) {
+    const std::scoped_lock lock(large_mutex_);
+    auto& slot = large_[member];
+    if (!slot) slot = std::make_unique<LargeMember>(*this, member);
+    return *slot;
+  }
+
+  /// Writes headers and padding round the data, closes the gaps of members that failed, and digests small members.
+  /// Returns the length of the frame's content.
+  ByteCount frame_as_tar(ChunkWork& work) {
+    std::byte* const base = work.raw.bytes.data();
+    ByteCount to = 0;
+    for (std::size_t i = 0; i < work.chunk->pieces.size(); ++i) {
+      const Piece& piece = work.chunk->pieces[i];
+      PieceState& state = work.states[i];
+      if (state.failure) continue;
+      std::byte* const data = base + to + piece.header;
+      if (to != state.at) {
+        // Never a piece of a large member, which is at the start of its chunk: another thread may be digesting that
+        // one.
+        std::memmove(data, work.data_of(i), piece.size);
+        state.at = to;
+      }
+      if (piece.header > 0)
+        encode_tar_header({base + to, piece.header}, names_[piece.member], members_[piece.member].size, state.modified);
+      if (piece.whole()) state.sha256 = Sha256::of({data, piece.size});
+      std::memset(data + piece.size, 0, piece.padding);
+      to += piece.bytes();
+    }
+    return to;
+  }
+
+  // ---- Output, in order: called by the sequencer, one call at a time.
+
+  void append(FrameResult result) {
+    for (std::size_t i = 0; i < result.states.size(); ++i) record(result, i);
+    if (result.content_bytes == 0) return;
+    entries_.push_back({static_cast<std::uint32_t>(result.frame.bytes.size()),
+                        static_cast<std::uint32_t>(result.content_bytes), result.frame.checksum});
+    written_.tar_bytes += result.content_bytes;
+    written_.archive_bytes += result.frame.bytes.size();
+    sink_.append({std::move(result.frame.bytes), std::move(result.ticket)});
+  }
+
+  void record(const FrameResult& result, std::size_t index) {
+    const Piece& piece = result.chunk->pieces[index];
+    const PieceState& state = result.states[index];
+    WrittenMember& member = written_.members[piece.member];
+    member.failure = state.failure;
+    if (!state.failure) {
+      if (piece.number == 0) {
+        member.modified = state.modified;
+        member.frame_skip = state.at + piece.header;
+        member.data_offset = written_.tar_bytes + member.frame_skip;
+        member.frame_offset = written_.archive_bytes;
+      }
+      if (piece.whole()) member.sha256 = state.sha256;
+      member.frame_length += result.frame.bytes.size();
+    }
+    if (options_.progress == nullptr) return;
+    options_.progress->bytes_done += piece.size;
+    if (piece.last) ++(state.failure ? options_.progress->items_failed : options_.progress->items_done);
+  }
+
+  // ---- manifest.json, trailer, seek table
+
+  void write_manifest(const std::string& manifest) {
+    TimePoint latest{};  // not the time of day: equal input gives equal archives
+    for (const WrittenMember& member : written_.members) latest = std::max(latest, member.modified);
+    const ByteCount header = tar_header_bytes(layout::manifest_name, manifest.size());
+    manifest_offset_ = written_.tar_bytes + header;
+    const ByteCount total = header + tar_padded(manifest.size()) + layout::tar_end_bytes;
+    std::vector<std::byte> head(header);
+    encode_tar_header(head, layout::manifest_name, manifest.size(), latest);
+    try {
+      for (ByteCount at = 0; at < total; at += options_.frame_size)
+        start_manifest_frame(head, manifest, at, std::min(options_.frame_size, total - at));
+    } catch (...) {
+      stop_.request_stop();
+      tasks_.wait();
+      throw;
+    }
+    finish_tasks();
+  }
+
+  /// Bytes [at, at + length) of header, manifest and zeros.
+  void start_manifest_frame(ByteView head, const std::string& manifest, ByteCount at, ByteCount length) {
+    flow::Ticket ticket = budget_.acquire(length + compressed_bound(length), stop_.get_token());
+    auto raw = std::make_shared<Buffer>(length);
+    const auto append_part = [&](ByteView part, ByteCount part_at) {
+      const ByteCount first = std::clamp<ByteCount>(at, part_at, part_at + part.size()) - part_at;
+      const ByteCount last = std::clamp<ByteCount>(at + length, part_at, part_at + part.size()) - part_at;
+      raw->append(part.subspan(first, last - first));
+    };
+    append_part(head, 0);
+    append_part(as_bytes(manifest), head.size());
+    std::memset(raw->spare().data(), 0, raw->spare().size());
+    raw->resize(length);
+    auto paid = std::make_shared<flow::Ticket>(std::move(ticket));
+    run_task(pools_.cores, [this, raw, paid, number = chunks_.size() + at / options_.frame_size] {
+      FrameResult result;
+      result.content_bytes = raw->size();
+      result.frame = compress_frame(raw->view(), options_.level, options_.frame_size);
+      *raw = Buffer();
+      result.ticket = std::move(*paid);
+      result.ticket.shrink_to(result.frame.bytes.capacity());
+      frames_.put(number, std::move(result));
+    });
+  }
+
+  void write_end(ByteCount manifest_bytes) {
+    Buffer trailer = encode_trailer({.manifest_offset = manifest_offset_,
+                                     .manifest_bytes = manifest_bytes,
+                                     .objects = count_written(),
+                                     .tar_bytes = written_.tar_bytes,
+                                     .frame_bytes = options_.frame_size});
+    written_.frames = entries_.size();
+    entries_.push_back({static_cast<std::uint32_t>(trailer.size()), 0, layout::checksum_of_nothing});
+    Buffer table = encode_seek_table(entries_);
+    written_.archive_bytes += trailer.size() + table.size();
+    sink_.append({std::move(trailer), {}});
+    sink_.append({std::move(table), {}});
+    sink_.finish();
+  }
+
+  std::uint64_t count_written() const {
+    return static_cast<std::uint64_t>(std::count_if(written_.members.begin(), written_.members.end(),
+                                                    [](const WrittenMember& member) { return !member.failure; }));
+  }
+
+  const std::vector<PlannedMember>& members_;
+  MemberSource& source_;
+  transfer::ByteSink& sink_;
+  const flow::Pools pools_;
+  flow::MemoryBudget& budget_;
+  const WriterOptions& options_;
+  /// Chunks between fetching and compressed, counted like bytes: enough for every core and connection. Running further
+  /// ahead gains nothing, and pays for the pages of fresh buffers instead of using warm ones again.
+  flow::MemoryBudget ahead_;
+  const std::vector<std::string> names_;
+  const std::vector<Chunk> chunks_;
+  WriteResult written_;             ///< guarded by the sequencer while tasks run; a digest by its LargeMember
+  std::vector<SeekEntry> entries_;  ///< as above
+  ByteCount manifest_offset_ = 0;
+  std::mutex large_mutex_;
+  std::unordered_map<std::size_t, std::unique_ptr<LargeMember>> large_;
+  flow::Sequencer<FrameResult> frames_;
+  std::stop_source stop_;
+  std::stop_callback<std::function<void()>> stop_with_caller_;
+  flow::TaskGroup tasks_;  // last: waits for the tasks before what they use is gone
+};
+
+}  // namespace
+
+std::vector<std::size_t> like_beside_like(const std::vector<PlannedMember>& members) {
+  struct SortKey {
+    std::string_view extension, base, name;
+    auto operator<=>(const SortKey&) const = default;
+  };
+  const auto key_of = [](std::string_view name) {
+    const std::string_view base = basename(name);
+    const std::size_t dot = base.rfind('.');
+    // ".profile" has no extension.
+    return SortKey{dot == std::string_view::npos || dot == 0 ? std::string_view() : base.substr(dot + 1), base, name};
+  };
+  std::vector<SortKey> keys;
+  keys.reserve(members.size());
+  for (const PlannedMember& member : members) keys.push_back(key_of(member.name));
+  std::vector<std::size_t> order(members.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return keys[a] < keys[b]; });
+  return order;
+}
+
+WriteResult write_archive(const std::vector<PlannedMember>& members, MemberSource& source, const MakeManifest& manifest,
+                          transfer::ByteSink& sink, flow::Pools pools, flow::MemoryBudget& budget,
+                          const WriterOptions& options) {
+  check_options(options);
+  check_members(members);
+  return Writer(members, source, sink, pools, budget, options).run(manifest);
+}
+
+}  // namespace bale::archive

@@ -1,0 +1,60 @@
+// Digests. The only code that sees OpenSSL's digests and xxHash.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "base/bytes.hpp"
+
+namespace bale {
+
+template <std::size_t Size>
+using Digest = std::array<std::byte, Size>;
+using Sha256Digest = Digest<32>;
+using Md5Digest = Digest<16>;
+
+/// One running digest. Not thread-safe. Move-only.
+class Sha256 {
+ public:
+  Sha256();
+  ~Sha256();
+  Sha256(Sha256&&) noexcept;
+  Sha256& operator=(Sha256&&) noexcept;
+  void update(ByteView bytes);
+  /// The digest of all bytes so far; the object is then as if new.
+  Sha256Digest finish();
+  static Sha256Digest of(ByteView bytes);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+/// MD5, because S3's ETag is made of it (user guide, "Checking object integrity"); never for security.
+class Md5 {
+ public:
+  Md5();
+  ~Md5();
+  Md5(Md5&&) noexcept;
+  Md5& operator=(Md5&&) noexcept;
+  void update(ByteView bytes);
+  Md5Digest finish();
+  static Md5Digest of(ByteView bytes);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+/// XXH64 with seed 0. A zstd frame's checksum, and a seek table's, are its low 32 bits.
+std::uint64_t xxh64(ByteView bytes) noexcept;
+
+/// Lower-case hex of a digest.
+template <std::size_t Size>
+std::string to_hex_digest(const Digest<Size>& digest);
+extern template std::string to_hex_digest(const Digest<16>&);
+extern template std::string to_hex_digest(const Digest<32>&);
+
+}  // namespace bale

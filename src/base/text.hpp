@@ -1,0 +1,43 @@
+// Text in the forms that protocols want: percent encoding, hex, base64, UTF-8.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/bytes.hpp"
+
+namespace bale {
+
+/// Whether `text` is well-formed UTF-8 (no overlong forms, no surrogates).
+bool is_utf8(std::string_view text) noexcept;
+/// `text` with control characters, and bytes that are not UTF-8, shown as \xNN: safe to print.
+std::string escape_for_terminal(std::string_view text);
+
+/// Percent-encodes everything but A-Z a-z 0-9 - _ . ~, and '/' where `keep_slash`.
+std::string percent_encode(std::string_view text, bool keep_slash = false);
+/// Decodes %XX; a '%' that is not followed by two hex digits stays. '+' stays.
+std::string percent_decode(std::string_view text);
+/// Form encoding (application/x-www-form-urlencoded) as S3 uses in event keys: space is '+'. '/' is kept.
+std::string form_encode(std::string_view text);
+/// Decodes '+' to a space, then %XX: the key of an S3 event.
+std::string form_decode(std::string_view text);
+
+std::string to_hex(ByteView bytes);
+/// Throws Error{invalid} on odd length or a character that is no hex digit.
+std::string from_hex(std::string_view hex);
+std::string to_base64(ByteView bytes);
+/// Throws Error{invalid} on anything that is not padded standard base64.
+std::string from_base64(std::string_view base64);
+
+/// Pieces between separators; "" gives one empty piece.
+std::vector<std::string_view> split(std::string_view text, char separator);
+std::string to_lower(std::string_view text);
+/// The candidate that `text` was probably meant to be: at most a third of its characters away (inserted, left out,
+/// exchanged, or swapped with their neighbour; at least 1, at most 3), the first of the nearest. Empty when none is
+/// near.
+std::string closest_match(std::string_view text, const std::vector<std::string>& candidates);
+/// Matches `*`, `?` and `[...]`-free shell patterns over the whole text; '*' also matches '/'.
+bool wildcard_match(std::string_view pattern, std::string_view text) noexcept;
+
+}  // namespace bale

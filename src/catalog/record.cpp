@@ -1,0 +1,265 @@
+#include "catalog/record.hpp"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/error.hpp"
+
+namespace bale::catalog {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Error wrong(const char* member, std::string_view what) {
+  return Error(ErrorKind::corrupt, fmt::format("'{}' {}", member, what));
+}
+
+const Json* find(const Json& object, const char* member) {
+  const auto found = object.find(member);
+  return found == object.end() || found->is_null() ? nullptr : &*found;
+}
+
+std::string text(const Json& object, const char* member, bool required = false) {
+  const Json* value = find(object, member);
+  if (value == nullptr) {
+    if (required) throw wrong(member, "is missing");
+    return {};
+  }
+  if (!value->is_string()) throw wrong(member, "is not a string");
+  return value->get<std::string>();
+}
+
+std::optional<ByteCount> count(const Json& object, const char* member) {
+  const Json* value = find(object, member);
+  if (value == nullptr) return std::nullopt;
+  if (!value->is_number_unsigned()) throw wrong(member, "is not a number of bytes");
+  return value->get<ByteCount>();
+}
+
+std::optional<std::int64_t> whole_number(const Json& object, const char* member) {
+  const Json* value = find(object, member);
+  if (value == nullptr) return std::nullopt;
+  if (!value->is_number()) throw wrong(member, "is not a number");
+  const double number = value->get<double>();  // the reference writes some of them with a fraction
+  if (!(number >= 0 && number < 253402300800000.0)) throw wrong(member, "is not a time");
+  return value->is_number_integer() ? value->get<std::int64_t>() : static_cast<std::int64_t>(number);
+}
+
+std::map<std::string, std::string> text_map(const Json& object, const char* member) {
+  std::map<std::string, std::string> map;
+  const Json* value = find(object, member);
+  if (value == nullptr) return map;
+  if (!value->is_object()) throw wrong(member, "is not an object");
+  for (const auto& [name, content] : value->items()) {
+    if (!content.is_string()) throw wrong(member, "holds something that is not a string");
+    map[name] = content.get<std::string>();
+  }
+  return map;
+}
+
+void put_if(Json& line, const char* member, const std::string& value) {
+  if (!value.empty()) line[member] = value;
+}
+
+Json headers_json(const store::SystemHeaders& headers) {
+  Json json = Json::object();
+  put_if(json, "content_type", headers.content_type);
+  put_if(json, "cache_control", headers.cache_control);
+  put_if(json, "content_disposition", headers.content_disposition);
+  put_if(json, "content_encoding", headers.content_encoding);
+  put_if(json, "content_language", headers.content_language);
+  put_if(json, "expires", headers.expires);
+  put_if(json, "website_redirect", headers.website_redirect);
+  return json;
+}
+
+store::SystemHeaders parse_headers(const Json& object) {
+  store::SystemHeaders headers;
+  const Json* value = find(object, "headers");
+  if (value == nullptr) return headers;
+  if (!value->is_object()) throw wrong("headers", "is not an object");
+  headers.content_type = text(*value, "content_type");
+  headers.cache_control = text(*value, "cache_control");
+  headers.content_disposition = text(*value, "content_disposition");
+  headers.content_encoding = text(*value, "content_encoding");
+  headers.content_language = text(*value, "content_language");
+  headers.expires = text(*value, "expires");
+  headers.website_redirect = text(*value, "website_redirect");
+  return headers;
+}
+
+/// last_modified in milliseconds, or the reference's creation_time to the second.
+TimePoint parse_modified(const Json& object) {
+  if (const auto ms = whole_number(object, "last_modified")) return from_epoch_ms(*ms);
+  const std::string created = text(object, "creation_time");
+  if (created.empty()) return {};
+  try {
+    return parse_time(created);
+  } catch (const Error&) {
+    throw wrong("creation_time", "is not a time");
+  }
+}
+
+std::vector<BucketName> parse_buckets(const Json& object) {
+  std::vector<BucketName> buckets;
+  const Json* value = find(object, "target_buckets");
+  if (value == nullptr) return buckets;
+  if (!value->is_array()) throw wrong("target_buckets", "is not an array");
+  for (const Json& bucket : *value) {
+    if (!bucket.is_string()) throw wrong("target_buckets", "holds something that is not a string");
+    buckets.emplace_back(bucket.get<std::string>());
+  }
+  return buckets;
+}
+
+std::optional<archive::MemberLocation> parse_location(const Json& object) {
+  const auto offset = count(object, "frame_offset"), length = count(object, "frame_length"),
+             skip = count(object, "frame_skip");
+  if (!offset && !length && !skip) return std::nullopt;
+  if (!offset || !length || !skip) throw wrong("frame_offset", "needs frame_length and frame_skip");
+  return archive::MemberLocation{*offset, *length, *skip};
+}
+
+Record object_record(Record record, const archive::ManifestObject& object) {
+  record.source_bucket = object.source_bucket;
+  record.source_prefix = object.source_prefix;
+  record.object_name = object.object_name;
+  record.object_path = object.key;
+  record.object_size = object.size;
+  record.last_modified = object.last_modified;
+  record.version_id = object.version_id;
+  record.sequencer = object.sequencer;
+  record.etag = object.etag;
+  record.sha256 = object.sha256;
+  record.storage_class = object.storage_class;
+  record.headers = object.headers;
+  record.metadata = object.metadata;
+  record.tags = object.tags;
+  return record;
+}
+
+Record deletion_record(Record record, const archive::Deletion& deletion) {
+  record.deleted = true;
+  record.source_bucket = deletion.source_bucket;
+  record.source_prefix = deletion.source_prefix;
+  record.object_name = basename(deletion.key.str());
+  record.object_path = deletion.key;
+  record.last_modified = deletion.time;
+  record.version_id = deletion.version_id;
+  record.sequencer = deletion.sequencer;
+  return record;
+}
+
+auto tied(const Record& r) {
+  return std::tie(r.backup_file, r.backup_time, r.source_bucket, r.source_prefix, r.object_name, r.object_path,
+                  r.object_size, r.last_modified, r.target_buckets, r.source_region, r.archive_bucket, r.archive_key,
+                  r.deleted, r.version_id, r.sequencer, r.etag, r.sha256, r.storage_class, r.headers, r.metadata,
+                  r.tags);
+}
+
+}  // namespace
+
+bool operator==(const Record& a, const Record& b) {
+  const auto place = [](const Record& r) {
+    const archive::MemberLocation l = r.location.value_or(archive::MemberLocation{});
+    return std::tuple(r.location.has_value(), l.frame_offset, l.frame_length, l.frame_skip);
+  };
+  return tied(a) == tied(b) && place(a) == place(b);
+}
+
+std::string to_json_line(const Record& record) {
+  Json line = {{"backup_file", record.backup_file},
+               {"backup_timestamp", to_epoch_ms(record.backup_time) / 1000},
+               {"backup_date", to_date(record.backup_time)},
+               {"source_bucket", record.source_bucket.str()},
+               {"source_prefix", record.source_prefix},
+               {"object_name", record.object_name},
+               {"object_path", record.object_path.str()},
+               {"object_size", record.object_size},
+               {"creation_time", to_timestamp(record.last_modified)},
+               {"creation_date", to_date(record.last_modified)}};
+  line["target_buckets"] = Json::array();
+  for (const BucketName& bucket : record.target_buckets) line["target_buckets"].push_back(bucket.str());
+  line["source_region"] = record.source_region.str();
+  line["archive_bucket"] = record.archive_bucket.str();
+  line["archive_key"] = record.archive_key.str();
+  line["event"] = record.deleted ? "delete" : "put";
+  put_if(line, "version_id", record.version_id.str());
+  put_if(line, "sequencer", record.sequencer);
+  put_if(line, "etag", record.etag.str());
+  put_if(line, "sha256", record.sha256);
+  put_if(line, "storage_class", record.storage_class);
+  line["last_modified"] = to_epoch_ms(record.last_modified);
+  if (const Json headers = headers_json(record.headers); !headers.empty()) line["headers"] = headers;
+  if (!record.metadata.empty()) line["metadata"] = record.metadata;
+  if (!record.tags.empty()) line["tags"] = record.tags;
+  if (record.location) {
+    line["frame_offset"] = record.location->frame_offset;
+    line["frame_length"] = record.location->frame_length;
+    line["frame_skip"] = record.location->frame_skip;
+  }
+  return line.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+Record parse_json_line(std::string_view json) {
+  const Json line = Json::parse(json, nullptr, /*allow_exceptions=*/false);
+  if (line.is_discarded() || !line.is_object()) throw Error(ErrorKind::corrupt, "the line is not a JSON object");
+  Record record;
+  record.backup_file = text(line, "backup_file", true);
+  record.backup_time = from_epoch_ms(whole_number(line, "backup_timestamp").value_or(0) * 1000);
+  record.source_bucket = BucketName(text(line, "source_bucket", true));
+  record.source_prefix = text(line, "source_prefix");
+  record.object_name = text(line, "object_name");
+  record.object_path = ObjectKey(text(line, "object_path", true));
+  record.object_size = count(line, "object_size").value_or(0);
+  record.last_modified = parse_modified(line);
+  record.target_buckets = parse_buckets(line);
+  record.source_region = Region(text(line, "source_region"));
+  record.archive_bucket = BucketName(text(line, "archive_bucket"));
+  record.archive_key = ObjectKey(text(line, "archive_key"));
+  const std::string event = text(line, "event");
+  if (!event.empty() && event != "put" && event != "delete") throw wrong("event", "is neither put nor delete");
+  record.deleted = event == "delete";
+  record.version_id = VersionId(text(line, "version_id"));
+  record.sequencer = text(line, "sequencer");
+  record.etag = ETag(text(line, "etag"));
+  record.sha256 = text(line, "sha256");
+  record.storage_class = text(line, "storage_class");
+  record.headers = parse_headers(line);
+  record.metadata = text_map(line, "metadata");
+  record.tags = text_map(line, "tags");
+  record.location = parse_location(line);
+  return record;
+}
+
+ObjectKey catalog_key(const BucketName& source_bucket, std::string_view source_prefix, TimePoint backup_time,
+                      std::string_view backup_file) {
+  const std::string date = to_date(backup_time);  // YYYY-MM-DD
+  return ObjectKey(fmt::format("{}/{}{}year={}/month={}/day={}/{}.jsonl", source_bucket.str(), source_prefix,
+                               source_prefix.empty() ? "" : "/", date.substr(0, 4), date.substr(5, 2),
+                               date.substr(8, 2), backup_file));
+}
+
+std::vector<Record> make_records(
+    const archive::Manifest& manifest, TimePoint backup_time, const ObjectKey& archive_key,
+    const std::vector<BucketName>& buckets,
+    const std::function<std::optional<archive::MemberLocation>(std::size_t)>& location_of) {
+  Record common;
+  common.backup_file = basename(archive_key.str());
+  common.backup_time = std::chrono::floor<std::chrono::seconds>(backup_time);
+  common.source_region = manifest.source_region;
+  common.target_buckets = buckets;
+  common.archive_bucket = buckets.front();
+  common.archive_key = archive_key;
+  std::vector<Record> records;
+  records.reserve(manifest.objects.size() + manifest.deletions.size());
+  for (std::size_t i = 0; i < manifest.objects.size(); ++i) {
+    records.push_back(object_record(common, manifest.objects[i]));
+    records.back().location = location_of(i);
+  }
+  for (const archive::Deletion& deletion : manifest.deletions) records.push_back(deletion_record(common, deletion));
+  return records;
+}
+
+}  // namespace bale::catalog

@@ -1,0 +1,64 @@
+// One row of the catalog: an object in a backup, or a deletion. See docs/format/catalog.md.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "archive/manifest.hpp"
+#include "archive/reader.hpp"
+#include "base/bytes.hpp"
+#include "base/names.hpp"
+#include "base/sequencer_order.hpp"
+#include "base/time.hpp"
+#include "store/object_store.hpp"
+
+namespace bale::catalog {
+
+/// One line of a catalog file. What rows of the reference lack is empty.
+struct Record {
+  std::string backup_file;  ///< last component of archive_key
+  TimePoint backup_time{};  ///< backup_timestamp (seconds) and backup_date
+  BucketName source_bucket;
+  std::string source_prefix;
+  std::string object_name;
+  ObjectKey object_path;  ///< the full key
+  ByteCount object_size = 0;
+  TimePoint last_modified{};               ///< creation_time and creation_date too, to the second
+  std::vector<BucketName> target_buckets;  ///< backup buckets of this region that hold the archive
+  Region source_region;
+  BucketName archive_bucket;  ///< the first of target_buckets
+  ObjectKey archive_key;
+  bool deleted = false;  ///< event: "delete" instead of "put"
+  VersionId version_id;
+  std::string sequencer;
+  ETag etag;
+  std::string sha256;
+  std::string storage_class;
+  store::SystemHeaders headers;
+  store::UserMetadata metadata;
+  store::Tags tags;
+  std::optional<archive::MemberLocation> location;  ///< frame_offset, frame_length, frame_skip
+
+  SourceOrder order() const { return {sequencer, last_modified}; }
+  friend bool operator==(const Record&, const Record&);
+};
+
+/// One line, without the newline. Deterministic.
+std::string to_json_line(const Record& record);
+/// Throws Error{corrupt} naming the member that is missing or wrong. Accepts the rows of the reference, which lack what
+/// Bale adds.
+Record parse_json_line(std::string_view line);
+
+/// "{source_bucket}/{prefix}/year=YYYY/month=MM/day=DD/{backup_file}.jsonl", by the date of the backup in UTC.
+ObjectKey catalog_key(const BucketName& source_bucket, std::string_view source_prefix, TimePoint backup_time,
+                      std::string_view backup_file);
+
+/// The rows of an archive that is stored in `buckets` (not empty) under `archive_key`. `location_of` tells where an
+/// object of the manifest lies, or nothing for archives without random access.
+std::vector<Record> make_records(const archive::Manifest& manifest, TimePoint backup_time, const ObjectKey& archive_key,
+                                 const std::vector<BucketName>& buckets,
+                                 const std::function<std::optional<archive::MemberLocation>(std::size_t)>& location_of);
+
+}  // namespace bale::catalog

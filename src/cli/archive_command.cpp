@@ -1,0 +1,481 @@
+// bale archive create|list|extract|verify|info
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "archive/compress.hpp"
+#include "archive/deliver.hpp"
+#include "archive/manifest.hpp"
+#include "archive/reader.hpp"
+#include "archive/writer.hpp"
+#include "base/error.hpp"
+#include "base/text.hpp"
+#include "cli/commands.hpp"
+#include "cli/output.hpp"
+#include "transfer/byte_io.hpp"
+
+namespace bale::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+namespace fs = os::fs;
+
+/// The options of all archive commands; each uses its own.
+struct ArchiveOptions {
+  std::string archive;
+  std::vector<std::string> paths;
+  std::vector<std::string> members;
+  std::string to;
+  int level = archive::default_level;
+  std::string frame_size;
+  bool detailed = false;
+};
+
+// ---- create
+
+/// A file to be archived, as it was when the directories were walked.
+struct InputFile {
+  fs::path path;
+  std::string name;
+  os::FileInfo info;
+};
+
+bool is_same_file(const os::FileInfo& a, const os::FileInfo& b) { return a.device == b.device && a.inode == b.inode; }
+
+/// The name of a path inside an archive: relative, without "." and leading "..", as tar does it.
+std::string member_name_of(const fs::path& path) {
+  std::string name;
+  for (const fs::path& part : path.lexically_normal()) {
+    if (part == "/" || part == "." || part == ".." || part.empty()) continue;
+    name.append(name.empty() ? "" : "/").append(part.native());
+  }
+  return name;
+}
+
+/// Finds the regular files below paths; says what it leaves out.
+class Walker {
+ public:
+  Walker(Context& context, std::optional<os::FileInfo> archive) : context_(context), archive_(std::move(archive)) {}
+
+  std::vector<InputFile> walk(const std::vector<std::string>& paths) {
+    for (const std::string& path : paths) {
+      const auto info = context_.world().files.info(path);
+      if (!info) throw Error(ErrorKind::not_found, "no such file or directory", escape_for_terminal(path));
+      add(path, *info);
+    }
+    return std::move(found_);
+  }
+
+ private:
+  void add(const fs::path& path, const os::FileInfo& info) {
+    if (context_.stop().stop_requested()) throw Error(ErrorKind::cancelled, "stopped while listing files");
+    switch (info.type) {
+      case os::FileType::directory: return add_directory(path);
+      case os::FileType::symlink: return skip(path, "a symbolic link");
+      case os::FileType::other: return skip(path, "neither a file nor a directory");
+      case os::FileType::regular: break;
+    }
+    if (archive_ && is_same_file(*archive_, info)) return skip(path, "the archive itself");
+    std::string name = member_name_of(path);
+    if (names_.insert(name).second) found_.push_back({path, std::move(name), info});
+  }
+
+  void add_directory(const fs::path& path) {
+    for (const os::DirectoryEntry& entry : context_.world().files.list(path)) {
+      // Gone since it was listed: as if it had never been there.
+      if (const auto info = context_.world().files.info(path / entry.name)) add(path / entry.name, *info);
+    }
+  }
+
+  void skip(const fs::path& path, std::string_view what) {
+    emit_warning(context_, fmt::format("left out {}: {}", escape_for_terminal(path.native()), what));
+  }
+
+  Context& context_;
+  const std::optional<os::FileInfo> archive_;
+  std::set<std::string> names_;
+  std::vector<InputFile> found_;
+};
+
+class FileMembers final : public archive::MemberSource {
+ public:
+  FileMembers(os::Files& files, const std::vector<InputFile>& inputs) : files_(files), inputs_(inputs) {}
+  TimePoint fetch(std::size_t index, ByteCount offset, MutableBytes into) override {
+    const InputFile& input = inputs_[index];
+    const std::size_t got = files_.open(input.path)->read_at(offset, into);
+    const auto now = files_.info(input.path);
+    const bool changed = got < into.size() || !now || now->size != input.info.size ||
+                         now->modified != input.info.modified || !is_same_file(*now, input.info);
+    if (changed)
+      throw Error(ErrorKind::precondition, "the file changed while it was read",
+                  escape_for_terminal(input.path.native()), "run the command again when nobody writes to it");
+    return input.info.modified;
+  }
+
+ private:
+  os::Files& files_;
+  const std::vector<InputFile>& inputs_;
+};
+
+std::vector<InputFile> in_good_order(std::vector<InputFile> inputs) {
+  std::vector<archive::PlannedMember> planned;
+  for (const InputFile& input : inputs) planned.push_back({input.name, input.info.size});
+  std::vector<InputFile> ordered;
+  ordered.reserve(inputs.size());
+  for (const std::size_t index : archive::like_beside_like(planned)) ordered.push_back(std::move(inputs[index]));
+  return ordered;
+}
+
+archive::Manifest manifest_of(Context& context, const std::vector<InputFile>& inputs,
+                              const std::vector<archive::WrittenMember>& written, int level) {
+  archive::Manifest manifest;
+  manifest.created = context.world().clock.now();
+  manifest.level = level;
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    if (written[i].failure) continue;
+    archive::ManifestObject object;
+    object.relative_key = inputs[i].name;
+    object.object_name = std::string(basename(inputs[i].name));
+    object.key = ObjectKey(inputs[i].name);
+    object.member = written[i].member;
+    object.last_modified = written[i].modified;
+    object.size = inputs[i].info.size;
+    object.sha256 = to_hex_digest(written[i].sha256);
+    object.data_offset = written[i].data_offset;
+    manifest.objects.push_back(std::move(object));
+  }
+  return manifest;
+}
+
+std::unique_ptr<transfer::ByteSink> open_sink(Context& context, const std::string& name, ByteCount content_bytes,
+                                              std::size_t members) {
+  if (!is_s3_uri(name)) return transfer::open_file_sink(context.world().files, name);
+  transfer::ObjectSinkOptions options;
+  options.attributes.headers.content_type = "application/zstd";
+  // Headers, padding and the manifest's line of a member, and what does not compress.
+  options.expected_bytes = content_bytes + content_bytes / 128 + ByteCount{members} * 16'384 + (1 << 20);
+  return transfer::open_object_sink(context.store(context.region()), context.pools().connections, parse_s3_uri(name),
+                                    std::move(options));
+}
+
+ByteCount total_size(const std::vector<InputFile>& inputs) {
+  ByteCount total = 0;
+  for (const InputFile& input : inputs) total += input.info.size;
+  return total;
+}
+
+/// Writes the archive once. A large file that is lost on the way is an Error of its own kind: MemberLost.
+archive::WriteResult write_once(Context& context, const ArchiveOptions& options, const std::vector<InputFile>& inputs,
+                                const archive::WriterOptions& writer_options) {
+  std::vector<archive::PlannedMember> planned;
+  planned.reserve(inputs.size());
+  for (const InputFile& input : inputs) planned.push_back({input.name, input.info.size});
+  FileMembers members(context.world().files, inputs);
+  context.reserve_memory(archive::compressor_bytes(writer_options.level, writer_options.frame_size) *
+                         context.pools().cores.size());
+  const auto sink = open_sink(context, options.archive, total_size(inputs), inputs.size());
+  return archive::write_archive(
+      planned, members,
+      [&](const std::vector<archive::WrittenMember>& written) {
+        return archive::to_json(manifest_of(context, inputs, written, writer_options.level));
+      },
+      *sink, context.pools(), context.budget(), writer_options);
+}
+
+std::string ratio_text(ByteCount original, ByteCount compressed) {
+  return compressed == 0 ? "-" : fmt::format("{:.2f}", static_cast<double>(original) / static_cast<double>(compressed));
+}
+
+int print_created(Context& context, const ArchiveOptions& options, const std::vector<InputFile>& inputs,
+                  const archive::WriteResult& result, std::size_t failed, Milliseconds elapsed) {
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    if (!result.members[i].failure) continue;
+    emit_failure(context, "left out " + escape_for_terminal(inputs[i].name), *result.members[i].failure);
+    ++failed;
+  }
+  const ByteCount bytes = total_size(inputs);
+  emit(context,
+       {{"type", "archive"},
+        {"archive", options.archive},
+        {"objects", inputs.size()},
+        {"failed", failed},
+        {"bytes", bytes},
+        {"archive_bytes", result.archive_bytes},
+        {"frames", result.frames},
+        {"milliseconds", elapsed.count()}},
+       fmt::format("{}: {} objects, {} in {} (ratio {}), {} frames, {} ({})", escape_for_terminal(options.archive),
+                   format_count(inputs.size()), format_bytes(bytes), format_bytes(result.archive_bytes),
+                   ratio_text(bytes, result.archive_bytes), result.frames, format_duration(elapsed),
+                   format_rate(bytes, elapsed)));
+  return failed == 0 ? exit_ok : exit_some_failed;
+}
+
+int create(Context& context, const ArchiveOptions& options) {
+  archive::WriterOptions writer_options{.level = options.level, .stop = context.stop()};
+  if (!options.frame_size.empty()) writer_options.frame_size = parse_bytes(options.frame_size);
+  const auto present =
+      is_s3_uri(options.archive) ? std::optional<os::FileInfo>() : context.world().files.info(options.archive);
+  std::vector<InputFile> inputs = in_good_order(Walker(context, present).walk(options.paths));
+  if (context.options().dryrun) {
+    for (const InputFile& input : inputs) {
+      emit(context, {{"type", "dryrun"}, {"action", "archive"}, {"key", input.name}, {"bytes", input.info.size}},
+           fmt::format("(dryrun) archive: {}", escape_for_terminal(input.name)));
+    }
+    return exit_ok;
+  }
+  const auto started = context.world().clock.steady();
+  for (std::size_t lost = 0;;) {
+    flow::Progress progress;
+    writer_options.progress = &progress;
+    try {
+      const ProgressPrinter printer(context, progress, "archiving");
+      const archive::WriteResult result = write_once(context, options, inputs, writer_options);
+      const auto elapsed = std::chrono::duration_cast<Milliseconds>(context.world().clock.steady() - started);
+      return print_created(context, options, inputs, result, lost, elapsed);
+    } catch (const archive::MemberLost& error) {
+      // Too large to be taken back out of what was written: the archive is written again without it.
+      emit_failure(context, "left out " + escape_for_terminal(inputs[error.index()].name), error);
+      inputs.erase(inputs.begin() + static_cast<std::ptrdiff_t>(error.index()));
+      ++lost;
+    }
+  }
+}
+
+// ---- list, extract, verify, info
+
+std::unique_ptr<transfer::RandomSource> open_source(Context& context, const std::string& name) {
+  if (!is_s3_uri(name)) return transfer::open_file_source(context.world().files, name);
+  return transfer::open_object_source(context.store(context.region()), parse_s3_uri(name));
+}
+
+Json object_json(const archive::Reader& reader, std::size_t index) {
+  const archive::ManifestObject& object = reader.manifest().objects[index];
+  Json json{{"type", "object"},        {"key", object.relative_key},
+            {"bytes", object.size},    {"last_modified", to_iso8601(object.last_modified)},
+            {"sha256", object.sha256}, {"member", object.member}};
+  if (reader.random_access()) {
+    const archive::MemberLocation location = reader.locate(index);
+    json["frame_offset"] = location.frame_offset;
+    json["frame_length"] = location.frame_length;
+    json["frame_skip"] = location.frame_skip;
+  }
+  return json;
+}
+
+int list(Context& context, const ArchiveOptions& options) {
+  const auto source = open_source(context, options.archive);
+  const auto reader = archive::open_archive(*source);
+  std::vector<Table::Column> columns{{"SIZE", Align::right}, {"MODIFIED"}};
+  if (options.detailed) columns.insert(columns.end(), {{"FRAME", Align::right}, {"READ", Align::right}, {"SHA-256"}});
+  columns.push_back({"KEY"});
+  Table table(std::move(columns));
+  for (std::size_t i = 0; i < reader->manifest().objects.size(); ++i) {
+    const archive::ManifestObject& object = reader->manifest().objects[i];
+    emit_json(context, object_json(*reader, i));
+    std::vector<std::string> cells{format_count(object.size), to_timestamp(object.last_modified)};
+    if (options.detailed) {
+      const bool placed = reader->random_access();
+      cells.push_back(placed ? format_count(reader->locate(i).frame_offset) : "-");
+      cells.push_back(placed ? format_count(reader->locate(i).frame_length) : "-");
+      cells.push_back(object.sha256.empty() ? "-" : object.sha256);
+    }
+    cells.push_back(object.relative_key);
+    table.add(std::move(cells));
+  }
+  if (!context.json() && !table.empty()) context.print(table.text());
+  return exit_ok;
+}
+
+/// The objects that the arguments name: by key, by name of the tar member, or all below a directory.
+std::vector<std::size_t> select(const archive::Manifest& manifest, const std::vector<std::string>& members,
+                                const std::string& archive) {
+  std::set<std::size_t> selected;
+  for (const std::string& member : members) {
+    const std::string directory = member.ends_with('/') ? member : member + "/";
+    const std::size_t before = selected.size();
+    bool found = false;
+    for (std::size_t i = 0; i < manifest.objects.size(); ++i) {
+      const archive::ManifestObject& object = manifest.objects[i];
+      if (object.relative_key != member && object.member != member && !object.relative_key.starts_with(directory))
+        continue;
+      selected.insert(i);
+      found = true;
+    }
+    if (!found && selected.size() == before) {
+      throw Error(ErrorKind::not_found, fmt::format("no object {} in the archive", escape_for_terminal(member)),
+                  escape_for_terminal(archive), "bale archive list shows what is in it");
+    }
+  }
+  return {selected.begin(), selected.end()};
+}
+
+/// Prints what went wrong, and returns the exit status.
+int report_failures(Context& context, const archive::Manifest& manifest, const archive::Delivery& delivery,
+                    std::string_view doing) {
+  int status = exit_ok;
+  for (const auto& [object, error] : delivery.failures) {
+    emit_failure(context, fmt::format("{} {}", doing, escape_for_terminal(manifest.objects[object].relative_key)),
+                 error);
+    status = error.kind() == ErrorKind::corrupt || status == exit_damaged ? exit_damaged : exit_some_failed;
+  }
+  return status;
+}
+
+void emit_delivery(Context& context, std::string_view type, std::string_view done, const ArchiveOptions& options,
+                   const archive::Delivery& delivery, Milliseconds elapsed) {
+  const std::string failed =
+      delivery.failures.empty() ? "" : fmt::format(", {} failed", format_count(delivery.failures.size()));
+  emit(context,
+       {{"type", type},
+        {"archive", options.archive},
+        {"objects", delivery.delivered},
+        {"failed", delivery.failures.size()},
+        {"bytes", delivery.bytes},
+        {"milliseconds", elapsed.count()}},
+       fmt::format("{}: {} {} objects, {}{}, {} ({})", escape_for_terminal(options.archive), done,
+                   format_count(delivery.delivered), format_bytes(delivery.bytes), failed, format_duration(elapsed),
+                   format_rate(delivery.bytes, elapsed)));
+}
+
+int extract(Context& context, const ArchiveOptions& options) {
+  const auto started = context.world().clock.steady();
+  const auto source = open_source(context, options.archive);
+  const auto reader = archive::open_archive(*source);
+  const std::vector<archive::ManifestObject>& objects = reader->manifest().objects;
+  const std::vector<std::size_t> selected = select(reader->manifest(), options.members, options.archive);
+  archive::FileExtractor extractor(context.world().files, options.to, objects);
+  if (context.options().dryrun) {
+    for (std::size_t i = 0; i < objects.size(); ++i) {
+      if (!selected.empty() && !std::binary_search(selected.begin(), selected.end(), i)) continue;
+      const std::string path = extractor.path_of(i).native();
+      emit(context, {{"type", "dryrun"}, {"action", "extract"}, {"key", objects[i].relative_key}, {"path", path}},
+           fmt::format("(dryrun) extract: {} to {}", escape_for_terminal(objects[i].relative_key),
+                       escape_for_terminal(path)));
+    }
+    return exit_ok;
+  }
+  flow::Progress progress;
+  archive::Delivery delivery;
+  {
+    const ProgressPrinter printer(context, progress, "extracting");
+    delivery = archive::deliver_objects(
+        *reader, selected, [&](std::size_t i) { return extractor.receive(i, objects[i].last_modified); },
+        context.pools(), context.budget(), context.stop(), &progress);
+    extractor.sync();
+  }
+  const auto elapsed = std::chrono::duration_cast<Milliseconds>(context.world().clock.steady() - started);
+  const int status = report_failures(context, reader->manifest(), delivery, "not extracted:");
+  emit_delivery(context, "extracted", "extracted", options, delivery, elapsed);
+  return status;
+}
+
+/// Wants nothing but to know that an object is whole.
+class Nobody final : public archive::ObjectReceiver {
+ public:
+  void write(ByteView) override {}
+  void finish() override {}
+};
+
+int verify(Context& context, const ArchiveOptions& options) {
+  const auto started = context.world().clock.steady();
+  const auto source = open_source(context, options.archive);
+  const auto reader = archive::open_archive(*source);
+  flow::Progress progress;
+  archive::Delivery delivery;
+  {
+    const ProgressPrinter printer(context, progress, "verifying");
+    delivery = archive::deliver_objects(
+        *reader, {}, [](std::size_t) { return std::make_unique<Nobody>(); }, context.pools(), context.budget(),
+        context.stop(), &progress);
+  }
+  const auto elapsed = std::chrono::duration_cast<Milliseconds>(context.world().clock.steady() - started);
+  int status = report_failures(context, reader->manifest(), delivery, "damaged:");
+  if (reader->flaw()) {
+    emit_failure(context, "damaged", *reader->flaw());
+    status = exit_damaged;
+  }
+  emit_delivery(context, "verified", "verified", options, delivery, elapsed);
+  return status;
+}
+
+int info(Context& context, const ArchiveOptions& options) {
+  const auto source = open_source(context, options.archive);
+  const auto reader = archive::open_archive(*source);
+  const archive::Manifest& manifest = reader->manifest();
+  ByteCount bytes = 0;
+  for (const archive::ManifestObject& object : manifest.objects) bytes += object.size;
+  if (context.json()) {
+    emit_json(context, {{"type", "info"},
+                        {"archive", options.archive},
+                        {"manifest_version", manifest.version},
+                        {"random_access", reader->random_access()},
+                        {"damage", reader->flaw() ? Json(reader->flaw()->summary()) : Json()},
+                        {"objects", manifest.objects.size()},
+                        {"bytes", bytes},
+                        {"tar_bytes", reader->tar_bytes()},
+                        {"archive_bytes", reader->archive_bytes()},
+                        {"frames", reader->frames()},
+                        {"level", manifest.level},
+                        {"created", to_iso8601(manifest.created)},
+                        {"source_region", manifest.source_region.str()},
+                        {"targets", manifest.targets.size()}});
+    return exit_ok;
+  }
+  const auto line = [&](std::string_view name, std::string_view value) {
+    context.print(fmt::format("{:<14}{}", name, escape_for_terminal(value)));
+  };
+  line("format", reader->random_access() ? "Bale, seekable" : "one stream, without seek table");
+  if (reader->flaw()) line("damage", reader->flaw()->summary());
+  line("objects", fmt::format("{}, {}", format_count(manifest.objects.size()), format_bytes(bytes)));
+  line("archive",
+       fmt::format("{}, ratio {}", format_bytes(reader->archive_bytes()), ratio_text(bytes, reader->archive_bytes())));
+  line("frames", fmt::format("{}, {} of tar", format_count(reader->frames()), format_bytes(reader->tar_bytes())));
+  if (manifest.version > 0) line("level", fmt::format("{}", manifest.level));
+  if (manifest.version > 0) line("created", to_iso8601(manifest.created));
+  if (!manifest.source_region.empty()) line("region", manifest.source_region.str());
+  for (const archive::Target& target : manifest.targets) {
+    line("target",
+         fmt::format("{} in {}{}", target.bucket.str(), target.region.str(), target.backup ? " (backup)" : ""));
+  }
+  return exit_ok;
+}
+
+CLI::App* add_subcommand(CLI::App& archive, const std::shared_ptr<ArchiveOptions>& options, Action& action,
+                         const std::string& name, const std::string& description,
+                         int (*run)(Context&, const ArchiveOptions&)) {
+  CLI::App* const command = archive.add_subcommand(name, description);
+  command->add_option("archive", options->archive, "a file, or s3://bucket/key")->required()->type_name("ARCHIVE");
+  command->callback(
+      [options, &action, run] { action = [options, run](Context& context) { return run(context, *options); }; });
+  return command;
+}
+
+}  // namespace
+
+void add_archive_command(CLI::App& app, Action& action) {
+  const auto options = std::make_shared<ArchiveOptions>();
+  CLI::App* const archive = app.add_subcommand("archive", "Write and read archives: files, or objects by ranged reads");
+  archive->require_subcommand(1);
+  CLI::App* const creating = add_subcommand(*archive, options, action, "create", "Pack files into an archive", create);
+  creating->add_option("path", options->paths, "files and directories")->required()->type_name("PATH");
+  creating->add_option("--level", options->level, "compression level of zstd")
+      ->check(CLI::Range(archive::min_level, archive::max_level).description("1-22"))
+      ->capture_default_str();
+  creating
+      ->add_option("--frame-size", options->frame_size,
+                   "bytes of tar that are compressed together, and read together to get one object [16MiB]")
+      ->type_name("SIZE");
+  CLI::App* const listing = add_subcommand(*archive, options, action, "list", "Show what is in an archive", list);
+  listing->add_flag("--long", options->detailed, "also where each object is, and its SHA-256");
+  CLI::App* const extracting =
+      add_subcommand(*archive, options, action, "extract", "Get objects out, each verified by its SHA-256", extract);
+  extracting->add_option("member", options->members, "keys, or directories of keys [all]")->type_name("MEMBER");
+  extracting->add_option("--to", options->to, "directory to write to")->required()->type_name("DIR");
+  add_subcommand(*archive, options, action, "verify", "Read everything and compare it with its SHA-256", verify);
+  add_subcommand(*archive, options, action, "info", "Show size, ratio, frames and origin of an archive", info);
+}
+
+}  // namespace bale::cli

@@ -1,0 +1,73 @@
+// bale catalog search
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "base/error.hpp"
+#include "base/text.hpp"
+#include "cli/catalog_places.hpp"
+#include "cli/commands.hpp"
+#include "cli/output.hpp"
+
+namespace bale::cli {
+namespace {
+
+struct SearchOptions {
+  QueryOptions where;
+  std::string pattern;
+  bool all_versions = false;
+  bool with_deleted = false;
+  std::size_t limit = 0;
+};
+
+int search(Context& context, const SearchOptions& options) {
+  recover::Query query = base_query(options.where);
+  const bool is_pattern = options.pattern.find_first_of("*?") != std::string::npos;
+  if (is_pattern)
+    query.patterns.push_back(options.pattern);
+  else
+    query.contains = options.pattern;
+  query.all_versions = options.all_versions;
+  query.with_deleted = options.with_deleted;
+  const auto records = find_records(context, options.where, query);
+  using enum Align;
+  Table table({{"MODIFIED"}, {"SIZE", right}, {"SOURCE"}, {"BACKUP"}});
+  std::size_t shown = 0;
+  for (const catalog::Record& record : records) {
+    if (options.limit > 0 && shown == options.limit) break;
+    ++shown;
+    if (context.json()) {
+      nlohmann::ordered_json line = {{"type", "record"}};
+      line.update(nlohmann::ordered_json::parse(catalog::to_json_line(record)));
+      emit_json(context, line);
+    } else {
+      table.add({to_timestamp(record.last_modified), record.deleted ? "deleted" : format_bytes(record.object_size),
+                 to_uri(record.source_bucket, record.object_path), record.backup_file});
+    }
+  }
+  if (!context.json() && !table.empty()) context.print(table.text());
+  if (!context.json()) {
+    context.print(shown == records.size()
+                      ? fmt::format("{} found", format_count(shown))
+                      : fmt::format("{} of {} found are shown", format_count(shown), format_count(records.size())));
+  }
+  return records.empty() ? exit_not_found : exit_ok;
+}
+
+}  // namespace
+
+void add_catalog_command(CLI::App& app, Action& action) {
+  CLI::App* catalog = app.add_subcommand("catalog", "Find objects in backups");
+  catalog->require_subcommand(1);
+  CLI::App* command = catalog->add_subcommand("search", "Search object names in the catalog");
+  const auto options = std::make_shared<SearchOptions>();
+  command->add_option("PATTERN", options->pattern, "part of a key, or a pattern with * and ? for the whole key [all]");
+  add_query_options(*command, options->where);
+  command->add_flag("--all-versions", options->all_versions, "every backed-up version, not only the newest");
+  command->add_flag("--deleted", options->with_deleted, "also objects whose deletion was recorded");
+  command->add_option("--limit", options->limit, "show at most this many")->type_name("N");
+  command->callback([&action, options] { action = [options](Context& context) { return search(context, *options); }; });
+}
+
+}  // namespace bale::cli

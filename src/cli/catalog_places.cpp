@@ -1,0 +1,85 @@
+#include "cli/catalog_places.hpp"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+
+#include "base/error.hpp"
+#include "cli/output.hpp"
+#include "config/replication.hpp"
+
+namespace bale::cli {
+namespace {
+
+std::optional<TimePoint> time_option(const std::string& text, const char* option) {
+  if (text.empty()) return std::nullopt;
+  try {
+    return parse_time(text);
+  } catch (const Error& error) {
+    throw error.with_where(option);
+  }
+}
+
+std::vector<Region> backup_regions(const config::ReplicationConfig& config) {
+  std::vector<Region> regions;
+  for (const config::Rule& rule : config.rules) {
+    for (const config::Destination& destination : rule.destinations) {
+      const bool known = std::find(regions.begin(), regions.end(), destination.region) != regions.end();
+      if (destination.backup && !known) regions.push_back(destination.region);
+    }
+  }
+  return regions;
+}
+
+}  // namespace
+
+void add_query_options(CLI::App& command, QueryOptions& options) {
+  command.add_option("--config", options.config_directory, "search the catalogs of this replication configuration")
+      ->type_name("DIR");
+  command.add_option("--catalog", options.catalog_uri, "search this catalog: s3://bucket[/prefix]")->type_name("URI");
+  command.add_option("--bucket", options.bucket, "only objects of this source bucket")->type_name("NAME");
+  command.add_option("--prefix", options.prefix, "only keys that start so");
+  command.add_option("--since", options.since, "only objects modified at or after this time")->type_name("TIME");
+  command.add_option("--until", options.until, "only objects modified before this time")->type_name("TIME");
+}
+
+std::vector<recover::CatalogPlace> catalog_places(Context& context, const QueryOptions& options) {
+  if (!options.catalog_uri.empty()) {
+    const ObjectAddress place = parse_s3_uri(options.catalog_uri);
+    return {{&context.store(context.region()), place.bucket, place.key.str()}};
+  }
+  if (options.config_directory.empty()) {
+    throw Error(ErrorKind::invalid, "no catalog was named", {},
+                "give --config DIR (of replicate) or --catalog s3://bucket");
+  }
+  const config::ReplicationConfig config =
+      config::load_replication_config(context.world().files, options.config_directory);
+  std::vector<recover::CatalogPlace> places;
+  for (const Region& region : backup_regions(config)) {
+    places.push_back({&context.store(region), config::catalog_bucket(config.settings, region), ""});
+  }
+  if (places.empty()) {
+    throw Error(ErrorKind::invalid, "the configuration has no backup destination, so there is no catalog",
+                options.config_directory, "set \"backup\": true on a destination");
+  }
+  return places;
+}
+
+recover::Query base_query(const QueryOptions& options) {
+  recover::Query query;
+  query.bucket = BucketName(options.bucket);
+  query.prefix = options.prefix;
+  query.since = time_option(options.since, "--since");
+  query.until = time_option(options.until, "--until");
+  return query;
+}
+
+std::vector<catalog::Record> find_records(Context& context, const QueryOptions& options, const recover::Query& query) {
+  const auto damaged = [&](const Error& error) {
+    emit_warning(context, fmt::format("a damaged catalog line was passed over: {}", error.what()));
+  };
+  return recover::search(catalog_places(context, options), query, context.pools().connections, damaged);
+}
+
+}  // namespace bale::cli

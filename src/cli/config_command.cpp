@@ -1,0 +1,175 @@
+// bale config: check, schema
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "base/text.hpp"
+#include "cli/commands.hpp"
+#include "cli/output.hpp"
+#include "config/replication.hpp"
+
+namespace bale::cli {
+namespace {
+
+using nlohmann::ordered_json;
+
+std::string source_text(const config::Source& source) {
+  std::string text = source.bucket.str() + "/";
+  if (!source.prefix.empty()) text += source.prefix + "/";
+  return text + (source.suffix.empty() ? "" : "*" + source.suffix);
+}
+
+std::string destination_text(const config::Destination& destination) {
+  std::string text = fmt::format("{} in {}", destination.bucket.str(), destination.region.str());
+  if (destination.backup) text += ", backup";
+  if (!destination.storage_class.empty()) text += ", " + destination.storage_class;
+  if (!destination.kms_key_arn.empty()) text += ", KMS";
+  return text;
+}
+
+std::string rules_table(const config::ReplicationConfig& config) {
+  Table table({{"Source"}, {"Region"}, {"Destination"}, {"Queue"}});
+  for (const config::Rule& rule : config.rules) {
+    bool first = true;
+    for (const config::Destination& destination : rule.destinations) {
+      table.add({first ? source_text(rule.source) : "", first ? rule.source.region.str() : "",
+                 destination_text(destination), first ? config::source_queue(config.settings, rule.source).str() : ""});
+      first = false;
+    }
+  }
+  return table.text();
+}
+
+/// What each region of the configuration has of Bale's own.
+struct Staging {
+  Region region;
+  std::vector<BucketName> buckets;
+  std::vector<QueueName> queues;
+};
+
+std::vector<Staging> staging_of(const config::Settings& settings) {
+  std::vector<Staging> all;
+  for (const config::EnabledRegion& enabled : settings.enabled_regions) {
+    Staging staging{.region = enabled.region};
+    if (enabled.source) {
+      staging.buckets.push_back(config::outbound_bucket(settings, enabled.region));
+      staging.queues.push_back(config::relay_queue(settings, enabled.region));
+    }
+    if (enabled.target) {
+      staging.buckets.push_back(config::inbound_bucket(settings, enabled.region));
+      staging.buckets.push_back(config::catalog_bucket(settings, enabled.region));
+      staging.queues.push_back(config::target_queue(settings, enabled.region));
+    }
+    all.push_back(std::move(staging));
+  }
+  return all;
+}
+
+template <typename Names>
+std::vector<std::string> texts(const Names& names) {
+  std::vector<std::string> all;
+  for (const auto& name : names) all.push_back(name.str());
+  return all;
+}
+
+std::string staging_table(const config::Settings& settings) {
+  Table table({{"Region"}, {"Staging buckets"}, {"Queues"}});
+  for (const Staging& staging : staging_of(settings)) {
+    const std::size_t rows = std::max(staging.buckets.size(), staging.queues.size());
+    for (std::size_t i = 0; i < rows; ++i) {
+      table.add({i == 0 ? staging.region.str() : "", i < staging.buckets.size() ? staging.buckets[i].str() : "",
+                 i < staging.queues.size() ? staging.queues[i].str() : ""});
+    }
+  }
+  return table.text();
+}
+
+ordered_json rule_json(const config::ReplicationConfig& config, const config::Rule& rule) {
+  ordered_json destinations = ordered_json::array();
+  for (const config::Destination& destination : rule.destinations) {
+    destinations.push_back({{"bucket", destination.bucket.str()},
+                            {"region", destination.region.str()},
+                            {"backup", destination.backup},
+                            {"storage_class", destination.storage_class}});
+  }
+  return {{"type", "rule"},
+          {"bucket", rule.source.bucket.str()},
+          {"region", rule.source.region.str()},
+          {"prefix", rule.source.prefix},
+          {"suffix", rule.source.suffix},
+          {"queue", config::source_queue(config.settings, rule.source).str()},
+          {"destinations", destinations}};
+}
+
+void print_summary(Context& context, const config::ReplicationConfig& config) {
+  if (!context.json()) {
+    const auto count = [](std::size_t n, std::string_view what) {
+      return fmt::format("{} {}{}", n, what, n == 1 ? "" : "s");
+    };
+    context.print(fmt::format("stack {}, account {}: {}, {}\n", config.settings.stack_name, config.settings.account,
+                              count(config.rules.size(), "rule"),
+                              count(config.settings.enabled_regions.size(), "region")));
+    context.print(rules_table(config) + "\n");
+    context.print(staging_table(config.settings));
+    return;
+  }
+  for (const config::Rule& rule : config.rules) emit_json(context, rule_json(config, rule));
+  for (const Staging& staging : staging_of(config.settings)) {
+    emit_json(context, {{"type", "staging"},
+                        {"region", staging.region.str()},
+                        {"buckets", texts(staging.buckets)},
+                        {"queues", texts(staging.queues)}});
+  }
+}
+
+int check(Context& context, const std::string& directory) {
+  try {
+    print_summary(context, config::load_replication_config(context.world().files, directory));
+    return exit_ok;
+  } catch (const config::InvalidConfig& error) {
+    if (!context.json()) throw;
+    for (const config::Finding& finding : error.findings()) {
+      emit_json(context,
+                {{"type", "finding"}, {"file", finding.file}, {"path", finding.path}, {"message", finding.message}});
+    }
+    throw;
+  }
+}
+
+void add_check_command(CLI::App& config, Action& action) {
+  const auto directory = std::make_shared<std::string>();
+  CLI::App* command = config.add_subcommand("check", "Validate a configuration and show what it means");
+  command->add_option("--config", *directory, "directory of settings.json and replication_config.json")
+      ->required()
+      ->type_name("DIR");
+  command->callback(
+      [&action, directory] { action = [directory](Context& context) { return check(context, *directory); }; });
+}
+
+void add_schema_command(CLI::App& config, Action& action) {
+  const auto name = std::make_shared<std::string>();
+  CLI::App* command = config.add_subcommand("schema", "Print the JSON Schema of a configuration file");
+  command->add_option("file", *name, "settings or replication")
+      ->required()
+      ->check(CLI::IsMember(std::vector<std::string>{"settings", "replication"}).description(""));
+  command->callback([&action, name] {
+    action = [name](Context& context) {
+      context.world().terminal.out(*name == "settings" ? config::settings_schema() : config::replication_schema());
+      return exit_ok;
+    };
+  });
+}
+
+}  // namespace
+
+void add_config_command(CLI::App& app, Action& action) {
+  CLI::App* config = app.add_subcommand("config", "Check configuration files, print their schemas");
+  config->require_subcommand(1);
+  add_check_command(*config, action);
+  add_schema_command(*config, action);
+}
+
+}  // namespace bale::cli

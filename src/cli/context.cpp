@@ -1,0 +1,188 @@
+#include "cli/context.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "base/error.hpp"
+#include "cli/status_terminal.hpp"
+#include "embedded/backend.hpp"
+#include "os/machine.hpp"
+
+namespace bale::cli {
+namespace {
+
+using namespace literals;
+
+constexpr std::string_view default_region = "us-east-1";
+constexpr std::size_t default_connections = 32;
+constexpr std::size_t max_connections = 1024;
+constexpr ByteCount least_memory = 64_MiB;           // a few frames of the default size
+constexpr ByteCount least_default_memory = 256_MiB;  // the default limit is at least this
+
+void take_from(std::string& value, const os::Environment& environment, std::initializer_list<const char*> names) {
+  for (const char* name : names) {
+    if (value.empty()) value = environment.get(name).value_or("");
+  }
+}
+
+/// A region becomes part of names (buckets, directories, hosts): nothing but what AWS uses.
+void check_region(const std::string& region) {
+  const bool legal = std::all_of(region.begin(), region.end(),
+                                 [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; });
+  if (legal && region.size() <= 63) return;
+  throw Error(ErrorKind::invalid, fmt::format("'{}' is not a region", region), {},
+              "write a name like eu-central-1: a-z, 0-9 and '-'");
+}
+
+telemetry::Format parse_format(const std::string& name) {
+  if (name == "text") return telemetry::Format::text;
+  if (name == "json") return telemetry::Format::json;
+  throw Error(ErrorKind::invalid, fmt::format("'{}' is not a log format", name), "--log-format", "use text or json");
+}
+
+/// One port per region, made at first use.
+template <typename Port>
+using PerRegion = std::map<Region, std::unique_ptr<Port>>;
+
+template <typename Port, typename Make>
+Port& cached(PerRegion<Port>& ports, const Region& region, Make make) {
+  std::unique_ptr<Port>& port = ports[region];
+  if (!port) {
+    check_region(region.str());
+    port = make();
+  }
+  return *port;
+}
+
+Error no_backend() {
+  return Error(
+      ErrorKind::unsupported, "no store was chosen: this build of Bale works on its embedded store only", {},
+      "name a directory with --local DIR or BALE_LOCAL; it holds the buckets, queues and tables of all regions");
+}
+
+}  // namespace
+
+int exit_status(ErrorKind kind) noexcept {
+  switch (kind) {
+    case ErrorKind::not_found: return exit_not_found;
+    case ErrorKind::denied:
+    case ErrorKind::precondition:
+    case ErrorKind::throttled:
+    case ErrorKind::unavailable:
+    case ErrorKind::timeout: return exit_refused;
+    case ErrorKind::corrupt: return exit_damaged;
+    case ErrorKind::invalid:
+    case ErrorKind::unsupported: return exit_usage;
+    case ErrorKind::cancelled: return exit_interrupted;
+    case ErrorKind::internal: return exit_some_failed;
+  }
+  return exit_some_failed;
+}
+
+GlobalOptions resolve(GlobalOptions options, const os::Environment& environment) {
+  take_from(options.local, environment, {"BALE_LOCAL"});
+  take_from(options.region, environment, {"AWS_REGION", "AWS_DEFAULT_REGION"});
+  take_from(options.profile, environment, {"AWS_PROFILE"});
+  take_from(options.endpoint_url, environment, {"AWS_ENDPOINT_URL"});
+  if (options.region.empty()) options.region = default_region;
+  check_region(options.region);
+  if (options.connections == 0) options.connections = default_connections;
+  if (options.connections > max_connections) {
+    throw Error(ErrorKind::invalid, fmt::format("{} is not in 1-{}", options.connections, max_connections),
+                "--connections");
+  }
+  if (options.memory_limit != 0 && options.memory_limit < least_memory) {
+    throw Error(ErrorKind::invalid,
+                fmt::format("{} is too little memory to work with", format_bytes(options.memory_limit)),
+                "--memory-limit", fmt::format("use at least {}", format_bytes(least_memory)));
+  }
+  return options;
+}
+
+struct Context::Parts {
+  Parts(os::World outside, const GlobalOptions& options)
+      : terminal(outside.terminal, !options.quiet && !options.no_progress && options.output == Output::text),
+        world{outside.clock, outside.entropy, outside.environment, outside.files, terminal, outside.stop},
+        log(world, telemetry::parse_level(options.log_level), parse_format(options.log_format)) {}
+
+  embedded::Backend& open_backend(const GlobalOptions& options) {
+    if (options.local.empty()) throw no_backend();
+    if (!backend) backend = embedded::Backend::open(options.local, world);
+    return *backend;
+  }
+
+  StatusTerminal terminal;
+  os::World world;
+  telemetry::Log log;
+  std::mutex mutex;
+  std::unique_ptr<embedded::Backend> backend;
+  PerRegion<store::ObjectStore> stores;
+  PerRegion<queue::MessageQueue> queues;
+  PerRegion<records::RecordStore> records;
+  ByteCount reserved_memory = 0;
+  std::unique_ptr<flow::MemoryBudget> budget;
+  // Last, so that they are joined before what their tasks use is gone.
+  std::unique_ptr<flow::ThreadPool> connections, cores;
+};
+
+Context::Context(os::World world, GlobalOptions options)
+    : options_(std::move(options)), parts_(std::make_unique<Parts>(world, options_)), world_(parts_->world) {}
+
+Context::~Context() = default;
+
+telemetry::Log& Context::log() { return parts_->log; }
+
+Region Context::region() const { return Region(options_.region); }
+
+store::ObjectStore& Context::store(const Region& region) {
+  const std::scoped_lock lock(parts_->mutex);
+  return cached(parts_->stores, region, [&] { return parts_->open_backend(options_).store(region); });
+}
+
+queue::MessageQueue& Context::queues(const Region& region) {
+  const std::scoped_lock lock(parts_->mutex);
+  return cached(parts_->queues, region, [&] { return parts_->open_backend(options_).queues(region); });
+}
+
+records::RecordStore& Context::records(const Region& region) {
+  const std::scoped_lock lock(parts_->mutex);
+  return cached(parts_->records, region, [&] { return parts_->open_backend(options_).records(region); });
+}
+
+flow::Pools Context::pools() {
+  const std::scoped_lock lock(parts_->mutex);
+  if (!parts_->connections) {
+    parts_->connections = std::make_unique<flow::ThreadPool>(options_.connections, "connection");
+    parts_->cores = std::make_unique<flow::ThreadPool>(os::usable_cores(world_.files), "core");
+  }
+  return {*parts_->connections, *parts_->cores};
+}
+
+flow::MemoryBudget& Context::budget() {
+  const std::scoped_lock lock(parts_->mutex);
+  if (!parts_->budget) {
+    const ByteCount limit = options_.memory_limit != 0
+                                ? options_.memory_limit
+                                : std::max(os::usable_memory(world_.files) / 4, least_default_memory);
+    parts_->budget = std::make_unique<flow::MemoryBudget>(limit - std::min(parts_->reserved_memory, limit / 2));
+  }
+  return *parts_->budget;
+}
+
+void Context::reserve_memory(ByteCount bytes) {
+  const std::scoped_lock lock(parts_->mutex);
+  parts_->reserved_memory = std::max(parts_->reserved_memory, bytes);
+}
+
+void Context::print(std::string_view line) {
+  if (options_.quiet && options_.output == Output::text) return;
+  world_.terminal.out(std::string(line) + "\n");
+}
+
+void Context::set_status(std::string_view line) { parts_->terminal.set_status(line); }
+bool Context::shows_status() const noexcept { return parts_->terminal.shows_status(); }
+
+}  // namespace bale::cli

@@ -1,0 +1,107 @@
+// What every command gets: the world, the global options, and the stores. The one place where kinds of ports are
+// chosen.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <stop_token>
+#include <string>
+#include <string_view>
+
+#include "base/error.hpp"
+#include "base/names.hpp"
+#include "flow/memory_budget.hpp"
+#include "flow/thread_pool.hpp"
+#include "os/world.hpp"
+#include "queue/message_queue.hpp"
+#include "records/record_store.hpp"
+#include "store/object_store.hpp"
+#include "telemetry/log.hpp"
+
+namespace bale::cli {
+
+enum class Output { text, json };
+
+/// Options that every command takes.
+struct GlobalOptions {
+  std::string local;  ///< --local or BALE_LOCAL: directory of the embedded backend; empty: AWS
+  std::string endpoint_url;
+  std::string region;  ///< --region, AWS_REGION, AWS_DEFAULT_REGION; default us-east-1
+  std::string profile;
+  Output output = Output::text;
+  std::string log_level = "warning";
+  std::string log_format = "text";
+  bool no_progress = false;
+  bool quiet = false;
+  bool dryrun = false;
+  ByteCount memory_limit = 0;   ///< bytes; 0: a quarter of what the container may use, at least 256 MiB
+  std::size_t connections = 0;  ///< size of the connection pool; 0: 32
+};
+
+/// Exit statuses.
+enum Exit : int {
+  exit_ok = 0,
+  exit_some_failed = 1,  ///< some items failed, each was named; also a defect in Bale itself
+  exit_usage = 2,        ///< usage or configuration: invalid, unsupported
+  exit_not_found = 3,
+  exit_refused = 4,  ///< refused by the service or the system, or no answer from it: denied, precondition, throttled,
+                     ///< unavailable, timeout
+  exit_damaged = 5,
+  exit_interrupted = 130,  ///< as a shell reports SIGINT (128 + 2)
+  exit_broken_pipe = 141,  ///< the reader of standard output went away (128 + SIGPIPE); says nothing on stderr
+};
+/// The status with which a command that ended in an error of this kind exits.
+int exit_status(ErrorKind kind) noexcept;
+
+/// The options with what the environment says where the command line was silent (BALE_LOCAL, AWS_REGION,
+/// AWS_DEFAULT_REGION, AWS_PROFILE, AWS_ENDPOINT_URL), and defaults. Throws Error{invalid} for a region or number that
+/// cannot be.
+GlobalOptions resolve(GlobalOptions options, const os::Environment& environment);
+
+/// Everything a command works with. Stores and pools are made at first use and live as long as the context.
+/// Thread-safe.
+class Context {
+ public:
+  /// `options` as resolve() gives them. Opens nothing. Throws Error{invalid} for a log level or format that cannot be.
+  Context(os::World world, GlobalOptions options);
+  ~Context();
+  Context(const Context&) = delete;
+  Context& operator=(const Context&) = delete;
+
+  os::World& world() noexcept { return world_; }
+  const GlobalOptions& options() const noexcept { return options_; }
+  telemetry::Log& log();
+  /// --region or its default.
+  Region region() const;
+  /// The stop token of the world: requested by SIGINT and SIGTERM.
+  std::stop_token stop() const { return world_.stop; }
+
+  /// The ports as seen from a region. Error{unsupported} with a hint where this build has no such kind.
+  store::ObjectStore& store(const Region& region);
+  queue::MessageQueue& queues(const Region& region);
+  records::RecordStore& records(const Region& region);
+
+  flow::Pools pools();
+  /// The memory limit, less what was reserved.
+  flow::MemoryBudget& budget();
+  /// Takes memory that the command uses beside the budget (compression contexts of the cores) off the limit, but at
+  /// most half of it. To be called before the first budget(); the largest of several calls counts.
+  void reserve_memory(ByteCount bytes);
+
+  bool json() const noexcept { return options_.output == Output::json; }
+  /// A result line (the newline is added); nothing with --quiet in text mode.
+  void print(std::string_view line);
+  /// Shows one line at the bottom of the terminal on stderr, in place of the one before; empty: none. Other output goes
+  /// above it. Does nothing where progress is not to be shown (--no-progress, --quiet, stderr is no terminal).
+  void set_status(std::string_view line);
+  /// Whether set_status() shows anything.
+  bool shows_status() const noexcept;
+
+ private:
+  struct Parts;
+  GlobalOptions options_;
+  std::unique_ptr<Parts> parts_;
+  os::World world_;  ///< its terminal keeps the status line below what is written
+};
+
+}  // namespace bale::cli

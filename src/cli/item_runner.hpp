@@ -1,0 +1,36 @@
+// Many items, several at a time, none of which may end the others.
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <mutex>
+
+#include "flow/thread_pool.hpp"
+
+namespace bale::cli {
+
+/// Runs tasks on threads of its own and keeps their number bounded, so that a listing of millions of objects never gets
+/// far ahead of the work. The threads may wait for tasks on the context's pools. Used by one thread; its destructor
+/// waits for the tasks.
+class ItemRunner {
+ public:
+  /// At least one thread.
+  explicit ItemRunner(std::size_t threads) : most_(2 * threads), pool_(threads, "item") {}
+  ~ItemRunner() { wait(); }
+  ItemRunner(const ItemRunner&) = delete;
+  ItemRunner& operator=(const ItemRunner&) = delete;
+  /// Waits for a free place, then starts the task, which must not throw.
+  void run(std::function<void()> task);
+  /// Returns when every task has ended.
+  void wait();
+
+ private:
+  void wait_below(std::size_t count);
+  std::mutex mutex_;
+  std::condition_variable ended_;
+  std::size_t under_way_ = 0;
+  const std::size_t most_;
+  flow::ThreadPool pool_;
+};
+
+}  // namespace bale::cli

@@ -1,0 +1,71 @@
+#include "cli/local_tree.hpp"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "base/text.hpp"
+
+namespace bale::cli {
+namespace {
+
+class Walk {
+ public:
+  Walk(os::Files& files, const os::fs::path& root, const TreeVisitor& visitor)
+      : files_(files), root_(root), visitor_(visitor) {}
+
+  /// `relative` is "" or ends with '/'.
+  void directory(const std::string& relative, const os::FileInfo& info) {
+    const os::fs::path path = root_ / relative;
+    const Identity identity{info.device, info.inode};
+    if (std::find(open_.begin(), open_.end(), identity) != open_.end())
+      return visitor_.skipped(path, "the link leads to a directory that contains it");
+    std::vector<os::DirectoryEntry> entries;
+    try {
+      entries = files_.list(path);
+    } catch (const Error& error) {
+      return visitor_.failed(path, error);
+    }
+    open_.push_back(identity);
+    for (const os::DirectoryEntry& entry : entries) visit(relative + entry.name);
+    open_.pop_back();
+  }
+
+ private:
+  using Identity = std::pair<std::uint64_t, std::uint64_t>;  // device and inode
+
+  void visit(const std::string& name) {
+    const os::fs::path path = root_ / name;
+    std::optional<os::FileInfo> info;
+    try {
+      info = files_.info_followed(path);
+    } catch (const Error& error) {
+      return visitor_.failed(path, error);
+    }
+    if (!info) return visitor_.skipped(path, "the link leads nowhere, or the file has just been removed");
+    switch (info->type) {
+      case os::FileType::regular: return visitor_.file({name, info->size});
+      case os::FileType::directory: return directory(name + "/", *info);
+      case os::FileType::symlink:
+      case os::FileType::other: return visitor_.skipped(path, "it is neither a file nor a directory");
+    }
+  }
+
+  os::Files& files_;
+  const os::fs::path root_;
+  const TreeVisitor& visitor_;
+  std::vector<Identity> open_;  ///< the directories from the root to the one being listed
+};
+
+}  // namespace
+
+void walk_tree(os::Files& files, const os::fs::path& directory, const TreeVisitor& visitor) {
+  const auto info = files.info_followed(directory);
+  if (!info || info->type != os::FileType::directory) {
+    throw Error(ErrorKind::not_found, info ? "not a directory" : "no such directory",
+                escape_for_terminal(directory.native()));
+  }
+  Walk(files, directory, visitor).directory("", *info);
+}
+
+}  // namespace bale::cli

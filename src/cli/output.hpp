@@ -1,0 +1,92 @@
+// How commands print results: tables, JSON lines, a progress line.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <mutex>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "cli/context.hpp"
+#include "flow/progress.hpp"
+
+namespace bale::cli {
+
+/// One result: `line` as one line of JSON with --output json (also with --quiet), else `text` unless --quiet.
+/// Bytes in `line` that are not UTF-8 are shown as U+FFFD. Throws as Terminal::out does. Thread-safe.
+void emit(Context& context, const nlohmann::ordered_json& line, std::string_view text);
+/// As emit(), for results that have nothing to say to a person.
+void emit_json(Context& context, const nlohmann::ordered_json& line);
+
+/// A failure of one item among many: a line on stderr, JSON with --output json. The command goes on and exits with
+/// exit_some_failed. `doing` says what was tried ("upload failed: a to s3://b/a"). Thread-safe.
+void emit_failure(Context& context, std::string_view doing, const Error& error);
+/// Something a person should know that is no failure: a line on stderr, also with --quiet. Thread-safe.
+void emit_warning(Context& context, std::string_view text);
+
+/// Columns that `text` takes on a terminal: 2 for East Asian wide characters and emoji, 0 for combining marks, 1 for a
+/// byte that is not UTF-8.
+std::size_t display_width(std::string_view text) noexcept;
+/// `text` if it is at most `columns` wide, else cut and ended with "…".
+std::string fit(std::string_view text, std::size_t columns);
+
+enum class Align { left, right };
+
+/// Rows of cells under headings, each column as wide as its widest cell, two spaces apart. Control characters in cells
+/// are escaped. Not thread-safe.
+class Table {
+ public:
+  struct Column {
+    std::string heading;
+    Align align = Align::left;
+  };
+  explicit Table(std::vector<Column> columns) : columns_(std::move(columns)) {}
+  /// One cell per column.
+  void add(std::vector<std::string> cells);
+  bool empty() const noexcept { return rows_.empty(); }
+  /// Headings and rows, each ended with a newline but the last; no spaces at the ends of lines.
+  std::string text() const;
+
+ private:
+  std::vector<Column> columns_;
+  std::vector<std::vector<std::string>> rows_;
+};
+
+/// "1,234,567": for people.
+std::string format_count(std::uint64_t number);
+/// "12.3 MiB/s"; "-" when no time went by.
+std::string format_rate(ByteCount bytes, Milliseconds elapsed);
+
+/// How far a job is, at one moment.
+struct ProgressSnapshot {
+  std::uint64_t items_done = 0, items_total = 0;  ///< a total of 0 is not known
+  ByteCount bytes_done = 0, bytes_total = 0;
+  std::uint64_t items_failed = 0;
+  double bytes_per_second = 0;
+};
+/// "copying  12/340 objects  1.2/8.0 GiB (15%)  82.1 MiB/s  ETA 1 min 23 s", cut to `columns`.
+std::string progress_line(std::string_view verb, const ProgressSnapshot& progress, std::size_t columns);
+
+/// Redraws a progress line ten times a second, from its own thread, until destroyed; does nothing where
+/// Context::shows_status() is false. `context` and `progress` are borrowed.
+class ProgressPrinter {
+ public:
+  ProgressPrinter(Context& context, const flow::Progress& progress, std::string verb);
+  ~ProgressPrinter();
+  ProgressPrinter(const ProgressPrinter&) = delete;
+  ProgressPrinter& operator=(const ProgressPrinter&) = delete;
+
+ private:
+  void run(std::stop_token stop);
+  Context& context_;
+  const flow::Progress& progress_;
+  const std::string verb_;
+  std::jthread thread_;  ///< last: it uses the others
+};
+
+}  // namespace bale::cli

@@ -1,0 +1,388 @@
+// bale replicate init|run|source|relay|target|backfill|status|redrive
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "archive/compress.hpp"
+#include "archive/writer.hpp"
+#include "base/error.hpp"
+#include "base/text.hpp"
+#include "cli/commands.hpp"
+#include "cli/output.hpp"
+#include "config/replication.hpp"
+#include "jobs/collect/backfill.hpp"
+#include "service/replication.hpp"
+#include "service/setup.hpp"
+#include "service/status.hpp"
+
+namespace bale::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+/// The options of all replicate commands; each uses its own.
+struct ReplicateOptions {
+  std::string config_directory;
+  bool until_idle = false;
+  bool once = false;
+  int level = archive::default_level;
+  int grace_seconds = 20;
+  int archives_at_once = 3;
+  std::string only_region;
+  // backfill
+  std::string source_bucket, prefix, suffix, since, until;
+  bool restart = false;
+};
+
+config::ReplicationConfig load(Context& context, const ReplicateOptions& options) {
+  return config::load_replication_config(context.world().files, options.config_directory);
+}
+
+service::Ports ports_of(Context& context) {
+  return {[&context](const Region& region) -> store::ObjectStore& { return context.store(region); },
+          [&context](const Region& region) -> queue::MessageQueue& { return context.queues(region); },
+          [&context](const Region& region) -> records::RecordStore& { return context.records(region); }};
+}
+
+int init(Context& context, const ReplicateOptions& options) {
+  const config::ReplicationConfig config = load(context, options);
+  const bool dryrun = context.options().dryrun;
+  const auto steps = service::set_up_replication(config, ports_of(context), dryrun);
+  Table table({{"KIND"}, {"NAME"}, {"REGION"}, {"PURPOSE"}, {"STATE"}});
+  std::size_t made = 0;
+  for (const service::SetupStep& step : steps) {
+    const std::string state = step.exists ? "exists" : dryrun ? "missing" : "made";
+    made += step.exists ? 0 : 1;
+    emit_json(
+        context,
+        {{"type", "setup"}, {"kind", step.kind}, {"name", step.name}, {"region", step.region.str()}, {"state", state}});
+    table.add({step.kind, step.name, step.region.str(), step.detail, state});
+  }
+  if (!context.json()) {
+    context.print(table.text());
+    context.print(fmt::format("{} of {} {}", made, steps.size(),
+                              dryrun ? "would be made (dryrun)" : "made, the others were there"));
+  }
+  return exit_ok;
+}
+
+/// Redraws one line of counts while the loops run.
+class CountsPrinter {
+ public:
+  CountsPrinter(Context& context, const service::ReplicationCounts& counts) {
+    if (!context.shows_status()) return;
+    thread_ = std::jthread([&context, &counts](const std::stop_token& stop) {
+      while (context.world().clock.sleep_for(Milliseconds(200), stop)) {
+        context.set_status(fmt::format(
+            "packed {} objects ({}), {} archives; relayed {}; landed {} objects, {} backups; failed {}",
+            format_count(counts.objects_packed), format_bytes(counts.object_bytes), format_count(counts.archives),
+            format_count(counts.archives_relayed), format_count(counts.objects_landed), format_count(counts.backups),
+            format_count(counts.failures)));
+      }
+      context.set_status("");
+    });
+  }
+
+ private:
+  std::jthread thread_;
+};
+
+std::string ratio_text(ByteCount original, ByteCount compressed) {
+  return compressed == 0 ? "-" : fmt::format("{:.2f}", static_cast<double>(original) / static_cast<double>(compressed));
+}
+
+std::string megabytes_per_second(ByteCount bytes, Milliseconds elapsed) {
+  if (elapsed.count() <= 0) return "-";
+  return fmt::format("{:.1f}", static_cast<double>(bytes) / 1e6 / (static_cast<double>(elapsed.count()) / 1000));
+}
+
+void print_summary(Context& context, const service::ReplicationCounts& counts, const service::Roles& roles,
+                   Milliseconds elapsed) {
+  emit_json(context, {{"type", "summary"},
+                      {"objects_packed", counts.objects_packed.load()},
+                      {"objects_gone", counts.objects_gone.load()},
+                      {"object_bytes", counts.object_bytes.load()},
+                      {"archives", counts.archives.load()},
+                      {"archive_bytes", counts.archive_bytes.load()},
+                      {"archives_relayed", counts.archives_relayed.load()},
+                      {"archives_landed", counts.archives_landed.load()},
+                      {"objects_landed", counts.objects_landed.load()},
+                      {"objects_kept", counts.objects_kept.load()},
+                      {"backups", counts.backups.load()},
+                      {"failures", counts.failures.load()},
+                      {"milliseconds", elapsed.count()}});
+  if (context.json()) return;
+  if (roles.source) {
+    using enum Align;
+    Table table({{"OBJECTS", right},
+                 {"BYTES", right},
+                 {"ARCHIVES", right},
+                 {"ARCHIVE BYTES", right},
+                 {"RATIO", right},
+                 {"TIME", right},
+                 {"MB/S", right}});
+    table.add({format_count(counts.objects_packed), format_bytes(counts.object_bytes), format_count(counts.archives),
+               format_bytes(counts.archive_bytes), ratio_text(counts.object_bytes, counts.archive_bytes),
+               format_duration(elapsed), megabytes_per_second(counts.object_bytes, elapsed)});
+    context.print(table.text());
+  }
+  std::string line;
+  if (roles.relay) line += fmt::format("relayed {} archives; ", format_count(counts.archives_relayed));
+  if (roles.target) {
+    line += fmt::format("landed {} objects ({} were there as new or newer), stored {} backups; ",
+                        format_count(counts.objects_landed), format_count(counts.objects_kept),
+                        format_count(counts.backups));
+  }
+  context.print(line + fmt::format("{} failures", format_count(counts.failures)));
+}
+
+/// The contexts in which the cores compress are made once a thread and kept: memory beside the budget.
+void reserve_compressors(Context& context, const config::ReplicationConfig& config, int level) {
+  for (const config::Rule& rule : config.rules) {
+    const ByteCount one = archive::compressor_bytes(rule.source.level.value_or(level),
+                                                    rule.source.frame_size.value_or(archive::default_frame_size));
+    context.reserve_memory(one * context.pools().cores.size());
+  }
+}
+
+int run_loops(Context& context, const ReplicateOptions& options, service::Roles roles) {
+  const config::ReplicationConfig config = load(context, options);
+  if (context.options().dryrun) {
+    throw Error(ErrorKind::unsupported, "replicate services have no --dryrun", {},
+                "`bale replicate status` shows what is waiting; `bale replicate backfill --dryrun` counts what would "
+                "be announced");
+  }
+  service::ReplicationOptions service_options;
+  service_options.roles = roles;
+  service_options.until_idle = options.until_idle || options.once;
+  service_options.region = Region(options.only_region);
+  service_options.level = options.level;
+  service_options.grace = std::chrono::seconds(options.grace_seconds);
+  service_options.archives_at_once = static_cast<std::size_t>(options.archives_at_once);
+  if (roles.source) reserve_compressors(context, config, options.level);
+  const service::Ports ports = ports_of(context);
+  service::Replication replication(config, service_options, ports, context.world(), context.log(), context.pools(),
+                                   context.budget());
+  const auto started = context.world().clock.steady();
+  {
+    const CountsPrinter printer(context, replication.counts());
+    replication.run();
+  }
+  const auto elapsed = std::chrono::duration_cast<Milliseconds>(context.world().clock.steady() - started);
+  for (const service::ReplicationFailure& failure : replication.failures()) {
+    emit_failure(context, fmt::format("{} failed: {}", failure.stage, escape_for_terminal(failure.what)),
+                 failure.error);
+  }
+  print_summary(context, replication.counts(), roles, elapsed);
+  if (service_options.until_idle && context.stop().stop_requested()) return exit_interrupted;
+  return replication.counts().failures > 0 ? exit_some_failed : exit_ok;
+}
+
+std::optional<TimePoint> optional_time(const std::string& text, const char* option) {
+  if (text.empty()) return std::nullopt;
+  try {
+    return parse_time(text);
+  } catch (const Error& error) {
+    throw error.with_where(option);
+  }
+}
+
+void backfill_source(Context& context, const config::ReplicationConfig& config, const config::Source& source,
+                     const ReplicateOptions& options) {
+  const collect::BackfillFilter filter{options.prefix, options.suffix, optional_time(options.since, "--since"),
+                                       optional_time(options.until, "--until")};
+  collect::Backfill backfill(source, context.store(source.region), context.queues(source.region),
+                             config::source_queue(config.settings, source), context.records(source.region),
+                             config::replication_table(config.settings), context.world());
+  const std::string name = to_uri(source.bucket, ObjectKey(source.prefix.empty() ? "" : source.prefix + "/"));
+  const auto progress = [&](const collect::BackfillResult& so_far) {
+    context.set_status(fmt::format("{}: {} of {} objects announced", name, format_count(so_far.objects),
+                                   format_count(so_far.looked_at)));
+  };
+  const bool dryrun = context.options().dryrun;
+  const collect::BackfillResult result = backfill.run(filter, options.restart, dryrun, progress);
+  context.set_status("");
+  emit(context,
+       {{"type", "backfill"},
+        {"source", name},
+        {"objects", result.objects},
+        {"bytes", result.bytes},
+        {"looked_at", result.looked_at},
+        {"resumed", result.resumed},
+        {"finished", result.finished},
+        {"dryrun", dryrun}},
+       fmt::format("{}{}{}: {} of {} objects ({}) {}", dryrun ? "(dryrun) " : "", name,
+                   result.resumed ? " (resumed)" : "", format_count(result.objects), format_count(result.looked_at),
+                   format_bytes(result.bytes), dryrun ? "would be announced" : "announced"));
+}
+
+int backfill(Context& context, const ReplicateOptions& options) {
+  const config::ReplicationConfig config = load(context, options);
+  bool any = false;
+  for (const config::Rule& rule : config.rules) {
+    if (!options.source_bucket.empty() && rule.source.bucket.str() != options.source_bucket) continue;
+    any = true;
+    backfill_source(context, config, rule.source, options);
+  }
+  if (!any) {
+    throw Error(ErrorKind::not_found,
+                fmt::format("no source of the configuration has the bucket '{}'", options.source_bucket),
+                options.config_directory, "see `bale config check` for the sources");
+  }
+  if (context.stop().stop_requested()) return exit_interrupted;
+  if (!context.options().dryrun) context.print("next: `bale replicate run` brings them over");
+  return exit_ok;
+}
+
+void print_queues(Context& context, const service::ReplicationStatus& status) {
+  using enum Align;
+  Table table({{"STAGE"}, {"REGION"}, {"QUEUE"}, {"WAITING", right}, {"IN FLIGHT", right}, {"FAILED", right}});
+  for (const service::QueueStatus& queue : status.queues) {
+    emit_json(context, {{"type", "queue"},
+                        {"stage", queue.stage},
+                        {"region", queue.region.str()},
+                        {"queue", queue.queue.str()},
+                        {"exists", queue.exists},
+                        {"waiting", queue.depth.visible + queue.depth.delayed},
+                        {"in_flight", queue.depth.in_flight},
+                        {"failed", queue.failed}});
+    if (!queue.exists)
+      table.add({queue.stage, queue.region.str(), queue.queue.str(), "missing", "-", "-"});
+    else
+      table.add({queue.stage, queue.region.str(), queue.queue.str(),
+                 format_count(queue.depth.visible + queue.depth.delayed), format_count(queue.depth.in_flight),
+                 format_count(queue.failed)});
+  }
+  if (!context.json()) context.print(table.text());
+}
+
+void print_staging(Context& context, const service::ReplicationStatus& status) {
+  using enum Align;
+  Table table({{"STAGING BUCKET"}, {"REGION"}, {"ARCHIVES", right}, {"BYTES", right}, {"OLDEST"}});
+  for (const service::StagingStatus& staging : status.staging) {
+    const std::string oldest = staging.oldest ? to_timestamp(*staging.oldest) : "-";
+    emit_json(context, {{"type", "staging"},
+                        {"region", staging.region.str()},
+                        {"bucket", staging.bucket.str()},
+                        {"exists", staging.exists},
+                        {"archives", staging.archives},
+                        {"bytes", staging.bytes},
+                        {"oldest", oldest}});
+    if (!staging.exists)
+      table.add({staging.bucket.str(), staging.region.str(), "missing", "-", "-"});
+    else
+      table.add({staging.bucket.str(), staging.region.str(), format_count(staging.archives),
+                 format_bytes(staging.bytes), oldest});
+  }
+  if (!context.json()) context.print(table.text());
+}
+
+int status(Context& context, const ReplicateOptions& options) {
+  const config::ReplicationConfig config = load(context, options);
+  const service::ReplicationStatus status = service::replication_status(config, ports_of(context));
+  print_queues(context, status);
+  if (!context.json()) context.print("");
+  print_staging(context, status);
+  if (context.json()) return exit_ok;
+  bool missing = false, failed = false;
+  for (const service::QueueStatus& queue : status.queues) {
+    missing |= !queue.exists;
+    failed |= queue.failed > 0;
+  }
+  context.print("");
+  if (missing)
+    context.print("not set up: run `bale replicate init`");
+  else if (failed)
+    context.print("messages failed: see the log for the reasons, mend them, then `bale replicate redrive`");
+  else
+    context.print(status.is_idle() ? "idle: nothing waiting, nothing under way" : "under way");
+  return exit_ok;
+}
+
+int redrive(Context& context, const ReplicateOptions& options) {
+  const config::ReplicationConfig config = load(context, options);
+  const bool dryrun = context.options().dryrun;
+  const std::uint64_t moved = service::redrive_failed(config, ports_of(context), dryrun);
+  emit(context, {{"type", "redrive"}, {"messages", moved}, {"dryrun", dryrun}},
+       fmt::format("{}{} failed messages {} tried again", dryrun ? "(dryrun) " : "", format_count(moved),
+                   dryrun ? "would be" : "will be"));
+  return exit_ok;
+}
+
+using Options = std::shared_ptr<ReplicateOptions>;
+
+CLI::App* add_command(CLI::App& parent, const Options& options, Action& action, const char* name,
+                      const char* description, std::function<int(Context&, const ReplicateOptions&)> run) {
+  CLI::App* command = parent.add_subcommand(name, description);
+  command->add_option("--config", options->config_directory, "directory of settings.json and replication_config.json")
+      ->type_name("DIR")
+      ->required();
+  command->callback([&action, options, run = std::move(run)] {
+    action = [options, run](Context& context) { return run(context, *options); };
+  });
+  return command;
+}
+
+void add_service_options(CLI::App& command, const Options& options) {
+  command.add_option("--only-region", options->only_region, "work for this region only [all of the configuration]")
+      ->type_name("NAME");
+  command.add_option("--grace", options->grace_seconds, "after SIGTERM, seconds until work in hand is given back")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 3600));
+}
+
+void add_level(CLI::App& command, const Options& options) {
+  command.add_option("--level", options->level, "zstd level for sources that configure none")
+      ->capture_default_str()
+      ->check(CLI::Range(archive::min_level, archive::max_level));
+}
+
+void add_landing(CLI::App& command, const Options& options) {
+  command.add_option("--archives-at-once", options->archives_at_once, "archives landing at once in a region")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 64));
+}
+
+std::function<int(Context&, const ReplicateOptions&)> loops(service::Roles roles) {
+  return [roles](Context& context, const ReplicateOptions& options) { return run_loops(context, options, roles); };
+}
+
+}  // namespace
+
+void add_replicate_command(CLI::App& app, Action& action) {
+  CLI::App* replicate = app.add_subcommand("replicate", "Replicate buckets across regions through archives");
+  replicate->require_subcommand(1);
+  const auto options = std::make_shared<ReplicateOptions>();
+  add_command(*replicate, options, action, "init",
+              "Make the buckets, queues, notifications and table that the configuration needs", init);
+  CLI::App* run = add_command(*replicate, options, action, "run", "Source, relay and target together, in one process",
+                              loops({.source = true, .relay = true, .target = true}));
+  run->add_flag("--until-idle", options->until_idle, "return when all queues are empty");
+  add_service_options(*run, options);
+  add_level(*run, options);
+  add_landing(*run, options);
+  const auto add_service = [&](const char* name, const char* description, service::Roles roles) {
+    CLI::App* command = add_command(*replicate, options, action, name, description, loops(roles));
+    command->add_flag("--once", options->once, "work the queues empty and return");
+    add_service_options(*command, options);
+    return command;
+  };
+  add_level(*add_service("source", "Pack new objects into archives in the outbound bucket", {.source = true}), options);
+  add_service("relay", "Bring archives from outbound to inbound buckets, where S3 replication does not",
+              {.relay = true});
+  add_landing(*add_service("target", "Land archives at their destinations", {.target = true}), options);
+  CLI::App* fill =
+      add_command(*replicate, options, action, "backfill", "Announce existing objects, as if they were new", backfill);
+  fill->add_option("--source", options->source_bucket, "only this source bucket")->type_name("BUCKET");
+  fill->add_option("--prefix", options->prefix, "only keys that start so");
+  fill->add_option("--suffix", options->suffix, "only keys that end so");
+  fill->add_option("--since", options->since, "only objects modified at or after this time")->type_name("TIME");
+  fill->add_option("--until", options->until, "only objects modified before this time")->type_name("TIME");
+  fill->add_flag("--restart", options->restart, "begin anew, also where an earlier run was interrupted");
+  add_command(*replicate, options, action, "status", "Queue depths, archives under way, failures", status);
+  add_command(*replicate, options, action, "redrive", "Give messages of the dead-letter queues another chance",
+              redrive);
+}
+
+}  // namespace bale::cli

@@ -1,0 +1,407 @@
+// bale s3 cp
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/text.hpp"
+#include "cli/item_runner.hpp"
+#include "cli/local_tree.hpp"
+#include "cli/output.hpp"
+#include "cli/s3_commands.hpp"
+#include "cli/s3_transfer.hpp"
+#include "transfer/copy.hpp"
+
+namespace bale::cli {
+namespace {
+
+using Kind = Location::Kind;
+
+enum class Operation { upload, download, copy };
+
+std::string_view to_string(Operation operation) {
+  switch (operation) {
+    case Operation::upload: return "upload";
+    case Operation::download: return "download";
+    case Operation::copy: return "copy";
+  }
+  return "";
+}
+
+std::string_view doing(Operation operation) {
+  switch (operation) {
+    case Operation::upload: return "uploading";
+    case Operation::download: return "downloading";
+    case Operation::copy: return "copying";
+  }
+  return "";
+}
+
+/// One file or object on its way. `file` is the local side of an upload or download.
+struct Item {
+  os::fs::path file;
+  ObjectAddress from, to;
+  ByteCount size = 0;
+};
+
+store::SystemHeaders with_options(store::SystemHeaders headers, const AttributeOptions& options) {
+  const auto take = [](std::string& header, const std::optional<std::string>& option) {
+    if (option) header = *option;
+  };
+  take(headers.content_type, options.content_type);
+  take(headers.cache_control, options.cache_control);
+  take(headers.content_disposition, options.content_disposition);
+  take(headers.content_encoding, options.content_encoding);
+  take(headers.content_language, options.content_language);
+  take(headers.expires, options.expires);
+  take(headers.website_redirect, options.website_redirect);
+  return headers;
+}
+
+bool names_a_header(const AttributeOptions& options) {
+  return options.content_type || options.cache_control || options.content_disposition || options.content_encoding ||
+         options.content_language || options.expires || options.website_redirect;
+}
+
+/// A run of `bale s3 cp`.
+class Copy {
+ public:
+  Copy(Context& context, const CopyRequest& request)
+      : context_(context),
+        request_(request),
+        source_(parse_location(request.source)),
+        destination_(parse_location(request.destination)),
+        operation_(operation_of(source_, destination_)),
+        mover_(context, progress_) {}
+
+  int run() {
+    if (request_.recursive) return run_many();
+    if (source_.kind == Kind::stream) return run_from_input();
+    if (destination_.kind == Kind::stream) return run_to_output();
+    const Item item = single_item();
+    if (!is_wanted(request_.filters, basename(source_text(item)))) return exit_ok;
+    if (operation_ == Operation::upload) progress_.bytes_total = item.size;
+    const ProgressPrinter printer(context_, progress_, std::string(doing(operation_)));
+    transfer(item, std::nullopt);
+    return exit_ok;
+  }
+
+ private:
+  static Operation operation_of(const Location& source, const Location& destination) {
+    const bool from_remote = source.kind == Kind::remote, to_remote = destination.kind == Kind::remote;
+    if (from_remote && to_remote) return Operation::copy;
+    if (to_remote) return Operation::upload;
+    if (from_remote) return Operation::download;
+    throw Error(ErrorKind::invalid, "neither side is in S3", {}, "write one of them as s3://bucket/key");
+  }
+
+  // One object
+
+  Item single_item() const {
+    Item item;
+    if (source_.kind == Kind::remote) item.from = parse_object_uri(request_.source);
+    if (source_.kind == Kind::local) {
+      const auto info = context_.world().files.info_followed(source_.path);
+      if (!info) throw Error(ErrorKind::not_found, "no such file", escape_for_terminal(request_.source));
+      if (info->type == os::FileType::directory) {
+        throw Error(ErrorKind::invalid, "this is a directory", escape_for_terminal(request_.source),
+                    "copy all that is in it with --recursive");
+      }
+      if (info->type != os::FileType::regular)
+        throw Error(ErrorKind::invalid, "this is no regular file", escape_for_terminal(request_.source));
+      item.file = source_.path;
+      item.size = info->size;
+    }
+    if (destination_.kind == Kind::remote)
+      item.to = destination_object(source_.kind == Kind::local ? source_.path.filename().native()
+                                                               : std::string(basename(item.from.key.str())));
+    else
+      item.file = destination_file(item.from.key);
+    return item;
+  }
+
+  /// The key that is meant: a key that is empty or ends with '/' is a directory that `name` goes into.
+  ObjectAddress destination_object(const std::string& name) const {
+    ObjectAddress to = destination_.object;
+    const bool directory = to.key.empty() || (to.key.str().ends_with('/') && !request_.exact_key);
+    if (!directory) return to;
+    if (name.empty()) {
+      throw Error(ErrorKind::invalid, "the source has no name to go into the destination by", to_uri(to),
+                  "write the whole key of the destination");
+    }
+    to.key = ObjectKey(to.key.str() + name);
+    return to;
+  }
+
+  os::fs::path destination_file(const ObjectKey& key) const {
+    const os::fs::path& path = destination_.path;
+    const auto info = context_.world().files.info_followed(path);
+    const bool directory = path.native().ends_with('/') || (info && info->type == os::FileType::directory);
+    return directory ? local_path_for(path, basename(key.str())) : path;
+  }
+
+  int run_from_input() {
+    const ObjectAddress to = parse_object_uri(request_.destination);
+    if (context_.options().dryrun) return tell_dryrun("-", to_uri(to));
+    const ProgressPrinter printer(context_, progress_, "uploading");
+    const ByteCount bytes = mover_.upload_input(to, attributes_for(to.key.str()), conditions(), request_.expected_size);
+    tell_done("-", to_uri(to), bytes);
+    return exit_ok;
+  }
+
+  /// Nothing but the object's bytes goes to standard output.
+  int run_to_output() {
+    const ObjectAddress from = parse_object_uri(request_.source);
+    if (context_.options().dryrun) return tell_dryrun(to_uri(from), "-");
+    mover_.print(from, VersionId(request_.version_id));
+    return exit_ok;
+  }
+
+  // Many objects
+
+  int run_many() {
+    check_many();
+    const auto started = context_.world().clock.steady();
+    {
+      const ProgressPrinter printer(context_, progress_, std::string(doing(operation_)));
+      ItemRunner runner(context_.options().connections);
+      if (operation_ == Operation::upload)
+        start_files(runner);
+      else
+        start_objects(runner);
+      progress_.items_total = items_;
+      progress_.bytes_total = bytes_;  // known only now: an estimate from a part of the listing would mislead
+    }
+    if (context_.stop().stop_requested()) throw Error(ErrorKind::cancelled, "interrupted");
+    tell_summary(std::chrono::duration_cast<Milliseconds>(context_.world().clock.steady() - started));
+    return progress_.items_failed == 0 ? exit_ok : exit_some_failed;
+  }
+
+  void check_many() {
+    const auto refuse = [](const char* what, const char* hint) { return Error(ErrorKind::invalid, what, {}, hint); };
+    if (source_.kind == Kind::stream || destination_.kind == Kind::stream)
+      throw refuse("--recursive does not go with '-'", "copy one object, or name a directory");
+    if (!request_.version_id.empty())
+      throw refuse("--recursive does not go with --version-id", "a version belongs to one object");
+    if (destination_.kind == Kind::remote) require_bucket(context_, destination_.object.bucket);
+    if (source_.kind == Kind::remote) require_bucket(context_, source_.object.bucket);
+    if (operation_ != Operation::copy || source_.object.bucket != destination_.object.bucket) return;
+    const std::string from = as_directory(source_.object.key.str()), to = as_directory(destination_.object.key.str());
+    if (to != from && to.starts_with(from))
+      throw refuse("the destination is inside the source: the copies would be copied again and again",
+                   "choose a destination that does not start with the source's prefix");
+  }
+
+  void start_files(ItemRunner& runner) {
+    const std::string prefix = as_directory(destination_.object.key.str());
+    const TreeVisitor visitor{
+        .file =
+            [&](const LocalFile& found) {
+              if (context_.stop().stop_requested()) throw Error(ErrorKind::cancelled, "interrupted");
+              if (!is_wanted(request_.filters, found.name)) return;
+              start(runner, {source_.path / found.name,
+                             {},
+                             {destination_.object.bucket, ObjectKey(prefix + found.name)},
+                             found.size});
+            },
+        .skipped =
+            [&](const os::fs::path& path, const std::string& reason) {
+              emit_warning(context_, fmt::format("skipped {}: {}", escape_for_terminal(path.native()), reason));
+            },
+        .failed =
+            [&](const os::fs::path& path, const Error& error) {
+              ++progress_.items_failed;
+              emit_failure(context_, "upload failed: " + escape_for_terminal(path.native()), error);
+            }};
+    walk_tree(context_.world().files, source_.path, visitor);
+  }
+
+  void start_objects(ItemRunner& runner) {
+    const std::string prefix = as_directory(source_.object.key.str());
+    for_each_object(context_, source_.object.bucket, prefix, [&](const store::ListedObject& found) {
+      if (context_.stop().stop_requested()) throw Error(ErrorKind::cancelled, "interrupted");
+      const std::string relative = found.key.str().substr(prefix.size());
+      if (!is_wanted(request_.filters, relative)) return;
+      Item item{{}, {source_.object.bucket, found.key}, {}, found.size};
+      if (operation_ == Operation::copy)
+        start_copy(runner, std::move(item), relative);
+      else
+        start_download(runner, std::move(item), relative);
+    });
+  }
+
+  void start_copy(ItemRunner& runner, Item item, const std::string& relative) {
+    item.to = {destination_.object.bucket, ObjectKey(as_directory(destination_.object.key.str()) + relative)};
+    if (item.to.key.empty()) {  // the marker of the source "directory" itself, to the top of a bucket
+      emit_warning(context_, fmt::format("skipped {}: it would have no name", escape_for_terminal(to_uri(item.from))));
+      return;
+    }
+    start(runner, std::move(item));
+  }
+
+  void start_download(ItemRunner& runner, Item item, std::string relative) {
+    // Empty objects with a '/' at the end stand for directories, as consoles make them.
+    const bool marker = item.size == 0 && (relative.empty() || relative.ends_with('/'));
+    if (relative.ends_with('/') && marker) relative.pop_back();
+    try {
+      item.file = marker && relative.empty() ? destination_.path : local_path_for(destination_.path, relative);
+    } catch (const Error& error) {
+      ++progress_.items_failed;
+      return emit_failure(context_, "download failed: " + escape_for_terminal(to_uri(item.from)), error);
+    }
+    if (marker) return make_directory(item);
+    start(runner, std::move(item));
+  }
+
+  void make_directory(const Item& item) {
+    if (context_.options().dryrun) return;
+    try {
+      make_directories_durably(item.file);
+    } catch (const Error& error) {
+      ++progress_.items_failed;
+      emit_failure(context_, "download failed: " + escape_for_terminal(to_uri(item.from)), error);
+    }
+  }
+
+  void start(ItemRunner& runner, Item item) {
+    ++items_;
+    bytes_ += item.size;
+    runner.run([this, item = std::move(item)] { try_transfer(item); });
+  }
+
+  void try_transfer(const Item& item) noexcept {
+    if (context_.stop().stop_requested()) return;
+    try {
+      transfer(item, item.size);
+    } catch (...) {
+      const Error error = current_error();
+      if (error.kind() == ErrorKind::cancelled && context_.stop().stop_requested()) return;
+      ++progress_.items_failed;
+      emit_failure(context_,
+                   fmt::format("{} failed: {} to {}", to_string(operation_), escape_for_terminal(source_text(item)),
+                               escape_for_terminal(destination_text(item))),
+                   error);
+    }
+  }
+
+  // The work on one item
+
+  void transfer(const Item& item, std::optional<ByteCount> listed_size) {
+    if (context_.options().dryrun) {
+      tell_dryrun(source_text(item), destination_text(item));
+      return;
+    }
+    ByteCount bytes = item.size;
+    switch (operation_) {
+      case Operation::upload:
+        mover_.upload(item.file, item.to, attributes_for(item.file.filename().native()), conditions());
+        break;
+      case Operation::download: bytes = download(item, listed_size); break;
+      case Operation::copy: copy(item); break;
+    }
+    tell_done(source_text(item), destination_text(item), bytes);
+  }
+
+  ByteCount download(const Item& item, std::optional<ByteCount> listed_size) {
+    if (item.file.has_parent_path()) make_directories_durably(item.file.parent_path());
+    return mover_.download(item.from, VersionId(request_.version_id), listed_size, item.file);
+  }
+
+  /// A file that survives a power cut is worth nothing in a directory that does not.
+  void make_directories_durably(const os::fs::path& path) {
+    os::Files& files = context_.world().files;
+    for (const os::fs::path& made : files.make_directories(path)) {
+      const os::fs::path parent = made.parent_path();
+      files.sync_directory(parent.empty() ? os::fs::path(".") : parent);
+    }
+  }
+
+  void copy(const Item& item) {
+    store::ObjectStore& store = context_.store(context_.region());
+    const AttributeOptions& given = request_.attributes;
+    transfer::CopyOptions options{.version_id = VersionId(request_.version_id),
+                                  .storage_class = given.storage_class,
+                                  .kms_key_arn = given.kms_key_id,
+                                  .metadata = given.metadata,
+                                  .tags = given.tags,
+                                  .conditions = conditions()};
+    if (names_a_header(given)) {
+      const auto info = store.head(item.from, {.version_id = options.version_id, .if_match = {}});
+      if (info) options.headers = with_options(info->headers, given);
+    }
+    transfer::copy_object(store, item.from, store, item.to, options, context_.pools().connections, context_.stop());
+    progress_.bytes_done += item.size;
+  }
+
+  store::ObjectAttributes attributes_for(std::string_view name) const {
+    const AttributeOptions& given = request_.attributes;
+    store::ObjectAttributes attributes;
+    if (request_.guess_type) attributes.headers.content_type = guess_content_type(name);
+    attributes.headers = with_options(attributes.headers, given);
+    attributes.metadata = given.metadata.value_or(store::UserMetadata{});
+    attributes.tags = given.tags.value_or(store::Tags{});
+    attributes.storage_class = given.storage_class.value_or("STANDARD");
+    attributes.kms_key_arn = given.kms_key_id.value_or("");
+    return attributes;
+  }
+
+  store::WriteConditions conditions() const { return {.if_none_match = request_.if_none_match, .if_match = {}}; }
+
+  // What is printed
+
+  std::string source_text(const Item& item) const {
+    return operation_ == Operation::upload ? item.file.native() : to_uri(item.from);
+  }
+  std::string destination_text(const Item& item) const {
+    return operation_ == Operation::download ? item.file.native() : to_uri(item.to);
+  }
+
+  int tell_dryrun(const std::string& from, const std::string& to) {
+    ++progress_.items_done;
+    emit(context_, {{"type", "dryrun"}, {"operation", to_string(operation_)}, {"source", from}, {"destination", to}},
+         fmt::format("(dryrun) {}: {} to {}", to_string(operation_), escape_for_terminal(from),
+                     escape_for_terminal(to)));
+    return exit_ok;
+  }
+
+  void tell_done(const std::string& from, const std::string& to, ByteCount bytes) {
+    ++progress_.items_done;
+    emit(context_,
+         {{"type", "copied"},
+          {"operation", to_string(operation_)},
+          {"source", from},
+          {"destination", to},
+          {"bytes", bytes}},
+         fmt::format("{}: {} to {}", to_string(operation_), escape_for_terminal(from), escape_for_terminal(to)));
+  }
+
+  void tell_summary(Milliseconds elapsed) {
+    const std::uint64_t done = progress_.items_done, failed = progress_.items_failed;
+    const ByteCount bytes = context_.options().dryrun ? bytes_ : progress_.bytes_done.load();
+    emit(context_,
+         {{"type", "summary"},
+          {"operation", to_string(operation_)},
+          {"dryrun", context_.options().dryrun},
+          {"objects", done},
+          {"bytes", bytes},
+          {"failed", failed},
+          {"seconds", static_cast<double>(elapsed.count()) / 1000}},
+         fmt::format("{}{} objects, {} in {} ({}){}", context_.options().dryrun ? "(dryrun) " : "", format_count(done),
+                     format_bytes(bytes), format_duration(elapsed), format_rate(bytes, elapsed),
+                     failed == 0 ? "" : fmt::format(", {} failed", format_count(failed))));
+  }
+
+  Context& context_;
+  const CopyRequest& request_;
+  const Location source_, destination_;
+  const Operation operation_;
+  flow::Progress progress_;
+  ObjectMover mover_;
+  std::uint64_t items_ = 0;
+  ByteCount bytes_ = 0;
+};
+
+}  // namespace
+
+int copy_objects(Context& context, const CopyRequest& request) { return Copy(context, request).run(); }
+
+}  // namespace bale::cli

@@ -1,0 +1,273 @@
+#include "cli/s3_names.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "base/error.hpp"
+#include "base/text.hpp"
+
+namespace bale::cli {
+namespace {
+
+/// Bytes of the first character of `text`, which is not empty.
+std::size_t character_length(std::string_view text) noexcept {
+  for (const std::size_t length : {1u, 2u, 3u, 4u}) {
+    if (length <= text.size() && is_utf8(text.substr(0, length))) return length;
+  }
+  return 1;
+}
+
+/// The set "[...]" at the start of `pattern`, with its brackets; empty when it has no end.
+std::string_view leading_set(std::string_view pattern) noexcept {
+  std::size_t at = 1;
+  if (at < pattern.size() && pattern[at] == '!') ++at;
+  if (at < pattern.size() && pattern[at] == ']') ++at;  // a ']' in the first place is a member
+  const auto end = pattern.find(']', at);
+  return end == std::string_view::npos ? std::string_view{} : pattern.substr(0, end + 1);
+}
+
+/// Whether `character` is in `set` ("[a-z]", "[!abc]"). UTF-8 sorts bytewise as its characters do.
+bool in_set(std::string_view set, std::string_view character) noexcept {
+  std::string_view members = set.substr(1, set.size() - 2);
+  const bool negated = members.starts_with('!');
+  if (negated) members.remove_prefix(1);
+  while (!members.empty()) {
+    const std::string_view first = members.substr(0, character_length(members));
+    members.remove_prefix(first.size());
+    std::string_view last = first;
+    if (members.size() >= 2 && members[0] == '-') {
+      members.remove_prefix(1);
+      last = members.substr(0, character_length(members));
+      members.remove_prefix(last.size());
+    }
+    if (character >= first && character <= last) return !negated;
+  }
+  return negated;
+}
+
+/// Takes one character off both when the head of `pattern`, which is no '*', allows it.
+bool take_one(std::string_view& pattern, std::string_view& text) noexcept {
+  const std::string_view character = text.substr(0, character_length(text));
+  std::string_view head = pattern.substr(0, 1);
+  bool matches = false;
+  if (pattern.front() == '?') {
+    matches = true;
+  } else if (pattern.front() == '[' && !leading_set(pattern).empty()) {
+    head = leading_set(pattern);
+    matches = in_set(head, character);
+  } else {
+    head = pattern.substr(0, character.size());
+    matches = head == character;
+  }
+  if (!matches) return false;
+  pattern.remove_prefix(head.size());
+  text.remove_prefix(character.size());
+  return true;
+}
+
+struct ContentType {
+  std::string_view extension, type;
+};
+
+/// Sorted by extension. https://www.iana.org/assignments/media-types/
+constexpr ContentType content_types[] = {
+    {"7z", "application/x-7z-compressed"},
+    {"aac", "audio/aac"},
+    {"avi", "video/x-msvideo"},
+    {"avif", "image/avif"},
+    {"bin", "application/octet-stream"},
+    {"bmp", "image/bmp"},
+    {"bz2", "application/x-bzip2"},
+    {"c", "text/x-c"},
+    {"cc", "text/x-c"},
+    {"cpp", "text/x-c"},
+    {"css", "text/css"},
+    {"csv", "text/csv"},
+    {"doc", "application/msword"},
+    {"docx", "application/vnd.openxmlformats-officedocument.wordprocessingml.document"},
+    {"epub", "application/epub+zip"},
+    {"flac", "audio/flac"},
+    {"gif", "image/gif"},
+    {"gz", "application/gzip"},
+    {"h", "text/x-c"},
+    {"heic", "image/heic"},
+    {"hpp", "text/x-c"},
+    {"htm", "text/html"},
+    {"html", "text/html"},
+    {"ico", "image/vnd.microsoft.icon"},
+    {"ics", "text/calendar"},
+    {"jar", "application/java-archive"},
+    {"jpeg", "image/jpeg"},
+    {"jpg", "image/jpeg"},
+    {"js", "text/javascript"},
+    {"json", "application/json"},
+    {"jsonl", "application/x-ndjson"},
+    {"log", "text/plain"},
+    {"m4a", "audio/mp4"},
+    {"md", "text/markdown"},
+    {"mjs", "text/javascript"},
+    {"mkv", "video/x-matroska"},
+    {"mov", "video/quicktime"},
+    {"mp3", "audio/mpeg"},
+    {"mp4", "video/mp4"},
+    {"mpeg", "video/mpeg"},
+    {"odt", "application/vnd.oasis.opendocument.text"},
+    {"oga", "audio/ogg"},
+    {"ogg", "audio/ogg"},
+    {"otf", "font/otf"},
+    {"parquet", "application/vnd.apache.parquet"},
+    {"pdf", "application/pdf"},
+    {"png", "image/png"},
+    {"ppt", "application/vnd.ms-powerpoint"},
+    {"pptx", "application/vnd.openxmlformats-officedocument.presentationml.presentation"},
+    {"py", "text/x-python"},
+    {"rar", "application/vnd.rar"},
+    {"rtf", "application/rtf"},
+    {"sh", "application/x-sh"},
+    {"svg", "image/svg+xml"},
+    {"tar", "application/x-tar"},
+    {"tif", "image/tiff"},
+    {"tiff", "image/tiff"},
+    {"toml", "application/toml"},
+    {"tsv", "text/tab-separated-values"},
+    {"ttf", "font/ttf"},
+    {"txt", "text/plain"},
+    {"wasm", "application/wasm"},
+    {"wav", "audio/wav"},
+    {"weba", "audio/webm"},
+    {"webm", "video/webm"},
+    {"webp", "image/webp"},
+    {"woff", "font/woff"},
+    {"woff2", "font/woff2"},
+    {"xhtml", "application/xhtml+xml"},
+    {"xls", "application/vnd.ms-excel"},
+    {"xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"},
+    {"xml", "application/xml"},
+    {"xz", "application/x-xz"},
+    {"yaml", "application/yaml"},
+    {"yml", "application/yaml"},
+    {"zip", "application/zip"},
+    {"zst", "application/zstd"},
+};
+
+Error not_a_pair(std::string_view text, std::string_view option) {
+  return Error(ErrorKind::invalid, fmt::format("'{}' is not name=value", escape_for_terminal(text)),
+               std::string(option));
+}
+
+std::pair<std::string, std::string> split_pair(std::string_view text, std::string_view option) {
+  const auto equals = text.find('=');
+  if (equals == std::string_view::npos || equals == 0) throw not_a_pair(text, option);
+  return {std::string(text.substr(0, equals)), std::string(text.substr(equals + 1))};
+}
+
+/// Whether `text` starts with "name=": what a comma must be followed by to end a value.
+bool starts_with_name(std::string_view text) {
+  const auto equals = text.find('=');
+  return equals != std::string_view::npos && equals != 0 &&
+         std::all_of(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(equals), [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
+                  c == '.';
+         });
+}
+
+void add_metadata_json(std::string_view text, store::UserMetadata& metadata) {
+  const auto json = nlohmann::json::parse(text, nullptr, false);
+  const bool fits = json.is_object() && std::all_of(json.begin(), json.end(),
+                                                    [](const nlohmann::json& value) { return value.is_string(); });
+  if (!fits) throw Error(ErrorKind::invalid, "not a JSON object of strings", "--metadata");
+  for (const auto& [name, value] : json.items()) metadata[to_lower(name)] = value.get<std::string>();
+}
+
+}  // namespace
+
+bool glob_match(std::string_view pattern, std::string_view text) noexcept {
+  std::optional<std::pair<std::string_view, std::string_view>>
+      resume;  // behind the last '*', and what it may still eat
+  for (;;) {
+    if (pattern.starts_with('*')) {
+      pattern.remove_prefix(1);
+      resume = {pattern, text};
+    } else if (pattern.empty() && text.empty()) {
+      return true;
+    } else if (pattern.empty() || text.empty() || !take_one(pattern, text)) {
+      if (!resume || resume->second.empty()) return false;
+      resume->second.remove_prefix(character_length(resume->second));
+      std::tie(pattern, text) = *resume;
+    }
+  }
+}
+
+bool is_wanted(const std::vector<FilterRule>& rules, std::string_view relative_name) noexcept {
+  for (auto rule = rules.rbegin(); rule != rules.rend(); ++rule) {
+    if (glob_match(rule->pattern, relative_name)) return rule->include;
+  }
+  return true;
+}
+
+std::string_view guess_content_type(std::string_view name) noexcept {
+  const std::string_view base = basename(name);
+  const auto dot = base.rfind('.');
+  if (dot == std::string_view::npos || dot == 0) return {};  // ".profile" has no extension
+  const std::string extension = to_lower(base.substr(dot + 1));
+  const auto found = std::lower_bound(std::begin(content_types), std::end(content_types), extension,
+                                      [](const ContentType& type, const std::string& e) { return type.extension < e; });
+  return found != std::end(content_types) && found->extension == extension ? found->type : std::string_view{};
+}
+
+Location parse_location(std::string_view text) {
+  if (text == "-") return {.kind = Location::Kind::stream};
+  if (!text.starts_with("s3:")) {
+    if (text.empty()) throw Error(ErrorKind::invalid, "an empty path");
+    return {.kind = Location::Kind::local, .path = std::filesystem::path(text)};
+  }
+  Location location{.kind = Location::Kind::remote, .object = parse_s3_uri(text)};
+  check_bucket_name(location.object.bucket);
+  return location;
+}
+
+std::string as_directory(std::string_view prefix) {
+  return prefix.empty() || prefix.ends_with('/') ? std::string(prefix) : std::string(prefix) + "/";
+}
+
+std::filesystem::path local_path_for(const std::filesystem::path& directory, std::string_view relative_key) {
+  const auto refuse = [&](std::string_view why) {
+    return Error(ErrorKind::invalid, fmt::format("the key cannot be a file: {}", why),
+                 escape_for_terminal(relative_key), "copy this object by itself, to a file name of your choice");
+  };
+  if (relative_key.find('\0') != std::string_view::npos) throw refuse("it contains a NUL byte");
+  for (const std::string_view component : split(relative_key, '/')) {
+    if (component.empty()) throw refuse("it starts or ends with '/', or has two of them in a row");
+    if (component == "." || component == "..") throw refuse(fmt::format("it contains '{}'", component));
+  }
+  return directory / std::filesystem::path(relative_key);
+}
+
+void add_metadata(std::string_view text, store::UserMetadata& metadata) {
+  if (text.starts_with('{')) return add_metadata_json(text, metadata);
+  while (!text.empty()) {
+    std::size_t end = text.find(',');
+    while (end != std::string_view::npos && !starts_with_name(text.substr(end + 1))) end = text.find(',', end + 1);
+    const auto [name, value] = split_pair(text.substr(0, end), "--metadata");
+    metadata[to_lower(name)] = value;
+    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+  }
+}
+
+void add_tagging(std::string_view text, store::Tags& tags) {
+  for (const std::string_view pair : split(text, '&')) {
+    if (text.empty()) return;
+    const auto [name, value] = split_pair(pair, "--tagging");
+    tags[form_decode(name)] = form_decode(value);
+  }
+}
+
+void add_tag(std::string_view text, store::Tags& tags) {
+  auto [name, value] = split_pair(text, "--tag");
+  tags[std::move(name)] = std::move(value);
+}
+
+}  // namespace bale::cli

@@ -1,0 +1,57 @@
+// What `bale s3` makes of names: filters, keys, local paths, options. Pure.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/names.hpp"
+#include "store/object_store.hpp"
+
+namespace bale::cli {
+
+/// Matches the shell pattern over the whole text: '*' any characters (also '/'), '?' one character, '[abc]' and '[a-z]'
+/// one of these, '[!abc]' none of these; a '[' without ']' is itself. Characters are UTF-8, bytes where it is not.
+bool glob_match(std::string_view pattern, std::string_view text) noexcept;
+
+/// One --include or --exclude.
+struct FilterRule {
+  bool include = false;
+  std::string pattern;
+};
+/// Whether a name (relative to the source) is wanted: everything is, unless a rule says otherwise; the last rule that
+/// matches decides.
+bool is_wanted(const std::vector<FilterRule>& rules, std::string_view relative_name) noexcept;
+
+/// Content type by the extension of a file name, regardless of case; empty when it is not known.
+std::string_view guess_content_type(std::string_view name) noexcept;
+
+/// Either side of a copy: an object or prefix, a local path, or standard input or output ("-").
+struct Location {
+  enum class Kind { remote, local, stream };
+  Kind kind = Kind::local;
+  ObjectAddress object;
+  std::filesystem::path path;
+};
+/// "s3://bucket/key", "-", else a path. Throws Error{invalid} for "s3:" that is no S3 URI, and illegal bucket names.
+Location parse_location(std::string_view text);
+
+/// `prefix` as the start of keys below it: with '/' at its end, unless it is empty.
+std::string as_directory(std::string_view prefix);
+
+/// The path below `directory` for a key relative to the copied prefix. Throws Error{invalid} when the key cannot be a
+/// path as it is: empty, '.' or '..' components, a NUL. So nothing is ever written outside of `directory`, and two keys
+/// never meet in one file.
+std::filesystem::path local_path_for(const std::filesystem::path& directory, std::string_view relative_key);
+
+/// Reads --metadata: "name=value", several joined by commas ("a=1,b=2"; a comma that no "name=" follows belongs to the
+/// value), or a JSON object of strings. Names become lower case. Adds to `metadata`. Throws Error{invalid}.
+void add_metadata(std::string_view text, store::UserMetadata& metadata);
+/// Reads --tagging: URL-encoded "name=value&name=value". Adds to `tags`. Throws Error{invalid}.
+void add_tagging(std::string_view text, store::Tags& tags);
+/// Reads --tag: "name=value", taken as it is. Adds to `tags`. Throws Error{invalid}.
+void add_tag(std::string_view text, store::Tags& tags);
+
+}  // namespace bale::cli

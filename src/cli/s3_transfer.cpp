@@ -1,0 +1,227 @@
+#include "cli/s3_transfer.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <functional>
+#include <memory>
+
+#include "base/error.hpp"
+#include "base/text.hpp"
+#include "transfer/byte_io.hpp"
+
+namespace bale::cli {
+namespace {
+
+using namespace literals;
+
+/// What is read or written in one go where bytes stream through.
+constexpr std::size_t buffer_bytes = 1_MiB;
+
+Error stopped() { return Error(ErrorKind::cancelled, "interrupted"); }
+
+/// Fills all of `bytes`; false when the stream ends first.
+bool fill(store::GetStream& stream, MutableBytes bytes) {
+  while (!bytes.empty()) {
+    const std::size_t got = stream.read(bytes);
+    if (got == 0) return false;
+    bytes = bytes.subspan(got);
+  }
+  return true;
+}
+
+/// Bytes first..first+size of a file as the body of a request, read as they are sent.
+class FileBody final : public store::Body {
+ public:
+  /// Borrows all; `sent` is told how many bytes were read, negative when the body starts again.
+  FileBody(os::ReadableFile& file, ByteCount first, ByteCount size, std::function<void(std::int64_t)> sent,
+           std::stop_token stop)
+      : file_(file),
+        first_(first),
+        size_(size),
+        sent_(std::move(sent)),
+        stop_(std::move(stop)),
+        buffer_(std::min<ByteCount>(size, buffer_bytes)) {
+    buffer_.resize(buffer_.capacity());
+  }
+  ByteCount size() const override { return size_; }
+  ByteView next(std::size_t most) override {
+    if (stop_.stop_requested()) throw stopped();
+    const std::size_t wanted = std::min<ByteCount>({most, buffer_.size(), size_ - done_});
+    if (wanted == 0) return {};
+    if (file_.read_at(first_ + done_, MutableBytes(buffer_.data(), wanted)) != wanted) {
+      throw Error(ErrorKind::precondition, "the file got shorter while it was read", {},
+                  "copy it again when nobody writes to it");
+    }
+    done_ += wanted;
+    sent_(static_cast<std::int64_t>(wanted));
+    return buffer_.view().first(wanted);
+  }
+  void rewind() override {
+    sent_(-static_cast<std::int64_t>(done_));
+    done_ = 0;
+  }
+
+ private:
+  os::ReadableFile& file_;
+  const ByteCount first_, size_;
+  const std::function<void(std::int64_t)> sent_;
+  const std::stop_token stop_;
+  Buffer buffer_;
+  ByteCount done_ = 0;
+};
+
+/// Names the file in an error that has no place of its own.
+template <typename Step>
+void naming(const std::filesystem::path& path, Step step) {
+  try {
+    step();
+  } catch (const Error& error) {
+    if (!error.where().empty()) throw;
+    throw error.with_where(escape_for_terminal(path.native()));
+  }
+}
+
+}  // namespace
+
+void ObjectMover::check_stop() const {
+  if (context_.stop().stop_requested()) throw stopped();
+}
+
+void ObjectMover::upload(const std::filesystem::path& path, const ObjectAddress& to,
+                         const store::ObjectAttributes& attributes, const store::WriteConditions& conditions) {
+  const auto file = context_.world().files.open(path);
+  const ByteCount size = file->size();
+  naming(path, [&] {
+    if (size >= part_bytes) return upload_in_parts(*file, size, to, attributes, conditions);
+    const flow::Ticket ticket = context_.budget().acquire(std::min<ByteCount>(size, buffer_bytes), context_.stop());
+    FileBody body(
+        *file, 0, size, [&](std::int64_t bytes) { progress_.bytes_done += bytes; }, context_.stop());
+    store().put(to, body, attributes, conditions);
+  });
+}
+
+void ObjectMover::upload_in_parts(os::ReadableFile& file, ByteCount size, const ObjectAddress& to,
+                                  const store::ObjectAttributes& attributes, const store::WriteConditions& conditions) {
+  const ByteCount part_size = transfer::choose_part_size(size, part_bytes);
+  const auto count = static_cast<std::uint32_t>((size + part_size - 1) / part_size);
+  const UploadId upload = store().create_upload(to, attributes);
+  try {
+    std::vector<store::UploadedPart> parts(count);
+    {
+      flow::TaskGroup group;
+      for (std::uint32_t i = 0; i < count; ++i) {
+        group.run(context_.pools().connections, [&, i] {
+          const ByteCount first = i * part_size, length = std::min(part_size, size - first);
+          const flow::Ticket ticket = context_.budget().acquire(buffer_bytes, context_.stop());
+          FileBody body(
+              file, first, length, [&](std::int64_t bytes) { progress_.bytes_done += bytes; }, context_.stop());
+          parts[i] = {i + 1, store().upload_part(to, upload, i + 1, body), length};
+        });
+      }
+      group.wait();
+    }
+    store().complete_upload(to, upload, parts, conditions);
+  } catch (...) {
+    try {
+      store().abort_upload(to, upload);
+    } catch (const Error&) {
+      // The first failure is the one to tell; what stays behind is listed as an upload under way.
+    }
+    throw;
+  }
+}
+
+ByteCount ObjectMover::upload_input(const ObjectAddress& to, const store::ObjectAttributes& attributes,
+                                    const store::WriteConditions& conditions, ByteCount expected_bytes) {
+  if (expected_bytes == 0) expected_bytes = part_bytes * store::max_parts;
+  const ByteCount piece_size = transfer::choose_part_size(expected_bytes, part_bytes);
+  const auto sink = transfer::open_object_sink(
+      store(), context_.pools().connections, to,
+      {.attributes = attributes, .conditions = conditions, .expected_bytes = expected_bytes, .part_bytes = piece_size});
+  for (bool ended = false; !ended;) {
+    check_stop();
+    flow::Ticket ticket = context_.budget().acquire(piece_size, context_.stop());
+    Buffer piece(piece_size);
+    while (!ended && piece.size() < piece.capacity()) {
+      const std::size_t got = context_.world().terminal.in(piece.spare());
+      ended = got == 0;
+      piece.resize(piece.size() + got);
+    }
+    progress_.bytes_done += piece.size();
+    if (sink->written() + piece.size() > expected_bytes) {
+      throw Error(ErrorKind::invalid,
+                  fmt::format("standard input is longer than the {} expected", format_bytes(expected_bytes)), {},
+                  "say how long it may be with --expected-size BYTES");
+    }
+    piece.shrink();
+    ticket.shrink_to(std::max<ByteCount>(piece.capacity(), 1));
+    sink->append({std::move(piece), std::move(ticket)});
+  }
+  sink->finish();
+  return sink->written();
+}
+
+ByteCount ObjectMover::download(const ObjectAddress& from, const VersionId& version,
+                                std::optional<ByteCount> known_size, const std::filesystem::path& path) {
+  os::Files& files = context_.world().files;
+  store::ObjectInfo info;
+  const store::ReadConditions wanted{.version_id = version, .if_match = {}};
+  if (!known_size || *known_size >= 2 * part_bytes) {
+    const auto found = store().head(from, wanted);
+    if (!found) throw Error(ErrorKind::not_found, "no such object", to_uri(from)).with_code("NoSuchKey");
+    info = *found;
+    known_size = info.size;
+  }
+  os::AtomicFile file(files, path);
+  if (*known_size >= 2 * part_bytes) {
+    download_in_parts(from, info, file.file());
+  } else {
+    const flow::Ticket ticket = context_.budget().acquire(buffer_bytes, context_.stop());
+    const auto stream = store().get(from, std::nullopt, wanted);
+    info = stream->info();
+    Buffer buffer(std::clamp<ByteCount>(stream->length(), 1, buffer_bytes));
+    while (const std::size_t got = stream->read(buffer.spare())) {
+      check_stop();
+      file.file().write(ByteView(buffer.data(), got));
+      progress_.bytes_done += got;
+    }
+  }
+  file.commit();
+  files.set_modified(path, info.last_modified);
+  return info.size;
+}
+
+void ObjectMover::download_in_parts(const ObjectAddress& from, const store::ObjectInfo& info, os::WritableFile& file) {
+  // Every part asks for the version that HEAD showed, so that a change in between is an error and never a mixture.
+  const store::ReadConditions same{.version_id = info.version_id, .if_match = info.etag};
+  flow::TaskGroup group;
+  for (ByteCount first = 0; first < info.size && !group.failed(); first += part_bytes) {
+    const ByteCount length = std::min(part_bytes, info.size - first);
+    const auto ticket = std::make_shared<flow::Ticket>(context_.budget().acquire(length, context_.stop()));
+    group.run(context_.pools().connections, [&, first, length, ticket] {
+      check_stop();
+      Buffer buffer(length);
+      buffer.resize(length);
+      const auto stream = store().get(from, store::ByteRange::at(first, length), same);
+      if (stream->length() != length || !fill(*stream, {buffer.data(), buffer.size()}))
+        throw Error(ErrorKind::corrupt, "the store answered with another range than was asked for", to_uri(from));
+      file.write_at(first, buffer.view());
+      progress_.bytes_done += length;
+    });
+  }
+  group.wait();
+}
+
+ByteCount ObjectMover::print(const ObjectAddress& from, const VersionId& version) {
+  const auto stream = store().get(from, std::nullopt, {.version_id = version, .if_match = {}});
+  Buffer buffer(buffer_bytes);
+  while (const std::size_t got = stream->read(buffer.spare())) {
+    check_stop();
+    context_.world().terminal.out(as_text(ByteView(buffer.data(), got)));
+    progress_.bytes_done += got;
+  }
+  return stream->length();
+}
+
+}  // namespace bale::cli

@@ -1,0 +1,51 @@
+// Single objects between a store and local files or standard streams, in bounded memory.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <stop_token>
+
+#include "base/names.hpp"
+#include "cli/context.hpp"
+#include "flow/progress.hpp"
+#include "store/object_store.hpp"
+
+namespace bale::cli {
+
+/// Objects of this size and more are moved in parts of this size, several at once: as aws-cli does, so that ETags
+/// agree.
+inline constexpr ByteCount part_bytes = 8ULL << 20;
+
+/// Moves objects. Thread-safe; its functions must not be called on a thread of the context's connection pool, which
+/// they need. All throw Error{cancelled} when the context's stop token is requested, leaving nothing half-done behind.
+class ObjectMover {
+ public:
+  /// Borrows both; `progress` is raised by the bytes moved.
+  ObjectMover(Context& context, flow::Progress& progress) : context_(context), progress_(progress) {}
+
+  /// Puts a regular file. Throws Error{precondition} when it gets shorter while it is read.
+  void upload(const std::filesystem::path& file, const ObjectAddress& to, const store::ObjectAttributes& attributes,
+              const store::WriteConditions& conditions);
+  /// Puts standard input until its end. `expected_bytes` is an upper bound of its length; 0: 78 GiB, what 10,000 parts
+  /// take. Returns its length.
+  ByteCount upload_input(const ObjectAddress& to, const store::ObjectAttributes& attributes,
+                         const store::WriteConditions& conditions, ByteCount expected_bytes);
+  /// Writes an object to a file that appears when it is complete, with the object's modification time. `known_size`
+  /// saves a request where a listing told it. Returns the object's size.
+  ByteCount download(const ObjectAddress& from, const VersionId& version, std::optional<ByteCount> known_size,
+                     const std::filesystem::path& file);
+  /// Writes an object to standard output. Returns its size.
+  ByteCount print(const ObjectAddress& from, const VersionId& version);
+
+ private:
+  void upload_in_parts(os::ReadableFile& file, ByteCount size, const ObjectAddress& to,
+                       const store::ObjectAttributes& attributes, const store::WriteConditions& conditions);
+  void download_in_parts(const ObjectAddress& from, const store::ObjectInfo& info, os::WritableFile& file);
+  void check_stop() const;
+  store::ObjectStore& store() { return context_.store(context_.region()); }
+
+  Context& context_;
+  flow::Progress& progress_;
+};
+
+}  // namespace bale::cli

@@ -1,0 +1,30 @@
+#include "embedded/backend.hpp"
+
+#include "embedded/core.hpp"
+#include "embedded/message_queue.hpp"
+#include "embedded/object_store.hpp"
+#include "embedded/record_store.hpp"
+
+namespace bale::embedded {
+
+std::unique_ptr<Backend> Backend::open(const os::fs::path& directory, os::World& world) {
+  // Absolute, so that a later change of the working directory changes nothing.
+  return std::unique_ptr<Backend>(new Backend(std::make_unique<Core>(os::fs::absolute(directory), world)));
+}
+
+Backend::Backend(std::unique_ptr<Core> core) : core_(std::move(core)) {}
+Backend::~Backend() = default;
+
+std::unique_ptr<store::ObjectStore> Backend::store(const Region& region) {
+  return std::make_unique<EmbeddedStore>(*core_, region);
+}
+
+std::unique_ptr<queue::MessageQueue> Backend::queues(const Region& region) {
+  return std::make_unique<EmbeddedQueues>(*core_, region);
+}
+
+std::unique_ptr<records::RecordStore> Backend::records(const Region& region) {
+  return std::make_unique<EmbeddedRecords>(*core_, region);
+}
+
+}  // namespace bale::embedded

@@ -1,0 +1,91 @@
+#include "embedded/core.hpp"
+
+#include "base/error.hpp"
+#include "embedded/schema.hpp"
+#include "embedded/sweep.hpp"
+
+namespace bale::embedded {
+namespace {
+
+constexpr std::size_t most_idle_readers = 64;
+constexpr const char* database_name = "bale.sqlite";
+constexpr const char* journal_directory = "writers";
+
+/// Makes a directory with durable names.
+os::fs::path make_durable_directory(os::Files& files, const os::fs::path& path) {
+  for (const os::fs::path& made : files.make_directories(path))
+    files.sync_directory(made.has_parent_path() ? made.parent_path() : os::fs::path("."));
+  return path;
+}
+
+os::fs::path prepare_database(os::Files& files, const os::fs::path& directory) {
+  os::fs::path file = directory / database_name;
+  Database database(file);
+  prepare_schema(database);
+  files.sync_directory(directory);
+  return file;
+}
+
+std::int64_t take_number(CommitQueue& commits) {
+  std::int64_t number = 0;
+  // Durable, so that no number is given twice.
+  commits.run(Database::Durability::power_safe, [&](WriteContext& context) { number = context.next_sequence(); });
+  return number;
+}
+
+}  // namespace
+
+ReaderPool::Reader ReaderPool::borrow() {
+  std::unique_ptr<Database> database;
+  {
+    const std::scoped_lock lock(mutex_);
+    if (!idle_.empty()) {
+      database = std::move(idle_.back());
+      idle_.pop_back();
+    }
+  }
+  if (!database) database = std::make_unique<Database>(file_);
+  return Reader(*this, std::move(database));
+}
+
+void ReaderPool::give_back(std::unique_ptr<Database> database) noexcept {
+  const std::scoped_lock lock(mutex_);
+  if (idle_.size() < most_idle_readers) idle_.push_back(std::move(database));
+}
+
+void ReceiverSignal::notify() {
+  {
+    const std::scoped_lock lock(mutex_);
+    ++count_;
+  }
+  changed_.notify_all();
+}
+
+std::uint64_t ReceiverSignal::wait(std::uint64_t seen, Milliseconds most, const std::stop_token& stop) {
+  std::unique_lock lock(mutex_);
+  changed_.wait_for(lock, stop, most, [&] { return count_ != seen; });
+  return count_;
+}
+
+std::uint64_t ReceiverSignal::count() {
+  const std::scoped_lock lock(mutex_);
+  return count_;
+}
+
+Core::Core(const os::fs::path& directory, os::World& outside)
+    : world(outside),
+      files(outside.files, make_durable_directory(outside.files, directory)),
+      readers(prepare_database(outside.files, directory)),
+      commits(directory / database_name,
+              [this](const CommitQueue::Committed& committed) {
+                if (committed.receivers_wake) receivers.notify();
+                if (committed.foreign_commits) files.forget_directories();
+              }),
+      journal(outside, make_durable_directory(outside.files, directory / journal_directory), take_number(commits)) {
+  sweep_leftovers(*this);
+}
+
+os::fs::path bucket_directory(const BucketName& bucket) { return os::fs::path("s3") / bucket.str(); }
+os::fs::path upload_directory(const UploadId& upload) { return os::fs::path("uploads") / upload.str(); }
+
+}  // namespace bale::embedded

@@ -1,0 +1,78 @@
+// What the stores, queues and tables of one directory share.
+#pragma once
+
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <stop_token>
+#include <vector>
+
+#include "embedded/commit_queue.hpp"
+#include "embedded/data_files.hpp"
+#include "embedded/sqlite.hpp"
+#include "embedded/writer_journal.hpp"
+#include "os/world.hpp"
+
+namespace bale::embedded {
+
+/// Connections for reading: one for each reader at a time, so that nobody waits for a writer. Thread-safe.
+class ReaderPool {
+ public:
+  explicit ReaderPool(os::fs::path file) : file_(std::move(file)) {}
+
+  /// A connection on loan.
+  class Reader {
+   public:
+    Reader(ReaderPool& pool, std::unique_ptr<Database> database) : pool_(pool), database_(std::move(database)) {}
+    ~Reader() { pool_.give_back(std::move(database_)); }
+    Reader(const Reader&) = delete;
+    Reader& operator=(const Reader&) = delete;
+    Database* operator->() noexcept { return database_.get(); }
+    Database& operator*() noexcept { return *database_; }
+
+   private:
+    ReaderPool& pool_;
+    std::unique_ptr<Database> database_;
+  };
+  Reader borrow();
+
+ private:
+  void give_back(std::unique_ptr<Database> database) noexcept;
+  const os::fs::path file_;
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<Database>> idle_;
+};
+
+/// Wakes whoever waits for messages. Thread-safe.
+class ReceiverSignal {
+ public:
+  void notify();
+  /// Waits for notify() since `seen` was read, at most `most`, or until `stop`. Returns the new count.
+  std::uint64_t wait(std::uint64_t seen, Milliseconds most, const std::stop_token& stop);
+  std::uint64_t count();
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable_any changed_;
+  std::uint64_t count_ = 0;
+};
+
+/// Thread-safe, apart from its making.
+struct Core {
+  /// Makes the directory and the tables where they are missing, and sweeps what dead processes left.
+  Core(const os::fs::path& directory, os::World& outside);
+
+  os::World& world;
+  DataFiles files;
+  ReaderPool readers;
+  ReceiverSignal receivers;
+  CommitQueue commits;
+  WriterJournal journal;
+};
+
+/// Where the data of a bucket's objects are, relative to the directory.
+os::fs::path bucket_directory(const BucketName& bucket);
+/// Where the parts of an upload are, relative to the directory.
+os::fs::path upload_directory(const UploadId& upload);
+
+}  // namespace bale::embedded

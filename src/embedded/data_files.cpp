@@ -1,0 +1,154 @@
+#include "embedded/data_files.hpp"
+
+#include "base/error.hpp"
+
+namespace bale::embedded {
+namespace {
+
+/// Directories remembered as durable; forgetting costs one sync each.
+constexpr std::size_t most_remembered = 100'000;
+/// How often a directory may vanish between its making and its use before it is no coincidence.
+constexpr int most_attempts = 100;
+
+}  // namespace
+
+void SharedDirectorySync::sync(const os::fs::path& directory) {
+  std::unique_lock lock(mutex_);
+  Syncs& syncs = directories_[directory.native()];
+  ++syncs.users;
+  const std::uint64_t wanted = syncs.begun + 1;
+  std::exception_ptr failure;
+  while (syncs.ended < wanted && !failure) {
+    if (syncs.running) {
+      syncs.changed.wait(lock);
+      continue;
+    }
+    try {
+      run_one(directory, syncs, lock);
+    } catch (const Error&) {
+      failure = std::current_exception();  // the others try themselves
+    }
+  }
+  if (--syncs.users == 0) directories_.erase(directory.native());
+  if (failure) std::rethrow_exception(failure);
+}
+
+void SharedDirectorySync::run_one(const os::fs::path& directory, Syncs& syncs, std::unique_lock<std::mutex>& lock) {
+  const std::uint64_t number = ++syncs.begun;
+  syncs.running = true;
+  std::exception_ptr failure;
+  lock.unlock();
+  try {
+    files_.sync_directory(directory);
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  lock.lock();
+  syncs.running = false;
+  syncs.changed.notify_all();
+  if (failure) std::rethrow_exception(failure);
+  syncs.ended = number;
+}
+
+DataFiles::DataFiles(os::Files& files, os::fs::path root) : files_(files), root_(std::move(root)) {}
+
+template <typename Make>
+void DataFiles::in_directory_of(const os::fs::path& path, const Make& make) {
+  for (int attempt = 1;; ++attempt) {
+    try {
+      return make();
+    } catch (const Error& error) {
+      // The directory is not there yet, or was removed as empty by somebody else just now.
+      if (error.kind() != ErrorKind::not_found || attempt == most_attempts) throw;
+    }
+    try {
+      files_.make_directories(path.parent_path());
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::not_found || attempt == most_attempts) throw;
+    }
+  }
+}
+
+std::unique_ptr<os::WritableFile> DataFiles::create(const os::fs::path& relative) {
+  const os::fs::path path = absolute(relative);
+  std::unique_ptr<os::WritableFile> file;
+  in_directory_of(path, [&] { file = files_.create(path); });
+  return file;
+}
+
+std::unique_ptr<os::WritableFile> DataFiles::open_or_create(const os::fs::path& relative) {
+  const os::fs::path path = absolute(relative);
+  for (int attempt = 1;; ++attempt) {
+    try {
+      return files_.info(path) ? files_.open_for_writing(path) : create(relative);
+    } catch (const Error& error) {
+      // Made or removed by somebody else between the question and the answer.
+      const bool raced = error.kind() == ErrorKind::precondition || error.kind() == ErrorKind::not_found;
+      if (!raced || attempt == most_attempts) throw;
+    }
+  }
+}
+
+void DataFiles::link_or_copy(const os::fs::path& from, const os::fs::path& to) {
+  const os::fs::path source = absolute(from), target = absolute(to);
+  const auto opened = files_.open(source);  // so that a missing source is not taken for a missing directory
+  try {
+    in_directory_of(target, [&] { files_.link(source, target); });
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::unsupported) throw;
+    const auto file = create(to);
+    file->copy_from(*opened, 0, opened->size(), 0);
+    file->sync();
+  }
+}
+
+void DataFiles::sync_name(const os::fs::path& relative) {
+  const os::fs::path directory = absolute(relative).parent_path();
+  directory_sync_.sync(directory);
+  std::vector<std::string> added;
+  for (os::fs::path at = directory; at != root_ && at.has_relative_path(); at = at.parent_path()) {
+    {
+      const std::scoped_lock lock(mutex_);
+      if (durable_.contains(at.native())) break;
+    }
+    directory_sync_.sync(at.parent_path());
+    added.push_back(at.native());
+  }
+  if (added.empty()) return;
+  const std::scoped_lock lock(mutex_);
+  if (durable_.size() > most_remembered) durable_.clear();
+  durable_.insert(added.begin(), added.end());
+}
+
+void DataFiles::remove(const os::fs::path& relative) {
+  const os::fs::path path = absolute(relative);
+  files_.remove(path);
+  for (os::fs::path at = path.parent_path(); at != root_ && at.has_relative_path(); at = at.parent_path()) {
+    // Under the lock: whoever makes a file in a directory made anew asks after that whether its name is durable.
+    const std::scoped_lock lock(mutex_);
+    if (!files_.remove(at)) return;
+    durable_.erase(at.native());
+  }
+}
+
+void DataFiles::remove_tree(const os::fs::path& relative) {
+  const os::fs::path path = absolute(relative);
+  const auto info = files_.info(path);
+  if (!info) return;
+  if (info->type == os::FileType::directory) {
+    try {
+      for (const os::DirectoryEntry& entry : files_.list(path)) remove_tree(relative / entry.name);
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::not_found) throw;  // somebody else is removing it
+    }
+  }
+  const std::scoped_lock lock(mutex_);
+  if (files_.remove(path)) durable_.erase(path.native());
+}
+
+void DataFiles::forget_directories() {
+  const std::scoped_lock lock(mutex_);
+  durable_.clear();
+}
+
+}  // namespace bale::embedded

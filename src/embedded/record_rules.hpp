@@ -1,0 +1,45 @@
+// What DynamoDB does with items: pure functions. All throw Error{invalid} ValidationException.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "records/record_store.hpp"
+
+namespace bale::embedded {
+
+/// Letters, digits, '_', '-' and '.', 3-255 of them.
+void check_table_name(const TableName& table);
+void check_schema(const records::KeySchema& schema);
+
+/// A key in bytes that compare as DynamoDB orders: strings by UTF-8 bytes, numbers by value, binary as unsigned bytes.
+struct EncodedKey {
+  std::string partition;
+  std::string sort;  ///< empty without a sort key
+  friend auto operator<=>(const EncodedKey&, const EncodedKey&) = default;
+};
+/// The key of an item. Checks that the key attributes are there, of their types, and neither empty nor too long.
+EncodedKey encode_key(const records::KeySchema& schema, const records::Item& item);
+/// As encode_key, but refuses anything besides the key attributes.
+EncodedKey encode_bare_key(const records::KeySchema& schema, const records::Item& key);
+std::string encode_key_value(const records::KeyAttribute& attribute, const records::Value& value);
+/// Just the key attributes of an item.
+records::Item key_of(const records::KeySchema& schema, const records::Item& item);
+/// Where an encoded partition key is in the order of a scan, 0..2^31-1.
+std::int64_t scan_position(const std::string& partition);
+inline constexpr std::int64_t scan_positions = std::int64_t{1} << 31;
+
+/// The item with its numbers in their shortest form, as DynamoDB returns them. Refuses empty sets and items over 400
+/// KB.
+records::Item normalize(records::Item item);
+/// DynamoDB's count of an item's bytes.
+/// https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html
+std::size_t item_size(const records::Item& item);
+
+/// Whether all conditions hold of an item; an absent one has no attributes.
+bool holds(const std::vector<records::Condition>& conditions, const records::Item& item);
+/// The item after the changes, all of them made to `item` as it was. Refuses changes of the key, paths that meet, paths
+/// through something that is no map, and additions to something that is no number.
+records::Item apply(const records::KeySchema& schema, const records::Item& item, const records::Update& update);
+
+}  // namespace bale::embedded

@@ -1,0 +1,228 @@
+#include "embedded/sqlite.hpp"
+
+#include <fmt/format.h>
+#include <sqlite3.h>
+
+#include <utility>
+
+#include "base/error.hpp"
+
+namespace bale::embedded {
+namespace {
+
+/// Writers of other processes are waited for this long: far beyond the slowest commit, short of for ever.
+constexpr int busy_timeout_ms = 60'000;
+/// Pages (of 4 KiB) in the write-ahead log before they are moved into the database: large enough that a hot page is
+/// moved once for many commits.
+constexpr const char* checkpoint_pragma = "PRAGMA wal_autocheckpoint=4000";
+
+ErrorKind kind_of(int code) {
+  switch (code & 0xff) {
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+    case SQLITE_FULL:
+    case SQLITE_IOERR:
+    case SQLITE_CANTOPEN:
+    case SQLITE_NOMEM: return ErrorKind::unavailable;
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB: return ErrorKind::corrupt;
+    case SQLITE_READONLY:
+    case SQLITE_PERM:
+    case SQLITE_AUTH: return ErrorKind::denied;
+    default: return ErrorKind::internal;
+  }
+}
+
+std::string_view hint_of(int code) {
+  switch (code & 0xff) {
+    case SQLITE_FULL:
+    case SQLITE_IOERR: return "check the disk and free some space; nothing was changed";
+    case SQLITE_BUSY: return "another process has been writing to this directory for a minute; try again";
+    case SQLITE_READONLY:
+    case SQLITE_PERM:
+    case SQLITE_CANTOPEN: return "check the permissions of the directory";
+    default: return "";
+  }
+}
+
+}  // namespace
+
+Query::Query(Database& database, sqlite3_stmt* statement, bool* in_use)
+    : database_(&database), statement_(statement), in_use_(in_use) {
+  if (in_use_ != nullptr) *in_use_ = true;
+}
+
+Query::Query(Query&& other) noexcept
+    : database_(other.database_), statement_(std::exchange(other.statement_, nullptr)), in_use_(other.in_use_) {}
+
+Query::~Query() {
+  if (statement_ == nullptr) return;
+  if (in_use_ == nullptr) {
+    sqlite3_finalize(statement_);
+    return;
+  }
+  sqlite3_reset(statement_);
+  sqlite3_clear_bindings(statement_);
+  *in_use_ = false;
+}
+
+bool Query::step() {
+  const int code = sqlite3_step(statement_);
+  if (code == SQLITE_ROW) return true;
+  if (code == SQLITE_DONE) return false;
+  database_->fail("use the database");
+}
+
+std::int64_t Query::integer(int column) const { return sqlite3_column_int64(statement_, column); }
+
+std::string Query::text(int column) const {
+  const void* bytes = sqlite3_column_blob(statement_, column);
+  const int size = sqlite3_column_bytes(statement_, column);
+  return bytes == nullptr ? std::string()
+                          : std::string(static_cast<const char*>(bytes), static_cast<std::size_t>(size));
+}
+
+bool Query::is_null(int column) const { return sqlite3_column_type(statement_, column) == SQLITE_NULL; }
+
+void Query::bind(int index, std::int64_t value) {
+  if (sqlite3_bind_int64(statement_, index, value) != SQLITE_OK) database_->fail("bind a number");
+}
+
+void Query::bind(int index, std::string_view text) {
+  const char* bytes = text.data() == nullptr ? "" : text.data();
+  if (sqlite3_bind_text64(statement_, index, bytes, text.size(), SQLITE_TRANSIENT, SQLITE_UTF8) != SQLITE_OK)
+    database_->fail("bind a text");
+}
+
+void Query::bind(int index, Blob blob) {
+  const char* bytes = blob.bytes.data() == nullptr ? "" : blob.bytes.data();
+  if (sqlite3_bind_blob64(statement_, index, bytes, blob.bytes.size(), SQLITE_TRANSIENT) != SQLITE_OK)
+    database_->fail("bind bytes");
+}
+
+void Query::bind(int index, const std::optional<std::int64_t>& value) {
+  if (value) return bind(index, *value);
+  if (sqlite3_bind_null(statement_, index) != SQLITE_OK) database_->fail("bind nothing");
+}
+
+Database::Database(const std::filesystem::path& file) : where_(file.native()) {
+  // One thread uses a connection at a time: SQLite's own mutexes would only cost.
+  constexpr int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
+  try {
+    if (sqlite3_open_v2(file.c_str(), &handle_, flags, nullptr) != SQLITE_OK) fail("open the database");
+    sqlite3_extended_result_codes(handle_, 1);
+    sqlite3_busy_timeout(handle_, busy_timeout_ms);
+    run_script("PRAGMA journal_mode=WAL");
+    run_script(checkpoint_pragma);
+    // Debian builds SQLite to overwrite deleted content with zeros; the files beside it are not overwritten either.
+    run_script("PRAGMA secure_delete=OFF");
+    run_script("PRAGMA cache_size=-16384");
+  } catch (...) {
+    sqlite3_close(handle_);
+    throw;
+  }
+}
+
+Database::~Database() {
+  for (auto& [sql, prepared] : statements_) sqlite3_finalize(prepared.statement);
+  sqlite3_close(handle_);
+}
+
+Query Database::prepare(const char* sql) {
+  Prepared& prepared = statements_[sql];
+  if (prepared.statement != nullptr && !prepared.in_use) return Query(*this, prepared.statement, &prepared.in_use);
+  const bool keep = prepared.statement == nullptr;  // else the kept one is running further up the stack
+  sqlite3_stmt* statement = nullptr;
+  if (sqlite3_prepare_v3(handle_, sql, -1, keep ? SQLITE_PREPARE_PERSISTENT : 0, &statement, nullptr) != SQLITE_OK)
+    fail("prepare a statement");
+  if (!keep) return Query(*this, statement, nullptr);
+  prepared.statement = statement;
+  return Query(*this, statement, &prepared.in_use);
+}
+
+void Database::run_script(const char* sql) {
+  // Turning WAL on, and recovery by the first connection, can be refused as busy without the busy handler being asked.
+  constexpr int most_attempts = 600;
+  for (int attempt = 1;; ++attempt) {
+    const int code = sqlite3_exec(handle_, sql, nullptr, nullptr, nullptr);
+    if (code == SQLITE_OK) return;
+    if ((code & 0xff) != SQLITE_BUSY || attempt == most_attempts) fail("set up the database");
+    sqlite3_sleep(10);
+  }
+}
+
+void Database::set_durability(Durability durability) {
+  if (durability_ == durability) return;
+  // In WAL mode NORMAL leaves the sync to the next checkpoint or FULL commit: the log is one sequence.
+  run_script(durability == Durability::power_safe ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL");
+  durability_ = durability;
+}
+
+bool Database::in_transaction() const { return sqlite3_get_autocommit(handle_) == 0; }
+
+bool Database::failed_in_io() const { return (sqlite3_errcode(handle_) & 0xff) == SQLITE_IOERR; }
+
+std::int64_t Database::data_version() {
+  Query version = query("PRAGMA data_version");
+  version.step();
+  return version.integer(0);
+}
+
+std::int64_t Database::changes() const { return sqlite3_changes64(handle_); }
+
+void Database::fail(std::string_view doing) const {
+  const int code = handle_ == nullptr ? SQLITE_NOMEM : sqlite3_extended_errcode(handle_);
+  const char* message = handle_ == nullptr ? sqlite3_errstr(code) : sqlite3_errmsg(handle_);
+  throw Error(kind_of(code), fmt::format("cannot {}: {}", doing, message), where_, std::string(hint_of(code)));
+}
+
+Transaction::Transaction(Database& database) : database_(database) { database_.execute("BEGIN IMMEDIATE"); }
+
+Transaction::~Transaction() {
+  if (!open_ || !database_.in_transaction()) return;
+  try {
+    database_.execute("ROLLBACK");
+  } catch (const Error&) {
+    // Only a broken disk gets here; SQLite rolls back by itself when the connection is next used or closed.
+  }
+}
+
+void Transaction::commit() {
+  try {
+    database_.execute("COMMIT");
+    open_ = false;
+  } catch (const Error& error) {
+    // The log may hold a complete commit that was not synced. A full disk is not that: the commit is not complete then.
+    if (database_.failed_in_io()) throw UncertainCommit(error);
+    throw;
+  }
+}
+
+Savepoint::Savepoint(Database& database) : database_(database) { database_.execute("SAVEPOINT part"); }
+
+Savepoint::~Savepoint() {
+  if (!open_ || !database_.in_transaction()) return;
+  try {
+    database_.execute("ROLLBACK TO part");
+    database_.execute("RELEASE part");
+  } catch (const Error&) {
+    // The transaction round it fails as well then, and undoes this part with it.
+  }
+}
+
+void Savepoint::release() {
+  database_.execute("RELEASE part");
+  open_ = false;
+}
+
+Snapshot::Snapshot(Database& database) : database_(database) { database_.execute("BEGIN"); }
+
+Snapshot::~Snapshot() {
+  try {
+    if (database_.in_transaction()) database_.execute("COMMIT");
+  } catch (const Error&) {
+    // A read transaction has nothing to lose.
+  }
+}
+
+}  // namespace bale::embedded

@@ -1,0 +1,71 @@
+// Names of data files that may be left over if this process dies now.
+//
+// A data file gets its final name before the row that makes it an object is committed, and loses it after the row is
+// gone. In between nobody may refer to it. Its name is therefore written here first; whoever opens the directory later
+// and finds the journal of a dead process removes those files that no row names. A journal belongs to a living process
+// as long as its file is locked.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "embedded/object_path.hpp"
+#include "os/world.hpp"
+
+namespace bale::embedded {
+
+/// Thread-safe. Announcements borrow it.
+class WriterJournal {
+  struct Chapter;
+
+ public:
+  /// A name in doubt, until this is destroyed. Move-only.
+  class Announcement {
+   public:
+    /// The file could not be removed: the next process that opens the directory shall.
+    void leave_to_sweep() noexcept;
+
+   private:
+    friend class WriterJournal;
+    explicit Announcement(std::shared_ptr<Chapter> chapter) : chapter_(std::move(chapter)) {}
+    std::shared_ptr<Chapter> chapter_;
+  };
+
+  /// Journals of all processes are in `directory`, which exists. `number` is one that no other writer of the directory
+  /// was given: file ids are unique through it, whatever the clock does.
+  WriterJournal(os::World& world, os::fs::path directory, std::int64_t number);
+  ~WriterJournal();
+
+  /// A new unique part of a file name: time, this writer, a number.
+  FileId new_file_id();
+  /// Notes that the file at `path`, relative to the backend's directory, is in doubt from now on.
+  /// Throws Error when the journal cannot be written.
+  Announcement announce(const os::fs::path& path);
+
+  /// Reads the journals of dead processes: calls `resolve` with every name in them (names of files that no longer exist
+  /// too; never a torn one), then removes the journals. Returns the number of journals.
+  std::size_t sweep(const std::function<void(const os::fs::path&)>& resolve);
+  /// Whether the machine was restarted since some dead process wrote its journal, the last of whose names may be lost.
+  /// Known after sweep().
+  bool machine_restarted() const noexcept { return machine_restarted_; }
+  /// Whether the process that made this id is still alive. Not to be asked often: it looks at the journals.
+  bool is_made_by_living_process(const FileId& file);
+
+ private:
+  std::shared_ptr<Chapter> new_chapter();
+  void sweep_journal(const os::fs::path& path, const std::function<void(const os::fs::path&)>& resolve);
+
+  os::World& world_;
+  const os::fs::path directory_;
+  const std::string writer_;   // four characters
+  const std::string boot_id_;  // of the running system; empty where there is none
+  bool machine_restarted_ = false;
+  std::mutex mutex_;
+  std::shared_ptr<Chapter> chapter_;
+  std::uint64_t next_file_ = 0;
+  std::int64_t last_time_ = 0;
+};
+
+}  // namespace bale::embedded

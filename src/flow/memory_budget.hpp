@@ -1,0 +1,105 @@
+// Memory as tickets: nothing large is allocated without one. And large buffers that are used again.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <optional>
+#include <stop_token>
+#include <utility>
+#include <vector>
+
+#include "base/bytes.hpp"
+
+namespace bale::flow {
+
+class MemoryBudget;
+
+/// The right to hold some bytes; given back when destroyed. Move-only. Not thread-safe, but may be destroyed by any
+/// thread.
+class Ticket {
+ public:
+  Ticket() = default;
+  Ticket(Ticket&& other) noexcept;
+  Ticket& operator=(Ticket&& other) noexcept;
+  ~Ticket();
+  ByteCount bytes() const noexcept { return bytes_; }
+  /// Gives back what is beyond `bytes`.
+  void shrink_to(ByteCount bytes) noexcept;
+  /// Takes `bytes` (at most bytes()) out of this ticket into one of its own.
+  Ticket split(ByteCount bytes) noexcept;
+  /// Limit of the budget it came from; 0 for a ticket of nothing. Whoever hoards tickets while it waits for more bytes
+  /// (an upload that fills a part) keeps to a small share of it, or those bytes could never come.
+  ByteCount budget_limit() const noexcept;
+
+ private:
+  friend class MemoryBudget;
+  Ticket(MemoryBudget* budget, ByteCount bytes) : budget_(budget), bytes_(bytes) {}
+  MemoryBudget* budget_ = nullptr;
+  ByteCount bytes_ = 0;
+};
+
+/// A buffer with the ticket that pays for it. When destroyed, the buffer goes back to the budget, for the next one who
+/// wants its size: the pages of a new buffer cost more than filling it. Move-only. Not thread-safe, but may be
+/// destroyed by any thread.
+class PaidBuffer {
+ public:
+  PaidBuffer() = default;
+  PaidBuffer(PaidBuffer&& other) noexcept;
+  PaidBuffer& operator=(PaidBuffer&&) = delete;
+  ~PaidBuffer();
+  Buffer bytes;  ///< of a capacity that may be larger than was asked for; may be moved out and back in
+
+ private:
+  friend class MemoryBudget;
+  PaidBuffer(MemoryBudget* budget, Buffer buffer, Ticket ticket)
+      : bytes(std::move(buffer)), budget_(budget), ticket_(std::move(ticket)) {}
+  MemoryBudget* budget_ = nullptr;
+  Ticket ticket_;
+};
+
+/// A number of bytes that may be held at once, handed out first come, first served, so that a large request is not
+/// starved. Thread-safe; must outlive its tickets. Work whose results are consumed in order must take its tickets in
+/// that order, or the first piece may wait for ever behind the later ones.
+class MemoryBudget {
+ public:
+  explicit MemoryBudget(ByteCount limit) : limit_(limit) {}
+  /// Waits until `bytes` are free. A request larger than the limit is granted when nothing else is held.
+  /// Throws Error{cancelled} when `stop` is requested first.
+  Ticket acquire(ByteCount bytes, std::stop_token stop = {});
+  /// The same without waiting: absent when it would have to wait, for memory or for others who came first.
+  std::optional<Ticket> try_acquire(ByteCount bytes);
+
+  /// A buffer of at least `bytes`, and a ticket over `more` bytes besides: taken together, so that whoever needs both
+  /// to go on does not hold one while waiting for the other. Throws Error{cancelled}, std::bad_alloc.
+  std::pair<PaidBuffer, Ticket> acquire_buffer(ByteCount bytes, ByteCount more, std::stop_token stop = {});
+  /// The same without waiting.
+  std::optional<std::pair<PaidBuffer, Ticket>> try_acquire_buffer(ByteCount bytes, ByteCount more);
+
+  ByteCount limit() const noexcept { return limit_; }
+  /// The most that was ever held at once.
+  ByteCount peak() const;
+  /// Bytes of the free buffers that are kept; with what is held they never exceed the limit.
+  ByteCount kept() const;
+
+ private:
+  friend class Ticket;
+  friend class PaidBuffer;
+  std::pair<PaidBuffer, Ticket> fill(Ticket paid, ByteCount capacity);
+  void keep(Buffer buffer) noexcept;
+  /// Frees kept buffers until they fit beside what is held.
+  void make_room() noexcept;
+  void release(ByteCount bytes) noexcept;
+  bool fits(ByteCount bytes) const noexcept;
+  Ticket grant(ByteCount bytes) noexcept;
+  const ByteCount limit_;
+  mutable std::mutex mutex_;
+  std::condition_variable_any freed_;
+  ByteCount held_ = 0, peak_ = 0;
+  std::vector<Buffer> kept_;  ///< the latest last
+  ByteCount kept_bytes_ = 0;
+  std::uint64_t next_number_ = 0;
+  std::deque<std::uint64_t> waiting_;  ///< numbers of those who wait, in the order in which they came
+};
+
+}  // namespace bale::flow

@@ -1,0 +1,143 @@
+#include "jobs/collect/collector.hpp"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "base/error.hpp"
+
+namespace bale::collect {
+
+bool BatchBuilder::concerns_source(const store::ObjectEvent& event) const {
+  if (event.bucket != source_.bucket) return false;
+  if (event.deleted && !source_.track_deletes) return false;
+  const std::string& key = event.key.str();
+  return (source_.prefix.empty() || key.starts_with(source_.prefix + "/")) && key.ends_with(source_.suffix);
+}
+
+bool BatchBuilder::add(const queue::Message& message, const std::vector<store::ObjectEvent>& events) {
+  const std::size_t message_index = batch_.messages.size();
+  bool concerned = false;
+  for (const store::ObjectEvent& event : events) {
+    if (!concerns_source(event)) continue;
+    concerned = true;
+    const auto [place, is_new] = item_of_key_.emplace(event.key.str(), batch_.items.size());
+    if (is_new) batch_.items.push_back({event, {}});
+    BatchItem& item = batch_.items[place->second];
+    if (is_new) {
+      batch_.bytes += event.size;
+    } else if (store::is_newer(event, item.event)) {
+      batch_.bytes += event.size - item.event.size;  // unsigned arithmetic: the sum stays right
+      item.event = event;
+    }
+    if (item.messages.empty() || item.messages.back() != message_index) item.messages.push_back(message_index);
+  }
+  if (concerned) batch_.messages.push_back(message);
+  return concerned;
+}
+
+bool BatchBuilder::is_full() const noexcept {
+  return batch_.items.size() >= source_.batch.max_objects || batch_.bytes >= source_.batch.max_bytes;
+}
+
+Batch BatchBuilder::take() {
+  item_of_key_.clear();
+  return std::exchange(batch_, {});
+}
+
+std::chrono::seconds retry_delay(std::uint32_t receive_count, std::chrono::seconds timeout) noexcept {
+  const std::uint32_t doublings = std::min<std::uint32_t>(receive_count > 0 ? receive_count - 1 : 0, 16);
+  return std::min(std::chrono::seconds(1LL << doublings), timeout);
+}
+
+Collector::Collector(queue::MessageQueue& queue, QueueName name, const config::Source& source, os::World& world,
+                     telemetry::Log& log)
+    : queue_(queue),
+      name_(std::move(name)),
+      source_(source),
+      world_(world),
+      log_(log),
+      keeper_(queue, name_, source.visibility_timeout, world.clock, [this](const Error& error) {
+        log_.warning("collect.extend", "cannot extend the visibility of a message",
+                     {{"queue", name_.str()}, {"error", error.what()}});
+      }) {}
+
+std::optional<Batch> Collector::next(Milliseconds first_wait, bool drain) {
+  BatchBuilder builder(source_);
+  auto deadline = world_.clock.steady() + first_wait;
+  bool waiting_for_first = true;
+  while (!builder.is_full() && !world_.stop.stop_requested()) {
+    const auto left = std::chrono::duration_cast<Milliseconds>(deadline - world_.clock.steady());
+    const bool may_wait = left.count() > 0 && !(drain && !waiting_for_first);
+    const Milliseconds wait = may_wait ? std::min<Milliseconds>(left, queue::max_wait) : Milliseconds(0);
+    const auto messages = queue_.receive(name_, queue::max_batch, wait, world_.stop);
+    if (messages.empty()) {
+      if (!may_wait || world_.clock.steady() >= deadline) break;
+      continue;
+    }
+    keeper_.hold(messages);
+    std::vector<Receipt> done;
+    for (const queue::Message& message : messages) take_message(message, builder, done);
+    remove(done);
+    if (waiting_for_first && !builder.empty()) {
+      waiting_for_first = false;
+      deadline = world_.clock.steady() + source_.batch.max_wait;
+    }
+  }
+  if (builder.empty()) return std::nullopt;
+  return builder.take();
+}
+
+void Collector::take_message(const queue::Message& message, BatchBuilder& builder, std::vector<Receipt>& done) {
+  try {
+    const store::Notification notification = store::parse_notification(message.body);
+    if (notification.is_test || !builder.add(message, notification.events)) done.push_back(message.receipt);
+  } catch (const Error& error) {
+    log_.error("collect.poison", error.what(),
+               {{"queue", name_.str()}, {"message", message.id}, {"receives", message.receive_count}});
+    keeper_.drop({message.receipt});
+    queue_.set_visibility(name_, {message.receipt}, retry_delay(message.receive_count, source_.visibility_timeout));
+  }
+}
+
+void Collector::remove(const std::vector<Receipt>& receipts) {
+  if (receipts.empty()) return;
+  keeper_.drop(receipts);
+  for (const auto& result : queue_.remove(name_, receipts)) {
+    // The message comes back and its work is done again, which changes nothing.
+    if (result)
+      log_.warning("collect.delete", "cannot delete a message", {{"queue", name_.str()}, {"error", result->what()}});
+  }
+}
+
+std::size_t Collector::settle(const Batch& batch, const std::vector<Failure>& failures) {
+  std::map<std::size_t, bool> failed;  // message -> whether one of its failures is permanent
+  for (const Failure& failure : failures) {
+    for (const std::size_t message : batch.items[failure.item].messages)
+      failed[message] |= !is_transient(failure.error.kind());
+  }
+  std::vector<Receipt> done;
+  for (std::size_t i = 0; i < batch.messages.size(); ++i) {
+    const auto found = failed.find(i);
+    if (found == failed.end()) {
+      done.push_back(batch.messages[i].receipt);
+      continue;
+    }
+    const queue::Message& message = batch.messages[i];
+    keeper_.drop({message.receipt});
+    if (found->second) {
+      queue_.set_visibility(name_, {message.receipt}, retry_delay(message.receive_count, source_.visibility_timeout));
+    }
+  }
+  remove(done);
+  return done.size();
+}
+
+void Collector::give_back(const Batch& batch) {
+  std::vector<Receipt> receipts;
+  for (const queue::Message& message : batch.messages) receipts.push_back(message.receipt);
+  keeper_.drop(receipts);
+  queue_.set_visibility(name_, receipts, std::chrono::seconds(0));
+}
+
+}  // namespace bale::collect

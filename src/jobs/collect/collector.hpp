@@ -1,0 +1,92 @@
+// Events in, batches of objects out.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "config/replication.hpp"
+#include "os/world.hpp"
+#include "queue/message_queue.hpp"
+#include "queue/visibility_keeper.hpp"
+#include "store/events.hpp"
+#include "telemetry/log.hpp"
+
+namespace bale::collect {
+
+/// An object (or a deletion) of a batch: the newest of the events that speak of its key, and the messages that brought
+/// them.
+struct BatchItem {
+  store::ObjectEvent event;
+  std::vector<std::size_t> messages;  ///< indices into Batch::messages
+};
+
+/// Objects to be packed together, and the messages to be settled when that is done.
+struct Batch {
+  std::vector<BatchItem> items;  ///< at most one per key
+  std::vector<queue::Message> messages;
+  ByteCount bytes = 0;  ///< as announced by the events
+};
+
+/// Adds the events of one message to a batch, merging events of one key (the newest wins). Pure, apart from its
+/// argument. Returns whether the message has anything to do with the batch (false: nothing in it concerns `source`).
+class BatchBuilder {
+ public:
+  explicit BatchBuilder(const config::Source& source) : source_(source) {}
+  bool add(const queue::Message& message, const std::vector<store::ObjectEvent>& events);
+  bool is_full() const noexcept;
+  bool empty() const noexcept { return batch_.messages.empty(); }
+  Batch take();
+
+ private:
+  bool concerns_source(const store::ObjectEvent& event) const;
+  const config::Source& source_;
+  Batch batch_;
+  std::map<std::string, std::size_t> item_of_key_;
+};
+
+/// What becomes of a message when its batch is done.
+struct Failure {
+  std::size_t item;  ///< index into Batch::items
+  Error error;
+};
+
+/// Gathers batches from one source's queue. Not thread-safe; one collector a thread, several may share a queue.
+/// Messages are kept invisible from receipt to settlement. Everything passed in is borrowed.
+class Collector {
+ public:
+  Collector(queue::MessageQueue& queue, QueueName name, const config::Source& source, os::World& world,
+            telemetry::Log& log);
+
+  /// Waits up to `first_wait` for a first message, then gathers until the batch is full or no more came within the
+  /// configured wait (`drain`: within no time at all). Nothing when no message came or a stop was requested. Test
+  /// events and events of other prefixes are deleted on the way; messages that are not events stay for the dead-letter
+  /// queue.
+  std::optional<Batch> next(Milliseconds first_wait, bool drain);
+
+  /// Deletes the messages whose items all succeeded. The others come back: after their visibility timeout when the
+  /// failure may pass by itself, sooner when it will not (they then reach the dead-letter queue sooner too). Returns
+  /// how many were deleted.
+  std::size_t settle(const Batch& batch, const std::vector<Failure>& failures);
+
+  /// Gives a batch back untouched, to be received again at once: when the process is about to stop.
+  void give_back(const Batch& batch);
+
+ private:
+  void take_message(const queue::Message& message, BatchBuilder& builder, std::vector<Receipt>& done);
+  void remove(const std::vector<Receipt>& receipts);
+  queue::MessageQueue& queue_;
+  const QueueName name_;
+  const config::Source& source_;
+  os::World& world_;
+  telemetry::Log& log_;
+  queue::VisibilityKeeper keeper_;
+};
+
+/// How soon a message whose work failed for good is tried again: 1, 2, 4, ... seconds by receive count, at most
+/// `timeout`.
+std::chrono::seconds retry_delay(std::uint32_t receive_count, std::chrono::seconds timeout) noexcept;
+
+}  // namespace bale::collect

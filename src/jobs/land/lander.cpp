@@ -1,0 +1,177 @@
+#include "jobs/land/lander.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "archive/reader.hpp"
+#include "catalog/record.hpp"
+#include "jobs/land/object_landing.hpp"
+#include "transfer/byte_io.hpp"
+#include "transfer/copy.hpp"
+
+namespace bale::land {
+namespace {
+
+using namespace bale::literals;
+
+/// What can go to `budget` without starving other archives: several parts and frames are in memory at once.
+LandingSizes sizes_for(const flow::MemoryBudget& budget) {
+  LandingSizes sizes;
+  sizes.single_put = std::clamp<ByteCount>(budget.limit() / 8, 8_MiB, 32_MiB);
+  sizes.most_part = std::max<ByteCount>(budget.limit() / 8, 8_MiB);
+  return sizes;
+}
+
+struct RegionTargets {
+  std::vector<archive::Target> normal, backup;
+};
+
+RegionTargets targets_of(const archive::Manifest& manifest, const Region& region) {
+  RegionTargets targets;
+  for (const archive::Target& target : manifest.targets) {
+    if (target.region == region) (target.backup ? targets.backup : targets.normal).push_back(target);
+  }
+  return targets;
+}
+
+}  // namespace
+
+/// The landing of one archive.
+class ArchiveLanding {
+ public:
+  ArchiveLanding(const ObjectAddress& archive, const store::ObjectInfo& info, store::ObjectStore& store,
+                 Destination& destination, flow::Pools pools, flow::MemoryBudget& budget, std::stop_token stop)
+      : archive_(archive),
+        info_(info),
+        store_(store),
+        destination_(destination),
+        pools_(pools),
+        budget_(budget),
+        stop_(std::move(stop)),
+        source_(transfer::open_object_source(store, archive)),
+        reader_(archive::open_archive(*source_)) {
+    result_.was_there = true;
+    result_.archive_bytes = info.size;
+  }
+
+  const archive::Manifest& manifest() const { return reader_->manifest(); }
+
+  void land_objects(const std::vector<archive::Target>& targets) {
+    ObjectLanding landing(manifest(), targets, destination_, pools_.connections, sizes_for(budget_));
+    reader_->read({}, landing, pools_, budget_, stop_);
+    for (const ObjectFailure& failure : landing.finish()) {
+      const archive::ManifestObject& object = manifest().objects[failure.object];
+      result_.failures.push_back({to_uri(targets.front().bucket, destination_key(object)), failure.error});
+    }
+    result_.objects_written = landing.written();
+    result_.objects_kept = landing.kept();
+    result_.object_bytes = landing.bytes();
+  }
+
+  void store_backups(const std::vector<archive::Target>& targets) {
+    for (const archive::Target& target : targets) {
+      try {
+        copy_archive(target);
+        ++result_.backups;
+        backup_buckets_.push_back(target.bucket);
+      } catch (const Error& error) {
+        result_.failures.push_back({to_uri(target.bucket, archive_.key), error});
+      }
+    }
+  }
+
+  void write_catalog(const BucketName& bucket) {
+    const TimePoint backup_time = manifest().version > 0 ? manifest().created : info_.last_modified;
+    const auto location_of = [&](std::size_t object) -> std::optional<archive::MemberLocation> {
+      if (!reader_->random_access()) return std::nullopt;
+      return reader_->locate(object);
+    };
+    const auto records = catalog::make_records(manifest(), backup_time, archive_.key, backup_buckets_, location_of);
+    if (records.empty()) return;
+    std::string lines;
+    for (const catalog::Record& record : records) lines += catalog::to_json_line(record) + "\n";
+    const catalog::Record& first = records.front();
+    const ObjectAddress file{
+        bucket, catalog::catalog_key(first.source_bucket, first.source_prefix, first.backup_time, first.backup_file)};
+    try {
+      store::MemoryBody body(as_bytes(lines));
+      store::ObjectAttributes attributes;
+      attributes.headers.content_type = "application/x-ndjson";
+      store_.put(file, body, attributes);
+    } catch (const Error& error) {
+      result_.failures.push_back({to_uri(file), error});
+    }
+  }
+
+  LandResult& result() { return result_; }
+
+ private:
+  void copy_archive(const archive::Target& target) {
+    const ObjectAddress to{target.bucket, archive_.key};
+    const std::string storage_class = target.storage_class.empty() ? "STANDARD" : target.storage_class;
+    const auto there = store_.head(to);
+    if (there && there->size == info_.size && there->etag == info_.etag && there->storage_class == storage_class)
+      return;
+    transfer::CopyOptions options;
+    options.version_id = info_.version_id;
+    options.storage_class = storage_class;
+    options.kms_key_arn = target.kms_key_arn;
+    transfer::copy_object(store_, archive_, store_, to, options, pools_.connections, stop_);
+  }
+
+  const ObjectAddress& archive_;
+  const store::ObjectInfo& info_;
+  store::ObjectStore& store_;
+  Destination& destination_;
+  flow::Pools pools_;
+  flow::MemoryBudget& budget_;
+  std::stop_token stop_;
+  std::unique_ptr<transfer::RandomSource> source_;
+  std::unique_ptr<archive::Reader> reader_;
+  std::vector<BucketName> backup_buckets_;
+  LandResult result_;
+};
+
+Lander::Lander(const config::Settings& settings, Region region, store::ObjectStore& store,
+               records::RecordStore& records, os::World& world, telemetry::Log& log, flow::Pools pools,
+               flow::MemoryBudget& budget)
+    : settings_(settings),
+      region_(std::move(region)),
+      store_(store),
+      world_(world),
+      log_(log),
+      pools_(pools),
+      budget_(budget),
+      destination_(store, records, config::replication_table(settings)) {}
+
+LandResult Lander::land(const ObjectAddress& archive, std::stop_token stop) {
+  const auto started = world_.clock.steady();
+  const auto info = store_.head(archive);
+  if (!info) return {};
+  ArchiveLanding landing(archive, *info, store_, destination_, pools_, budget_, std::move(stop));
+  const RegionTargets targets = targets_of(landing.manifest(), region_);
+  if (targets.normal.empty() && targets.backup.empty()) {
+    log_.warning("land.nothing", "the archive has no target in this region",
+                 {{"archive", to_uri(archive)}, {"region", region_.str()}});
+  }
+  if (!targets.normal.empty()) landing.land_objects(targets.normal);
+  if (!targets.backup.empty()) landing.store_backups(targets.backup);
+  LandResult& result = landing.result();
+  if (result.backups > 0) landing.write_catalog(config::catalog_bucket(settings_, region_));
+  // From here on nothing but the destinations holds the data: every write above has been durable when it returned.
+  if (result.failures.empty()) store_.remove(archive);
+  const auto milliseconds = std::chrono::duration_cast<Milliseconds>(world_.clock.steady() - started).count();
+  log_.info("land.done", result.failures.empty() ? "landed an archive" : "landed an archive in part",
+            {{"archive", to_uri(archive)},
+             {"objects", result.objects_written},
+             {"kept", result.objects_kept},
+             {"backups", result.backups},
+             {"failures", result.failures.size()},
+             {"object_bytes", result.object_bytes},
+             {"archive_bytes", result.archive_bytes},
+             {"milliseconds", milliseconds}});
+  return std::move(result);
+}
+
+}  // namespace bale::land

@@ -1,0 +1,59 @@
+// An archive in, objects or a catalogued backup out.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/error.hpp"
+#include "base/names.hpp"
+#include "config/replication.hpp"
+#include "flow/memory_budget.hpp"
+#include "flow/thread_pool.hpp"
+#include "jobs/land/destination.hpp"
+#include "os/world.hpp"
+#include "records/record_store.hpp"
+#include "store/object_store.hpp"
+#include "telemetry/log.hpp"
+
+namespace bale::land {
+
+/// An object, a backup copy or a catalog file that did not get where it belongs.
+struct LandFailure {
+  std::string what;  ///< URI of the object
+  Error error;
+};
+
+struct LandResult {
+  bool was_there = false;  ///< false: the archive is gone, it landed before
+  std::size_t objects_written = 0;
+  std::size_t objects_kept = 0;  ///< something as new or newer was at the destination
+  std::size_t backups = 0;       ///< buckets that hold the archive itself
+  ByteCount object_bytes = 0;
+  ByteCount archive_bytes = 0;
+  std::vector<LandFailure> failures;  ///< empty: all is durable, and the staging object has been removed
+};
+
+/// Lands the archives of one region. Thread-safe: several archives may land at once. All references are borrowed.
+class Lander {
+ public:
+  Lander(const config::Settings& settings, Region region, store::ObjectStore& store, records::RecordStore& records,
+         os::World& world, telemetry::Log& log, flow::Pools pools, flow::MemoryBudget& budget);
+
+  /// Brings the archive to every target of this region that its manifest names, in this order: objects to normal
+  /// destinations, the archive itself to backup destinations, the catalog file, and only when all of that is durable
+  /// the removal from the inbound bucket. Every step can be repeated. Throws only what concerns the archive as a whole
+  /// (it cannot be read, say).
+  LandResult land(const ObjectAddress& archive, std::stop_token stop);
+
+ private:
+  const config::Settings& settings_;
+  const Region region_;
+  store::ObjectStore& store_;
+  os::World& world_;
+  telemetry::Log& log_;
+  flow::Pools pools_;
+  flow::MemoryBudget& budget_;
+  Destination destination_;
+};
+
+}  // namespace bale::land

@@ -1,0 +1,284 @@
+#include "jobs/land/object_landing.hpp"
+
+#include <fmt/format.h>
+
+#include "transfer/byte_io.hpp"
+
+namespace bale::land {
+namespace {
+
+using Frame = std::shared_ptr<const archive::FrameData>;
+
+std::string name_of(const archive::ManifestObject& object) {
+  return to_uri(object.source_bucket, destination_key(object));
+}
+
+}  // namespace
+
+void check_sha256(const archive::ManifestObject& object, const Sha256Digest& digest) {
+  if (object.sha256.empty() || object.sha256 == to_hex_digest(digest)) return;
+  throw Error(
+      ErrorKind::corrupt, "the object's bytes are not those that were packed (SHA-256 differs)", name_of(object),
+      "the archive stays in the inbound bucket; the source still has the object, or its copy in another backup");
+}
+
+/// An object that spans several frames.
+class ObjectLanding::LargeObject {
+ public:
+  LargeObject(ObjectLanding& landing, std::size_t index)
+      : landing_(landing), index_(index), object_(landing.manifest_.objects[index]) {}
+
+  ~LargeObject() {
+    try {
+      parts_group_.wait();
+    } catch (const std::exception&) {
+      // Already given up: what brought us here is being reported.
+    }
+    abort();
+  }
+
+  void add(const Frame& frame, const archive::MemberPiece& piece) {
+    if (broken_) return;
+    if (piece.offset != received_)
+      return give_up(Error(ErrorKind::corrupt, "a piece of the object is missing", name_of(object_)));
+    try {
+      if (piece.offset == 0 && object_.size > landing_.sizes_.single_put) start_uploads();
+      hash_.update(piece.bytes);
+      received_ += piece.bytes.size();
+      pending_.push_back({frame, piece.bytes});
+      pending_bytes_ += piece.bytes.size();
+      if (received_ == object_.size)
+        last_piece();
+      else if (part_size_ > 0 && pending_bytes_ >= part_size_)
+        send_part();
+    } catch (const Error& error) {
+      give_up(error);
+    }
+  }
+
+  void give_up(Error error) {
+    broken_ = true;
+    pending_.clear();
+    landing_.fail(index_, std::move(error));
+  }
+
+  /// Completes the uploads, or aborts them. Waits for the parts.
+  void finish() {
+    try {
+      parts_group_.wait();
+      if (!broken_ && received_ < object_.size)
+        throw Error(ErrorKind::corrupt, "the object is cut off in the archive", name_of(object_));
+      if (!broken_) {
+        check_sha256(object_, digest_);
+        for (Upload& upload : uploads_) complete(upload);
+      }
+    } catch (const Error& error) {
+      give_up(error);
+    }
+    abort();
+  }
+
+ private:
+  struct Piece {
+    Frame frame;
+    ByteView bytes;
+  };
+  struct Upload {
+    const archive::Target* target;
+    UploadId id;
+    std::vector<store::UploadedPart> parts;
+    bool open = true;
+  };
+
+  void start_uploads() {
+    part_size_ = transfer::choose_part_size(object_.size, landing_.sizes_.part);
+    if (part_size_ > landing_.sizes_.most_part) {
+      throw Error(ErrorKind::unavailable,
+                  fmt::format("an object of {} needs parts of {}, more than the memory limit allows",
+                              format_bytes(object_.size), format_bytes(part_size_)),
+                  name_of(object_), fmt::format("run with --memory-limit {} or more", format_bytes(part_size_ * 8)));
+    }
+    for (const archive::Target& target : landing_.targets_) {
+      if (!landing_.destination_.is_wanted(target, object_)) {
+        landing_.count(Outcome::kept, 0);
+        continue;
+      }
+      const auto attributes = landing_attributes(object_, target).attributes;
+      uploads_.push_back({&target, landing_.destination_.store().create_upload(address(target), attributes), {}, true});
+    }
+    is_multipart_ = true;
+  }
+
+  ObjectAddress address(const archive::Target& target) const { return {target.bucket, destination_key(object_)}; }
+
+  void send_part() {
+    ++part_number_;
+    const auto pieces = std::make_shared<std::vector<Piece>>(std::move(pending_));
+    pending_.clear();
+    const ByteCount size = std::exchange(pending_bytes_, 0);
+    for (Upload& upload : uploads_) {
+      const std::size_t slot = part_number_ - 1;
+      {
+        const std::scoped_lock lock(parts_mutex_);
+        upload.parts.push_back({part_number_, ETag(), size});
+      }
+      parts_group_.run(landing_.connections_, [this, &upload, slot, pieces] {
+        std::vector<ByteView> views;
+        for (const Piece& piece : *pieces) views.push_back(piece.bytes);
+        store::MemoryBody body(std::move(views));
+        const std::uint32_t number = static_cast<std::uint32_t>(slot + 1);
+        const ETag etag = landing_.destination_.store().upload_part(address(*upload.target), upload.id, number, body);
+        const std::scoped_lock lock(parts_mutex_);
+        upload.parts[slot].etag = etag;
+      });
+    }
+  }
+
+  void last_piece() {
+    digest_ = hash_.finish();
+    if (is_multipart_) {
+      if (pending_bytes_ > 0) send_part();
+      return;
+    }
+    check_sha256(object_, digest_);
+    landing_.group_.run(landing_.connections_, [this, pieces = std::move(pending_)] {
+      std::vector<ByteView> views;
+      for (const Piece& piece : pieces) views.push_back(piece.bytes);
+      landing_.put_whole(index_, views);
+    });
+    pending_.clear();
+  }
+
+  void complete(Upload& upload) {
+    const Outcome outcome = landing_.destination_.complete(*upload.target, object_, upload.id, upload.parts);
+    if (outcome == Outcome::written) upload.open = false;
+    landing_.count(outcome, outcome == Outcome::written ? object_.size : 0);
+  }
+
+  void abort() noexcept {
+    for (Upload& upload : uploads_) {
+      if (!upload.open) continue;
+      upload.open = false;
+      try {
+        landing_.destination_.store().abort_upload(address(*upload.target), upload.id);
+      } catch (const std::exception&) {
+        // What stays behind is found by listing uploads; the failure that led here has been reported.
+      }
+    }
+  }
+
+  ObjectLanding& landing_;
+  const std::size_t index_;
+  const archive::ManifestObject& object_;
+  Sha256 hash_;
+  Sha256Digest digest_{};
+  ByteCount received_ = 0;
+  std::vector<Piece> pending_;
+  ByteCount pending_bytes_ = 0;
+  ByteCount part_size_ = 0;
+  std::uint32_t part_number_ = 0;
+  bool is_multipart_ = false;
+  bool broken_ = false;
+  std::deque<Upload> uploads_;  ///< addresses stay: tasks refer to them
+  std::mutex parts_mutex_;      ///< guards the vectors of parts, which grow while tasks fill in tags
+  flow::TaskGroup parts_group_;
+};
+
+ObjectLanding::ObjectLanding(const archive::Manifest& manifest, std::vector<archive::Target> targets,
+                             Destination& destination, flow::ThreadPool& connections, LandingSizes sizes)
+    : manifest_(manifest),
+      targets_(std::move(targets)),
+      destination_(destination),
+      connections_(connections),
+      sizes_(sizes),
+      seen_(manifest.objects.size(), false) {}
+
+ObjectLanding::~ObjectLanding() = default;
+
+ObjectLanding::LargeObject& ObjectLanding::large(std::size_t object) {
+  auto& place = large_[object];
+  if (!place) place = std::make_unique<LargeObject>(*this, object);
+  return *place;
+}
+
+void ObjectLanding::frame(Frame frame, const std::vector<archive::MemberPiece>& pieces) {
+  for (const archive::MemberPiece& piece : pieces) {
+    const archive::ManifestObject& object = manifest_.objects[piece.object];
+    seen_[piece.object] = true;
+    if (piece.offset == 0 && piece.bytes.size() == object.size) {
+      group_.run(connections_, [this, frame, piece] {
+        try {
+          check_sha256(manifest_.objects[piece.object], Sha256::of(piece.bytes));
+          put_whole(piece.object, {piece.bytes});
+        } catch (const Error& error) {
+          fail(piece.object, error);
+        }
+      });
+    } else {
+      large(piece.object).add(frame, piece);
+    }
+  }
+}
+
+void ObjectLanding::put_whole(std::size_t object, const std::vector<ByteView>& pieces) {
+  store::MemoryBody body(pieces);
+  for (const archive::Target& target : targets_) {
+    try {
+      const Outcome outcome = destination_.put(target, manifest_.objects[object], body);
+      count(outcome, outcome == Outcome::written ? body.size() : 0);
+    } catch (const Error& error) {
+      fail(object, error);
+    }
+  }
+}
+
+void ObjectLanding::damaged(const archive::Damage& damage) {
+  for (const std::size_t object : damage.objects) {
+    seen_[object] = true;
+    const auto found = large_.find(object);
+    if (found != large_.end())
+      found->second->give_up(damage.error);
+    else
+      fail(object, damage.error);
+  }
+}
+
+std::vector<ObjectFailure> ObjectLanding::finish() {
+  for (auto& [object, large] : large_) large->finish();
+  group_.wait();
+  large_.clear();
+  for (std::size_t i = 0; i < seen_.size(); ++i) {
+    if (seen_[i]) continue;
+    fail(i, Error(ErrorKind::corrupt, "the manifest names an object that the archive does not hold",
+                  name_of(manifest_.objects[i])));
+  }
+  std::vector<ObjectFailure> failures;
+  for (const auto& [object, error] : failures_) failures.push_back({object, error});
+  return failures;
+}
+
+void ObjectLanding::fail(std::size_t object, Error error) {
+  const std::scoped_lock lock(mutex_);
+  failures_.emplace(object, std::move(error));  // the first reason is the one that counts
+}
+
+void ObjectLanding::count(Outcome outcome, ByteCount bytes) {
+  const std::scoped_lock lock(mutex_);
+  ++(outcome == Outcome::written ? written_ : kept_);
+  bytes_ += bytes;
+}
+
+std::size_t ObjectLanding::written() const {
+  const std::scoped_lock lock(mutex_);
+  return written_;
+}
+std::size_t ObjectLanding::kept() const {
+  const std::scoped_lock lock(mutex_);
+  return kept_;
+}
+ByteCount ObjectLanding::bytes() const {
+  const std::scoped_lock lock(mutex_);
+  return bytes_;
+}
+
+}  // namespace bale::land

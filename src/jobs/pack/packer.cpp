@@ -1,0 +1,311 @@
+#include "jobs/pack/packer.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/hash.hpp"
+#include "base/text.hpp"
+#include "jobs/pack/object_source.hpp"
+#include "transfer/byte_io.hpp"
+
+namespace bale::pack {
+namespace {
+
+/// How often a batch is packed anew because objects changed under it. Someone who overwrites an object faster than this
+/// also sends an event each time: the last of them finds it at rest.
+constexpr int most_rounds = 3;
+
+/// Some items of a batch on their way into one archive.
+struct Round {
+  std::vector<std::size_t> items;  ///< indices into the batch
+  std::vector<std::size_t> changed;
+};
+
+Error keeps_changing(const PackPlan& plan, const Item& item) {
+  return Error(ErrorKind::unavailable, "the object keeps changing while it is read",
+               to_uri(plan.source_bucket, item.key), "it is tried again; nothing has to be done");
+}
+
+archive::Deletion deletion_entry(const PackPlan& plan, const Item& item) {
+  return {plan.source_bucket, plan.prefix, item.key, item.version_id, item.sequencer, item.time};
+}
+
+archive::ManifestObject object_entry(const PackPlan& plan, const Item& item, const FetchedObject& fetched,
+                                     const archive::WrittenMember& written) {
+  const store::ObjectInfo& info = *fetched.info;
+  archive::ManifestObject entry;
+  entry.source_bucket = plan.source_bucket;
+  entry.source_prefix = plan.prefix;
+  entry.object_name = basename(item.key.str());
+  entry.relative_key = relative_key(item.key.str(), plan.prefix);
+  entry.key = item.key;
+  entry.member = written.member;
+  entry.last_modified = info.last_modified;
+  entry.etag = info.etag;
+  entry.size = info.size;
+  entry.storage_class = info.storage_class;
+  entry.tags = fetched.tags;
+  entry.version_id = info.version_id;
+  entry.sequencer = item.sequencer;
+  entry.headers = info.headers;
+  entry.metadata = info.metadata;
+  entry.sha256 = to_hex_digest(written.sha256);
+  entry.data_offset = written.data_offset;
+  return entry;
+}
+
+}  // namespace
+
+std::string relative_key(std::string_view key, std::string_view prefix) {
+  if (prefix.empty() || !key.starts_with(prefix)) return std::string(key);
+  const std::string_view rest = key.substr(prefix.size());
+  return rest.starts_with('/') ? std::string(rest.substr(1)) : std::string(key);
+}
+
+ObjectKey archive_key(const PackPlan& plan, const std::vector<Item>& items, TimePoint created) {
+  Sha256 hash;
+  for (const Item& item : items) {
+    hash.update(as_bytes(fmt::format("{}\n{}\n{}\n{}\n", percent_encode(item.key.str()), item.sequencer,
+                                     item.version_id.str(), item.etag.str())));
+  }
+  return ObjectKey(fmt::format("{}backup_{}_{}.tar.zst", plan.archive_prefix, to_epoch_ms(created),
+                               to_hex_digest(hash.finish()).substr(0, 8)));
+}
+
+/// One call of Packer::pack.
+class BatchPacking {
+ public:
+  BatchPacking(const PackPlan& plan, store::ObjectStore& source, store::ObjectStore& outbound, os::World& world,
+               flow::Pools pools, flow::MemoryBudget& budget, std::vector<Item> items, std::stop_token stop)
+      : plan_(plan),
+        source_(source),
+        outbound_(outbound),
+        world_(world),
+        pools_(pools),
+        budget_(budget),
+        items_(std::move(items)),
+        stop_(std::move(stop)) {
+    result_.items.resize(items_.size());
+  }
+
+  PackResult run() {
+    std::vector<std::size_t> unknown, pending;
+    for (std::size_t i = 0; i < items_.size(); ++i) {
+      const bool known = items_[i].deleted || !items_[i].etag.empty();
+      (known ? pending : unknown).push_back(i);
+    }
+    ask(unknown, pending);
+    for (int round = 0; !pending.empty() && round < most_rounds; ++round) {
+      const std::vector<std::size_t> changed = pack_round(std::move(pending));
+      pending.clear();
+      ask(changed, pending);
+    }
+    for (const std::size_t i : pending) set_failed(i, keeps_changing(plan_, items_[i]));
+    return std::move(result_);
+  }
+
+ private:
+  void set_failed(std::size_t item, Error error) { result_.items[item] = {Fate::failed, std::move(error)}; }
+
+  /// Learns size, tag and version of objects by HEAD; those that are there are added to `known`.
+  void ask(const std::vector<std::size_t>& items, std::vector<std::size_t>& known) {
+    std::vector<std::optional<store::ObjectInfo>> infos(items.size());
+    std::vector<std::optional<Error>> errors(items.size());
+    flow::TaskGroup group;
+    for (std::size_t n = 0; n < items.size(); ++n) {
+      group.run(pools_.connections, [&, n] {
+        const Item& item = items_[items[n]];
+        try {
+          infos[n] = source_.head({plan_.source_bucket, item.key}, {.version_id = item.version_id, .if_match = {}});
+        } catch (const Error& error) {
+          errors[n] = error;
+        }
+      });
+    }
+    group.wait();
+    for (std::size_t n = 0; n < items.size(); ++n) {
+      Item& item = items_[items[n]];
+      if (errors[n]) {
+        set_failed(items[n], *errors[n]);
+      } else if (!infos[n]) {
+        result_.items[items[n]] = {Fate::gone, std::nullopt};
+      } else {
+        item.size = infos[n]->size;
+        item.etag = infos[n]->etag;
+        known.push_back(items[n]);
+      }
+    }
+  }
+
+  /// Packs the items into one archive. Returns those that changed since they were announced.
+  std::vector<std::size_t> pack_round(std::vector<std::size_t> items) {
+    Round round{std::move(items), {}};
+    while (!round.items.empty() && !write_one(round)) {
+      // A large object failed half-way: the archive was given up, and is written again without it.
+      if (stop_.stop_requested())
+        throw Error(ErrorKind::cancelled, "stopped while packing", to_uri(plan_.source_bucket, ObjectKey()));
+    }
+    return round.changed;
+  }
+
+  /// Writes the archive of round.items. False when it was given up for one object, which has then been taken out of the
+  /// round.
+  bool write_one(Round& round) {
+    const auto started = world_.clock.steady();
+    std::vector<std::size_t> deletions;
+    const std::vector<std::size_t> objects = order_objects(round.items, deletions);
+    std::vector<archive::PlannedMember> members;
+    std::vector<Item> wanted;
+    ByteCount total = 0;
+    for (const std::size_t i : objects) {
+      members.push_back({relative_key(items_[i].key.str(), plan_.prefix), items_[i].size});
+      wanted.push_back(items_[i]);
+      total += items_[i].size + 2048;  // headers and padding
+    }
+    ObjectMembers source(source_, plan_.source_bucket, wanted);
+    const TimePoint created = world_.clock.now();
+    std::vector<Item> all;
+    for (const std::size_t i : round.items) all.push_back(items_[i]);
+    const ObjectKey key = archive_key(plan_, all, created);
+    auto sink =
+        transfer::open_object_sink(outbound_, pools_.connections, {plan_.outbound_bucket, key}, sink_options(total));
+    std::size_t entries = 0;
+    const auto manifest = [&](const std::vector<archive::WrittenMember>& written) -> std::optional<std::string> {
+      const archive::Manifest made = make_manifest(created, objects, deletions, source, written);
+      entries = made.objects.size() + made.deletions.size();
+      if (entries == 0) return std::nullopt;
+      return archive::to_json(made);
+    };
+    archive::WriterOptions options;
+    options.level = plan_.level;
+    options.frame_size = plan_.frame_size;
+    options.stop = stop_;
+    try {
+      const archive::WriteResult written =
+          archive::write_archive(members, source, manifest, *sink, pools_, budget_, options);
+      settle(round, objects, deletions, written);
+      if (entries > 0) report(key, objects, written, started);
+      return true;
+    } catch (const archive::MemberLost& lost) {
+      const std::size_t item = objects.at(lost.index());
+      classify(round, item, lost);
+      std::erase(round.items, item);
+      return false;
+    }
+  }
+
+  std::vector<std::size_t> order_objects(const std::vector<std::size_t>& items,
+                                         std::vector<std::size_t>& deletions) const {
+    std::vector<std::size_t> objects;
+    std::vector<archive::PlannedMember> names;
+    for (const std::size_t i : items) {
+      if (items_[i].deleted) {
+        deletions.push_back(i);
+      } else {
+        objects.push_back(i);
+        names.push_back({relative_key(items_[i].key.str(), plan_.prefix), items_[i].size});
+      }
+    }
+    std::vector<std::size_t> ordered;
+    for (const std::size_t n : archive::like_beside_like(names)) ordered.push_back(objects[n]);
+    return ordered;
+  }
+
+  static transfer::ObjectSinkOptions sink_options(ByteCount total) {
+    transfer::ObjectSinkOptions options;
+    options.attributes.headers.content_type = "application/zstd";
+    options.conditions.if_none_match = true;
+    options.expected_bytes = total + total / 128 + (1 << 20);  // what zstd can add at worst, and the manifest
+    return options;
+  }
+
+  archive::Manifest make_manifest(TimePoint created, const std::vector<std::size_t>& objects,
+                                  const std::vector<std::size_t>& deletions, const ObjectMembers& source,
+                                  const std::vector<archive::WrittenMember>& written) const {
+    archive::Manifest manifest;
+    manifest.source_region = plan_.source_region;
+    manifest.created = created;
+    manifest.level = plan_.level;
+    manifest.targets = plan_.targets;
+    for (std::size_t n = 0; n < objects.size(); ++n) {
+      if (written[n].failure) continue;
+      manifest.objects.push_back(object_entry(plan_, items_[objects[n]], source.fetched(n), written[n]));
+    }
+    for (const std::size_t i : deletions) manifest.deletions.push_back(deletion_entry(plan_, items_[i]));
+    return manifest;
+  }
+
+  void settle(Round& round, const std::vector<std::size_t>& objects, const std::vector<std::size_t>& deletions,
+              const archive::WriteResult& written) {
+    for (const std::size_t i : deletions) result_.items[i] = {Fate::packed, std::nullopt};
+    for (std::size_t n = 0; n < objects.size(); ++n) {
+      if (written.members[n].failure)
+        classify(round, objects[n], *written.members[n].failure);
+      else
+        result_.items[objects[n]] = {Fate::packed, std::nullopt};
+    }
+  }
+
+  /// What a failed read of one object means for its item.
+  void classify(Round& round, std::size_t item, const Error& error) {
+    if (error.kind() == ErrorKind::cancelled) throw error;
+    if (error.kind() == ErrorKind::not_found && error.code() != "NoSuchBucket")
+      result_.items[item] = {Fate::gone, std::nullopt};
+    else if (error.kind() == ErrorKind::precondition)
+      round.changed.push_back(item);
+    else
+      set_failed(item, error);
+  }
+
+  void report(const ObjectKey& key, const std::vector<std::size_t>& objects, const archive::WriteResult& written,
+              std::chrono::steady_clock::time_point started) {
+    PackedArchive archive;
+    archive.key = key;
+    archive.archive_bytes = written.archive_bytes;
+    archive.level = plan_.level;
+    for (std::size_t n = 0; n < objects.size(); ++n) {
+      if (written.members[n].failure) continue;
+      ++archive.objects;
+      archive.object_bytes += items_[objects[n]].size;
+    }
+    archive.duration = std::chrono::duration_cast<Milliseconds>(world_.clock.steady() - started);
+    result_.archives.push_back(std::move(archive));
+  }
+
+  const PackPlan& plan_;
+  store::ObjectStore& source_;
+  store::ObjectStore& outbound_;
+  os::World& world_;
+  flow::Pools pools_;
+  flow::MemoryBudget& budget_;
+  std::vector<Item> items_;
+  std::stop_token stop_;
+  PackResult result_;
+};
+
+Packer::Packer(PackPlan plan, store::ObjectStore& source, store::ObjectStore& outbound, os::World& world,
+               telemetry::Log& log, flow::Pools pools, flow::MemoryBudget& budget)
+    : plan_(std::move(plan)),
+      source_(source),
+      outbound_(outbound),
+      world_(world),
+      log_(log),
+      pools_(pools),
+      budget_(budget) {}
+
+PackResult Packer::pack(const std::vector<Item>& items, std::stop_token stop) {
+  PackResult result = BatchPacking(plan_, source_, outbound_, world_, pools_, budget_, items, std::move(stop)).run();
+  for (const PackedArchive& archive : result.archives) {
+    log_.info("pack.done", "packed an archive",
+              {{"archive", to_uri(plan_.outbound_bucket, archive.key)},
+               {"objects", archive.objects},
+               {"object_bytes", archive.object_bytes},
+               {"archive_bytes", archive.archive_bytes},
+               {"level", archive.level},
+               {"milliseconds", archive.duration.count()}});
+  }
+  return result;
+}
+
+}  // namespace bale::pack

@@ -1,0 +1,57 @@
+// A query in, catalog records out.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "catalog/record.hpp"
+#include "catalog/scan.hpp"
+
+namespace bale::recover {
+
+/// Which records are wanted: all conditions must hold; empty ones do not apply.
+struct Query {
+  std::vector<std::string> paths;     ///< full keys; one of them must be the record's
+  std::vector<std::string> patterns;  ///< shell patterns (* and ?) over the full key; one of them must match
+  std::string contains;               ///< somewhere in the full key
+  BucketName bucket;                  ///< source bucket
+  std::string prefix;                 ///< of the full key
+  std::optional<TimePoint> since;     ///< object modified at or after
+  std::optional<TimePoint> until;     ///< object modified before
+  bool all_versions = false;          ///< else only the newest record of each key
+  bool with_deleted = false;          ///< also keys whose newest record is a deletion
+};
+
+/// Whether a record meets the conditions that look at it alone.
+bool matches(const Query& query, const catalog::Record& record);
+
+/// Whether `a` tells of a later state of its key than `b`; of two backups of the same version, the later backup.
+bool is_newer(const catalog::Record& a, const catalog::Record& b);
+
+/// Collects matching records. Without all_versions it holds one record a key, however many come.
+class Selection {
+ public:
+  explicit Selection(Query query) : query_(std::move(query)) {}
+  void add(catalog::Record record);
+  /// By source bucket, key, newest first. Leaves the selection empty.
+  std::vector<catalog::Record> take();
+
+ private:
+  const Query query_;
+  std::map<std::pair<std::string, std::string>, std::vector<catalog::Record>> found_;
+};
+
+/// A catalog to be searched.
+struct CatalogPlace {
+  store::ObjectStore* store;  ///< borrowed
+  BucketName bucket;
+  std::string prefix;  ///< within the bucket
+};
+
+/// Searches the catalogs one after the other (the files of each in parallel).
+std::vector<catalog::Record> search(const std::vector<CatalogPlace>& catalogs, const Query& query,
+                                    flow::ThreadPool& connections, const std::function<void(const Error&)>& damaged);
+
+}  // namespace bale::recover

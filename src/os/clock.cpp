@@ -1,0 +1,30 @@
+#include "os/clock.hpp"
+
+#include <condition_variable>
+#include <mutex>
+
+namespace bale::os {
+namespace {
+
+class SystemClock final : public Clock {
+ public:
+  TimePoint now() override {
+    return std::chrono::time_point_cast<std::chrono::milliseconds>(std::chrono::system_clock::now());
+  }
+  std::chrono::steady_clock::time_point steady() override { return std::chrono::steady_clock::now(); }
+  bool sleep_for(Milliseconds duration, std::stop_token stop) override {
+    std::mutex mutex;
+    std::condition_variable_any wake;
+    std::unique_lock lock(mutex);
+    return !wake.wait_for(lock, stop, duration, [&] { return stop.stop_requested(); });
+  }
+};
+
+}  // namespace
+
+Clock& system_clock() {
+  static SystemClock clock;
+  return clock;
+}
+
+}  // namespace bale::os

@@ -1,0 +1,143 @@
+// Local files as a parameter. Everything that Bale promises to survive a power cut goes through here.
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/bytes.hpp"
+#include "base/time.hpp"
+
+namespace bale::os {
+
+namespace fs = std::filesystem;
+
+/// A file opened for reading; its content stays readable after the name is gone. Thread-safe.
+class ReadableFile {
+ public:
+  virtual ~ReadableFile() = default;
+  virtual ByteCount size() const = 0;
+  /// Reads up to bytes.size() bytes at `offset`; fewer only at the end of the file. Throws Error{unavailable}.
+  virtual std::size_t read_at(ByteCount offset, MutableBytes bytes) = 0;
+};
+
+/// A file being written from its start. Not thread-safe. Destroying it closes it without syncing.
+class WritableFile {
+ public:
+  virtual ~WritableFile() = default;
+  /// Appends all of `bytes`. Throws Error{unavailable}; a full disk says so.
+  virtual void write(ByteView bytes) = 0;
+  /// Writes at an offset, for parallel writers of one file (pwrite). Does not move the append position.
+  virtual void write_at(ByteCount offset, ByteView bytes) = 0;
+  /// Copies bytes from..from+length of another file to offset `to`, where nothing may have been written before; does
+  /// not move the append position. The real file system copies in the kernel, shares blocks where it can, and keeps
+  /// holes as holes; this default reads and writes, leaving holes for blocks of zeros. `source` must have the bytes:
+  /// Error{unavailable} otherwise.
+  virtual void copy_from(ReadableFile& source, ByteCount from, ByteCount length, ByteCount to);
+  /// Makes the file at least `size` bytes long; what was never written reads as zeros and takes no space. The
+  /// default is Error{unsupported}.
+  virtual void extend_to(ByteCount size);
+  /// Returns after the content is on stable storage. The *name* needs sync_directory of its directory too.
+  virtual void sync() = 0;
+};
+
+/// An exclusive claim on a file that ends when it is destroyed or its process ends, however it ends.
+class FileLock {
+ public:
+  virtual ~FileLock() = default;
+};
+
+enum class FileType { regular, directory, symlink, other };
+
+struct FileInfo {
+  FileType type = FileType::regular;
+  ByteCount size = 0;
+  TimePoint modified{};
+  std::uint32_t mode = 0;  ///< permission bits, 07777
+  // Together they say whether two paths lead to the same file (a directory reached again through a symlink).
+  std::uint64_t device = 0;
+  std::uint64_t inode = 0;
+};
+
+struct DirectoryEntry {
+  std::string name;
+  FileType type = FileType::regular;
+};
+
+/// The file system. Thread-safe. All throw Error: denied (EACCES, EPERM, EROFS), not_found where the result type cannot
+/// say so, unavailable (everything else), with the path as where().
+class Files {
+ public:
+  virtual ~Files() = default;
+
+  /// Absent when nothing has that name.
+  virtual std::unique_ptr<ReadableFile> open_if_exists(const fs::path& path) = 0;
+  /// Throws Error{not_found}.
+  std::unique_ptr<ReadableFile> open(const fs::path& path);
+  /// Makes a new file for writing. Throws Error{precondition} when the name is taken.
+  virtual std::unique_ptr<WritableFile> create(const fs::path& path) = 0;
+  /// Opens an existing file for writing in place. Throws Error{not_found}. The default is Error{unsupported}.
+  virtual std::unique_ptr<WritableFile> open_for_writing(const fs::path& path);
+  /// Gives the file `from` the second name `to`, where the file system can (else Error{unsupported}).
+  /// Throws Error{precondition} when `to` is taken.
+  virtual void link(const fs::path& from, const fs::path& to);
+  /// Claims the file, making it when it is missing; null when somebody else, in this process or another, has claimed
+  /// it. The default is Error{unsupported}.
+  virtual std::unique_ptr<FileLock> try_lock(const fs::path& path);
+  /// Replaces `to` atomically.
+  virtual void rename(const fs::path& from, const fs::path& to) = 0;
+  /// Removes a file or an empty directory; false when nothing had that name or the directory is not empty.
+  virtual bool remove(const fs::path& path) = 0;
+  /// Makes the directory and its parents where missing. Returns those it made, outermost first, so that they can be
+  /// synced.
+  virtual std::vector<fs::path> make_directories(const fs::path& path) = 0;
+  /// Does not follow a symlink at the end of the path.
+  virtual std::optional<FileInfo> info(const fs::path& path) = 0;
+  /// Follows symlinks to what they lead to: the type is never `symlink`. Absent when that does not exist, or when the
+  /// links go round in circles.
+  virtual std::optional<FileInfo> info_followed(const fs::path& path) = 0;
+  /// Names in a directory, sorted bytewise; throws Error{not_found}.
+  virtual std::vector<DirectoryEntry> list(const fs::path& path) = 0;
+  /// Makes the names in a directory durable.
+  virtual void sync_directory(const fs::path& path) = 0;
+  /// Makes all data and names of the file system that holds `path` durable: cheaper than many single syncs.
+  virtual void sync_filesystem(const fs::path& path) = 0;
+  /// Sets the modification time of a file.
+  virtual void set_modified(const fs::path& path, TimePoint time) = 0;
+};
+
+/// The real file system (Linux); never destroyed.
+Files& system_files();
+
+/// The content of a small file; also of those of /proc and /sys, which do not know their size. Throws Error{invalid}
+/// when it is larger than `most` bytes, Error{not_found} when absent.
+std::string read_text_file(Files& files, const fs::path& path, ByteCount most = 64 << 20);
+/// Replaces `path` with `text`, durably and atomically: either the old or the new content is there after a power cut.
+void write_file_atomically(Files& files, const fs::path& path, ByteView content);
+
+/// A file that appears under its name only when commit() is called; until then, and on every failure, nothing is there.
+/// Not thread-safe, apart from write_at of distinct ranges.
+class AtomicFile {
+ public:
+  /// Starts a temporary file beside `path`, whose directory must exist.
+  AtomicFile(Files& files, fs::path path);
+  ~AtomicFile();  ///< removes the temporary file unless committed
+  AtomicFile(const AtomicFile&) = delete;
+  AtomicFile& operator=(const AtomicFile&) = delete;
+  WritableFile& file() noexcept { return *file_; }
+  /// Syncs, gives the file its name (replacing what had it), and syncs the directory.
+  void commit();
+  /// Only gives the file its name: for many files that Files::sync_filesystem() makes durable together afterwards.
+  void commit_without_sync();
+
+ private:
+  Files& files_;
+  fs::path path_, temporary_;
+  std::unique_ptr<WritableFile> file_;
+};
+
+}  // namespace bale::os

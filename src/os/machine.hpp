@@ -1,0 +1,26 @@
+// What this process may use of the machine: memory and processors, as containers limit them.
+#pragma once
+
+#include <cstddef>
+
+#include "base/bytes.hpp"
+#include "os/files.hpp"
+
+namespace bale::os {
+
+/// Memory that the process may use, in bytes: the least of the machine's (MemTotal of /proc/meminfo) and the limits of
+/// the process's control group and the groups above it (cgroup v2 memory.max, v1 memory.limit_in_bytes). 0 when the
+/// system tells nothing. Never throws for files that are missing or unreadable. Thread-safe.
+/// https://docs.kernel.org/admin-guide/cgroup-v2.html
+ByteCount usable_memory(Files& files);
+
+/// Processors that the process may use at once, at least 1: the least of its affinity mask (sched_getaffinity) and,
+/// rounded up, the quota of its control groups (cgroup v2 cpu.max, v1 cpu.cfs_quota_us). Thread-safe.
+std::size_t usable_cores(Files& files);
+
+/// Has large buffers taken from the system one by one and given back as soon as they are freed. The C library would
+/// otherwise raise the size from which it does so to that of the largest buffer freed, keep all smaller ones in its
+/// heaps, and hold on to them: twice the memory limit was seen. To be called before threads start.
+void give_back_large_buffers() noexcept;
+
+}  // namespace bale::os

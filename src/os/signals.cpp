@@ -1,0 +1,46 @@
+#include "os/signals.hpp"
+
+#include <pthread.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <csignal>
+#include <thread>
+
+namespace bale::os {
+namespace {
+
+std::atomic<int> received{0};
+
+/// Signals are taken by one thread with sigwait: no handler runs anywhere, so there is nothing that a handler may not
+/// do.
+void wait_for_signals(sigset_t signals, std::stop_source stop) {
+  for (;;) {
+    int signal = 0;
+    if (::sigwait(&signals, &signal) != 0) continue;
+    if (received.exchange(signal) != 0) ::_exit(128 + signal);
+    stop.request_stop();
+  }
+}
+
+}  // namespace
+
+std::stop_token stop_on_signals() {
+  static std::stop_source stop;
+  static const bool started = [] {
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+    std::signal(SIGPIPE, SIG_IGN);
+    std::thread(wait_for_signals, signals, stop).detach();
+    return true;
+  }();
+  static_cast<void>(started);
+  return stop.get_token();
+}
+
+int stop_signal() noexcept { return received.load(); }
+
+}  // namespace bale::os

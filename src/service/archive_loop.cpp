@@ -1,0 +1,94 @@
+#include <algorithm>
+
+#include "service/loops.hpp"
+#include "store/events.hpp"
+
+namespace bale::service {
+namespace {
+
+/// The queues between the regions were made with the timeout of the most patient rule: so long may work take
+/// unextended.
+std::chrono::seconds visibility_of(const config::ReplicationConfig& config) {
+  std::chrono::seconds longest{1};
+  for (const config::Rule& rule : config.rules) longest = std::max(longest, rule.source.visibility_timeout);
+  return longest;
+}
+
+bool any_permanent(const std::vector<ReplicationFailure>& failures) {
+  return std::any_of(failures.begin(), failures.end(),
+                     [](const ReplicationFailure& failure) { return !is_transient(failure.error.kind()); });
+}
+
+}  // namespace
+
+ArchiveLoop::ArchiveLoop(LoopContext& context, std::string stage, const Region& region, QueueName queue, Work work)
+    : context_(context),
+      stage_(std::move(stage)),
+      queues_(context.ports.queues(region)),
+      queue_(std::move(queue)),
+      work_(std::move(work)),
+      visibility_(visibility_of(context.config)),
+      keeper_(queues_, queue_, visibility_, context.world.clock, [this](const Error& error) {
+        context_.log.warning(stage_ + ".extend", "cannot extend the visibility of a message",
+                             {{"queue", queue_.str()}, {"error", error.what()}});
+      }) {}
+
+void ArchiveLoop::run(std::stop_token stop) {
+  int failures = 0;
+  while (!stop.stop_requested() && !context_.world.stop.stop_requested()) {
+    try {
+      const Milliseconds wait = context_.options.until_idle ? Milliseconds(200) : Milliseconds(queue::max_wait);
+      for (const queue::Message& message : queues_.receive(queue_, 1, wait, context_.world.stop)) take(message);
+      failures = 0;
+    } catch (const std::exception&) {
+      const Error error = current_error();
+      context_.log.error(stage_ + ".loop", error.what(), {{"queue", queue_.str()}});
+      context_.world.clock.sleep_for(pause_after(failures++), stop);
+    }
+  }
+}
+
+void ArchiveLoop::take(const queue::Message& message) {
+  keeper_.hold({message});
+  const std::vector<ReplicationFailure> failures = work_on(message);
+  keeper_.drop({message.receipt});
+  if (failures.empty()) {
+    for (const auto& result : queues_.remove(queue_, {message.receipt})) {
+      if (result) throw *result;  // it comes back, finds its archive gone, and is removed then
+    }
+    return;
+  }
+  const bool cancelled = std::any_of(failures.begin(), failures.end(), [](const ReplicationFailure& failure) {
+    return failure.error.kind() == ErrorKind::cancelled;
+  });
+  if (cancelled) {
+    queues_.set_visibility(queue_, {message.receipt}, std::chrono::seconds(0));
+    return;
+  }
+  for (const ReplicationFailure& failure : failures) {
+    context_.failed(failure);
+    context_.log.error(stage_ + ".failed", failure.error.what(),
+                       {{"object", failure.what}, {"receives", message.receive_count}, {"hint", failure.error.hint()}});
+  }
+  // What will not pass by itself need not wait long for its next turn, nor for the dead-letter queue.
+  if (any_permanent(failures))
+    queues_.set_visibility(queue_, {message.receipt}, collect::retry_delay(message.receive_count, visibility_));
+}
+
+std::vector<ReplicationFailure> ArchiveLoop::work_on(const queue::Message& message) {
+  std::vector<ReplicationFailure> failures;
+  std::string what = "message " + message.id;
+  try {
+    const store::Notification notification = store::parse_notification(message.body);
+    for (const store::ObjectEvent& event : notification.events) {
+      if (event.deleted) continue;
+      what = to_uri(event.bucket, event.key);
+      for (ReplicationFailure& failure : work_({event.bucket, event.key})) failures.push_back(std::move(failure));
+    }
+  } catch (const std::exception&) {
+    failures.push_back({stage_, what, current_error()});
+  }
+  return failures;
+}
+
+}  // namespace bale::service

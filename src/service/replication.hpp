@@ -1,0 +1,73 @@
+// The long-running loops of replicate: source, relay and target, and all of them together.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "base/error.hpp"
+#include "config/replication.hpp"
+#include "flow/memory_budget.hpp"
+#include "flow/thread_pool.hpp"
+#include "os/world.hpp"
+#include "service/ports.hpp"
+#include "telemetry/log.hpp"
+
+namespace bale::service {
+
+/// Which loops run in this process.
+struct Roles {
+  bool source = false, relay = false, target = false;
+};
+
+/// Counters that the loops raise while they run. Thread-safe.
+struct ReplicationCounts {
+  std::atomic<std::uint64_t> objects_packed{0}, object_bytes{0}, archives{0}, archive_bytes{0}, objects_gone{0};
+  std::atomic<std::uint64_t> archives_relayed{0};
+  std::atomic<std::uint64_t> archives_landed{0}, objects_landed{0}, objects_kept{0}, backups{0};
+  std::atomic<std::uint64_t> failures{0};
+};
+
+/// One thing that failed; it will be tried again, and goes to the dead-letter queue in the end.
+struct ReplicationFailure {
+  std::string stage;  ///< "source", "relay" or "target"
+  std::string what;
+  Error error;
+};
+
+struct ReplicationOptions {
+  Roles roles;
+  /// Return when the queues of these roles are empty: nothing waiting, in flight or delayed. Else run until a stop is
+  /// requested.
+  bool until_idle = false;
+  /// Only rules of this region; empty: all regions of the configuration.
+  Region region;
+  int level = 12;                    ///< for sources that configure none
+  std::chrono::seconds grace{20};    ///< after a stop request, until work in hand is given up and given back
+  std::size_t archives_at_once = 3;  ///< landing in one region
+};
+
+/// Runs the loops until idle or stopped. Returns when all work in hand is finished or given back; after a stop request
+/// that takes at most `grace` and a few seconds. The loops survive failures of single objects, archives and services:
+/// those are logged, counted and kept (the first thousand). Borrowed: everything.
+class Replication {
+ public:
+  Replication(const config::ReplicationConfig& config, ReplicationOptions options, const Ports& ports, os::World& world,
+              telemetry::Log& log, flow::Pools pools, flow::MemoryBudget& budget);
+  ~Replication();
+
+  /// Throws Error{not_found} when the buckets and queues were never made (`replicate init`).
+  void run();
+
+  const ReplicationCounts& counts() const noexcept;
+  std::vector<ReplicationFailure> failures() const;
+
+ private:
+  struct Shared;
+  std::unique_ptr<Shared> shared_;
+};
+
+}  // namespace bale::service

@@ -1,0 +1,207 @@
+#include "service/setup.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "base/error.hpp"
+
+namespace bale::service {
+namespace {
+
+bool same_rule(const store::NotificationRule& a, const store::NotificationRule& b) {
+  return a.id == b.id && a.queue == b.queue && a.events == b.events && a.prefix == b.prefix && a.suffix == b.suffix;
+}
+
+class Setup {
+ public:
+  Setup(const config::ReplicationConfig& config, const Ports& ports, bool dryrun)
+      : config_(config), settings_(config.settings), ports_(ports), dryrun_(dryrun) {}
+
+  std::vector<SetupStep> run() {
+    for (const config::Rule& rule : config_.rules) make_rule(rule);
+    for (const Region& region : source_regions()) make_source_region(region);
+    for (const Region& region : target_regions()) make_target_region(region);
+    for (const auto& [bucket, rules] : notifications_) set_notifications(bucket, rules);
+    return std::move(steps_);
+  }
+
+ private:
+  struct QueueTimes {
+    std::chrono::seconds visibility{0};
+    std::uint32_t max_receive_count = 0;
+  };
+
+  std::vector<Region> source_regions() const {
+    std::vector<Region> regions;
+    for (const config::Rule& rule : config_.rules) add_once(regions, rule.source.region);
+    return regions;
+  }
+
+  std::vector<Region> target_regions() const {
+    std::vector<Region> regions;
+    for (const config::Rule& rule : config_.rules) {
+      for (const Region& region : config::destination_regions(rule.destinations)) add_once(regions, region);
+    }
+    return regions;
+  }
+
+  static void add_once(std::vector<Region>& regions, const Region& region) {
+    if (std::find(regions.begin(), regions.end(), region) == regions.end()) regions.push_back(region);
+  }
+
+  /// The queues between the regions serve several rules: they wait as long as the most patient of them.
+  template <typename Concerned>
+  QueueTimes times_of(Concerned concerned) const {
+    QueueTimes times;
+    for (const config::Rule& rule : config_.rules) {
+      if (!concerned(rule)) continue;
+      times.visibility = std::max(times.visibility, rule.source.visibility_timeout);
+      times.max_receive_count = std::max(times.max_receive_count, rule.source.max_receive_count);
+    }
+    return times;
+  }
+
+  void make_rule(const config::Rule& rule) {
+    const config::Source& source = rule.source;
+    bucket(source.bucket, source.region, "source");
+    for (const config::Destination& destination : rule.destinations) {
+      bucket(destination.bucket, destination.region, destination.backup ? "destination (backup)" : "destination");
+    }
+    const QueueName name = config::source_queue(settings_, source);
+    queue(name, source.region, {source.visibility_timeout, source.max_receive_count},
+          "events of " + source.bucket.str());
+    store::NotificationRule notification;
+    notification.id = "bale-" + name.str();
+    notification.queue = name.str();
+    notification.events.emplace_back("s3:ObjectCreated:*");
+    if (source.track_deletes) notification.events.emplace_back("s3:ObjectRemoved:*");
+    notification.prefix = source.prefix.empty() ? "" : source.prefix + "/";
+    notification.suffix = source.suffix;
+    notify(source.bucket, source.region, std::move(notification));
+  }
+
+  void make_source_region(const Region& region) {
+    const BucketName outbound = config::outbound_bucket(settings_, region);
+    bucket(outbound, region, "staging: archives to be relayed");
+    const QueueName name = config::relay_queue(settings_, region);
+    queue(name, region, times_of([&](const config::Rule& rule) { return rule.source.region == region; }),
+          "archives to be relayed");
+    notify(outbound, region, created_rule(name));
+    table(config::replication_table(settings_), region);
+  }
+
+  void make_target_region(const Region& region) {
+    const BucketName inbound = config::inbound_bucket(settings_, region);
+    bucket(inbound, region, "staging: archives to be landed");
+    bucket(config::catalog_bucket(settings_, region), region, "catalog");
+    const QueueName name = config::target_queue(settings_, region);
+    const auto lands_here = [&](const config::Rule& rule) {
+      const auto regions = config::destination_regions(rule.destinations);
+      return std::find(regions.begin(), regions.end(), region) != regions.end();
+    };
+    queue(name, region, times_of(lands_here), "archives to be landed");
+    notify(inbound, region, created_rule(name));
+    table(config::replication_table(settings_), region);
+  }
+
+  static store::NotificationRule created_rule(const QueueName& name) {
+    store::NotificationRule rule;
+    rule.id = "bale-" + name.str();
+    rule.queue = name.str();
+    rule.events.emplace_back("s3:ObjectCreated:*");
+    return rule;
+  }
+
+  void add_step(std::string kind, std::string name, const Region& region, std::string detail, bool exists) {
+    steps_.push_back({std::move(kind), std::move(name), region, std::move(detail), exists});
+  }
+
+  void bucket(const BucketName& name, const Region& region, const std::string& purpose) {
+    if (!buckets_.insert(name).second) return;
+    const auto there = ports_.store(region).head_bucket(name);
+    if (there && there->region != region) {
+      throw Error(ErrorKind::invalid,
+                  fmt::format("the bucket is in {}, the configuration says {}", there->region.str(), region.str()),
+                  "s3://" + name.str(), "correct the region in replication_config.json");
+    }
+    if (!there && !dryrun_) ports_.store(region).create_bucket(name);
+    add_step("bucket", name.str(), region, purpose, there.has_value());
+  }
+
+  void queue(const QueueName& name, const Region& region, QueueTimes times, const std::string& purpose) {
+    queue::MessageQueue& queues = ports_.queues(region);
+    const QueueName dead_letter = config::dead_letter_queue(name);
+    const bool exists = queues.exists(name) && queues.exists(dead_letter);
+    if (!dryrun_) {
+      queue::QueueSettings dead;
+      dead.retention =
+          std::chrono::hours(14 * 24);  // the longest that SQS keeps a message: time to find out and redrive
+      queues.create(dead_letter, dead);
+      queue::QueueSettings settings;
+      settings.visibility_timeout = times.visibility;
+      settings.retention = dead.retention;
+      settings.dead_letter = dead_letter;
+      settings.max_receive_count = times.max_receive_count;
+      queues.create(name, settings);
+    }
+    add_step("queue", name.str(), region, purpose, exists);
+  }
+
+  void table(const TableName& name, const Region& region) {
+    if (!tables_.insert(region).second) return;
+    records::RecordStore& records = ports_.records(region);
+    const bool exists = records.describe_table(name).has_value();
+    if (!exists && !dryrun_) records.create_table(name, {{"id", records::KeyType::string}, std::nullopt});
+    add_step("table", name.str(), region, "what replicate itself has to remember", exists);
+  }
+
+  void notify(const BucketName& bucket, const Region& region, store::NotificationRule rule) {
+    auto& entry = notifications_[bucket];
+    entry.region = region;
+    entry.rules.push_back(std::move(rule));
+  }
+
+  struct BucketRules {
+    Region region;
+    std::vector<store::NotificationRule> rules;
+  };
+
+  void set_notifications(const BucketName& bucket, const BucketRules& wanted) {
+    store::ObjectStore& store = ports_.store(wanted.region);
+    std::vector<store::NotificationRule> present;
+    if (store.head_bucket(bucket)) present = store.get_notifications(bucket);
+    // Ours are replaced as a whole, so that a rule that left the configuration goes too; those of others stay.
+    std::vector<store::NotificationRule> all;
+    const std::string ours = "bale-" + settings_.stack_name + "-";
+    for (const store::NotificationRule& rule : present) {
+      if (!rule.id.starts_with(ours)) all.push_back(rule);
+    }
+    all.insert(all.end(), wanted.rules.begin(), wanted.rules.end());
+    const bool same = std::is_permutation(all.begin(), all.end(), present.begin(), present.end(), same_rule);
+    if (!same && !dryrun_) store.set_notifications(bucket, all);
+    for (const store::NotificationRule& rule : wanted.rules) {
+      add_step("notification", bucket.str() + "/" + rule.prefix + "*" + rule.suffix, wanted.region, "to " + rule.queue,
+               same);
+    }
+  }
+
+  const config::ReplicationConfig& config_;
+  const config::Settings& settings_;
+  const Ports& ports_;
+  const bool dryrun_;
+  std::vector<SetupStep> steps_;
+  std::set<BucketName> buckets_;
+  std::set<Region> tables_;  ///< regions whose table is done
+  std::map<BucketName, BucketRules> notifications_;
+};
+
+}  // namespace
+
+std::vector<SetupStep> set_up_replication(const config::ReplicationConfig& config, const Ports& ports, bool dryrun) {
+  return Setup(config, ports, dryrun).run();
+}
+
+}  // namespace bale::service

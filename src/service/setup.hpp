@@ -1,0 +1,25 @@
+// What replication needs to exist: buckets, queues, notifications, a table.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "config/replication.hpp"
+#include "service/ports.hpp"
+
+namespace bale::service {
+
+/// One thing that is made, changed, or already as it should be.
+struct SetupStep {
+  std::string kind;  ///< "bucket", "queue", "notification", "table"
+  std::string name;
+  Region region;
+  std::string detail;   ///< what it is for
+  bool exists = false;  ///< nothing has to be done
+};
+
+/// Makes what is missing and sets what differs; repeating it changes nothing. With `dryrun` only tells. Notification
+/// rules that others put on the source buckets are kept. Returns every step in the order taken.
+std::vector<SetupStep> set_up_replication(const config::ReplicationConfig& config, const Ports& ports, bool dryrun);
+
+}  // namespace bale::service

@@ -1,0 +1,46 @@
+// S3 event notifications: foreign bytes in, object events out.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/bytes.hpp"
+#include "base/names.hpp"
+#include "base/time.hpp"
+
+namespace bale::store {
+
+/// One record of a notification.
+struct ObjectEvent {
+  BucketName bucket;
+  ObjectKey key;         ///< decoded
+  bool deleted = false;  ///< ObjectRemoved:*; else ObjectCreated:*
+  ByteCount size = 0;
+  ETag etag;              ///< empty where the notification has none
+  VersionId version_id;   ///< empty where the bucket has no versioning
+  std::string sequencer;  ///< empty for events made by a backfill
+  TimePoint time{};
+};
+
+/// What one queue message says.
+struct Notification {
+  bool is_test = false;             ///< s3:TestEvent: to be deleted unprocessed
+  std::vector<ObjectEvent> events;  ///< records that are neither a creation nor a removal are left out
+};
+
+/// Reads a message in the form that S3 documents (event structure, major version 2). Throws Error{invalid} naming what
+/// is missing or wrong: such a message is left to the dead-letter queue.
+/// https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
+Notification parse_notification(std::string_view body);
+
+/// A message that announces existing objects, in the same form: what backfill sends. Its event name is
+/// ObjectCreated:Backfill; records have no sequencer.
+std::string make_backfill_message(const std::vector<ObjectEvent>& events, const Region& region);
+
+/// Whether `a` is of a later operation on the same key than `b`. S3 documents sequencers as hex text to be compared
+/// after padding the shorter on the right with zeros. An event without a sequencer is later only if its time is.
+bool is_newer(const ObjectEvent& a, const ObjectEvent& b);
+
+}  // namespace bale::store

@@ -1,0 +1,48 @@
+#include "store/object_store.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/error.hpp"
+
+namespace bale::store {
+
+MemoryBody::MemoryBody(std::vector<ByteView> pieces) : pieces_(std::move(pieces)) {
+  for (const ByteView piece : pieces_) size_ += piece.size();
+}
+
+ByteView MemoryBody::next(std::size_t most) {
+  while (piece_ < pieces_.size() && offset_ == pieces_[piece_].size()) {
+    ++piece_;
+    offset_ = 0;
+  }
+  if (piece_ == pieces_.size()) return {};
+  const ByteView rest = pieces_[piece_].subspan(offset_);
+  const ByteView taken = rest.first(std::min(most, rest.size()));
+  offset_ += taken.size();
+  return taken;
+}
+
+void MemoryBody::rewind() {
+  piece_ = 0;
+  offset_ = 0;
+}
+
+std::string read_all(GetStream& stream, ByteCount most) {
+  if (stream.length() > most) {
+    throw Error(ErrorKind::invalid, fmt::format("the object has {}; at most {} are read", format_bytes(stream.length()),
+                                                format_bytes(most)));
+  }
+  std::string text(stream.length(), '\0');
+  std::size_t done = 0;
+  while (done < text.size()) {
+    const std::size_t got = stream.read(std::as_writable_bytes(std::span(text).subspan(done)));
+    if (got == 0)
+      throw Error(ErrorKind::unavailable, fmt::format("the body ended after {} of {} bytes", done, text.size()));
+    done += got;
+  }
+  return text;
+}
+
+}  // namespace bale::store

@@ -1,0 +1,284 @@
+// Port: object storage with the semantics of Amazon S3.
+//
+// One contract suite (tests/contract/object_store_suite.hpp) defines what every kind must do; it is written against
+// S3's documented behaviour. Errors are bale::Error with S3's own code in code(): NoSuchBucket, NoSuchKey (kind
+// not_found), PreconditionFailed (precondition), InvalidObjectState (denied; an archived object that was not restored),
+// ...
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "base/bytes.hpp"
+#include "base/names.hpp"
+#include "base/time.hpp"
+
+namespace bale::store {
+
+/// Limits of S3. https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
+inline constexpr ByteCount min_part_bytes = 5ULL << 20;  ///< every part but the last
+inline constexpr ByteCount max_part_bytes = 5ULL << 30;  ///< also the most that one PUT or one CopyObject takes
+inline constexpr std::uint32_t max_parts = 10'000;
+inline constexpr std::size_t max_tags =
+    10;  ///< https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-tagging.html
+inline constexpr std::size_t max_user_metadata_bytes = 2048;  ///< sum of names (without x-amz-meta-) and values
+
+/// Names in lower case, without "x-amz-meta-".
+using UserMetadata = std::map<std::string, std::string>;
+using Tags = std::map<std::string, std::string>;
+
+/// System headers that S3 keeps and returns; empty means not set.
+struct SystemHeaders {
+  std::string content_type;
+  std::string cache_control;
+  std::string content_disposition;
+  std::string content_encoding;
+  std::string content_language;
+  std::string expires;
+  std::string website_redirect;
+  friend bool operator==(const SystemHeaders&, const SystemHeaders&) = default;
+};
+
+/// What is stored with an object besides its bytes.
+struct ObjectAttributes {
+  SystemHeaders headers;
+  UserMetadata metadata;
+  Tags tags;
+  std::string storage_class = "STANDARD";
+  std::string kms_key_arn;  ///< SSE-KMS key; empty: the bucket's default encryption
+};
+
+/// What HEAD and GET tell.
+struct ObjectInfo {
+  ByteCount size = 0;  ///< of the whole object, also when a range was asked for
+  ETag etag;
+  VersionId version_id;  ///< empty where the bucket never had versioning
+  TimePoint last_modified{};
+  SystemHeaders headers;
+  UserMetadata metadata;
+  std::size_t tag_count = 0;
+  std::string storage_class = "STANDARD";
+  std::string kms_key_arn;
+  std::string restore;  ///< x-amz-restore as sent; empty when none was asked for
+};
+
+/// Conditions of a read. Empty members do not apply.
+struct ReadConditions {
+  VersionId version_id;  ///< this version and no other
+  ETag if_match;         ///< else Error{precondition}
+};
+
+/// Bytes first..last of an object, both included (HTTP Range). With `suffix`, the last `*suffix` bytes instead.
+struct ByteRange {
+  ByteCount first = 0;
+  ByteCount last = 0;
+  std::optional<ByteCount> suffix;
+  static ByteRange at(ByteCount offset, ByteCount length) { return {offset, offset + length - 1, std::nullopt}; }
+  static ByteRange tail(ByteCount length) { return {0, 0, length}; }
+};
+
+/// The answer of a GET while its body comes in. Used by one thread at a time; destroying it early gives the body up.
+class GetStream {
+ public:
+  virtual ~GetStream() = default;
+  virtual const ObjectInfo& info() const = 0;
+  /// Length of the body: of the range where one was asked for.
+  virtual ByteCount length() const = 0;
+  /// Offset in the object of the body's first byte.
+  virtual ByteCount offset() const = 0;
+  /// Reads the next bytes; blocks until at least one is there. 0 at the end of the body. A body that ends before
+  /// length() is Error{unavailable}, never a short success.
+  virtual std::size_t read(MutableBytes bytes) = 0;
+};
+
+/// The body of a PUT: pulled, of known size, and readable again from the start for another attempt.
+/// Used by one thread at a time.
+class Body {
+ public:
+  virtual ~Body() = default;
+  virtual ByteCount size() const = 0;
+  /// The next bytes, at most `most`, without copying where possible; empty at the end. Valid until the next call.
+  virtual ByteView next(std::size_t most) = 0;
+  virtual void rewind() = 0;
+};
+
+/// A body of pieces in memory, borrowed: they outlive it.
+class MemoryBody final : public Body {
+ public:
+  explicit MemoryBody(std::vector<ByteView> pieces);
+  explicit MemoryBody(ByteView bytes) : MemoryBody(std::vector<ByteView>{bytes}) {}
+  ByteCount size() const override { return size_; }
+  ByteView next(std::size_t most) override;
+  void rewind() override;
+
+ private:
+  std::vector<ByteView> pieces_;
+  ByteCount size_ = 0;
+  std::size_t piece_ = 0, offset_ = 0;
+};
+
+/// Conditions of a write (PutObject, CompleteMultipartUpload). At most one is set.
+/// https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
+struct WriteConditions {
+  bool if_none_match = false;  ///< only if no current object has the key
+  ETag if_match;               ///< only if the current object has this tag
+};
+
+struct PutResult {
+  ETag etag;
+  VersionId version_id;
+};
+
+struct CopySource {
+  ObjectAddress address;
+  VersionId version_id;
+  ETag if_match;
+};
+
+struct UploadedPart {
+  std::uint32_t number = 0;  ///< 1..10,000
+  ETag etag;
+  ByteCount size = 0;
+};
+
+struct ListedObject {
+  ObjectKey key;
+  ByteCount size = 0;
+  ETag etag;
+  TimePoint last_modified{};
+  std::string storage_class = "STANDARD";
+};
+
+struct ListPage {
+  std::vector<ListedObject> objects;
+  std::vector<std::string> common_prefixes;
+  std::string next;  ///< continuation token; empty on the last page
+};
+
+struct ListedVersion : ListedObject {
+  VersionId version_id;
+  bool is_latest = false;
+  bool is_delete_marker = false;
+};
+
+struct VersionPage {
+  std::vector<ListedVersion> versions;  ///< by key, newest first
+  std::string next;
+};
+
+struct ListRequest {
+  std::string prefix;
+  std::string delimiter;
+  std::string start_after;   ///< keys greater than this
+  std::string continuation;  ///< `next` of the page before
+  std::uint32_t max_keys = 1000;
+};
+
+struct ListedUpload {
+  ObjectKey key;
+  UploadId upload_id;
+  TimePoint initiated{};
+};
+
+struct BucketInfo {
+  BucketName name;
+  Region region;
+  TimePoint created{};
+};
+
+struct DeleteResult {
+  VersionId version_id;
+  bool delete_marker = false;
+};
+
+/// One rule of a bucket's event notifications: which events of which keys go to which queue.
+struct NotificationRule {
+  std::string id;
+  std::string queue;                ///< queue name (embedded) or ARN (SQS)
+  std::vector<std::string> events;  ///< "s3:ObjectCreated:*", "s3:ObjectRemoved:*", ...
+  std::string prefix;
+  std::string suffix;
+};
+
+enum class Versioning { never, enabled, suspended };
+
+/// Object storage as seen from one region. Thread-safe. Buckets of other regions are reached as well, as an S3 client
+/// does by following the redirect.
+class ObjectStore {
+ public:
+  virtual ~ObjectStore() = default;
+
+  // Buckets
+  /// Makes the bucket in this store's region. Error{precondition} with code BucketAlreadyOwnedByYou when it exists.
+  virtual void create_bucket(const BucketName& bucket) = 0;
+  /// Error{precondition} BucketNotEmpty unless it is empty.
+  virtual void delete_bucket(const BucketName& bucket) = 0;
+  virtual std::optional<BucketInfo> head_bucket(const BucketName& bucket) = 0;
+  virtual std::vector<BucketInfo> list_buckets() = 0;
+  virtual void set_versioning(const BucketName& bucket, Versioning versioning) = 0;
+  virtual Versioning get_versioning(const BucketName& bucket) = 0;
+  /// Replaces all rules; S3 sends an s3:TestEvent to each queue. Overlapping rules for one event are Error{invalid}.
+  virtual void set_notifications(const BucketName& bucket, const std::vector<NotificationRule>& rules) = 0;
+  virtual std::vector<NotificationRule> get_notifications(const BucketName& bucket) = 0;
+
+  // Objects
+  /// Durable when it returns. At most max_part_bytes.
+  virtual PutResult put(const ObjectAddress& object, Body& body, const ObjectAttributes& attributes,
+                        const WriteConditions& conditions = {}) = 0;
+  /// Throws Error{not_found}; an archived object that is not restored is Error{denied} InvalidObjectState; a range
+  /// outside the object is Error{invalid} InvalidRange. A suffix range longer than the object gives the whole object.
+  virtual std::unique_ptr<GetStream> get(const ObjectAddress& object,
+                                         const std::optional<ByteRange>& range = std::nullopt,
+                                         const ReadConditions& conditions = {}) = 0;
+  /// Absent when there is no such object or version.
+  virtual std::optional<ObjectInfo> head(const ObjectAddress& object, const ReadConditions& conditions = {}) = 0;
+  /// No error when it is not there. Without a version, a versioned bucket gets a delete marker.
+  virtual DeleteResult remove(const ObjectAddress& object, const VersionId& version = {}) = 0;
+  /// Server-side copy of at most max_part_bytes. The attributes are taken from `replace` where given, else from the
+  /// source (storage class excepted: STANDARD unless replaced, as S3 does).
+  virtual PutResult copy(const CopySource& from, const ObjectAddress& to,
+                         const std::optional<ObjectAttributes>& replace = std::nullopt,
+                         const WriteConditions& conditions = {}) = 0;
+  /// Keys in bytewise order, up to 1,000 a page.
+  virtual ListPage list(const BucketName& bucket, const ListRequest& request) = 0;
+  virtual VersionPage list_versions(const BucketName& bucket, const ListRequest& request) = 0;
+
+  // Tags
+  virtual Tags get_tags(const ObjectAddress& object, const VersionId& version = {}) = 0;
+  /// Replaces all tags.
+  virtual void set_tags(const ObjectAddress& object, const Tags& tags, const VersionId& version = {}) = 0;
+
+  // Multipart
+  virtual UploadId create_upload(const ObjectAddress& object, const ObjectAttributes& attributes) = 0;
+  virtual ETag upload_part(const ObjectAddress& object, const UploadId& upload, std::uint32_t number, Body& body) = 0;
+  virtual ETag upload_part_copy(const ObjectAddress& object, const UploadId& upload, std::uint32_t number,
+                                const CopySource& from, const std::optional<ByteRange>& range) = 0;
+  /// Parts ascending. Durable when it returns. Error{invalid} EntityTooSmall, InvalidPart, InvalidPartOrder;
+  /// NoSuchUpload.
+  virtual PutResult complete_upload(const ObjectAddress& object, const UploadId& upload,
+                                    const std::vector<UploadedPart>& parts, const WriteConditions& conditions = {}) = 0;
+  /// No error when the upload is already gone.
+  virtual void abort_upload(const ObjectAddress& object, const UploadId& upload) = 0;
+  /// All parts so far; pages inside.
+  virtual std::vector<UploadedPart> list_parts(const ObjectAddress& object, const UploadId& upload) = 0;
+  /// All uploads under way whose key starts with `prefix`; pages inside.
+  virtual std::vector<ListedUpload> list_uploads(const BucketName& bucket, const std::string& prefix = {}) = 0;
+
+  // Archive storage classes
+  /// Asks for an archived object to be made readable for `days`. Error{precondition} RestoreAlreadyInProgress.
+  virtual void restore(const ObjectAddress& object, int days, const std::string& tier,
+                       const VersionId& version = {}) = 0;
+
+  /// A URL with which anyone can GET the object until it expires. Error{unsupported} where there is no server.
+  virtual std::string presign_get(const ObjectAddress& object, std::chrono::seconds expires) = 0;
+};
+
+/// Reads a whole body into memory. Error{invalid} when it is longer than `most` bytes.
+std::string read_all(GetStream& stream, ByteCount most);
+
+}  // namespace bale::store

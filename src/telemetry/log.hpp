@@ -1,0 +1,63 @@
+// Structured log lines on standard error.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <cstdint>
+#include <initializer_list>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "os/world.hpp"
+
+namespace bale::telemetry {
+
+enum class Level { debug, info, warning, error, critical, off };
+/// Reads DEBUG..CRITICAL (any case; WARN too). Throws Error{invalid}.
+Level parse_level(std::string_view text);
+
+enum class Format { text, json };
+
+/// One named value of a log line. Text is escaped; secrets are never passed in.
+struct Field {
+  std::string_view name;
+  std::string value;
+  bool is_number = false;
+  Field(std::string_view n, std::string_view v) : name(n), value(v) {}
+  Field(std::string_view n, const std::string& v) : name(n), value(v) {}
+  Field(std::string_view n, const char* v) : name(n), value(v) {}
+  template <typename Integer>
+  requires std::is_arithmetic_v<Integer> Field(std::string_view n, Integer v)
+      : name(n), value(fmt::format("{}", v)), is_number(true) {}
+};
+
+/// Writes log lines: text "2025-01-23 09:05:07 INFO pack.done archive=... objects=12", or JSON lines with the members
+/// asctime, levelname, name, message and the fields. Thread-safe.
+class Log {
+ public:
+  Log(os::World world, Level least, Format format) : world_(world), least_(least), format_(format) {}
+  /// `event` is a stable name ("pack.done"); `message` is for people.
+  void write(Level level, std::string_view event, std::string_view message, std::initializer_list<Field> fields = {});
+  void debug(std::string_view event, std::string_view message, std::initializer_list<Field> fields = {}) {
+    write(Level::debug, event, message, fields);
+  }
+  void info(std::string_view event, std::string_view message, std::initializer_list<Field> fields = {}) {
+    write(Level::info, event, message, fields);
+  }
+  void warning(std::string_view event, std::string_view message, std::initializer_list<Field> fields = {}) {
+    write(Level::warning, event, message, fields);
+  }
+  void error(std::string_view event, std::string_view message, std::initializer_list<Field> fields = {}) {
+    write(Level::error, event, message, fields);
+  }
+  Level least() const noexcept { return least_; }
+
+ private:
+  os::World world_;
+  Level least_;
+  Format format_;
+};
+
+}  // namespace bale::telemetry

@@ -1,0 +1,62 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/error.hpp"
+#include "base/text.hpp"
+#include "transfer/byte_io.hpp"
+
+namespace bale::transfer {
+namespace {
+
+class FileSource final : public RandomSource {
+ public:
+  FileSource(os::Files& files, const os::fs::path& path)
+      : file_(files.open(path)), name_(escape_for_terminal(path.native())) {}
+  ByteCount size() override { return file_->size(); }
+  void read_at(ByteCount offset, MutableBytes bytes) override {
+    if (file_->read_at(offset, bytes) < bytes.size())
+      throw Error(ErrorKind::corrupt, fmt::format("the file ends before byte {}", offset + bytes.size()), name_);
+  }
+  Buffer read_tail(ByteCount most) override {
+    Buffer tail(std::min(most, file_->size()));
+    tail.resize(tail.capacity());
+    read_at(file_->size() - tail.size(), {tail.data(), tail.size()});
+    return tail;
+  }
+  std::string name() const override { return name_; }
+
+ private:
+  std::unique_ptr<os::ReadableFile> file_;
+  std::string name_;
+};
+
+class FileSink final : public ByteSink {
+ public:
+  FileSink(os::Files& files, const os::fs::path& path)
+      : file_(files, path), name_(escape_for_terminal(path.native())) {}
+  void append(OutputPiece piece) override {
+    file_.file().write(piece.bytes.view());
+    written_ += piece.bytes.size();
+  }
+  void finish() override { file_.commit(); }
+  ByteCount written() const override { return written_; }
+  std::string name() const override { return name_; }
+
+ private:
+  os::AtomicFile file_;
+  std::string name_;
+  ByteCount written_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<RandomSource> open_file_source(os::Files& files, const os::fs::path& path) {
+  return std::make_unique<FileSource>(files, path);
+}
+
+std::unique_ptr<ByteSink> open_file_sink(os::Files& files, const os::fs::path& path) {
+  return std::make_unique<FileSink>(files, path);
+}
+
+}  // namespace bale::transfer

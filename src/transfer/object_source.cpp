@@ -1,0 +1,100 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <mutex>
+#include <optional>
+
+#include "base/error.hpp"
+#include "transfer/byte_io.hpp"
+
+namespace bale::transfer {
+namespace {
+
+/// Fills all of `bytes` from the stream.
+void fill(store::GetStream& stream, MutableBytes bytes) {
+  while (!bytes.empty()) {
+    const std::size_t got = stream.read(bytes);
+    // The port promises a whole body or an error; a store that breaks it must not give bytes nobody wrote.
+    if (got == 0) throw Error(ErrorKind::corrupt, fmt::format("the object ends {} bytes early", bytes.size()));
+    bytes = bytes.subspan(got);
+  }
+}
+
+class ObjectSource final : public RandomSource {
+ public:
+  ObjectSource(store::ObjectStore& store, const ObjectAddress& object, const VersionId& version)
+      : store_(store), object_(object), asked_{.version_id = version} {}
+
+  ByteCount size() override {
+    if (const auto known = known_size()) return *known;
+    const auto info = store_.head(object_, conditions());
+    if (!info) throw Error(ErrorKind::not_found, "no such object", name());
+    learn(*info);
+    return info->size;
+  }
+
+  void read_at(ByteCount offset, MutableBytes bytes) override {
+    if (bytes.empty()) return;
+    const ByteCount total = size();
+    if (offset > total || bytes.size() > total - offset)
+      throw Error(ErrorKind::corrupt, fmt::format("the object ends before byte {}", offset + bytes.size()), name());
+    const auto stream = store_.get(object_, store::ByteRange::at(offset, bytes.size()), conditions());
+    if (stream->offset() != offset || stream->length() != bytes.size())
+      throw Error(ErrorKind::corrupt, "the store answered with another range than was asked for", name());
+    fill(*stream, bytes);
+  }
+
+  Buffer read_tail(ByteCount most) override {
+    // An empty object has no last byte to ask for: its suffix range is InvalidRange.
+    if (most == 0 || known_size() == ByteCount{0}) return {};
+    std::unique_ptr<store::GetStream> stream;
+    try {
+      stream = store_.get(object_, store::ByteRange::tail(most), conditions());
+    } catch (const Error& error) {
+      if (error.kind() == ErrorKind::invalid && size() == 0) return {};
+      throw;
+    }
+    learn(stream->info());
+    if (stream->length() > most)
+      throw Error(ErrorKind::corrupt, "the store answered with another range than was asked for", name());
+    Buffer tail(stream->length());
+    tail.resize(tail.capacity());
+    fill(*stream, {tail.data(), tail.size()});
+    return tail;
+  }
+
+  std::string name() const override { return to_uri(object_); }
+
+ private:
+  std::optional<ByteCount> known_size() const {
+    const std::scoped_lock lock(mutex_);
+    return size_;
+  }
+  store::ReadConditions conditions() const {
+    const std::scoped_lock lock(mutex_);
+    return asked_;
+  }
+  /// From the first answer on, the same version is asked for: by its id, or where there is none by its ETag.
+  void learn(const store::ObjectInfo& info) {
+    const std::scoped_lock lock(mutex_);
+    if (size_) return;
+    size_ = info.size;
+    if (asked_.version_id.empty()) asked_.version_id = info.version_id;
+    if (asked_.version_id.empty() || asked_.version_id.str() == "null") asked_.if_match = info.etag;
+  }
+
+  store::ObjectStore& store_;
+  const ObjectAddress object_;
+  mutable std::mutex mutex_;
+  store::ReadConditions asked_;
+  std::optional<ByteCount> size_;
+};
+
+}  // namespace
+
+std::unique_ptr<RandomSource> open_object_source(store::ObjectStore& store, const ObjectAddress& object,
+                                                 const VersionId& version) {
+  return std::make_unique<ObjectSource>(store, object, version);
+}
+
+}  // namespace bale::transfer

@@ -1,0 +1,38 @@
+// The embedded backend as a kind of the contract suites.
+#pragma once
+
+#include <memory>
+
+#include "embedded/backend.hpp"
+#include "support/fake_world.hpp"
+
+namespace bale::testing {
+
+class EmbeddedKind {
+ public:
+  static constexpr bool checks_archive_state = true;
+  static constexpr bool has_notifications = true;
+
+  store::ObjectStore& store() { return *store_; }
+  queue::MessageQueue& queues() { return *queues_; }
+  records::RecordStore& records() { return *records_; }
+  BucketName bucket(const std::string& name) {
+    const BucketName bucket("contract-" + name);
+    store_->create_bucket(bucket);
+    return bucket;
+  }
+  bool advance(Milliseconds duration) {
+    outside_.clock.advance(duration);
+    return true;
+  }
+
+ private:
+  FakeWorld outside_;
+  os::World world_ = outside_.world();
+  std::unique_ptr<embedded::Backend> backend_ = embedded::Backend::open(outside_.path("local"), world_);
+  std::unique_ptr<store::ObjectStore> store_ = backend_->store(Region("eu-west-1"));
+  std::unique_ptr<queue::MessageQueue> queues_ = backend_->queues(Region("eu-west-1"));
+  std::unique_ptr<records::RecordStore> records_ = backend_->records(Region("eu-west-1"));
+};
+
+}  // namespace bale::testing

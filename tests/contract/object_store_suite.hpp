@@ -1,0 +1,797 @@
+// What every ObjectStore must do: the documented behaviour of S3.
+//
+// A kind is a class with
+//   store::ObjectStore& store();                 // one region, the same for the life of the kind
+//   queue::MessageQueue& queues();               // of the same region
+//   BucketName bucket(const std::string& name);  // a bucket of its own for each name, made
+//   bool advance(Milliseconds);                  // moves the kind's clock; false where it cannot
+// and these constants, for servers that deviate:
+//   static constexpr bool checks_archive_state;  // GLACIER is unreadable until restored
+//   static constexpr bool has_notifications;
+#pragma once
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <thread>
+
+#include "base/hash.hpp"
+#include "contract/errors.hpp"
+#include "queue/message_queue.hpp"
+#include "store/object_store.hpp"
+
+namespace bale::testing {
+
+template <typename Kind>
+class ObjectStoreSuite : public ::testing::Test {
+ protected:
+  store::ObjectStore& store() { return kind_.store(); }
+  ObjectAddress at(const std::string& key) { return {bucket_, ObjectKey(key)}; }
+
+  store::PutResult put(const std::string& key, std::string_view content, const store::ObjectAttributes& attributes = {},
+                       const store::WriteConditions& conditions = {}) {
+    store::MemoryBody body(as_bytes(content));
+    return store().put(at(key), body, attributes, conditions);
+  }
+  std::string get(const std::string& key, const std::optional<store::ByteRange>& range = std::nullopt,
+                  const store::ReadConditions& conditions = {}) {
+    return store::read_all(*store().get(at(key), range, conditions), 64 << 20);
+  }
+  std::vector<std::string> keys(const store::ListRequest& request = {}) {
+    std::vector<std::string> found;
+    for (const auto& object : store().list(bucket_, request).objects) found.push_back(object.key.str());
+    return found;
+  }
+  ETag upload_part(const ObjectAddress& object, const UploadId& upload, std::uint32_t number,
+                   std::string_view content) {
+    store::MemoryBody body(as_bytes(content));
+    return store().upload_part(object, upload, number, body);
+  }
+  /// Uploads `parts` one after the other and completes.
+  store::PutResult put_parts(const std::string& key, const std::vector<std::string>& parts,
+                             const store::ObjectAttributes& attributes = {}) {
+    const UploadId upload = store().create_upload(at(key), attributes);
+    std::vector<store::UploadedPart> listed;
+    for (std::uint32_t i = 0; i < parts.size(); ++i)
+      listed.push_back({i + 1, upload_part(at(key), upload, i + 1, parts[i]), parts[i].size()});
+    return store().complete_upload(at(key), upload, listed);
+  }
+  static std::string md5(std::string_view content) { return to_hex_digest(Md5::of(as_bytes(content))); }
+  static std::string bytes(std::size_t size, unsigned seed = 1) {
+    std::string content(size, '\0');
+    std::uint32_t state = seed * 2654435761u + 1;
+    for (char& c : content) c = static_cast<char>((state = state * 1664525 + 1013904223) >> 24);
+    return content;
+  }
+
+  Kind kind_;
+  BucketName bucket_ = kind_.bucket("first");
+};
+
+TYPED_TEST_SUITE_P(ObjectStoreSuite);
+
+// Buckets
+
+TYPED_TEST_P(ObjectStoreSuite, MakesAndRemovesBuckets) {
+  const BucketName bucket = this->kind_.bucket("second");
+  ASSERT_TRUE(this->store().head_bucket(bucket));
+  EXPECT_EQ(this->store().head_bucket(bucket)->name, bucket);
+  EXPECT_ERROR(ErrorKind::precondition, "BucketAlreadyOwnedByYou", this->store().create_bucket(bucket));
+  const auto all = this->store().list_buckets();
+  EXPECT_EQ(std::count_if(all.begin(), all.end(), [&](const auto& info) { return info.name == bucket; }), 1);
+  this->store().delete_bucket(bucket);
+  EXPECT_FALSE(this->store().head_bucket(bucket));
+  EXPECT_ERROR(ErrorKind::not_found, "NoSuchBucket", this->store().delete_bucket(bucket));
+}
+
+TYPED_TEST_P(ObjectStoreSuite, RefusesIllegalBucketNames) {
+  EXPECT_ERROR(ErrorKind::invalid, "InvalidBucketName", this->store().create_bucket(BucketName("Up")));
+  EXPECT_ERROR(ErrorKind::invalid, "InvalidBucketName", this->store().create_bucket(BucketName("../../etc")));
+}
+
+TYPED_TEST_P(ObjectStoreSuite, KeepsABucketThatIsNotEmpty) {
+  const BucketName bucket = this->kind_.bucket("second");
+  this->store().set_versioning(bucket, store::Versioning::enabled);
+  const ObjectAddress object{bucket, ObjectKey("k")};
+  store::MemoryBody body(as_bytes("x"));
+  const auto version = this->store().put(object, body, {}).version_id;
+  const auto marker = this->store().remove(object).version_id;
+  EXPECT_ERROR(ErrorKind::precondition, "BucketNotEmpty", this->store().delete_bucket(bucket));
+  this->store().remove(object, version);
+  EXPECT_ERROR(ErrorKind::precondition, "BucketNotEmpty", this->store().delete_bucket(bucket));
+  this->store().remove(object, marker);
+  this->store().create_upload(object, {});  // uploads do not count
+  this->store().delete_bucket(bucket);
+}
+
+TYPED_TEST_P(ObjectStoreSuite, SaysWhichBucketIsMissing) {
+  const ObjectAddress object{BucketName("no-such-bucket-here"), ObjectKey("k")};
+  store::MemoryBody body(as_bytes("x"));
+  EXPECT_ERROR(ErrorKind::not_found, "NoSuchBucket", this->store().put(object, body, {}));
+  EXPECT_ERROR(ErrorKind::not_found, "NoSuchBucket", this->store().get(object));
+  EXPECT_ERROR(ErrorKind::not_found, "NoSuchBucket", this->store().remove(object));
+  EXPECT_ERROR(ErrorKind::not_found, "NoSuchBucket", this->store().list(object.bucket, {}));
+  EXPECT_ERROR(ErrorKind::not_found, "NoSuchBucket", this->store().create_upload(object, {}));
+  EXPECT_FALSE(this->store().head_bucket(object.bucket));
+}
+
+// Objects
+
+TYPED_TEST_P(ObjectStoreSuite, GivesBackWhatWasPut) {
+  for (const std::size_t size : {0u, 1u, 4096u, 65536u, 65537u, 3'000'001u}) {
+    const std::string content = this->bytes(size);
+    EXPECT_EQ(this->put("k", content).etag.str(), this->md5(content));
+    EXPECT_EQ(this->get("k"), content);
+    EXPECT_EQ(this->store().head(this->at("k"))->size, size);
+  }
+}
+
+TYPED_TEST_P(ObjectStoreSuite, GivesBackZeros) {
+  std::string content(1 << 20, '\0');
+  content.replace(300'000, 4, "data");
+  for (const std::size_t cut : {0u, 1u, 65536u, 700'000u}) {
+    const std::string part = content.substr(0, content.size() - cut);
+    EXPECT_EQ(this->put("zeros", part).etag.str(), this->md5(part));
+    EXPECT_EQ(this->get("zeros"), part);
+  }
+}
+
+TYPED_TEST_P(ObjectStoreSuite, PullsBodiesOfManyPieces) {
+  const std::string a = this->bytes(70'000), b = this->bytes(3), c = this->bytes(200'000, 2);
+  store::MemoryBody body({as_bytes(a), ByteView{}, as_bytes(b), as_bytes(c)});
+  EXPECT_EQ(this->store().put(this->at("k"), body, {}).etag.str(), this->md5(a + b + c));
+  EXPECT_EQ(this->get("k"), a + b + c);
+}
+
+TYPED_TEST_P(ObjectStoreSuite, KeepsAllAttributes) {
+  store::ObjectAttributes attributes;
+  attributes.headers = {"text/plain", "max-age=60", "attachment; filename=\"a.txt\"",
+                        "gzip",       "de",         "Thu, 01 Jan 2026 00:00:00 GMT",
+                        "/elsewhere"};
+  attributes.metadata = {{"owner", "me"}, {"note", std::string(2048 - 5 - 2 - 4, 'n')}};
+  for (int i = 0; i < 10; ++i) attributes.tags["key " + std::to_string(i)] = "value + / = " + std::to_string(i);
+  attributes.storage_class = "STANDARD_IA";
+  this->put("k", "content", attributes);
+  const auto info = this->store().head(this->at("k"));
+  ASSERT_TRUE(info);
+  EXPECT_EQ(info->headers, attributes.headers);
+  EXPECT_EQ(info->metadata, attributes.metadata);
+  EXPECT_EQ(info->tag_count, 10u);
+  EXPECT_EQ(info->storage_class, "STANDARD_IA");
+  EXPECT_EQ(this->store().get_tags(this->at("k")), attributes.tags);
+  const auto stream = this->store().get(this->at("k"));
+  EXPECT_EQ(stream->info().headers, attributes.headers);
+  EXPECT_EQ(stream->info().metadata, attributes.metadata);
+}
+
+TYPED_TEST_P(ObjectStoreSuite, TakesEveryLegalKey) {
+  const std::vector<std::string> legal = {"a",
+                                          "a/b",
+                                          "a/",
+                                          "a//b",
+                                          "/",
+                                          "//",
+                                          "/a",
+                                          "..",
+                                          "../x",
+                                          "./y",
+                                          ".",
+                                          "a/../b",
+                                          "a@b",
+                                          "a%b",
+                                          "a%2Fb",
+                                          "a+b",
+                                          "a b",
+                                          "new\nline",
+                                          "tab\t",
+                                          "\x7f",
+                                          "ü/日本語/🎉",
+                                          std::string(1024, 'k'),
+                                          std::string(300, 'x') + "/y",
+                                          std::string(512, '/'),
+                                          std::string(1024, '%'),
+                                          "a/%",
+                                          "con",
+                                          "a\\b",
+                                          "*?"};
+  for (const std::string& key : legal) this->put(key, "of " + key);
+  for (const std::string& key : legal) EXPECT_EQ(this->get(key), "of " + key) << key;
+  auto sorted = legal;
+  std::sort(sorted.begin(), sorted.end());
+  EXPECT_EQ(this->keys(), sorted);
+  for (const std::string& key : legal) this->store().remove(this->at(key));
+  EXPECT_THAT(this->keys(), ::testing::IsEmpty());
+}
+
+TYPED_TEST_P(ObjectStoreSuite, RefusesWhatS3Refuses) {
+  EXPECT_ERROR(ErrorKind::invalid, "KeyTooLongError", this->put(std::string(1025, 'k'), "x"));
+  store::ObjectAttributes attributes;
+  attributes.metadata = {{"k", std::string(2048, 'v')}};
+  EXPECT_ERROR(ErrorKind::invalid, "MetadataTooLarge", this->put("k", "x", attributes));
+  attributes = {};
+  attributes.storage_class = "COLD";
+  EXPECT_ERROR(ErrorKind::invalid, "InvalidStorageClass", this->put("k", "x", attributes));
+  attributes = {};
+  for (int i = 0; i < 11; ++i) attributes.tags[std::to_string(i)] = "";
+  EXPECT_EQ(error_of([&] { this->put("k", "x", attributes); }).kind(), ErrorKind::invalid);
+  attributes.tags = {{std::string(129, 'k'), ""}};
+  EXPECT_ERROR(ErrorKind::invalid, "InvalidTag", this->put("k", "x", attributes));
+  attributes.tags = {{"k", std::string(257, 'v')}};
+  EXPECT_ERROR(ErrorKind::invalid, "InvalidTag", this->put("k", "x", attributes));
+  EXPECT_FALSE(this->store().head(this->at("k")));
+}
+
+TYPED_TEST_P(ObjectStoreSuite, CountsTagCharactersNotBytes) {
+  std::string key, value;
+  for (int i = 0; i < 128; ++i) key += "ü";
+  for (int i = 0; i < 256; ++i) value += "日";
+  store::ObjectAttributes attributes;
+  attributes.tags = {{key, value}};
+  this->put("k", "x", attributes);
+  EXPECT_EQ(this->store().get_tags(this->at("k")), attributes.tags);
+}
+
+TYPED_TEST_P(ObjectStoreSuite, ReadsRanges) {
+  const std::string content = this->bytes(100'000);
+  this->put("k", content);
+  using store::ByteRange;
+  EXPECT_EQ(this->get("k", ByteRange::at(0, 1)), content.substr(0, 1));
+  EXPECT_EQ(this->get("k", ByteRange::at(99'999, 1)), content.substr(99'999));
+  EXPECT_EQ(this->get("k", ByteRange::at(500, 70'000)), content.substr(500, 70'000));
+  EXPECT_EQ(this->get("k", ByteRange::at(99'000, 5'000)), content.substr(99'000));
+  EXPECT_EQ(this->get("k", ByteRange::tail(10)), content.substr(99'990));
+  EXPECT_EQ(this->get("k", ByteRange::tail(1'000'000)), content);
+  const auto stream = this->store().get(this->at("k"), ByteRange::tail(10));
+  EXPECT_EQ(stream->offset(), 99'990u);
+  EXPECT_EQ(stream->length(), 10u);
+  EXPECT_EQ(stream->info().size, 100'000u);
+  EXPECT_ERROR(ErrorKind::invalid, "InvalidRange", this->store().get(this->at("k"), ByteRange::at(100'000, 1)));
+  EXPECT_ERROR(ErrorKind::invalid, "InvalidRange", this->store().get(this->at("k"), ByteRange::tail(0)));
+  this->put("empty", "");
+  EXPECT_ERROR(ErrorKind::invalid, "InvalidRange", this->store().get(this->at("empty"), ByteRange::at(0, 1)));
+}
+
+TYPED_TEST_P(ObjectStoreSuite, ChecksConditionsOfReads) {
+  const ETag etag = this->put("k", "x").etag;
+  EXPECT_EQ(this->get("k", std::nullopt, {{}, etag}), "x");
+  EXPECT_ERROR(ErrorKind::precondition, "PreconditionFailed",
+               this->store().get(this->at("k"), std::nullopt, {{}, ETag("other")}));
+  EXPECT_EQ(error_of([&] { this->store().head(this->at("k"), {{}, ETag("other")}); }).kind(), ErrorKind::precondition);
+}
+
+TYPED_TEST_P(ObjectStoreSuite, ChecksConditionsOfWrites) {
+  EXPECT_ERROR(ErrorKind::not_found, "NoSuchKey", this->put("k", "x", {}, {false, ETag("0")}));
+  const ETag first = this->put("k", "1", {}, {true, {}}).etag;
+  EXPECT_ERROR(ErrorKind::precondition, "PreconditionFailed", this->put("k", "2", {}, {true, {}}));
+  EXPECT_ERROR(ErrorKind::precondition, "PreconditionFailed", this->put("k", "2", {}, {false, ETag("0")}));
+  EXPECT_EQ(this->get("k"), "1");
+  this->put("k", "2", {}, {false, first});
+  EXPECT_EQ(this->get("k"), "2");
+}
+
+TYPED_TEST_P(ObjectStoreSuite, LetsOneOfManyConditionalWritersWin) {
+  std::atomic<int> won{0}, lost{0};
+  {
+    std::vector<std::jthread> writers;
+    for (int i = 0; i < 8; ++i) {
+      writers.emplace_back([&, i] {
+        try {
+          this->put("k", std::to_string(i), {}, {true, {}});
+          ++won;
+        } catch (const Error& error) {
+          if (error.kind() == ErrorKind::precondition) ++lost;
+        }
+      });
+    }
+  }
+  EXPECT_EQ(won, 1);
+  EXPECT_EQ(lost, 7);
+}
+
+TYPED_TEST_P(ObjectStoreSuite, RemovesObjects) {
+  this->put("k", "x");
+  EXPECT_FALSE(this->store().remove(this->at("k")).delete_marker);
+  EXPECT_FALSE(this->store().head(this->at("k")));
+  EXPECT_ERROR(ErrorKind::not_found, "NoSuchKey", this->store().get(this->at("k")));
+  this->store().remove(this->at("k"));  // no error
+}
+
+TYPED_TEST_P(ObjectStoreSuite, KeepsAnOpenStreamConsistent) {
+  const std::string content = this->bytes(2'000'000);
+  this->put("k", content);
+  const auto stream = this->store().get(this->at("k"));
+  std::string first(10, '\0');
+  ASSERT_EQ(stream->read(std::as_writable_bytes(std::span(first))), 10u);
+  this->put("k", "replaced");
+  std::string rest(content.size() - 10, '\0');
+  for (std::size_t done = 0; done < rest.size();) {
+    const std::size_t got = stream->read(std::as_writable_bytes(std::span(rest).subspan(done)));
+    ASSERT_GT(got, 0u);
+    done += got;
+  }
+  EXPECT_EQ(first + rest, content);
+  EXPECT_EQ(this->get("k"), "replaced");
+}
+
+// Versions
+
+TYPED_TEST_P(ObjectStoreSuite, KeepsVersionsAndDeleteMarkers) {
+  this->put("k", "before");
+  EXPECT_TRUE(this->store().head(this->at("k"))->version_id.empty());
+  this->store().set_versioning(this->bucket_, store::Versioning::enabled);
+  EXPECT_EQ(this->store().get_versioning(this->bucket_), store::Versioning::enabled);
+  const VersionId one = this->put("k", "one").version_id, two = this->put("k", "two").version_id;
+  EXPECT_NE(one, two);
+  const auto removed = this->store().remove(this->at("k"));
+  EXPECT_TRUE(removed.delete_marker);
+  EXPECT_FALSE(this->store().head(this->at("k")));
+  EXPECT_EQ(error_of([&] { this->get("k"); }).kind(), ErrorKind::not_found);
+  EXPECT_EQ(error_of([&] { this->get("k", std::nullopt, {removed.version_id, {}}); }).kind(), ErrorKind::not_found);
+  EXPECT_EQ(this->get("k", std::nullopt, {one, {}}), "one");
+  EXPECT_EQ(this->get("k", std::nullopt, {VersionId("null"), {}}), "before");
+
+  const auto page = this->store().list_versions(this->bucket_, {});
+  ASSERT_EQ(page.versions.size(), 4u);
+  EXPECT_EQ(page.versions[0].version_id, removed.version_id);
+  EXPECT_TRUE(page.versions[0].is_delete_marker && page.versions[0].is_latest);
+  EXPECT_EQ(page.versions[1].version_id, two);
+  EXPECT_EQ(page.versions[2].version_id, one);
+  EXPECT_EQ(page.versions[3].version_id.str(), "null");
+  EXPECT_FALSE(page.versions[1].is_latest);
+  EXPECT_THAT(this->keys(), ::testing::IsEmpty());
+
+  EXPECT_TRUE(this->store().remove(this->at("k"), removed.version_id).delete_marker);
+  EXPECT_EQ(this->get("k"), "two");
+  this->store().remove(this->at("k"), two);
+  EXPECT_EQ(this->get("k"), "one");
+  EXPECT_FALSE(this->store().head(this->at("k"), {two, {}}));
+  EXPECT_EQ(error_of([&] { this->get("k", std::nullopt, {two, {}}); }).kind(), ErrorKind::not_found);
+}
+
+TYPED_TEST_P(ObjectStoreSuite, WritesNullVersionsWhileSuspended) {
+  this->store().set_versioning(this->bucket_, store::Versioning::enabled);
+  const VersionId kept = this->put("k", "kept").version_id;
+  this->store().set_versioning(this->bucket_, store::Versioning::suspended);
+  this->put("k", "null 1");
+  EXPECT_EQ(this->put("k", "null 2").version_id.str(), "null");
+  EXPECT_EQ(this->store().list_versions(this->bucket_, {}).versions.size(), 2u);
+  EXPECT_TRUE(this->store().remove(this->at("k")).delete_marker);  // replaces the null version
+  EXPECT_EQ(this->store().list_versions(this->bucket_, {}).versions.size(), 2u);
+  EXPECT_EQ(this->get("k", std::nullopt, {kept, {}}), "kept");
+  this->store().remove(this->at("k"), VersionId("null"));
+  EXPECT_EQ(this->get("k"), "kept");
+}
+
+TYPED_TEST_P(ObjectStoreSuite, PagesThroughVersions) {
+  this->store().set_versioning(this->bucket_, store::Versioning::enabled);
+  std::vector<std::string> expected;
+  for (const char* key : {"a", "b", "c"}) {
+    std::vector<std::string> versions;
+    for (int i = 0; i < 3; ++i) versions.push_back(this->put(key, std::to_string(i)).version_id.str());
+    for (auto version = versions.rbegin(); version != versions.rend(); ++version)
+      expected.push_back(key + (":" + *version));
+  }
+  store::ListRequest request;
+  request.max_keys = 2;
+  std::vector<std::string> found;
+  do {
+    const auto page = this->store().list_versions(this->bucket_, request);
+    EXPECT_LE(page.versions.size(), 2u);
+    for (const auto& version : page.versions) found.push_back(version.key.str() + ":" + version.version_id.str());
+    request.continuation = page.next;
+  } while (!request.continuation.empty());
+  EXPECT_EQ(found, expected);
+}
+
+// Listing
+
+TYPED_TEST_P(ObjectStoreSuite, ListsInBytewiseOrder) {
+  for (const char* key : {"b", "a/1", "a", "B", "ä", "a!", "a/0", "a0"}) this->put(key, key);
+  EXPECT_THAT(this->keys(), ::testing::ElementsAre("B", "a", "a!", "a/0", "a/1", "a0", "b", "ä"));
+  store::ListRequest request;
+  request.prefix = "a/";
+  EXPECT_THAT(this->keys(request), ::testing::ElementsAre("a/0", "a/1"));
+  request = {};
+  request.start_after = "a/0";
+  EXPECT_THAT(this->keys(request), ::testing::ElementsAre("a/1", "a0", "b", "ä"));
+  request.prefix = "a/";
+  EXPECT_THAT(this->keys(request), ::testing::ElementsAre("a/1"));
+  request.prefix = "nothing";
+  EXPECT_THAT(this->keys(request), ::testing::IsEmpty());
+}
+
+TYPED_TEST_P(ObjectStoreSuite, RollsUpCommonPrefixes) {
+  for (const char* key : {"a", "b/1", "b/2", "b/c/3", "d", "e/", "f//x"}) this->put(key, key);
+  store::ListRequest request;
+  request.delimiter = "/";
+  auto page = this->store().list(this->bucket_, request);
+  EXPECT_THAT(page.common_prefixes, ::testing::ElementsAre("b/", "e/", "f/"));
+  EXPECT_EQ(page.objects.size(), 2u);
+  request.prefix = "b/";
+  page = this->store().list(this->bucket_, request);
+  EXPECT_THAT(page.common_prefixes, ::testing::ElementsAre("b/c/"));
+  EXPECT_EQ(page.objects.size(), 2u);
+}
+
+TYPED_TEST_P(ObjectStoreSuite, PagesThroughKeysAndPrefixes) {
+  for (int i = 0; i < 9; ++i) {
+    this->put("k" + std::to_string(i), "x");
+    this->put("p" + std::to_string(i) + "/1", "x");
+    this->put("p" + std::to_string(i) + "/2", "x");
+  }
+  for (const std::uint32_t size : {1u, 2u, 5u, 9u, 18u, 19u}) {
+    store::ListRequest request;
+    request.delimiter = "/";
+    request.max_keys = size;
+    std::size_t objects = 0, prefixes = 0, pages = 0;
+    do {
+      const auto page = this->store().list(this->bucket_, request);
+      EXPECT_LE(page.objects.size() + page.common_prefixes.size(), size);
+      objects += page.objects.size();
+      prefixes += page.common_prefixes.size();
+      request.continuation = page.next;
+    } while (!request.continuation.empty() && ++pages < 100);
+    EXPECT_EQ(objects, 9u);
+    EXPECT_EQ(prefixes, 9u);
+  }
+}
+
+// Copies
+
+TYPED_TEST_P(ObjectStoreSuite, CopiesObjects) {
+  store::ObjectAttributes attributes;
+  attributes.headers.content_type = "text/plain";
+  attributes.metadata = {{"m", "1"}};
+  attributes.tags = {{"t", "1"}};
+  attributes.storage_class = "STANDARD_IA";
+  const std::string content = this->bytes(200'000);
+  const ETag etag = this->put("from", content, attributes).etag;
+  EXPECT_EQ(this->store().copy({this->at("from"), {}, etag}, this->at("to")).etag, etag);
+  EXPECT_EQ(this->get("to"), content);
+  auto info = this->store().head(this->at("to"));
+  EXPECT_EQ(info->headers.content_type, "text/plain");
+  EXPECT_EQ(info->metadata, attributes.metadata);
+  EXPECT_EQ(info->storage_class, "STANDARD");
+  EXPECT_EQ(this->store().get_tags(this->at("to")), attributes.tags);
+
+  store::ObjectAttributes others;
+  others.metadata = {{"m", "2"}};
+  this->store().copy({this->at("from"), {}, {}}, this->at("to"), others);
+  info = this->store().head(this->at("to"));
+  EXPECT_EQ(info->metadata, others.metadata);
+  EXPECT_EQ(info->tag_count, 0u);
+}
+
+TYPED_TEST_P(ObjectStoreSuite, RefusesCopiesThatCannotBe) {
+  this->put("k", "x");
+  EXPECT_ERROR(ErrorKind::invalid, "InvalidRequest", this->store().copy({this->at("k"), {}, {}}, this->at("k")));
+  EXPECT_ERROR(ErrorKind::not_found, "NoSuchKey", this->store().copy({this->at("none"), {}, {}}, this->at("to")));
+  EXPECT_ERROR(ErrorKind::precondition, "PreconditionFailed",
+               this->store().copy({this->at("k"), {}, ETag("other")}, this->at("to")));
+  EXPECT_ERROR(ErrorKind::precondition, "PreconditionFailed",
+               this->store().copy({this->at("k"), {}, {}}, this->at("k"), store::ObjectAttributes(), {true, {}}));
+  EXPECT_FALSE(this->store().head(this->at("to")));
+  store::ObjectAttributes changed;
+  changed.storage_class = "STANDARD_IA";
+  this->store().copy({this->at("k"), {}, {}}, this->at("k"), changed);
+  EXPECT_EQ(this->store().head(this->at("k"))->storage_class, "STANDARD_IA");
+  EXPECT_EQ(this->get("k"), "x");
+}
+
+TYPED_TEST_P(ObjectStoreSuite, CopiesAVersion) {
+  this->store().set_versioning(this->bucket_, store::Versioning::enabled);
+  const VersionId old = this->put("k", "old").version_id;
+  this->put("k", "new");
+  this->store().copy({this->at("k"), old, {}}, this->at("k"));
+  EXPECT_EQ(this->get("k"), "old");
+}
+
+// Tags
+
+TYPED_TEST_P(ObjectStoreSuite, ReplacesTags) {
+  this->put("k", "x");
+  EXPECT_THAT(this->store().get_tags(this->at("k")), ::testing::IsEmpty());
+  this->store().set_tags(this->at("k"), {{"a", "1"}, {"b", ""}});
+  this->store().set_tags(this->at("k"), {{"c", "ü"}});
+  EXPECT_EQ(this->store().get_tags(this->at("k")), (store::Tags{{"c", "ü"}}));
+  EXPECT_EQ(this->store().head(this->at("k"))->tag_count, 1u);
+  EXPECT_EQ(error_of([&] { this->store().get_tags(this->at("none")); }).kind(), ErrorKind::not_found);
+  EXPECT_EQ(error_of([&] { this->store().set_tags(this->at("none"), {}); }).kind(), ErrorKind::not_found);
+}
+
+// Multipart
+
+TYPED_TEST_P(ObjectStoreSuite, PutsPartsTogether) {
+  const std::string a = this->bytes(5 << 20, 1), b = this->bytes(5 << 20, 2), c = this->bytes(77, 3);
+  store::ObjectAttributes attributes;
+  attributes.metadata = {{"m", "1"}};
+  attributes.tags = {{"t", "1"}};
+  const auto result = this->put_parts("k", {a, b, c}, attributes);
+  std::string digests;
+  for (const std::string& part : {a, b, c}) {
+    const Md5Digest digest = Md5::of(as_bytes(part));
+    digests += as_text(digest);
+  }
+  EXPECT_EQ(result.etag.str(), this->md5(digests) + "-3");
+  EXPECT_EQ(this->get("k"), a + b + c);
+  EXPECT_EQ(this->get("k", store::ByteRange::at((5 << 20) - 2, 4)), a.substr(a.size() - 2) + b.substr(0, 2));
+  const auto info = this->store().head(this->at("k"));
+  EXPECT_EQ(info->size, a.size() + b.size() + c.size());
+  EXPECT_EQ(info->metadata, attributes.metadata);
+  EXPECT_EQ(info->tag_count, 1u);
+  EXPECT_THAT(this->store().list_uploads(this->bucket_), ::testing::IsEmpty());
+}
+
+TYPED_TEST_P(ObjectStoreSuite, TakesAnUploadOfOnePart) {
+  const std::string content = this->bytes(1000);
+  const Md5Digest digest = Md5::of(as_bytes(content));
+  EXPECT_EQ(this->put_parts("k", {content}).etag.str(), this->md5(as_text(digest)) + "-1");
+  EXPECT_EQ(this->get("k"), content);
+  // A copy of it has one part, and an ETag that is an MD5.
+  EXPECT_EQ(this->store().copy({this->at("k"), {}, {}}, this->at("copy")).etag.str(), this->md5(content));
+}
+
+TYPED_TEST_P(ObjectStoreSuite, TakesPartsInAnyOrderAndAgain) {
+  const std::string a = this->bytes(5 << 20, 1), b = this->bytes((5 << 20) + 1, 2), c = this->bytes(5, 3);
+  const UploadId upload = this->store().create_upload(this->at("k"), {});
+  const auto send = [&](std::uint32_t number, const std::string& part) {
+    return store::UploadedPart{number, this->upload_part(this->at("k"), upload, number, part), part.size()};
+  };
+  const auto last = send(9, c);
+  send(2, a);
+  send(5, c);  // not used
+  const auto second = send(7, b);
+  send(2, b);
+  const auto first = send(2, a);
+  const auto listed = this->store().list_parts(this->at("k"), upload);
+  ASSERT_EQ(listed.size(), 4u);
+  EXPECT_EQ(listed[0].number, 2u);
+  EXPECT_EQ(listed[0].size, a.size());
+  EXPECT_EQ(listed[0].etag, first.etag);
+  this->store().complete_upload(this->at("k"), upload, {first, second, last});
+  EXPECT_EQ(this->get("k"), a + b + c);
+}
+
+TYPED_TEST_P(ObjectStoreSuite, TakesTheLastPartFirst) {
+  const std::string a = this->bytes(5 << 20, 1), b = this->bytes(5 << 20, 2), c = this->bytes(5, 3);
+  const UploadId upload = this->store().create_upload(this->at("k"), {});
+  const store::UploadedPart third{3, this->upload_part(this->at("k"), upload, 3, c), c.size()};
+  const store::UploadedPart second{2, this->upload_part(this->at("k"), upload, 2, b), b.size()};
+  const store::UploadedPart first{1, this->upload_part(this->at("k"), upload, 1, a), a.size()};
+  this->store().complete_upload(this->at("k"), upload, {first, second, third});
+  EXPECT_EQ(this->get("k"), a + b + c);
+}
+
+TYPED_TEST_P(ObjectStoreSuite, LeavesOutPartsThatAreNotListed) {
+  const std::string a = this->bytes(5 << 20, 1), b = this->bytes(5 << 20, 2);
+  const UploadId upload = this->store().create_upload(this->at("k"), {});
+  const store::UploadedPart first{1, this->upload_part(this->at("k"), upload, 1, a), a.size()};
+  this->upload_part(this->at("k"), upload, 2, b);
+  this->store().complete_upload(this->at("k"), upload, {first});
+  EXPECT_EQ(this->get("k"), a);
+}
+
+TYPED_TEST_P(ObjectStoreSuite, TakesConcurrentParts) {
+  constexpr std::uint32_t count = 6;
+  const UploadId upload = this->store().create_upload(this->at("k"), {});
+  std::vector<store::UploadedPart> parts(count);
+  std::vector<std::string> contents;
+  for (std::uint32_t i = 0; i < count; ++i) contents.push_back(this->bytes(i + 1 < count ? 5 << 20 : 99, i + 1));
+  {
+    std::vector<std::jthread> writers;
+    for (std::uint32_t i = 0; i < count; ++i) {
+      writers.emplace_back([&, i] {
+        parts[i] = {i + 1, this->upload_part(this->at("k"), upload, i + 1, contents[i]), contents[i].size()};
+      });
+    }
+  }
+  this->store().complete_upload(this->at("k"), upload, parts);
+  std::string expected;
+  for (const std::string& content : contents) expected += content;
+  EXPECT_EQ(this->get("k"), expected);
+}
+
+TYPED_TEST_P(ObjectStoreSuite, RefusesPartsThatDoNotFit) {
+  const std::string small = this->bytes(100), large = this->bytes(5 << 20);
+  const UploadId upload = this->store().create_upload(this->at("k"), {});
+  const store::UploadedPart one{1, this->upload_part(this->at("k"), upload, 1, small), 100};
+  const store::UploadedPart two{2, this->upload_part(this->at("k"), upload, 2, large), large.size()};
+  const auto complete = [&](const std::vector<store::UploadedPart>& parts) {
+    this->store().complete_upload(this->at("k"), upload, parts);
+  };
+  EXPECT_ERROR(ErrorKind::invalid, "EntityTooSmall", complete({one, two}));
+  EXPECT_ERROR(ErrorKind::invalid, "InvalidPartOrder", complete({two, one}));
+  EXPECT_ERROR(ErrorKind::invalid, "InvalidPart", complete({{1, ETag(this->md5("other")), 100}}));
+  EXPECT_ERROR(ErrorKind::invalid, "InvalidPart", complete({{3, one.etag, 100}}));
+  EXPECT_EQ(error_of([&] { complete({}); }).kind(), ErrorKind::invalid);
+  EXPECT_EQ(error_of([&] { this->upload_part(this->at("k"), upload, 0, small); }).kind(), ErrorKind::invalid);
+  EXPECT_EQ(error_of([&] { this->upload_part(this->at("k"), upload, 10'001, small); }).kind(), ErrorKind::invalid);
+  complete({one});  // the upload is as good as before
+  EXPECT_EQ(this->get("k"), small);
+}
+
+TYPED_TEST_P(ObjectStoreSuite, ForgetsAbortedUploads) {
+  const UploadId upload = this->store().create_upload(this->at("p/k"), {});
+  this->upload_part(this->at("p/k"), upload, 1, "x");
+  const auto listed = this->store().list_uploads(this->bucket_, "p/");
+  ASSERT_EQ(listed.size(), 1u);
+  EXPECT_EQ(listed[0].key.str(), "p/k");
+  EXPECT_EQ(listed[0].upload_id, upload);
+  EXPECT_THAT(this->store().list_uploads(this->bucket_, "q/"), ::testing::IsEmpty());
+  this->store().abort_upload(this->at("p/k"), upload);
+  this->store().abort_upload(this->at("p/k"), upload);  // no error
+  EXPECT_THAT(this->store().list_uploads(this->bucket_), ::testing::IsEmpty());
+  EXPECT_ERROR(ErrorKind::not_found, "NoSuchUpload", this->upload_part(this->at("p/k"), upload, 2, "x"));
+  EXPECT_ERROR(ErrorKind::not_found, "NoSuchUpload", this->store().list_parts(this->at("p/k"), upload));
+}
+
+TYPED_TEST_P(ObjectStoreSuite, CompletesOnCondition) {
+  this->put("k", "there");
+  const UploadId upload = this->store().create_upload(this->at("k"), {});
+  const store::UploadedPart part{1, this->upload_part(this->at("k"), upload, 1, "new"), 3};
+  EXPECT_ERROR(ErrorKind::precondition, "PreconditionFailed",
+               this->store().complete_upload(this->at("k"), upload, {part}, {true, {}}));
+  EXPECT_EQ(this->get("k"), "there");
+  this->store().complete_upload(this->at("k"), upload, {part}, {false, ETag(this->md5("there"))});
+  EXPECT_EQ(this->get("k"), "new");
+}
+
+TYPED_TEST_P(ObjectStoreSuite, CopiesParts) {
+  const std::string content = this->bytes(11 << 20);
+  this->put("from", content);
+  const UploadId upload = this->store().create_upload(this->at("to"), {});
+  const store::CopySource source{this->at("from"), {}, {}};
+  const ETag one = this->store().upload_part_copy(this->at("to"), upload, 1, source, store::ByteRange::at(3, 6 << 20));
+  EXPECT_EQ(one.str(), this->md5(std::string_view(content).substr(3, 6 << 20)));
+  const ETag two = this->store().upload_part_copy(this->at("to"), upload, 2, source, std::nullopt);
+  EXPECT_ERROR(ErrorKind::invalid, "InvalidArgument",
+               this->store().upload_part_copy(this->at("to"), upload, 3, source, store::ByteRange::at(1, 11 << 20)));
+  this->store().complete_upload(this->at("to"), upload, {{1, one, 0}, {2, two, 0}});
+  EXPECT_EQ(this->get("to"), content.substr(3, 6 << 20) + content);
+}
+
+// Archive storage classes
+
+TYPED_TEST_P(ObjectStoreSuite, KeepsArchivedObjectsShutUntilRestored) {
+  if (!TypeParam::checks_archive_state) GTEST_SKIP();
+  for (const char* storage_class : {"GLACIER", "DEEP_ARCHIVE"}) {
+    store::ObjectAttributes attributes;
+    attributes.storage_class = storage_class;
+    this->put("k", "cold", attributes);
+    EXPECT_ERROR(ErrorKind::denied, "InvalidObjectState", this->store().get(this->at("k")));
+    EXPECT_ERROR(ErrorKind::denied, "InvalidObjectState", this->store().copy({this->at("k"), {}, {}}, this->at("to")));
+    EXPECT_EQ(this->store().head(this->at("k"))->storage_class, storage_class);
+    EXPECT_TRUE(this->store().head(this->at("k"))->restore.empty());
+    this->store().restore(this->at("k"), 2, "Bulk");
+    const auto info = this->store().head(this->at("k"));
+    EXPECT_THAT(info->restore, ::testing::StartsWith("ongoing-request=\"false\", expiry-date=\""));
+    EXPECT_EQ(info->storage_class, storage_class);
+    EXPECT_EQ(this->get("k"), "cold");
+    this->store().copy({this->at("k"), {}, {}}, this->at("to"));
+    if (!this->kind_.advance(std::chrono::hours(24 * 4))) continue;
+    EXPECT_ERROR(ErrorKind::denied, "InvalidObjectState", this->store().get(this->at("k")));
+    EXPECT_TRUE(this->store().head(this->at("k"))->restore.empty());
+  }
+  this->put("warm", "x");
+  EXPECT_ERROR(ErrorKind::denied, "InvalidObjectState", this->store().restore(this->at("warm"), 1, "Standard"));
+}
+
+TYPED_TEST_P(ObjectStoreSuite, ReadsEveryOtherStorageClass) {
+  for (const char* storage_class :
+       {"STANDARD", "REDUCED_REDUNDANCY", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER_IR"}) {
+    store::ObjectAttributes attributes;
+    attributes.storage_class = storage_class;
+    this->put("k", storage_class, attributes);
+    EXPECT_EQ(this->get("k"), storage_class);
+    EXPECT_EQ(this->store().list(this->bucket_, {}).objects.at(0).storage_class, storage_class);
+  }
+}
+
+// Notifications
+
+TYPED_TEST_P(ObjectStoreSuite, SendsEvents) {
+  if (!TypeParam::has_notifications) GTEST_SKIP();
+  const QueueName queue("events");
+  this->kind_.queues().create(queue, {});
+  this->store().set_notifications(
+      this->bucket_, {{"rule-1", queue.str(), {"s3:ObjectCreated:*", "s3:ObjectRemoved:*"}, "in/", ".txt"}});
+  ASSERT_EQ(this->store().get_notifications(this->bucket_).size(), 1u);
+  EXPECT_EQ(this->store().get_notifications(this->bucket_)[0].id, "rule-1");
+  const auto take = [&] {
+    std::vector<nlohmann::json> bodies;
+    for (auto& message : this->kind_.queues().receive(queue, 10, Milliseconds(0), {})) {
+      bodies.push_back(nlohmann::json::parse(message.body));
+      this->kind_.queues().remove(queue, {message.receipt});
+    }
+    return bodies;
+  };
+  const auto test = take();
+  ASSERT_EQ(test.size(), 1u);
+  EXPECT_EQ(test[0].at("Event"), "s3:TestEvent");
+  EXPECT_EQ(test[0].at("Bucket"), this->bucket_.str());
+
+  this->put("in/a b+ü.txt", "12345");
+  this->put("in/other", "x");
+  this->put("out/a.txt", "x");
+  this->store().copy({this->at("out/a.txt"), {}, {}}, this->at("in/copy.txt"));
+  this->put_parts("in/parts.txt", {"123"});
+  this->store().remove(this->at("in/copy.txt"));
+  const auto events = take();
+  ASSERT_EQ(events.size(), 4u);
+  std::map<std::string, nlohmann::json> by_name;
+  for (const auto& event : events) by_name[event.at("Records").at(0).at("eventName")] = event.at("Records").at(0);
+  const auto& put = by_name.at("ObjectCreated:Put");
+  EXPECT_EQ(put.at("eventSource"), "aws:s3");
+  EXPECT_EQ(put.at("s3").at("configurationId"), "rule-1");
+  EXPECT_EQ(put.at("s3").at("bucket").at("name"), this->bucket_.str());
+  EXPECT_EQ(put.at("s3").at("bucket").at("arn"), "arn:aws:s3:::" + this->bucket_.str());
+  EXPECT_EQ(put.at("s3").at("object").at("key"), "in/a+b%2B%C3%BC.txt");
+  EXPECT_EQ(put.at("s3").at("object").at("size"), 5);
+  EXPECT_EQ(put.at("s3").at("object").at("eTag"), this->md5("12345"));
+  EXPECT_FALSE(put.at("s3").at("object").contains("versionId"));
+  EXPECT_TRUE(by_name.contains("ObjectCreated:Copy"));
+  EXPECT_TRUE(by_name.contains("ObjectCreated:CompleteMultipartUpload"));
+  const auto& removed = by_name.at("ObjectRemoved:Delete");
+  EXPECT_GT(removed.at("s3").at("object").at("sequencer").template get<std::string>(),
+            by_name.at("ObjectCreated:Copy").at("s3").at("object").at("sequencer").template get<std::string>());
+}
+
+TYPED_TEST_P(ObjectStoreSuite, SendsVersionsInEvents) {
+  if (!TypeParam::has_notifications) GTEST_SKIP();
+  const QueueName queue("events");
+  this->kind_.queues().create(queue, {});
+  this->store().set_versioning(this->bucket_, store::Versioning::enabled);
+  this->store().set_notifications(this->bucket_,
+                                  {{"r", queue.str(), {"s3:ObjectRemoved:*", "s3:ObjectCreated:Put"}, "", ""}});
+  this->kind_.queues().purge(queue);
+  const VersionId version = this->put("k", "x").version_id;
+  const VersionId marker = this->store().remove(this->at("k")).version_id;
+  this->store().remove(this->at("k"), version);
+  std::map<std::string, std::string> versions;
+  for (const auto& message : this->kind_.queues().receive(queue, 10, Milliseconds(0), {})) {
+    const auto record = nlohmann::json::parse(message.body).at("Records").at(0);
+    versions[record.at("eventName")] = record.at("s3").at("object").at("versionId");
+  }
+  EXPECT_EQ(versions, (std::map<std::string, std::string>{{"ObjectCreated:Put", version.str()},
+                                                          {"ObjectRemoved:DeleteMarkerCreated", marker.str()},
+                                                          {"ObjectRemoved:Delete", version.str()}}));
+}
+
+TYPED_TEST_P(ObjectStoreSuite, RefusesRulesThatS3Refuses) {
+  if (!TypeParam::has_notifications) GTEST_SKIP();
+  this->kind_.queues().create(QueueName("events"), {});
+  const std::vector<std::string> created = {"s3:ObjectCreated:*"}, put = {"s3:ObjectCreated:Put"};
+  const auto set = [&](const std::vector<store::NotificationRule>& rules) {
+    this->store().set_notifications(this->bucket_, rules);
+  };
+  EXPECT_ERROR(ErrorKind::invalid, "InvalidArgument", set({{"1", "none", created, "", ""}}));
+  EXPECT_ERROR(ErrorKind::invalid, "InvalidArgument", set({{"1", "events", {"s3:Nonsense"}, "", ""}}));
+  EXPECT_ERROR(ErrorKind::invalid, "InvalidArgument",
+               set({{"1", "events", created, "a", ""}, {"2", "events", put, "ab", ""}}));
+  EXPECT_ERROR(ErrorKind::invalid, "InvalidArgument",
+               set({{"1", "events", created, "", "t"}, {"2", "events", put, "", "txt"}}));
+  EXPECT_THAT(this->store().get_notifications(this->bucket_), ::testing::IsEmpty());
+  set({{"1", "events", created, "a", ""}, {"2", "events", put, "b", ""}});
+  set({{"1", "events", created, "a", ".jpg"}, {"2", "events", put, "ab", ".png"}});
+  set({{"1", "events", created, "", ""}, {"2", "events", {"s3:ObjectRemoved:*"}, "", ""}});
+  set({});
+}
+
+REGISTER_TYPED_TEST_SUITE_P(ObjectStoreSuite, MakesAndRemovesBuckets, RefusesIllegalBucketNames,
+                            KeepsABucketThatIsNotEmpty, SaysWhichBucketIsMissing, GivesBackWhatWasPut, GivesBackZeros,
+                            PullsBodiesOfManyPieces, KeepsAllAttributes, TakesEveryLegalKey, RefusesWhatS3Refuses,
+                            CountsTagCharactersNotBytes, ReadsRanges, ChecksConditionsOfReads, ChecksConditionsOfWrites,
+                            LetsOneOfManyConditionalWritersWin, RemovesObjects, KeepsAnOpenStreamConsistent,
+                            KeepsVersionsAndDeleteMarkers, WritesNullVersionsWhileSuspended, PagesThroughVersions,
+                            ListsInBytewiseOrder, RollsUpCommonPrefixes, PagesThroughKeysAndPrefixes, CopiesObjects,
+                            RefusesCopiesThatCannotBe, CopiesAVersion, ReplacesTags, PutsPartsTogether,
+                            TakesAnUploadOfOnePart, TakesPartsInAnyOrderAndAgain, TakesTheLastPartFirst,
+                            LeavesOutPartsThatAreNotListed, TakesConcurrentParts, RefusesPartsThatDoNotFit,
+                            ForgetsAbortedUploads, CompletesOnCondition, CopiesParts,
+                            KeepsArchivedObjectsShutUntilRestored, ReadsEveryOtherStorageClass, SendsEvents,
+                            SendsVersionsInEvents, RefusesRulesThatS3Refuses);
+
+}  // namespace bale::testing

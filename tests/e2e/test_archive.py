@@ -1,0 +1,83 @@
+"""`bale archive` on local files, and other programs on its archives."""
+import shutil
+import subprocess
+
+import pytest
+from conftest import text_of, tree_of, write_tree
+
+
+@pytest.fixture
+def archive(bale, seeded):
+    """An archive of sixty files, and the files."""
+    files = {f"docs/{n % 3}/file-{n:02}.txt": text_of(seeded, 50_000 * (n % 7)) for n in range(60)}
+    write_tree(bale.directory / "in", files)
+    bale.run("archive", "create", "--level", "6", "a.tar.zst", "in")
+    return bale.directory / "a.tar.zst", files
+
+
+def members(files):
+    return {f"in/{name}": content for name, content in files.items()}
+
+
+def extracted(directory, files):
+    """What is below `directory`, by the names of `files` whatever stands before them."""
+    tree = tree_of(directory)
+    return {name: content for name in files for path, content in tree.items() if path.endswith(name)}
+
+
+@pytest.mark.skipif(not shutil.which("zstd"), reason="zstd is not installed")
+def test_stock_tools_open_it(bale, archive):
+    path, files = archive
+    (bale.directory / "out").mkdir()
+    subprocess.run(f"zstd -dc '{path}' | tar -C '{bale.directory}/out' -xf -", shell=True, check=True)
+    assert extracted(bale.directory / "out", files) == files
+    subprocess.run(["zstd", "-tq", path], check=True)
+
+
+def test_list_names_every_member(bale, archive):
+    path, files = archive
+    listed = bale.run("archive", "list", path).out
+    assert all(name in listed for name in files)
+    assert len([line for line in bale.json("archive", "list", path) if line["type"] == "object"]) == len(files)
+
+
+def test_extract_all(bale, archive):
+    path, files = archive
+    bale.run("archive", "extract", path, "--to", "out")
+    assert extracted(bale.directory / "out", files) == files
+
+
+def test_same_input_same_archive(bale, archive):
+    path, _ = archive
+    bale.run("archive", "create", "--level", "6", "b.tar.zst", "in")
+    assert (bale.directory / "b.tar.zst").read_bytes()[:4096] == path.read_bytes()[:4096]
+
+
+def test_verify(bale, archive):
+    bale.run("archive", "verify", archive[0])
+    assert bale.json("archive", "info", archive[0])
+
+
+def test_every_flipped_bit_is_noticed(bale, archive, seeded):
+    path, _ = archive
+    content = path.read_bytes()
+    damaged = bale.directory / "damaged.tar.zst"
+    for _ in range(25):
+        flipped = bytearray(content)
+        flipped[seeded.randrange(len(flipped))] ^= 1 << seeded.randrange(8)
+        damaged.write_bytes(flipped)
+        bale.run("archive", "verify", damaged, status=5)
+
+
+def test_every_cut_is_noticed(bale, archive, seeded):
+    path, _ = archive
+    content = path.read_bytes()
+    damaged = bale.directory / "damaged.tar.zst"
+    for size in [0, 1, 4, len(content) - 1, *(seeded.randrange(len(content)) for _ in range(10))]:
+        damaged.write_bytes(content[:size])
+        bale.run("archive", "verify", damaged, status=5)
+
+
+def test_create_does_not_leave_half_an_archive(bale):
+    bale.run("archive", "create", "a.tar.zst", "none", status=3)
+    assert not (bale.directory / "a.tar.zst").exists()

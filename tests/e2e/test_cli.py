@@ -1,0 +1,144 @@
+"""The command line itself: usage, exit statuses, hints, JSON, and nothing secret in what is printed."""
+import json
+import os
+import subprocess
+
+import pytest
+from conftest import SOURCE_REGION, binary, clean_environment
+
+COMMANDS = [("s3",), ("s3", "mb"), ("s3", "ls"), ("s3", "cp"), ("s3", "rm"), ("s3", "stat"), ("replicate",),
+            ("replicate", "init"), ("replicate", "run"), ("replicate", "source"), ("replicate", "relay"),
+            ("replicate", "target"), ("replicate", "backfill"), ("replicate", "status"), ("archive",),
+            ("archive", "create"), ("archive", "list"), ("archive", "extract"), ("archive", "verify"),
+            ("archive", "info"), ("catalog",), ("catalog", "search"), ("restore",), ("config", "check"),
+            ("config", "schema"), ("version",)]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_help(bale, command):
+    finished = bale.run(*command, "--help")
+    assert finished.out.strip() and finished.err == ""
+
+
+def test_version(bale):
+    assert bale.run("--version").out.startswith("bale ")
+    assert bale.json("version")[0]["version"]
+
+
+@pytest.mark.parametrize("arguments", [(), ("nonsense",), ("s3",), ("s3", "cp"), ("s3", "cp", "--nonsense", "a", "b"),
+                                       ("replicate", "init"), ("restore",), ("--output", "xml", "version"),
+                                       ("--memory-limit", "lots", "version"), ("s3", "ls", "s3:/missing-slash"),
+                                       ("archive", "create", "--level", "99", "a.tar.zst", "b")], ids=" ".join)
+def test_usage_errors(bale, arguments):
+    finished = bale.run(*arguments, status=2)
+    assert finished.out == "" and finished.err.startswith("bale: "), finished
+
+
+@pytest.mark.parametrize("arguments", [("s3", "ls", "s3://no-such-bucket"), ("s3", "stat", "s3://bucket/none"),
+                                       ("s3", "cp", "s3://bucket/none", "out"), ("archive", "list", "none.tar.zst")],
+                         ids=" ".join)
+def test_not_found(bale, arguments):
+    bale.make_bucket("bucket", SOURCE_REGION)
+    finished = bale.run(*arguments, status=3)
+    assert finished.out == "" and "bale: " in finished.err
+
+
+def test_damaged_archive(bale):
+    path = bale.directory / "damaged.tar.zst"
+    path.write_bytes(b"\x28\xb5\x2f\xfd" + b"not an archive" * 100)
+    for command in ("list", "verify", "info"):
+        finished = bale.run("archive", command, path, status=5)
+        assert "damaged.tar.zst" in finished.err
+
+
+def test_a_bucket_twice_is_refused(bale):
+    bale.make_bucket("bucket", SOURCE_REGION)
+    finished = bale.run("s3", "mb", "s3://bucket", status=None)
+    assert finished.status in (1, 2, 4) and "bucket" in finished.err
+
+
+def test_errors_as_json(bale):
+    finished = bale.run("--output", "json", "s3", "ls", "s3://no-such-bucket", status=3)
+    errors = [json.loads(line) for text in (finished.out, finished.err) for line in text.splitlines()]
+    error = next(line for line in errors if line.get("type") == "error")
+    assert error["kind"] == "not_found" and error["code"] == "NoSuchBucket"
+
+
+def test_a_missing_store_says_how_to_name_one(bale):
+    finished = subprocess.run([binary(), "s3", "ls"], env=clean_environment(), capture_output=True, text=True,
+                              stdin=subprocess.DEVNULL, timeout=60)
+    assert finished.returncode != 0 and "--local" in finished.stderr
+    assert "hint: " in finished.stderr
+
+
+def test_store_from_the_environment(bale):
+    bale.make_bucket("bucket", SOURCE_REGION)
+    environment = {**clean_environment(), "BALE_LOCAL": str(bale.store)}
+    finished = subprocess.run([binary(), "s3", "ls"], env=environment, capture_output=True, text=True, timeout=60)
+    assert finished.returncode == 0 and "bucket" in finished.stdout
+
+
+def test_results_are_json_lines(bale):
+    bale.make_bucket("bucket", SOURCE_REGION)
+    bale.put("bucket", "key", b"content")
+    for arguments in (("s3", "ls"), ("s3", "ls", "s3://bucket"), ("s3", "stat", "s3://bucket/key"), ("version",)):
+        assert bale.json(*arguments), arguments
+
+
+def test_quiet_prints_nothing(bale):
+    bale.make_bucket("bucket", SOURCE_REGION)
+    bale.put("bucket", "key", b"content")
+    finished = bale.run("--quiet", "s3", "cp", "s3://bucket/key", "out")
+    assert finished.out == "" and finished.err == ""
+
+
+def test_options_before_and_after_the_command(bale):
+    bale.make_bucket("bucket", SOURCE_REGION)
+    assert bale.run("s3", "ls", "--output", "json").lines() == bale.run("--output", "json", "s3", "ls").lines()
+
+
+def test_no_progress_where_no_terminal_is(bale):
+    bale.make_bucket("bucket", SOURCE_REGION)
+    finished = bale.put("bucket", "key", b"content")
+    assert "\r" not in finished.err and "\x1b" not in finished.out + finished.err
+
+
+def test_a_closed_pipe_is_no_crash(bale):
+    bale.make_bucket("bucket", SOURCE_REGION)
+    for number in range(3):
+        bale.put("bucket", f"key-{number}", b"content")
+    read, write = os.pipe()
+    os.close(read)
+    process = bale.start("s3", "ls", "s3://bucket", stdout=write)
+    os.close(write)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode >= 0 and b"terminate called" not in err
+
+
+def test_secrets_are_not_printed(bale):
+    environment = {**clean_environment(), "AWS_ACCESS_KEY_ID": "AKIDVISIBLE", "AWS_SECRET_ACCESS_KEY": "hushhush",
+                   "AWS_SESSION_TOKEN": "tokentoken"}
+    for arguments in (["--log-level", "debug", "s3", "ls"], ["--log-level", "debug", "s3", "ls", "s3://none"]):
+        finished = subprocess.run(bale.command(*arguments), env=environment, capture_output=True, timeout=60)
+        assert b"hushhush" not in finished.stdout + finished.stderr
+        assert b"tokentoken" not in finished.stdout + finished.stderr
+
+
+def test_interrupt(bale):
+    """SIGINT ends a service; 130 says that it was interrupted."""
+    bale.mixed()
+    process = bale.start("replicate", "run", "--config", bale.config)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.communicate(timeout=1.5)
+    process.send_signal(2)
+    process.communicate(timeout=30)
+    assert process.returncode in (0, 130)
+
+
+def test_s3_commands_on_real_files(bale):
+    bale.make_bucket("bucket", SOURCE_REGION)
+    bale.put_tree("bucket", "tests/", os.path.dirname(__file__))
+    assert "tests/test_cli.py" in bale.keys("bucket")
+    assert bale.get("bucket", "tests/test_cli.py") == open(__file__, "rb").read()
+    bale.run("s3", "rm", "--recursive", "s3://bucket/tests/")
+    assert bale.keys("bucket") == []

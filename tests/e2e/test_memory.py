@@ -1,0 +1,68 @@
+"""Memory depends on the limit, not on the size or the number of objects."""
+import os
+import re
+
+from conftest import GiB, MiB, Bale, write_tree
+
+LIMIT = 256 * MiB
+# Code, libraries, SQLite's page caches and the stacks of the pools: what is there before the first object. The limit
+# covers data in flight.
+ALLOWANCE = 64 * MiB
+
+
+def peak_of(bale, *arguments):
+    """Runs the program to its end; its peak resident memory in bytes."""
+    process = bale.start(*arguments, stdout=None, stderr=None)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    return usage.ru_maxrss * 1024  # Linux counts KiB
+
+
+def run_until_idle(bale):
+    peak = peak_of(bale, "--memory-limit", f"{LIMIT // MiB}MiB", "--no-progress", "replicate", "run", "--until-idle",
+                   "--config", bale.config)
+    print(f"peak {peak / MiB:.0f} MiB with a limit of {LIMIT / MiB:.0f} MiB")
+    return peak
+
+
+def test_one_large_object(bale):
+    bale.mixed(source={"visibility_timeout": 120})
+    path = bale.directory / "large"
+    with open(path, "wb") as file:
+        file.truncate(20 * GiB)
+    bale.put_file("source", "large", path)
+    path.unlink()
+    assert run_until_idle(bale) < LIMIT + ALLOWANCE
+    assert bale.stat("copy", "large")["size"] == 20 * GiB
+    bale.assert_idle()
+
+
+def test_many_small_objects(bale, seeded):
+    bale.mixed()
+    count = 100_000
+    for part in range(0, count, 10_000):
+        write_tree(bale.directory / "in",
+                   {f"{n // 1000}/{n}": b"object %d\n" % n * 10 for n in range(part, part + 10_000)})
+    bale.put_tree("source", "", bale.directory / "in")
+    assert run_until_idle(bale) < LIMIT + ALLOWANCE
+    assert len(bale.keys("copy")) == count
+    bale.assert_idle()
+
+
+def test_archive_of_a_large_file(tmp_path):
+    """`archive create` and `extract` are bounded too."""
+    bale = Bale(tmp_path)
+    with open(tmp_path / "large", "wb") as file:
+        file.truncate(2 * GiB)
+    limit = ("--memory-limit", f"{LIMIT // MiB}MiB", "--no-progress")
+    assert peak_of(bale, *limit, "archive", "create", "large.tar.zst", "large") < LIMIT + ALLOWANCE
+    (tmp_path / "large").unlink()
+    assert peak_of(bale, *limit, "archive", "extract", "large.tar.zst", "--to", "out") < LIMIT + ALLOWANCE
+    assert [path.stat().st_size for path in (tmp_path / "out").rglob("*") if path.is_file()] == [2 * GiB]
+    (tmp_path / "out").rename(tmp_path / "done")
+
+
+def test_a_limit_that_is_too_small_is_said(bale):
+    finished = bale.run("--memory-limit", "1KiB", "replicate", "status", "--config", bale.config, status=None)
+    assert finished.status == 2 and re.search(r"memory", finished.err), finished

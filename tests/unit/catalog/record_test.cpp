@@ -1,0 +1,104 @@
+#include "catalog/record.hpp"
+
+#include <gtest/gtest.h>
+
+#include "base/error.hpp"
+
+namespace bale::catalog {
+namespace {
+
+Record full_record() {
+  Record record;
+  record.backup_file = "backup_1753329108085_0a1b2c3d.tar.zst";
+  record.backup_time = from_epoch_ms(1753329108000);
+  record.source_bucket = BucketName("src");
+  record.source_prefix = "docs";
+  record.object_name = "a.txt";
+  record.object_path = ObjectKey("docs/x/a.txt");
+  record.object_size = 42;
+  record.last_modified = from_epoch_ms(1753329100123);
+  record.target_buckets = {BucketName("vault"), BucketName("vault-2")};
+  record.source_region = Region("us-west-2");
+  record.archive_bucket = BucketName("vault");
+  record.archive_key = ObjectKey("src/docs/backup_1753329108085_0a1b2c3d.tar.zst");
+  record.version_id = VersionId("v9");
+  record.sequencer = "00AA";
+  record.etag = ETag("abc");
+  record.sha256 = std::string(64, 'f');
+  record.storage_class = "STANDARD_IA";
+  record.headers.content_type = "text/plain";
+  record.metadata = {{"k", "v"}};
+  record.tags = {{"t", "u"}};
+  record.location = archive::MemberLocation{100, 200, 512};
+  return record;
+}
+
+TEST(CatalogRecord, LineHasTheDocumentedFields) {
+  EXPECT_EQ(to_json_line(full_record()),
+            R"({"backup_file":"backup_1753329108085_0a1b2c3d.tar.zst","backup_timestamp":1753329108,)"
+            R"("backup_date":"2025-07-24","source_bucket":"src","source_prefix":"docs","object_name":"a.txt",)"
+            R"("object_path":"docs/x/a.txt","object_size":42,"creation_time":"2025-07-24 03:51:40",)"
+            R"("creation_date":"2025-07-24","target_buckets":["vault","vault-2"],"source_region":"us-west-2",)"
+            R"("archive_bucket":"vault","archive_key":"src/docs/backup_1753329108085_0a1b2c3d.tar.zst","event":"put",)"
+            R"("version_id":"v9","sequencer":"00AA","etag":"abc","sha256":")" +
+                std::string(64, 'f') +
+                R"(","storage_class":"STANDARD_IA","last_modified":1753329100123,)"
+                R"("headers":{"content_type":"text/plain"},"metadata":{"k":"v"},"tags":{"t":"u"},)"
+                R"("frame_offset":100,"frame_length":200,"frame_skip":512})");
+}
+
+TEST(CatalogRecord, IsReadBackWhole) {
+  EXPECT_EQ(parse_json_line(to_json_line(full_record())), full_record());
+  Record deletion;
+  deletion.backup_file = "b";
+  deletion.source_bucket = BucketName("src");
+  deletion.object_path = ObjectKey("k\nl");
+  deletion.deleted = true;
+  deletion.last_modified = from_epoch_ms(5);
+  EXPECT_EQ(parse_json_line(to_json_line(deletion)), deletion);
+}
+
+TEST(CatalogRecord, RowsOfTheReferenceAreRead) {
+  const Record record = parse_json_line(
+      R"({"backup_file":"0123.tar.zst","backup_timestamp":1753329108.085,"backup_date":"2025-07-24",)"
+      R"("source_bucket":"src",)"
+      R"("source_prefix":"","object_name":"a","object_path":"a","object_size":3,"creation_time":"2025-07-01 10:00:00",)"
+      R"("creation_date":"2025-07-01","target_buckets":["vault"]})");
+  EXPECT_EQ(record.object_path.str(), "a");
+  EXPECT_EQ(to_timestamp(record.last_modified), "2025-07-01 10:00:00");
+  EXPECT_FALSE(record.location.has_value());
+  EXPECT_FALSE(record.deleted);
+}
+
+TEST(CatalogRecord, SaysWhichMemberIsWrong) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"nonsense", "not a JSON object"},
+      {"[]", "not a JSON object"},
+      {R"({"source_bucket":"b","object_path":"p"})", "backup_file"},
+      {R"({"backup_file":"f","source_bucket":"b","object_path":7})", "object_path"},
+      {R"({"backup_file":"f","source_bucket":"b","object_path":"p","object_size":-1})", "object_size"},
+      {R"({"backup_file":"f","source_bucket":"b","object_path":"p","event":"move"})", "event"},
+      {R"({"backup_file":"f","source_bucket":"b","object_path":"p","frame_offset":1})", "frame_length"},
+      {R"({"backup_file":"f","source_bucket":"b","object_path":"p","tags":{"a":1}})", "tags"},
+  };
+  for (const auto& [line, member] : cases) {
+    try {
+      parse_json_line(line);
+      ADD_FAILURE() << line;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::corrupt);
+      EXPECT_NE(std::string(error.what()).find(member), std::string::npos) << error.what();
+    }
+  }
+}
+
+TEST(CatalogKey, IsPartitionedByTheDateOfTheBackup) {
+  const TimePoint time = parse_time("2025-01-23T23:59:59Z");
+  EXPECT_EQ(catalog_key(BucketName("src"), "docs/x", time, "b.tar.zst").str(),
+            "src/docs/x/year=2025/month=01/day=23/b.tar.zst.jsonl");
+  EXPECT_EQ(catalog_key(BucketName("src"), "", time, "b.tar.zst").str(),
+            "src/year=2025/month=01/day=23/b.tar.zst.jsonl");
+}
+
+}  // namespace
+}  // namespace bale::catalog

@@ -1,0 +1,169 @@
+// The program as a whole: options, errors, exit statuses.
+#include "cli/app.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/error.hpp"
+#include "cli/context.hpp"
+#include "support/fake_world.hpp"
+
+namespace bale::cli {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+class AppTest : public ::testing::Test {
+ protected:
+  int bale(std::vector<std::string> arguments) {
+    world.terminal.take_output();
+    world.terminal.take_errors();
+    return run(arguments, world.world());
+  }
+  /// With the embedded store of this test.
+  int local(std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), {"--local", world.path("store")});
+    return bale(std::move(arguments));
+  }
+  testing::FakeWorld world;
+};
+
+TEST_F(AppTest, VersionAndHelpGoToStdout) {
+  EXPECT_EQ(bale({"--version"}), exit_ok);
+  EXPECT_THAT(world.terminal.output(), StartsWith("bale "));
+  EXPECT_EQ(bale({"version"}), exit_ok);
+  EXPECT_THAT(world.terminal.output(), StartsWith("bale "));
+  EXPECT_EQ(bale({"--help"}), exit_ok);
+  EXPECT_THAT(world.terminal.output(), HasSubstr("--memory-limit"));
+  EXPECT_EQ(bale({"s3", "cp", "--help"}), exit_ok);
+  EXPECT_THAT(world.terminal.output(), HasSubstr("--storage-class"));
+  EXPECT_EQ(world.terminal.errors(), "");
+}
+
+TEST_F(AppTest, UsageErrorsSayWhereHelpIs) {
+  EXPECT_EQ(bale({}), exit_usage);
+  EXPECT_EQ(bale({"nonsense"}), exit_usage);
+  EXPECT_EQ(bale({"s3", "cp", "--nonsense", "a", "b"}), exit_usage);
+  EXPECT_THAT(world.terminal.errors(), StartsWith("bale: "));
+  EXPECT_THAT(world.terminal.errors(), HasSubstr("hint: see bale s3 cp --help"));
+  EXPECT_EQ(world.terminal.output(), "");
+}
+
+TEST_F(AppTest, GlobalOptionsStandAnywhere) {
+  for (const auto& arguments : std::vector<std::vector<std::string>>{
+           {"--output", "json", "version"}, {"version", "--output", "json"}, {"version", "--output=json"}}) {
+    EXPECT_EQ(bale(arguments), exit_ok);
+    EXPECT_EQ(nlohmann::json::parse(world.terminal.output())["type"], "version");
+  }
+  EXPECT_EQ(bale({"s3", "ls", "--local", world.path("store"), "--region", "eu-central-1"}), exit_ok);
+  EXPECT_EQ(world.terminal.errors(), "");
+}
+
+TEST_F(AppTest, ErrorsAreJsonWhenResultsAre) {
+  EXPECT_EQ(local({"--output", "json", "s3", "ls", "s3://nowhere"}), exit_not_found);
+  const auto line = nlohmann::json::parse(world.terminal.errors());
+  EXPECT_EQ(line["type"], "error");
+  EXPECT_EQ(line["kind"], "not_found");
+  EXPECT_EQ(line["code"], "NoSuchBucket");
+  EXPECT_EQ(bale({"--output", "json", "nonsense"}), exit_usage);
+  EXPECT_EQ(nlohmann::json::parse(world.terminal.errors())["kind"], "invalid");
+}
+
+TEST_F(AppTest, WithoutAStoreItSaysHowToNameOne) {
+  EXPECT_EQ(bale({"s3", "ls"}), exit_usage);
+  EXPECT_THAT(world.terminal.errors(), HasSubstr("hint: name a directory with --local DIR or BALE_LOCAL"));
+  world.environment.variables["BALE_LOCAL"] = world.path("store");
+  EXPECT_EQ(bale({"s3", "ls"}), exit_ok);
+}
+
+TEST_F(AppTest, BadValuesOfGlobalOptionsAreNamed) {
+  const std::vector<std::pair<std::vector<std::string>, std::string>> bad = {
+      {{"--memory-limit", "lots"}, "--memory-limit"},
+      {{"--memory-limit", "1KiB"}, "--memory-limit"},
+      {{"--connections", "0"}, "--connections"},
+      {{"--connections", "5000"}, "--connections"},
+      {{"--region", "../up"}, "'../up'"},
+      {{"--log-level", "loud"}, "'loud'"},
+      {{"--log-format", "xml"}, "--log-format"},
+      {{"--output", "xml"}, "--output"}};
+  for (auto [arguments, named] : bad) {
+    arguments.push_back("version");
+    EXPECT_EQ(bale(arguments), exit_usage) << arguments[1];
+    EXPECT_THAT(world.terminal.errors(), HasSubstr(named));
+  }
+}
+
+TEST_F(AppTest, AReaderThatIsGoneIsNoNews) {
+  world.terminal.before_out = [] {
+    throw Error(ErrorKind::unavailable, "cannot write to standard output").with_code("EPIPE");
+  };
+  EXPECT_EQ(bale({"version"}), exit_broken_pipe);
+  EXPECT_EQ(world.terminal.errors(), "");
+}
+
+TEST_F(AppTest, OutputThatCannotBeWrittenIsAFailure) {
+  world.terminal.before_out = [] { throw Error(ErrorKind::unavailable, "cannot write to standard output"); };
+  EXPECT_EQ(bale({"version"}), exit_refused);
+  EXPECT_THAT(world.terminal.errors(), HasSubstr("cannot write to standard output"));
+}
+
+TEST(ExitStatus, FollowsTheKind) {
+  EXPECT_EQ(exit_status(ErrorKind::not_found), 3);
+  EXPECT_EQ(exit_status(ErrorKind::denied), 4);
+  EXPECT_EQ(exit_status(ErrorKind::precondition), 4);
+  EXPECT_EQ(exit_status(ErrorKind::throttled), 4);
+  EXPECT_EQ(exit_status(ErrorKind::unavailable), 4);
+  EXPECT_EQ(exit_status(ErrorKind::timeout), 4);
+  EXPECT_EQ(exit_status(ErrorKind::corrupt), 5);
+  EXPECT_EQ(exit_status(ErrorKind::invalid), 2);
+  EXPECT_EQ(exit_status(ErrorKind::unsupported), 2);
+  EXPECT_EQ(exit_status(ErrorKind::cancelled), 130);
+  EXPECT_EQ(exit_status(ErrorKind::internal), 1);
+}
+
+TEST(Resolve, TakesOptionsBeforeTheEnvironmentBeforeDefaults) {
+  testing::FakeEnvironment environment;
+  EXPECT_EQ(resolve({}, environment).region, "us-east-1");
+  EXPECT_EQ(resolve({}, environment).connections, 32u);
+  environment.variables = {{"AWS_DEFAULT_REGION", "eu-west-1"}, {"AWS_PROFILE", "work"}, {"BALE_LOCAL", "/data"}};
+  EXPECT_EQ(resolve({}, environment).region, "eu-west-1");
+  EXPECT_EQ(resolve({}, environment).profile, "work");
+  EXPECT_EQ(resolve({}, environment).local, "/data");
+  environment.variables["AWS_REGION"] = "eu-central-1";
+  EXPECT_EQ(resolve({}, environment).region, "eu-central-1");
+  environment.variables["AWS_REGION"] = "";
+  EXPECT_EQ(resolve({}, environment).region, "eu-west-1") << "empty is not set";
+  GlobalOptions given;
+  given.region = "ap-southeast-2";
+  given.local = "/other";
+  EXPECT_EQ(resolve(given, environment).region, "ap-southeast-2");
+  EXPECT_EQ(resolve(given, environment).local, "/other");
+}
+
+TEST(ContextTest, MakesOnePortPerRegionOnce) {
+  testing::FakeWorld world;
+  GlobalOptions options;
+  options.local = world.path("store");
+  Context context(world.world(), resolve(options, world.environment));
+  EXPECT_FALSE(std::filesystem::exists(world.path("store"))) << "nothing is opened before it is needed";
+  EXPECT_EQ(&context.store(Region("eu-west-1")), &context.store(Region("eu-west-1")));
+  EXPECT_NE(&context.store(Region("eu-west-1")), &context.store(Region("us-east-1")));
+  EXPECT_EQ(&context.queues(Region("eu-west-1")), &context.queues(Region("eu-west-1")));
+  EXPECT_EQ(&context.records(Region("eu-west-1")), &context.records(Region("eu-west-1")));
+  EXPECT_THROW(context.store(Region("../x")), Error);
+  EXPECT_GE(context.budget().limit(), 256u << 20);
+  EXPECT_EQ(context.pools().connections.size(), 32u);
+}
+
+TEST(ContextTest, TheMemoryLimitIsTheBudget) {
+  testing::FakeWorld world;
+  GlobalOptions options;
+  options.memory_limit = 100 << 20;
+  EXPECT_EQ(Context(world.world(), resolve(options, world.environment)).budget().limit(), 100u << 20);
+}
+
+}  // namespace
+}  // namespace bale::cli

@@ -1,0 +1,86 @@
+// Events into batches: merging, limits, filters. (A9; DA8: newest sequencer wins; DA15: batches by size and time.)
+#include <gtest/gtest.h>
+
+#include "jobs/collect/collector.hpp"
+
+namespace bale::collect {
+namespace {
+
+config::Source source_of(const std::string& bucket, const std::string& prefix = "", const std::string& suffix = "") {
+  config::Source source;
+  source.bucket = BucketName(bucket);
+  source.prefix = prefix;
+  source.suffix = suffix;
+  return source;
+}
+
+store::ObjectEvent event(const std::string& key, const std::string& sequencer, ByteCount size = 10,
+                         bool deleted = false) {
+  return {BucketName("b"),       ObjectKey(key), deleted,   size,
+          ETag("e" + sequencer), VersionId(),    sequencer, from_epoch_ms(1)};
+}
+
+queue::Message message(const std::string& id) { return {id, Receipt("r" + id), "", 1, {}}; }
+
+TEST(BatchBuilder, MergesEventsOfOneKeyAndTheNewestWins) {
+  const config::Source source = source_of("b");
+  BatchBuilder builder(source);
+  EXPECT_TRUE(builder.add(message("1"), {event("k", "02", 20)}));
+  EXPECT_TRUE(builder.add(message("2"), {event("k", "01", 99)}));
+  EXPECT_TRUE(builder.add(message("3"), {event("k", "03", 30), event("other", "01", 5)}));
+  const Batch batch = builder.take();
+  ASSERT_EQ(batch.items.size(), 2U);
+  EXPECT_EQ(batch.items[0].event.sequencer, "03");
+  EXPECT_EQ(batch.items[0].messages, (std::vector<std::size_t>{0, 1, 2}));
+  EXPECT_EQ(batch.items[1].messages, (std::vector<std::size_t>{2}));
+  EXPECT_EQ(batch.bytes, 35U);
+  EXPECT_EQ(batch.messages.size(), 3U);
+}
+
+TEST(BatchBuilder, IgnoresOtherBucketsPrefixesSuffixesAndDeletions) {
+  const config::Source source = source_of("b", "logs", ".gz");
+  BatchBuilder builder(source);
+  store::ObjectEvent elsewhere = event("logs/a.gz", "01");
+  elsewhere.bucket = BucketName("c");
+  EXPECT_FALSE(builder.add(message("1"), {elsewhere}));
+  EXPECT_FALSE(builder.add(message("2"), {event("logs-x/a.gz", "01")}));  // DA19: `logs` is not `logs-x`
+  EXPECT_FALSE(builder.add(message("3"), {event("logs/a.txt", "01")}));
+  EXPECT_FALSE(builder.add(message("4"), {event("logs/a.gz", "02", 0, true)}));
+  EXPECT_TRUE(builder.add(message("5"), {event("logs/a.gz", "01")}));
+  EXPECT_TRUE(builder.empty() == false && builder.take().items.size() == 1);
+}
+
+TEST(BatchBuilder, TakesDeletionsWhereTheyAreTracked) {
+  config::Source source = source_of("b");
+  source.track_deletes = true;
+  BatchBuilder builder(source);
+  builder.add(message("1"), {event("k", "01")});
+  builder.add(message("2"), {event("k", "02", 0, true)});
+  EXPECT_TRUE(builder.take().items.at(0).event.deleted);
+}
+
+TEST(BatchBuilder, IsFullByObjectsOrBytes) {
+  config::Source source = source_of("b");
+  source.batch.max_objects = 2;
+  source.batch.max_bytes = 100;
+  BatchBuilder by_objects(source);
+  by_objects.add(message("1"), {event("a", "01", 1)});
+  EXPECT_FALSE(by_objects.is_full());
+  by_objects.add(message("2"), {event("b", "01", 1)});
+  EXPECT_TRUE(by_objects.is_full());
+  BatchBuilder by_bytes(source);
+  by_bytes.add(message("1"), {event("a", "01", 100)});
+  EXPECT_TRUE(by_bytes.is_full());
+}
+
+TEST(RetryDelay, DoublesUpToTheTimeout) {
+  using std::chrono::seconds;
+  EXPECT_EQ(retry_delay(1, seconds(300)), seconds(1));
+  EXPECT_EQ(retry_delay(2, seconds(300)), seconds(2));
+  EXPECT_EQ(retry_delay(5, seconds(300)), seconds(16));
+  EXPECT_EQ(retry_delay(40, seconds(300)), seconds(300));
+  EXPECT_EQ(retry_delay(0, seconds(300)), seconds(1));
+}
+
+}  // namespace
+}  // namespace bale::collect

@@ -1,0 +1,222 @@
+#include "os/files.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/error.hpp"
+#include "support/fake_world.hpp"
+
+namespace bale::os {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+class FilesTest : public ::testing::Test {
+ protected:
+  std::vector<std::string> names(const fs::path& relative = {}) {
+    std::vector<std::string> found;
+    for (const DirectoryEntry& entry : files.list(world.path(relative))) found.push_back(entry.name);
+    return found;
+  }
+  template <typename Step>
+  static ErrorKind kind_of(Step step) {
+    try {
+      step();
+    } catch (const Error& error) {
+      EXPECT_FALSE(error.where().empty()) << "an error names the path";
+      return error.kind();
+    }
+    ADD_FAILURE() << "no error";
+    return ErrorKind::internal;
+  }
+
+  testing::FakeWorld world;
+  Files& files = system_files();
+};
+
+TEST_F(FilesTest, ReadsAnywhereAndStopsAtTheEnd) {
+  const auto file = files.open(world.write("f", "0123456789"));
+  EXPECT_EQ(file->size(), 10u);
+  std::string bytes(4, ' ');
+  EXPECT_EQ(file->read_at(3, std::as_writable_bytes(std::span(bytes))), 4u);
+  EXPECT_EQ(bytes, "3456");
+  EXPECT_EQ(file->read_at(8, std::as_writable_bytes(std::span(bytes))), 2u);
+  EXPECT_EQ(file->read_at(10, std::as_writable_bytes(std::span(bytes))), 0u);
+  EXPECT_EQ(file->read_at(1000, std::as_writable_bytes(std::span(bytes))), 0u);
+}
+
+TEST_F(FilesTest, AnOpenFileOutlivesItsName) {
+  const auto file = files.open(world.write("f", "kept"));
+  EXPECT_TRUE(files.remove(world.path("f")));
+  std::string bytes(4, ' ');
+  EXPECT_EQ(file->read_at(0, std::as_writable_bytes(std::span(bytes))), 4u);
+  EXPECT_EQ(bytes, "kept");
+}
+
+TEST_F(FilesTest, SaysWhatIsNotThere) {
+  EXPECT_EQ(files.open_if_exists(world.path("none")), nullptr);
+  EXPECT_EQ(files.open_if_exists(world.write("file", "") / "below"), nullptr);
+  EXPECT_EQ(files.info(world.path("none")), std::nullopt);
+  EXPECT_EQ(kind_of([&] { files.open(world.path("none")); }), ErrorKind::not_found);
+  EXPECT_EQ(kind_of([&] { files.list(world.path("none")); }), ErrorKind::not_found);
+  EXPECT_FALSE(files.remove(world.path("none")));
+}
+
+TEST_F(FilesTest, ADirectoryIsNoFile) {
+  EXPECT_EQ(kind_of([&] { files.open(world.path()); }), ErrorKind::unavailable);
+}
+
+TEST_F(FilesTest, ANameThatIsTakenIsNotOverwritten) {
+  const fs::path path = world.write("f", "old");
+  EXPECT_EQ(kind_of([&] { files.create(path); }), ErrorKind::precondition);
+  EXPECT_EQ(world.read("f"), "old");
+}
+
+TEST_F(FilesTest, WritesInOrderAndAnywhere) {
+  const auto file = files.create(world.path("f"));
+  file->write(as_bytes("ab"));
+  file->write_at(6, as_bytes("gh"));
+  file->write(as_bytes("cd"));
+  file->sync();
+  EXPECT_EQ(world.read("f"), std::string("abcd\0\0gh", 8));
+}
+
+TEST_F(FilesTest, AFullDiskSaysSo) {
+  if (::access("/dev/full", W_OK) != 0) GTEST_SKIP() << "no /dev/full here";
+  const auto file = files.open_for_writing("/dev/full");
+  try {
+    file->write(as_bytes("x"));
+    FAIL() << "no error";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::unavailable);
+    EXPECT_NE(error.hint().find("space"), std::string::npos);
+  }
+}
+
+TEST_F(FilesTest, DirectoriesAreMadeWithTheirParents) {
+  EXPECT_THAT(files.make_directories(world.path("a/b/c")),
+              ElementsAre(world.path("a"), world.path("a/b"), world.path("a/b/c")));
+  EXPECT_THAT(files.make_directories(world.path("a/b/d")), ElementsAre(world.path("a/b/d")));
+  EXPECT_THAT(files.make_directories(world.path("a/b/d")), IsEmpty());
+  world.write("file", "");
+  EXPECT_EQ(kind_of([&] { files.make_directories(world.path("file")); }), ErrorKind::precondition);
+  EXPECT_EQ(kind_of([&] { files.make_directories(world.path("file/below")); }), ErrorKind::not_found);
+}
+
+TEST_F(FilesTest, ADirectoryWithContentIsNotRemoved) {
+  world.write("d/f", "");
+  EXPECT_FALSE(files.remove(world.path("d")));
+  EXPECT_TRUE(files.remove(world.path("d/f")));
+  EXPECT_TRUE(files.remove(world.path("d")));
+}
+
+TEST_F(FilesTest, InfoTellsTypesAndFollowsOnlyWhenAsked) {
+  world.write("f", "12345");
+  fs::create_symlink("f", world.path("link"));
+  fs::create_symlink("nowhere", world.path("dangling"));
+  fs::create_symlink("round", world.path("round"));
+  ASSERT_EQ(::mkfifo(world.path("pipe").c_str(), 0600), 0);
+  EXPECT_EQ(files.info(world.path("f"))->size, 5u);
+  EXPECT_EQ(files.info(world.path())->type, FileType::directory);
+  EXPECT_EQ(files.info(world.path("link"))->type, FileType::symlink);
+  EXPECT_EQ(files.info(world.path("dangling"))->type, FileType::symlink);
+  EXPECT_EQ(files.info(world.path("pipe"))->type, FileType::other);
+  EXPECT_EQ(files.info_followed(world.path("link"))->type, FileType::regular);
+  EXPECT_EQ(files.info_followed(world.path("link"))->inode, files.info(world.path("f"))->inode);
+  EXPECT_EQ(files.info_followed(world.path("dangling")), std::nullopt);
+  EXPECT_EQ(files.info_followed(world.path("round")), std::nullopt);
+}
+
+TEST_F(FilesTest, ListsSortedBytewise) {
+  for (const char* name : {"b", "a", "B", "ä", "a-"}) world.write(name, "");
+  EXPECT_THAT(names(), ElementsAre("B", "a", "a-", "b", "ä"));
+}
+
+TEST_F(FilesTest, SetsModificationTimesToTheMillisecond) {
+  const fs::path path = world.write("f", "");
+  for (const std::int64_t ms : {1'737'623'107'123ll, 0ll, -1ll}) {
+    files.set_modified(path, from_epoch_ms(ms));
+    EXPECT_EQ(to_epoch_ms(files.info(path)->modified), ms);
+  }
+}
+
+TEST_F(FilesTest, ReadsSmallTextFilesOnly) {
+  EXPECT_EQ(read_text_file(files, world.write("f", "text")), "text");
+  EXPECT_EQ(read_text_file(files, world.write("empty", "")), "");
+  EXPECT_EQ(read_text_file(files, world.write("f", "1234"), 4), "1234");
+  EXPECT_EQ(kind_of([&] { read_text_file(files, world.write("f", "12345"), 4); }), ErrorKind::invalid);
+}
+
+TEST_F(FilesTest, ReadsFilesThatDoNotKnowTheirSize) {
+  const std::string status = read_text_file(files, "/proc/self/status");
+  EXPECT_NE(status.find("Pid:"), std::string::npos);
+  EXPECT_EQ(kind_of([&] { read_text_file(files, "/proc/self/status", 10); }), ErrorKind::invalid);
+}
+
+TEST_F(FilesTest, AnAtomicFileAppearsWhenCommitted) {
+  {
+    AtomicFile file(files, world.path("f"));
+    file.file().write(as_bytes("new"));
+    EXPECT_EQ(files.info(world.path("f")), std::nullopt);
+    file.commit();
+  }
+  EXPECT_EQ(world.read("f"), "new");
+  EXPECT_THAT(names(), ElementsAre("f"));
+}
+
+TEST_F(FilesTest, AnAtomicFileThatIsGivenUpLeavesNothing) {
+  world.write("f", "old");
+  {
+    AtomicFile file(files, world.path("f"));
+    file.file().write(as_bytes("half"));
+    EXPECT_EQ(world.read("f"), "old");
+  }
+  EXPECT_EQ(world.read("f"), "old");
+  EXPECT_THAT(names(), ElementsAre("f"));
+}
+
+TEST_F(FilesTest, AnAtomicFileThatCannotTakeItsNameLeavesNothing) {
+  world.write("taken/inside", "");
+  {
+    AtomicFile file(files, world.path("taken"));
+    EXPECT_THROW(file.commit(), Error);
+  }
+  EXPECT_THAT(names(), ElementsAre("taken"));
+}
+
+TEST_F(FilesTest, AnAtomicFileTakesANameOf255Bytes) {
+  write_file_atomically(files, world.path(std::string(255, 'n')), as_bytes("x"));
+  EXPECT_EQ(world.read(std::string(255, 'n')), "x");
+}
+
+TEST_F(FilesTest, WritersOfOneNameDoNotMix) {
+  std::vector<std::jthread> writers;
+  for (int i = 0; i < 4; ++i) {
+    writers.emplace_back([&, i] {
+      for (int n = 0; n < 10; ++n)
+        write_file_atomically(files, world.path("f"), as_bytes(std::string(10'000, static_cast<char>('a' + i))));
+    });
+  }
+  writers.clear();
+  const std::string content = world.read("f");
+  EXPECT_EQ(content, std::string(10'000, content[0]));
+  EXPECT_THAT(names(), ElementsAre("f"));
+}
+
+TEST_F(FilesTest, ADirectoryThatCannotBeMadeIsRefusedAtOnce) {
+  // Its parent is there and still the kernel says "no such directory": this recursed until the stack was gone.
+  EXPECT_THROW(files.make_directories("/proc/bale-no-such/inner"), Error);
+}
+
+TEST_F(FilesTest, DeniedIsDenied) {
+  if (::geteuid() == 0) GTEST_SKIP() << "nothing is denied to root";
+  const fs::path path = world.write("f", "");
+  ::chmod(path.c_str(), 0);
+  EXPECT_EQ(kind_of([&] { files.open(path); }), ErrorKind::denied);
+}
+
+}  // namespace
+}  // namespace bale::os

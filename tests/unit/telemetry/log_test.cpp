@@ -1,0 +1,73 @@
+#include "telemetry/log.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "base/error.hpp"
+#include "support/fake_world.hpp"
+
+namespace bale::telemetry {
+namespace {
+
+TEST(Log, TextLinesAreReadableAndSafe) {
+  testing::FakeWorld world;
+  Log log(world.world(), Level::info, Format::text);
+  log.info("pack.done", "packed", {{"objects", 12}, {"archive", "a b"}, {"key", "x\n\x1b[31m"}, {"empty", ""}});
+  EXPECT_EQ(world.terminal.errors(),
+            "2025-01-23 09:05:07 INFO    pack.done      packed objects=12 archive=\"a b\" key=x\\x0a\\x1b[31m "
+            "empty=\"\"\n");
+  EXPECT_EQ(world.terminal.output(), "");
+}
+
+TEST(Log, AQuoteInAValueDoesNotEndIt) {
+  testing::FakeWorld world;
+  Log(world.world(), Level::info, Format::text).info("e", "m", {{"key", "a\" b=\"c"}});
+  EXPECT_NE(world.terminal.errors().find(R"(key="a\" b=\"c")"), std::string::npos) << world.terminal.errors();
+}
+
+TEST(Log, JsonLinesHaveTheMembersOfTheReference) {
+  testing::FakeWorld world;
+  Log log(world.world(), Level::debug, Format::json);
+  log.error("land.failed", "no \"luck\"",
+            {{"objects", 12}, {"ratio", 0.5}, {"key", "\xff\n"}, {"missing", std::nan("")}});
+  const auto line = nlohmann::json::parse(world.terminal.errors());
+  EXPECT_EQ(line["asctime"], "2025-01-23 09:05:07");
+  EXPECT_EQ(line["levelname"], "ERROR");
+  EXPECT_EQ(line["name"], "land.failed");
+  EXPECT_EQ(line["message"], "no \"luck\"");
+  EXPECT_EQ(line["objects"], 12);
+  EXPECT_EQ(line["ratio"], 0.5);
+  EXPECT_EQ(line["key"], "\xEF\xBF\xBD\n");
+  EXPECT_TRUE(line["missing"].is_null());
+  const std::string text = world.terminal.errors();
+  EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 1);
+}
+
+TEST(Log, LeavesOutWhatIsBelowItsLevel) {
+  testing::FakeWorld world;
+  Log log(world.world(), Level::warning, Format::text);
+  log.debug("e", "m");
+  log.info("e", "m");
+  EXPECT_EQ(world.terminal.errors(), "");
+  log.warning("e", "m");
+  EXPECT_NE(world.terminal.take_errors(), "");
+  Log off(world.world(), Level::off, Format::text);
+  off.write(Level::critical, "e", "m");
+  EXPECT_EQ(world.terminal.errors(), "");
+}
+
+TEST(Level, IsReadInAnyCase) {
+  EXPECT_EQ(parse_level("DEBUG"), Level::debug);
+  EXPECT_EQ(parse_level("Info"), Level::info);
+  EXPECT_EQ(parse_level("warn"), Level::warning);
+  EXPECT_EQ(parse_level("WARNING"), Level::warning);
+  EXPECT_EQ(parse_level("error"), Level::error);
+  EXPECT_EQ(parse_level("CRITICAL"), Level::critical);
+  EXPECT_THROW(parse_level("loud"), Error);
+}
+
+}  // namespace
+}  // namespace bale::telemetry
