@@ -1,6 +1,7 @@
 """Nothing acknowledged is lost: the services are killed again and again while objects are put, changed and deleted."""
 import signal
 import sqlite3
+import subprocess
 import threading
 import time
 
@@ -48,15 +49,28 @@ class Writer:
             self.put_some(self.chance.randrange(1, 20))
 
 
-def killed_run(bale, seconds):
-    """Starts the services and kills them after `seconds`. Whether they were still at work."""
-    process = bale.start("replicate", "run", "--until-idle", "--config", bale.config)
-    time.sleep(seconds)
-    alive = process.poll() is None
-    process.send_signal(signal.SIGKILL)
-    out, err = process.communicate()
-    assert alive or process.returncode == 0, (process.returncode, out, err)
-    return alive
+class Killer:
+    """Starts the services and kills them at random moments of their run. How long a run takes depends on the machine:
+    the moments are chosen within the time that runs were seen to need, so that nearly every run is killed at work."""
+
+    def __init__(self, bale, chance):
+        self.bale, self.chance = bale, chance
+        self.longest = 0.9  # seconds after the start
+        self.kills = 0
+
+    def run_and_kill(self):
+        process = self.bale.start("replicate", "run", "--until-idle", "--config", self.bale.config)
+        started = time.monotonic()
+        try:
+            out, err = process.communicate(timeout=self.chance.uniform(0.02, self.longest))
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            process.communicate()
+            self.kills += 1
+            self.longest = min(0.9, self.longest * 1.1)
+            return
+        assert process.returncode == 0, (process.returncode, out, err)
+        self.longest = max(0.1, time.monotonic() - started)
 
 
 def assert_everything_arrived(bale, writer):
@@ -98,13 +112,12 @@ def test_killed_while_objects_are_written(bale, seeded):
         except BaseException as error:
             failure.append(error)
 
-    moments = [seeded.uniform(0.02, 0.9) for _ in range(KILLS * 3)]
+    killer = Killer(bale, seeded)
     thread = threading.Thread(target=write)
     thread.start()
     try:
-        kills = 0
-        while kills < KILLS and not failure:
-            kills += killed_run(bale, moments.pop())
+        while killer.kills < KILLS and not failure:
+            killer.run_and_kill()
     finally:
         done.set()
         thread.join()
@@ -142,14 +155,11 @@ class ThreeTimes:
 def test_killed_with_every_event_three_times(bale, seeded):
     bale.mixed(source=SOURCE)
     writer, deliver = Writer(bale, seeded), ThreeTimes(bale, seeded)
-    kills = 0
-    for _ in range(KILLS * 3):
+    killer = Killer(bale, seeded)
+    while killer.kills < KILLS:
         writer.step()
         deliver()
-        kills += killed_run(bale, seeded.uniform(0.02, 0.9))
-        if kills == KILLS:
-            break
-    assert kills == KILLS
+        killer.run_and_kill()
     assert_everything_arrived(bale, writer)
 
 
