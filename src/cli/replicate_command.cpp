@@ -1,5 +1,6 @@
 // bale replicate init|run|source|relay|target|backfill|status|redrive
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
@@ -102,6 +103,7 @@ void print_summary(Context& context, const service::ReplicationCounts& counts, c
   emit_json(context, {{"type", "summary"},
                       {"objects_packed", counts.objects_packed.load()},
                       {"objects_gone", counts.objects_gone.load()},
+                      {"deletions_packed", counts.deletions_packed.load()},
                       {"object_bytes", counts.object_bytes.load()},
                       {"archives", counts.archives.load()},
                       {"archive_bytes", counts.archive_bytes.load()},
@@ -128,13 +130,15 @@ void print_summary(Context& context, const service::ReplicationCounts& counts, c
     context.print(table.text());
   }
   std::string line;
+  if (counts.deletions_packed > 0)
+    line += fmt::format("recorded {} deletions; ", format_count(counts.deletions_packed));
   if (roles.relay) line += fmt::format("relayed {} archives; ", format_count(counts.archives_relayed));
   if (roles.target) {
     line += fmt::format("landed {} objects ({} were there as new or newer), stored {} backups; ",
                         format_count(counts.objects_landed), format_count(counts.objects_kept),
                         format_count(counts.backups));
   }
-  context.print(line + fmt::format("{} failures", format_count(counts.failures)));
+  context.print(line + fmt::format("{} failed", format_count(counts.failures)));
 }
 
 /// The contexts in which the cores compress are made once a thread and kept: memory beside the budget.
@@ -144,6 +148,18 @@ void reserve_compressors(Context& context, const config::ReplicationConfig& conf
                                                     rule.source.frame_size.value_or(archive::default_frame_size));
     context.reserve_memory(one * context.pools().cores.size());
   }
+}
+
+/// The value of --only-region. Throws Error{invalid} for one that the configuration does not have.
+Region known_region(const config::ReplicationConfig& config, const std::string& name) {
+  if (name.empty()) return Region();
+  std::vector<std::string> names;
+  for (const config::EnabledRegion& enabled : config.settings.enabled_regions) {
+    if (enabled.region.str() == name) return enabled.region;
+    names.push_back(enabled.region.str());
+  }
+  throw Error(ErrorKind::invalid, fmt::format("'{}' is no region of the configuration", name), "--only-region",
+              fmt::format("its regions are {}", fmt::join(names, ", ")));
 }
 
 int run_loops(Context& context, const ReplicateOptions& options, service::Roles roles) {
@@ -156,7 +172,7 @@ int run_loops(Context& context, const ReplicateOptions& options, service::Roles 
   service::ReplicationOptions service_options;
   service_options.roles = roles;
   service_options.until_idle = options.until_idle || options.once;
-  service_options.region = Region(options.only_region);
+  service_options.region = known_region(config, options.only_region);
   service_options.level = options.level;
   service_options.grace = std::chrono::seconds(options.grace_seconds);
   service_options.archives_at_once = static_cast<std::size_t>(options.archives_at_once);
@@ -171,7 +187,10 @@ int run_loops(Context& context, const ReplicateOptions& options, service::Roles 
   }
   const auto elapsed = std::chrono::duration_cast<Milliseconds>(context.world().clock.steady() - started);
   for (const service::ReplicationFailure& failure : replication.failures()) {
-    emit_failure(context, fmt::format("{} failed: {}", failure.stage, escape_for_terminal(failure.what)),
+    emit_failure(context,
+                 fmt::format("{} failed{}: {}", failure.stage,
+                             failure.attempts == 1 ? "" : fmt::format(" ({} attempts)", failure.attempts),
+                             escape_for_terminal(failure.what)),
                  failure.error);
   }
   print_summary(context, replication.counts(), roles, elapsed);
@@ -285,16 +304,20 @@ int status(Context& context, const ReplicateOptions& options) {
   if (!context.json()) context.print("");
   print_staging(context, status);
   if (context.json()) return exit_ok;
-  bool missing = false, failed = false;
+  bool missing = false, failed = false, waiting = false, held = false;
   for (const service::QueueStatus& queue : status.queues) {
     missing |= !queue.exists;
     failed |= queue.failed > 0;
+    waiting |= queue.depth.visible + queue.depth.delayed > 0;
+    held |= queue.depth.in_flight > 0;
   }
   context.print("");
   if (missing)
     context.print("not set up: run `bale replicate init`");
   else if (failed)
     context.print("messages failed: see the log for the reasons, mend them, then `bale replicate redrive`");
+  else if (held && !waiting)
+    context.print("under way: a service holds what is in flight; what a dead one held comes back after its timeout");
   else
     context.print(status.is_idle() ? "idle: nothing waiting, nothing under way" : "under way");
   return exit_ok;

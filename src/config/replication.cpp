@@ -226,6 +226,17 @@ class Checker {
     check_bucket(path, source.bucket, source.region);
     check_key_region(path, source.kms_key_arn, source.region);
     check_filters(path, source);
+    check_deletions(path, config_.rules[i]);
+  }
+
+  /// Deletions are recorded in the catalog of a backup and nowhere else: without one, archives would carry them in
+  /// vain.
+  void check_deletions(const std::string& path, const Rule& rule) {
+    const auto is_backup = [](const Destination& destination) { return destination.backup; };
+    if (!rule.source.track_deletes || std::any_of(rule.destinations.begin(), rule.destinations.end(), is_backup))
+      return;
+    add(replication_file, path + ".track_deletes",
+        "deletions are recorded in the catalog of a backup, and the rule has no destination with \"backup\": true");
   }
 
   void check_destination(std::size_t i, std::size_t j) {

@@ -49,10 +49,12 @@ void ArchiveLoop::run(std::stop_token stop) {
 }
 
 void ArchiveLoop::take(const queue::Message& message) {
+  const InHand in_hand(context_.in_hand, 1);
   keeper_.hold({message});
   const std::vector<ReplicationFailure> failures = work_on(message);
   keeper_.drop({message.receipt});
   if (failures.empty()) {
+    context_.attempted(stage_, message.id, {});
     for (const auto& result : queues_.remove(queue_, {message.receipt})) {
       if (result) throw *result;  // it comes back, finds its archive gone, and is removed then
     }
@@ -65,14 +67,18 @@ void ArchiveLoop::take(const queue::Message& message) {
     queues_.set_visibility(queue_, {message.receipt}, std::chrono::seconds(0));
     return;
   }
-  for (const ReplicationFailure& failure : failures) {
-    context_.failed(failure);
-    context_.log.error(stage_ + ".failed", failure.error.what(),
-                       {{"object", failure.what}, {"receives", message.receive_count}, {"hint", failure.error.hint()}});
-  }
+  tell(message, failures);
   // What will not pass by itself need not wait long for its next turn, nor for the dead-letter queue.
   if (any_permanent(failures))
     queues_.set_visibility(queue_, {message.receipt}, collect::retry_delay(message.receive_count, visibility_));
+}
+
+void ArchiveLoop::tell(const queue::Message& message, const std::vector<ReplicationFailure>& failures) {
+  context_.attempted(stage_, message.id, failures);
+  for (const ReplicationFailure& failure : failures) {
+    context_.log.error(stage_ + ".failed", failure.error.what(),
+                       {{"object", failure.what}, {"receives", message.receive_count}, {"hint", failure.error.hint()}});
+  }
 }
 
 std::vector<ReplicationFailure> ArchiveLoop::work_on(const queue::Message& message) {

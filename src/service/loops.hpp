@@ -1,6 +1,7 @@
 // The loops of replicate, one class per role. Internal to service/.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <future>
 #include <string>
@@ -24,7 +25,26 @@ struct LoopContext {
   flow::Pools pools;
   flow::MemoryBudget& budget;
   ReplicationCounts& counts;
-  std::function<void(ReplicationFailure)> failed;
+  std::atomic<std::uint64_t>& in_hand;  ///< messages that the loops of this process hold
+  /// An attempt at `work` ended, see FailureLedger::record.
+  std::function<void(const std::string& stage, const std::string& work,
+                     const std::vector<ReplicationFailure>& failures)>
+      attempted;
+};
+
+/// Counts messages as held while it lives.
+class InHand {
+ public:
+  InHand(std::atomic<std::uint64_t>& count, std::uint64_t messages) : count_(count), messages_(messages) {
+    count_ += messages_;
+  }
+  ~InHand() { count_ -= messages_; }
+  InHand(const InHand&) = delete;
+  InHand& operator=(const InHand&) = delete;
+
+ private:
+  std::atomic<std::uint64_t>& count_;
+  const std::uint64_t messages_;
 };
 
 /// Collects and packs the batches of one rule; gathers the next batch while one is packed.
@@ -36,6 +56,8 @@ class SourceLoop {
 
  private:
   void pack(collect::Batch batch);
+  std::vector<collect::Failure> pack_items(const collect::Batch& batch);
+  void fail(const collect::Batch& batch, const Error& error);
   LoopContext& context_;
   const config::Rule& rule_;
   collect::Collector collector_;
@@ -54,6 +76,7 @@ class ArchiveLoop {
  private:
   void take(const queue::Message& message);
   std::vector<ReplicationFailure> work_on(const queue::Message& message);
+  void tell(const queue::Message& message, const std::vector<ReplicationFailure>& failures);
   LoopContext& context_;
   const std::string stage_;
   queue::MessageQueue& queues_;

@@ -11,8 +11,6 @@
 namespace bale::service {
 namespace {
 
-constexpr std::size_t most_failures_kept = 1000;
-
 void add_once(std::vector<Region>& regions, const Region& region) {
   if (std::find(regions.begin(), regions.end(), region) == regions.end()) regions.push_back(region);
 }
@@ -25,13 +23,13 @@ struct Replication::Shared {
       : config(c),
         options(std::move(o)),
         ports(p),
-        context{config, options, ports, w,      give_up.get_token(),
-                l,      pl,      b,     counts, [this](ReplicationFailure f) { keep(std::move(f)); }} {}
+        context{config, options, ports, w, give_up.get_token(), l, pl, b, counts, in_hand, [this](auto&&... attempt) {
+                  keep(attempt...);
+                }} {}
 
-  void keep(ReplicationFailure failure) {
-    ++counts.failures;
-    const std::scoped_lock lock(mutex);
-    if (failures.size() < most_failures_kept) failures.push_back(std::move(failure));
+  void keep(const std::string& stage, const std::string& work, const std::vector<ReplicationFailure>& failures) {
+    ledger.record(stage, work, failures);
+    counts.failures = ledger.size();
   }
 
   bool concerns(const Region& region) const { return options.region.empty() || options.region == region; }
@@ -68,8 +66,9 @@ struct Replication::Shared {
   void start_relay(const Region& region, std::vector<std::jthread>& threads);
   void start_target(const Region& region, std::vector<std::jthread>& threads);
   void abort_stale_uploads();
-  std::uint64_t waiting_messages() const;
-  void wait_until_idle() const;
+  queue::QueueDepth waiting_messages() const;
+  std::chrono::seconds longest_visibility() const;
+  void wait_until_idle();
   void check_set_up() const;
 
   const config::ReplicationConfig& config;
@@ -78,8 +77,8 @@ struct Replication::Shared {
   std::stop_source give_up;  ///< requested `grace` after the world's stop
   std::stop_source idle;     ///< requested when the loops should end
   ReplicationCounts counts;
-  mutable std::mutex mutex;
-  std::vector<ReplicationFailure> failures;
+  std::atomic<std::uint64_t> in_hand{0};
+  FailureLedger ledger;
   LoopContext context;
   std::vector<std::unique_ptr<SourceLoop>> sources;
   std::vector<std::unique_ptr<ArchiveLoop>> archives;
@@ -165,29 +164,77 @@ void Replication::Shared::check_set_up() const {
 
 /// Read in the direction in which data flow: a message is deleted only after the next queue has its successor, so that
 /// work moving on while this reads is counted once or twice, never not at all.
-std::uint64_t Replication::Shared::waiting_messages() const {
-  std::uint64_t waiting = 0;
-  for (const config::Rule* rule : source_rules()) {
-    waiting += ports.queues(rule->source.region).depth(config::source_queue(config.settings, rule->source)).total();
-  }
-  for (const Region& region : relay_regions())
-    waiting += ports.queues(region).depth(config::relay_queue(config.settings, region)).total();
-  for (const Region& region : target_regions())
-    waiting += ports.queues(region).depth(config::target_queue(config.settings, region)).total();
+queue::QueueDepth Replication::Shared::waiting_messages() const {
+  queue::QueueDepth waiting;
+  const auto add = [&](const Region& region, const QueueName& name) {
+    const queue::QueueDepth depth = ports.queues(region).depth(name);
+    waiting.visible += depth.visible;
+    waiting.in_flight += depth.in_flight;
+    waiting.delayed += depth.delayed;
+  };
+  for (const config::Rule* rule : source_rules())
+    add(rule->source.region, config::source_queue(config.settings, rule->source));
+  for (const Region& region : relay_regions()) add(region, config::relay_queue(config.settings, region));
+  for (const Region& region : target_regions()) add(region, config::target_queue(config.settings, region));
   return waiting;
 }
 
-void Replication::Shared::wait_until_idle() const {
+std::chrono::seconds Replication::Shared::longest_visibility() const {
+  std::chrono::seconds longest{0};
+  for (const config::Rule& rule : config.rules) longest = std::max(longest, rule.source.visibility_timeout);
+  return longest;
+}
+
+/// Tells why nothing moves when every message left is held, and not by this process.
+class ForeignWorkNotice {
+ public:
+  ForeignWorkNotice(os::Clock& clock, telemetry::Log& log, std::chrono::seconds visibility)
+      : clock_(clock), log_(log), visibility_(visibility) {}
+
+  void look(const queue::QueueDepth& waiting, std::uint64_t in_hand) {
+    if (waiting.visible + waiting.delayed > 0 || waiting.in_flight == 0 || in_hand > 0) {
+      since_.reset();
+      return;
+    }
+    const auto now = clock_.steady();
+    if (!since_) {
+      since_ = now;
+      told_ = now - again_after + patience;
+      latest_ = clock_.now() + visibility_;
+    }
+    if (now - told_ < again_after) return;
+    told_ = now;
+    log_.warning("replicate.wait",
+                 fmt::format("waiting for {} message{} that another process holds, or held when it died: back by {} "
+                             "unless it is still at work",
+                             waiting.in_flight, waiting.in_flight == 1 ? "" : "s", to_timestamp(latest_)));
+  }
+
+ private:
+  static constexpr std::chrono::seconds patience{2};  ///< shorter waits need no explanation
+  static constexpr std::chrono::seconds again_after{60};
+  os::Clock& clock_;
+  telemetry::Log& log_;
+  const std::chrono::seconds visibility_;
+  std::optional<std::chrono::steady_clock::time_point> since_;
+  std::chrono::steady_clock::time_point told_{};
+  TimePoint latest_{};
+};
+
+void Replication::Shared::wait_until_idle() {
   // A destination of one rule may be the source of another: work can pass from the end of the line to its start, once
   // per rule.
   const std::size_t looks_needed = config.rules.size() + 1;
   std::size_t looks = 0;
   int silent = 0;
+  ForeignWorkNotice notice(context.world.clock, context.log, longest_visibility());
   while (looks < looks_needed && !context.world.stop.stop_requested()) {
     Milliseconds pause(20);
     const auto started = context.world.clock.steady();
     try {
-      looks = waiting_messages() == 0 ? looks + 1 : 0;
+      const queue::QueueDepth waiting = waiting_messages();
+      notice.look(waiting, in_hand);
+      looks = waiting.total() == 0 ? looks + 1 : 0;
       silent = 0;
       // Counting a long queue takes a while: at most a tenth of a core goes into it.
       const auto taken = std::chrono::duration_cast<Milliseconds>(context.world.clock.steady() - started);
@@ -231,9 +278,6 @@ void Replication::run() {
 
 const ReplicationCounts& Replication::counts() const noexcept { return shared_->counts; }
 
-std::vector<ReplicationFailure> Replication::failures() const {
-  const std::scoped_lock lock(shared_->mutex);
-  return shared_->failures;
-}
+std::vector<ReplicationFailure> Replication::failures() const { return shared_->ledger.failures(); }
 
 }  // namespace bale::service

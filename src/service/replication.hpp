@@ -13,6 +13,7 @@
 #include "flow/memory_budget.hpp"
 #include "flow/thread_pool.hpp"
 #include "os/world.hpp"
+#include "service/failure_ledger.hpp"
 #include "service/ports.hpp"
 #include "telemetry/log.hpp"
 
@@ -26,16 +27,10 @@ struct Roles {
 /// Counters that the loops raise while they run. Thread-safe.
 struct ReplicationCounts {
   std::atomic<std::uint64_t> objects_packed{0}, object_bytes{0}, archives{0}, archive_bytes{0}, objects_gone{0};
+  std::atomic<std::uint64_t> deletions_packed{0};  ///< recorded, with `track_deletes`
   std::atomic<std::uint64_t> archives_relayed{0};
   std::atomic<std::uint64_t> archives_landed{0}, objects_landed{0}, objects_kept{0}, backups{0};
-  std::atomic<std::uint64_t> failures{0};
-};
-
-/// One thing that failed; it will be tried again, and goes to the dead-letter queue in the end.
-struct ReplicationFailure {
-  std::string stage;  ///< "source", "relay" or "target"
-  std::string what;
-  Error error;
+  std::atomic<std::uint64_t> failures{0};  ///< things whose newest attempt failed
 };
 
 struct ReplicationOptions {
@@ -52,7 +47,7 @@ struct ReplicationOptions {
 
 /// Runs the loops until idle or stopped. Returns when all work in hand is finished or given back; after a stop request
 /// that takes at most `grace` and a few seconds. The loops survive failures of single objects, archives and services:
-/// those are logged, counted and kept (the first thousand). Borrowed: everything.
+/// those are logged and kept in a FailureLedger. Borrowed: everything.
 class Replication {
  public:
   Replication(const config::ReplicationConfig& config, ReplicationOptions options, const Ports& ports, os::World& world,
@@ -63,6 +58,7 @@ class Replication {
   void run();
 
   const ReplicationCounts& counts() const noexcept;
+  /// What stands as failed: not what succeeded at a later attempt.
   std::vector<ReplicationFailure> failures() const;
 
  private:

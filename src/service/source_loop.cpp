@@ -38,6 +38,10 @@ std::vector<pack::Item> items_of(const Batch& batch) {
   return items;
 }
 
+void log_failure(telemetry::Log& log, const std::string& what, const Error& error) {
+  log.error("pack.failed", error.what(), {{"object", what}, {"hint", error.hint()}});
+}
+
 }  // namespace
 
 Milliseconds pause_after(int failures) noexcept { return Milliseconds(std::min(60'000, 250 << std::min(failures, 8))); }
@@ -76,34 +80,51 @@ void SourceLoop::run(std::stop_token stop) {
 }
 
 void SourceLoop::pack(Batch batch) {
-  const auto tell = [&](const std::string& what, const Error& error) {
-    context_.failed({"source", what, error});
-    context_.log.error("pack.failed", error.what(), {{"object", what}, {"hint", error.hint()}});
-  };
-  std::vector<collect::Failure> failures;
+  const InHand in_hand(context_.in_hand, batch.messages.size());
   try {
-    const pack::PackResult result = packer_.pack(items_of(batch), context_.give_up);
-    for (std::size_t i = 0; i < batch.items.size(); ++i) {
-      const pack::ItemResult& item = result.items[i];
-      if (item.fate == pack::Fate::packed) ++context_.counts.objects_packed;
-      if (item.fate == pack::Fate::gone) ++context_.counts.objects_gone;
-      if (item.fate != pack::Fate::failed) continue;
-      tell(to_uri(rule_.source.bucket, batch.items[i].event.key), *item.error);
-      failures.push_back({i, *item.error});
-    }
-    for (const pack::PackedArchive& archive : result.archives) {
-      ++context_.counts.archives;
-      context_.counts.object_bytes += archive.object_bytes;
-      context_.counts.archive_bytes += archive.archive_bytes;
-    }
-    collector_.settle(batch, failures);
+    collector_.settle(batch, pack_items(batch));
   } catch (const std::exception&) {
     const Error error = current_error();
     if (error.kind() == ErrorKind::cancelled) return collector_.give_back(batch);
-    tell("a batch of " + rule_.source.bucket.str(), error);
-    for (std::size_t i = 0; i < batch.items.size(); ++i) failures.push_back({i, error});
-    collector_.settle(batch, failures);
+    fail(batch, error);
   }
+}
+
+std::vector<collect::Failure> SourceLoop::pack_items(const Batch& batch) {
+  const pack::PackResult result = packer_.pack(items_of(batch), context_.give_up);
+  std::vector<collect::Failure> failures;
+  for (std::size_t i = 0; i < batch.items.size(); ++i) {
+    const pack::ItemResult& item = result.items[i];
+    const store::ObjectEvent& event = batch.items[i].event;
+    const std::string what = to_uri(rule_.source.bucket, event.key);
+    if (item.fate != pack::Fate::failed) {
+      ++(item.fate == pack::Fate::gone ? context_.counts.objects_gone
+         : event.deleted               ? context_.counts.deletions_packed
+                                       : context_.counts.objects_packed);
+      context_.attempted("source", what, {});
+      continue;
+    }
+    context_.attempted("source", what, {{"source", what, *item.error}});
+    log_failure(context_.log, what, *item.error);
+    failures.push_back({i, *item.error});
+  }
+  for (const pack::PackedArchive& archive : result.archives) {
+    ++context_.counts.archives;
+    context_.counts.object_bytes += archive.object_bytes;
+    context_.counts.archive_bytes += archive.archive_bytes;
+  }
+  return failures;
+}
+
+void SourceLoop::fail(const Batch& batch, const Error& error) {
+  log_failure(context_.log, "a batch of " + rule_.source.bucket.str(), error);
+  std::vector<collect::Failure> failures;
+  for (std::size_t i = 0; i < batch.items.size(); ++i) {
+    const std::string what = to_uri(rule_.source.bucket, batch.items[i].event.key);
+    context_.attempted("source", what, {{"source", what, error}});
+    failures.push_back({i, error});
+  }
+  collector_.settle(batch, failures);
 }
 
 }  // namespace bale::service

@@ -10,10 +10,10 @@ namespace {
 
 constexpr std::string_view level_names[] = {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"};
 
-/// A value of a text line: as it is, or in quotes where it has spaces, quotes or '=', or is empty.
+/// A value of a text line: as it is, or in quotes where it has spaces, quotes or '='.
 std::string show_value(std::string_view raw) {
   const std::string value = escape_for_terminal(raw);
-  if (!value.empty() && value.find_first_of(" \"=") == std::string::npos) return value;
+  if (value.find_first_of(" \"=") == std::string::npos) return value;
   std::string out = "\"";
   for (const char c : value) {
     if (c == '"') out += '\\';
@@ -25,7 +25,9 @@ std::string show_value(std::string_view raw) {
 std::string text_line(std::string_view time, std::string_view level, std::string_view event, std::string_view message,
                       std::initializer_list<Field> fields) {
   std::string line = fmt::format("{} {:<7} {:<14} {}", time, level, event, escape_for_terminal(message));
-  for (const Field& field : fields) line += fmt::format(" {}={}", field.name, show_value(field.value));
+  for (const Field& field : fields) {
+    if (!field.value.empty()) line += fmt::format(" {}={}", field.name, show_value(field.value));
+  }
   return line + "\n";
 }
 
@@ -40,6 +42,7 @@ std::string json_line(std::string_view time, std::string_view level, std::string
   nlohmann::ordered_json line = {{"asctime", time}, {"levelname", level}, {"name", event}, {"message", message}};
   for (const Field& field : fields) {
     const std::string name(field.name);
+    if (field.value.empty()) continue;
     if (field.is_number)
       line[name] = number(field.value);
     else

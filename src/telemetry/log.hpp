@@ -20,7 +20,7 @@ Level parse_level(std::string_view text);
 
 enum class Format { text, json };
 
-/// One named value of a log line. Text is escaped; secrets are never passed in.
+/// One named value of a log line; an empty one is left out. Text is escaped; secrets are never passed in.
 struct Field {
   std::string_view name;
   std::string value;

@@ -304,3 +304,50 @@ def test_json_output_of_a_run(bale, seeded):
     finished = bale.run("--output", "json", "replicate", "run", "--until-idle", "--config", bale.config)
     for line in finished.out.splitlines():
         json.loads(line)
+
+
+def test_unknown_region_is_a_usage_error(bale):
+    bale.mixed()
+    finished = bale.replicate("run", "--until-idle", "--only-region", "mars", status=2)
+    assert "mars" in finished.err and SOURCE_REGION in finished.err
+
+
+def test_each_failed_object_is_named_once(bale):
+    bale.mixed(source={"visibility_timeout": 1, "max_receive_count": 3})
+    bale.run("s3", "rb", "s3://copy")
+    bale.put("source", "one", b"1")
+    bale.put("source", "two", b"2")
+    finished = bale.replicate("run", "--until-idle", "--output", "json", status=1)
+    errors = [json.loads(line) for line in finished.err.splitlines() if line.startswith("{")]
+    named = [line["doing"] for line in errors if line["type"] == "error" and line["doing"].startswith("target failed")]
+    assert named == [f"target failed (3 attempts): s3://copy/{key}" for key in ("one", "two")], finished
+    assert [line["failures"] for line in finished.lines() if line["type"] == "summary"] == [2]
+
+
+def test_recorded_deletions_are_no_objects(bale):
+    bale.mixed(source={"track_deletes": True})
+    bale.put("source", "kept", b"1")
+    bale.put("source", "gone", b"2")
+    bale.until_idle()
+    bale.remove("source", "gone")
+    finished = bale.replicate("run", "--until-idle", "--output", "json")
+    summary = [line for line in finished.lines() if line["type"] == "summary"][0]
+    assert (summary["objects_packed"], summary["deletions_packed"]) == (0, 1)
+
+
+def test_waiting_for_what_a_dead_process_held_is_explained(bale):
+    bale.mixed(source={"visibility_timeout": 6, "batch": {"max_objects": 1000, "max_wait_seconds": 60}})
+    bale.put("source", "file", b"content")
+    process = bale.start("replicate", "source", "--config", bale.config)
+    try:
+        deadline = time.monotonic() + 30
+        while not any(line["in_flight"] for line in bale.json("replicate", "status", "--config", bale.config)
+                      if line["type"] == "queue"):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    finally:
+        process.kill()
+        process.communicate()
+    finished = bale.replicate("run", "--until-idle")
+    assert "message that another process holds, or held when it died: back by " in finished.err, finished
+    assert bale.get("copy", "file") == b"content"
