@@ -1,7 +1,8 @@
 // How close `replicate` comes to its limits on the embedded backend: libzstd on the same bytes in memory, and the
 // store's own durable puts. Prints a table, and one line of JSON a measurement.
 //
-//   replicate_bench [--bytes N] [--small N] [--rounds N] [--directory DIR]
+//   replicate_bench [--bytes N] [--small N] [--rounds N] [--level L] [--directory DIR]      (--small 0: throughput
+//   only)
 //
 // Every ratio is of two times taken in turn in one run, the best of several rounds, so that it holds on a machine that
 // is busy with other things as well.
@@ -36,6 +37,7 @@ struct Options {
   ByteCount bytes = 200'000'000;
   std::size_t small = 10'000;
   int rounds = 3;
+  std::vector<int> levels{3, 12};
   fs::path directory = fs::temp_directory_path();
 };
 
@@ -289,6 +291,8 @@ Options parse(int argc, char** argv) {
       options.small = std::stoull(value);
     else if (name == "--rounds")
       options.rounds = std::stoi(value);
+    else if (name == "--level")
+      options.levels = {std::stoi(value)};
     else if (name == "--directory")
       options.directory = value;
     else
@@ -306,9 +310,9 @@ int main(int argc, char** argv) {
     const std::string content = gather(options.bytes);
     fmt::print("{} processors; objects of 1 MB, {} of text and programs\n", std::thread::hardware_concurrency(),
                format_bytes(content.size()));
-    for (const int level : {3, 12}) bench_throughput(options, content, level);
-    bench_small(options, content);
-    bench_one_object(options);
+    for (const int level : options.levels) bench_throughput(options, content, level);
+    if (options.small > 0) bench_small(options, content);
+    if (options.small > 0) bench_one_object(options);
     return 0;
   } catch (const std::exception& error) {
     std::cerr << "replicate_bench: " << error.what() << "\n";
