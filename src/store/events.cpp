@@ -50,12 +50,22 @@ bool is_test_event(const Json& document) {
   });
 }
 
+/// Amazon S3, Ceph RGW and MinIO write the same records under names of their own.
+bool is_known_source(std::string_view source) {
+  return source == "aws:s3" || source == "ceph:s3" || source == "minio:s3";
+}
+
+ByteCount size_of(const Json& object) {
+  const auto size = object.find("size");
+  return size != object.end() && size->is_number_unsigned() ? size->get<ByteCount>() : 0;
+}
+
 std::optional<ObjectEvent> parse_record(const Json& record) {
   if (!record.is_object()) throw malformed("a record is not an object");
-  if (optional_text(record, "eventSource") != "aws:s3") {
-    throw malformed(fmt::format("eventSource is '{}'", escape_for_terminal(optional_text(record, "eventSource"))));
-  }
-  const std::string name = text_member(record, "eventName");
+  const std::string source = optional_text(record, "eventSource");
+  if (!is_known_source(source)) throw malformed(fmt::format("eventSource is '{}'", escape_for_terminal(source)));
+  std::string name = text_member(record, "eventName");
+  if (name.starts_with("s3:")) name.erase(0, 3);  // MinIO, and Ceph before 16
   const bool created = name.starts_with("ObjectCreated");
   const bool removed = name.starts_with("ObjectRemoved") || name.starts_with("LifecycleExpiration");
   if (!created && !removed) return std::nullopt;
@@ -66,8 +76,7 @@ std::optional<ObjectEvent> parse_record(const Json& record) {
   event.key = ObjectKey(form_decode(text_member(object, "key")));
   if (event.key.empty()) throw malformed("the key is empty");
   event.deleted = removed;
-  const auto size = object.find("size");
-  if (size != object.end() && size->is_number_unsigned()) event.size = size->get<ByteCount>();
+  event.size = size_of(object);
   event.etag = ETag(optional_text(object, "eTag"));
   event.version_id = VersionId(optional_text(object, "versionId"));
   event.sequencer = optional_text(object, "sequencer");
@@ -76,13 +85,56 @@ std::optional<ObjectEvent> parse_record(const Json& record) {
   return event;
 }
 
+/// An event as EventBridge passes it on: other names, and a key that is not encoded.
+/// https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html
+std::optional<ObjectEvent> parse_bridged(const Json& document) {
+  const std::string type = optional_text(document, "detail-type");
+  const bool removed = type == "Object Deleted";
+  if (!removed && type != "Object Created") return std::nullopt;
+  const Json& detail = object_member(document, "detail");
+  const Json& object = object_member(detail, "object");
+  ObjectEvent event;
+  event.bucket = BucketName(text_member(object_member(detail, "bucket"), "name"));
+  event.key = ObjectKey(text_member(object, "key"));
+  if (event.key.empty()) throw malformed("the key is empty");
+  event.deleted = removed;
+  event.size = size_of(object);
+  event.etag = ETag(optional_text(object, "etag"));
+  event.version_id = VersionId(optional_text(object, "version-id"));
+  event.sequencer = optional_text(object, "sequencer");
+  const std::string time = optional_text(document, "time");
+  if (!time.empty()) event.time = parse_time(time);
+  return event;
+}
+
+bool is_bridged(const Json& document) {
+  return optional_text(document, "source") == "aws.s3" && document.contains("detail-type");
+}
+
+/// A message that came through an SNS topic without raw delivery: the text that was published is a string in it.
+/// https://docs.aws.amazon.com/sns/latest/dg/sns-message-and-json-formats.html
+bool is_wrapped_by_sns(const Json& document) {
+  return optional_text(document, "Type") == "Notification" && document.contains("TopicArn") &&
+         document.contains("Message");
+}
+
+Json parse_object(std::string_view text) {
+  Json document = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (document.is_discarded()) throw malformed("it is not JSON");
+  if (!document.is_object()) throw malformed("it is not a JSON object");
+  return document;
+}
+
 }  // namespace
 
 Notification parse_notification(std::string_view body) {
-  const Json document = Json::parse(body, nullptr, /*allow_exceptions=*/false);
-  if (document.is_discarded()) throw malformed("it is not JSON");
-  if (!document.is_object()) throw malformed("it is not a JSON object");
+  Json document = parse_object(body);
+  if (is_wrapped_by_sns(document)) document = parse_object(text_member(document, "Message"));
   Notification notification;
+  if (is_bridged(document)) {
+    if (auto event = parse_bridged(document)) notification.events.push_back(std::move(*event));
+    return notification;
+  }
   if (is_test_event(document)) {
     notification.is_test = true;
     return notification;

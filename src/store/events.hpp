@@ -30,8 +30,9 @@ struct Notification {
   std::vector<ObjectEvent> events;  ///< records that are neither a creation nor a removal are left out
 };
 
-/// Reads a message in the form that S3 documents (event structure, major version 2). Throws Error{invalid} naming what
-/// is missing or wrong: such a message is left to the dead-letter queue.
+/// Reads a message in the form that S3 documents (event structure, major version 2), as S3, Ceph RGW and MinIO send it,
+/// straight, wrapped by an SNS topic, or as EventBridge passes it on. Throws Error{invalid} naming what is missing or
+/// wrong: such a message is left to the dead-letter queue.
 /// https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
 Notification parse_notification(std::string_view body);
 

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <nlohmann/json.hpp>
+
 #include "base/error.hpp"
 #include "base/sequencer_order.hpp"
 
@@ -29,6 +31,54 @@ TEST(Notification, ReadsAPutWithItsKeyDecoded) {
   EXPECT_EQ(event.time, from_epoch_ms(1500));
   EXPECT_FALSE(event.deleted);
   EXPECT_FALSE(notification.is_test);
+}
+
+TEST(Notification, ReadsTheEventsOfCephAndMinio) {
+  for (const auto& [source, name] : {std::pair("ceph:s3", "ObjectCreated:Put"), {"minio:s3", "s3:ObjectCreated:Put"}}) {
+    std::string text(put_event);
+    text.replace(text.find("aws:s3"), 6, source);
+    text.replace(text.find("ObjectCreated:Put"), 17, name);
+    const Notification notification = parse_notification(text);
+    ASSERT_EQ(notification.events.size(), 1U) << source;
+    EXPECT_EQ(notification.events[0].key.str(), "red flower+1.jpg");
+  }
+}
+
+TEST(Notification, UnwrapsWhatCameThroughATopic) {
+  const std::string text = nlohmann::json{
+      {"Type", "Notification"},
+      {"MessageId", "1"},
+      {"TopicArn", "arn:aws:sns:us-west-2:000000000000:t"},
+      {"Message", put_event}}.dump();
+  const Notification notification = parse_notification(text);
+  ASSERT_EQ(notification.events.size(), 1U);
+  EXPECT_EQ(notification.events[0].key.str(), "red flower+1.jpg");
+  const std::string test_event = R"({"Type":"Notification","TopicArn":"t","Message":"{\"Event\":\"s3:TestEvent\"}"})";
+  EXPECT_TRUE(parse_notification(test_event).is_test);
+}
+
+/// The example of the S3 user guide, shortened; its keys are not encoded.
+TEST(Notification, ReadsWhatEventBridgePassesOn) {
+  const std::string text = R"({"version":"0","id":"1","detail-type":"Object Created","source":"aws.s3",
+    "time":"1970-01-01T00:00:02Z","region":"ca-central-1","detail":{"version":"0","bucket":{"name":"photos"},
+    "object":{"key":"a+b c%41","size":5,"etag":"b1946ac92492d2347c6235b4d2611184","version-id":"v2",
+    "sequencer":"00617F08299329D189"},"reason":"PutObject"}})";
+  const Notification notification = parse_notification(text);
+  ASSERT_EQ(notification.events.size(), 1U);
+  const ObjectEvent& event = notification.events[0];
+  EXPECT_EQ(event.bucket.str(), "photos");
+  EXPECT_EQ(event.key.str(), "a+b c%41");
+  EXPECT_EQ(event.size, 5U);
+  EXPECT_EQ(event.etag.str(), "b1946ac92492d2347c6235b4d2611184");
+  EXPECT_EQ(event.version_id.str(), "v2");
+  EXPECT_EQ(event.sequencer, "00617F08299329D189");
+  EXPECT_EQ(event.time, from_epoch_ms(2000));
+  std::string removed = text;
+  removed.replace(removed.find("Object Created"), 14, "Object Deleted");
+  EXPECT_TRUE(parse_notification(removed).events.at(0).deleted);
+  std::string other = text;
+  other.replace(other.find("Object Created"), 14, "Object Tags Added");
+  EXPECT_TRUE(parse_notification(other).events.empty());
 }
 
 TEST(Notification, KnowsBothFormsOfTheTestEvent) {
