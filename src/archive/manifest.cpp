@@ -176,12 +176,21 @@ Target parse_target(const Json& json, std::size_t index) {
           fields.text("kms_key_arn"), fields.text("storage_class"), fields.flag("backup")};
 }
 
+/// Names and values that the user chose: a name of theirs may end in "_base64" too, so that the encoding of a value is
+/// recognised by what it stands for.
 store::Tags text_map(const Json& json, const std::string& where) {
   const Fields fields(json, where);
   store::Tags map;
   for (const auto& [name, value] : json.items()) {
-    const bool is_encoding = name.ends_with("_base64") && json.contains(name.substr(0, name.size() - 7));
-    if (!is_encoding) map.emplace(name, fields.text(name.c_str()));
+    if (!value.is_string() && !value.is_null()) throw wrong(fields.path(name), "is not a string");
+    map.emplace(name, value.is_null() ? std::string() : value.get<std::string>());
+  }
+  for (auto& [name, value] : map) {
+    const auto encoding = map.find(name + "_base64");
+    const auto bytes = encoding == map.end() ? std::nullopt : bytes_behind(value, encoding->second);
+    if (!bytes) continue;
+    value = *bytes;
+    map.erase(encoding);  // it stands behind `name`
   }
   return map;
 }

@@ -179,6 +179,16 @@ std::string from_base64(std::string_view base64) {
   return out;
 }
 
+std::optional<std::string> bytes_behind(std::string_view shown, std::string_view base64) {
+  try {
+    std::string bytes = from_base64(base64);
+    if (!is_utf8(bytes) && escape_for_terminal(bytes) == shown) return bytes;
+  } catch (const Error&) {
+    // Not base64: a text of its own.
+  }
+  return std::nullopt;
+}
+
 std::vector<std::string_view> split(std::string_view text, char separator) {
   std::vector<std::string_view> pieces;
   for (;;) {

@@ -1,6 +1,7 @@
 // Text in the forms that protocols want: percent encoding, hex, base64, UTF-8.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,6 +30,9 @@ std::string from_hex(std::string_view hex);
 std::string to_base64(ByteView bytes);
 /// Throws Error{invalid} on anything that is not padded standard base64.
 std::string from_base64(std::string_view base64);
+/// How JSON, which is UTF-8 only, holds other bytes: `shown` is escape_for_terminal() of them, `base64` the bytes
+/// themselves. Gives them back; nothing where the two are not such a pair, but texts that stand for themselves.
+std::optional<std::string> bytes_behind(std::string_view shown, std::string_view base64);
 
 /// Pieces between separators; "" gives one empty piece.
 std::vector<std::string_view> split(std::string_view text, char separator);

@@ -58,6 +58,15 @@ TEST(ManifestTest, NamesThatAreNotUtf8ComeBackByteForByte) {
   EXPECT_EQ(parse_manifest(to_json(manifest)), manifest);
 }
 
+TEST(ManifestTest, NamesOfTheUsersThatEndInBase64AreNoEncodings) {
+  Manifest manifest = full_manifest();
+  manifest.objects[0].metadata = {{"icon", "a.png"}, {"icon_base64", "aGVsbG8="}, {"x", "y"}, {"x_base64", "*"}};
+  manifest.objects[0].tags = {{"k", "v"}, {"k_base64", ""}};
+  EXPECT_EQ(parse_manifest(to_json(manifest)), manifest);
+  manifest.objects[0].metadata = {{"who", "J\xfcrgen"}, {"who_else", "x"}};
+  EXPECT_EQ(parse_manifest(to_json(manifest)), manifest);
+}
+
 TEST(ManifestTest, NamesAreThoseOfTheReference) {
   const std::string json = to_json(full_manifest());
   for (const char* part :

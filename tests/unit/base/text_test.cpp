@@ -94,6 +94,13 @@ TEST(Split, GivesEveryPiece) {
   EXPECT_THAT(split("", ','), ElementsAre(""));
 }
 
+TEST(Base64, ThePairThatStandsForBytesIsTold) {
+  EXPECT_EQ(bytes_behind("a\\xff", "Yf8="), "a\xff");
+  EXPECT_EQ(bytes_behind("b\\xff", "Yf8="), std::nullopt) << "another text";
+  EXPECT_EQ(bytes_behind("ab", "YWI="), std::nullopt) << "UTF-8 needs no second form";
+  EXPECT_EQ(bytes_behind("ab", "*"), std::nullopt) << "not base64";
+}
+
 TEST(Wildcard, MatchesTheWholeText) {
   EXPECT_TRUE(wildcard_match("*.txt", "a/b.txt"));
   EXPECT_TRUE(wildcard_match("a*b*c", "aXbXbXc"));
