@@ -179,6 +179,7 @@ class Deliverer final : public FrameVisitor {
     {
       const std::scoped_lock lock(mutex_);
       ++delivery_.delivered;
+      if (objects_[object].sha256.empty()) ++delivery_.unverifiable;
       delivery_.bytes += objects_[object].size;
     }
     if (progress_ == nullptr) return;
@@ -241,6 +242,19 @@ Delivery deliver_objects(Reader& reader, const std::vector<std::size_t>& objects
   return deliverer.finish();
 }
 
+bool is_directory_on_the_way(os::Files& files, const os::fs::path& path) {
+  const auto present = files.info(path);
+  if (present && present->type == os::FileType::symlink) {
+    throw Error(ErrorKind::denied, "a symbolic link is in the way: following it could lead out of the directory",
+                path.native(), "remove the link, or choose another directory");
+  }
+  if (present && present->type != os::FileType::directory) {
+    throw Error(ErrorKind::precondition, "a file has the directory's name", path.native(),
+                "remove the file, or choose another directory");
+  }
+  return present.has_value();
+}
+
 FileExtractor::FileExtractor(os::Files& files, os::fs::path directory, const std::vector<ManifestObject>& objects)
     : files_(files), directory_(std::move(directory)) {
   // An archive of the reference may hold a key twice; both then lead to one file.
@@ -267,14 +281,7 @@ void FileExtractor::make_parents(const std::string& path) {
     const std::string below = path.substr(0, slash);
     if (made_.contains(below)) continue;
     const os::fs::path parent = directory_ / below;
-    const auto present = files_.info(parent);
-    if (present && present->type == os::FileType::symlink) {
-      throw Error(ErrorKind::denied, "a symbolic link is in the way: following it could lead out of the directory",
-                  parent.native(), "remove the link, or extract to another directory");
-    }
-    if (present && present->type != os::FileType::directory)
-      throw Error(ErrorKind::precondition, "a file has the directory's name", parent.native());
-    if (!present) files_.make_directories(parent);
+    if (!is_directory_on_the_way(files_, parent)) files_.make_directories(parent);
     made_.insert(below);
   }
 }

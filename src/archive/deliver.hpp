@@ -20,8 +20,8 @@ class ObjectReceiver {
  public:
   virtual ~ObjectReceiver() = default;
   virtual void write(ByteView bytes) = 0;
-  /// All bytes were written, and their size and SHA-256 are those of the manifest. A receiver that is destroyed without
-  /// this call keeps nothing.
+  /// All bytes were written, and their size and SHA-256 (where it has one) are those of the manifest. A receiver that
+  /// is destroyed without this call keeps nothing.
   virtual void finish() = 0;
 };
 
@@ -29,6 +29,7 @@ class ObjectReceiver {
 struct Delivery {
   std::map<std::size_t, Error> failures;  ///< by index into the manifest
   std::size_t delivered = 0;
+  std::size_t unverifiable = 0;  ///< of the delivered: the manifest has no SHA-256 to compare with
   ByteCount bytes = 0;
 };
 
@@ -40,6 +41,10 @@ Delivery deliver_objects(Reader& reader, const std::vector<std::size_t>& objects
                          const std::function<std::unique_ptr<ObjectReceiver>(std::size_t object)>& make,
                          flow::Pools pools, flow::MemoryBudget& budget, const std::stop_token& stop,
                          flow::Progress* progress = nullptr);
+
+/// Whether `path`, on the way to a file that is to be written, is a directory that is there. Throws Error{denied} for a
+/// symbolic link, which could lead out of the destination, and Error{precondition} for a file.
+bool is_directory_on_the_way(os::Files& files, const os::fs::path& path);
 
 /// Writes objects as files below a directory, each under safe_path() of its relative key. Never writes outside of it:
 /// a symlink on the way is refused (Error{denied}). Thread-safe, except that somebody else may change the directory

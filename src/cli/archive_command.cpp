@@ -324,19 +324,25 @@ int report_failures(Context& context, const archive::Manifest& manifest, const a
   return status;
 }
 
-void emit_delivery(Context& context, std::string_view type, std::string_view done, const ArchiveOptions& options,
+void emit_delivery(Context& context, std::string_view type, const ArchiveOptions& options,
                    const archive::Delivery& delivery, Milliseconds elapsed) {
   const std::string failed =
       delivery.failures.empty() ? "" : fmt::format(", {} failed", format_count(delivery.failures.size()));
+  const std::string unverifiable =
+      delivery.unverifiable == 0 ? ""
+                                 : fmt::format(", {} not verifiable (no SHA-256)", format_count(delivery.unverifiable));
+  // What cannot be verified can be extracted, but it is not among the verified.
+  const std::size_t done = delivery.delivered - (type == "verified" ? delivery.unverifiable : 0);
   emit(context,
        {{"type", type},
         {"archive", options.archive},
-        {"objects", delivery.delivered},
+        {"objects", done},
+        {"not_verifiable", delivery.unverifiable},
         {"failed", delivery.failures.size()},
         {"bytes", delivery.bytes},
         {"milliseconds", elapsed.count()}},
-       fmt::format("{}: {} {} objects, {}{}, {} ({})", escape_for_terminal(options.archive), done,
-                   format_count(delivery.delivered), format_bytes(delivery.bytes), failed, format_duration(elapsed),
+       fmt::format("{}: {} {} objects, {}{}{}, {} ({})", escape_for_terminal(options.archive), type, format_count(done),
+                   format_bytes(delivery.bytes), unverifiable, failed, format_duration(elapsed),
                    format_rate(delivery.bytes, elapsed)));
 }
 
@@ -368,7 +374,7 @@ int extract(Context& context, const ArchiveOptions& options) {
   }
   const auto elapsed = std::chrono::duration_cast<Milliseconds>(context.world().clock.steady() - started);
   const int status = report_failures(context, reader->manifest(), delivery, "not extracted:");
-  emit_delivery(context, "extracted", "extracted", options, delivery, elapsed);
+  emit_delivery(context, "extracted", options, delivery, elapsed);
   return status;
 }
 
@@ -397,7 +403,7 @@ int verify(Context& context, const ArchiveOptions& options) {
     emit_failure(context, "damaged", *reader->flaw());
     status = exit_damaged;
   }
-  emit_delivery(context, "verified", "verified", options, delivery, elapsed);
+  emit_delivery(context, "verified", options, delivery, elapsed);
   return status;
 }
 
