@@ -5,11 +5,14 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.hpp"
+#include "base/text.hpp"
 
 namespace bale::catalog {
 namespace {
 
 using Json = nlohmann::ordered_json;
+
+constexpr std::string_view base64_suffix = "_base64";
 
 Error wrong(const char* member, std::string_view what) {
   return Error(ErrorKind::corrupt, fmt::format("'{}' {}", member, what));
@@ -20,7 +23,18 @@ const Json* find(const Json& object, const char* member) {
   return found == object.end() || found->is_null() ? nullptr : &*found;
 }
 
+std::string decoded(const std::string& member, const Json& base64) {
+  if (!base64.is_string()) throw wrong(member.c_str(), "is not a string");
+  try {
+    return from_base64(base64.get_ref<const std::string&>());
+  } catch (const Error&) {
+    throw wrong(member.c_str(), "is not base64");
+  }
+}
+
 std::string text(const Json& object, const char* member, bool required = false) {
+  const std::string encoding = std::string(member) + std::string(base64_suffix);
+  if (const Json* bytes = find(object, encoding.c_str())) return decoded(encoding, *bytes);
   const Json* value = find(object, member);
   if (value == nullptr) {
     if (required) throw wrong(member, "is missing");
@@ -55,11 +69,31 @@ std::map<std::string, std::string> text_map(const Json& object, const char* memb
     if (!content.is_string()) throw wrong(member, "holds something that is not a string");
     map[name] = content.get<std::string>();
   }
+  // A name of the user's own may end so too; the encoding of a value is recognised by what it stands for.
+  for (auto& [name, content] : map) {
+    const auto encoding = map.find(name + std::string(base64_suffix));
+    const auto bytes = encoding == map.end() ? std::nullopt : bytes_behind(content, encoding->second);
+    if (!bytes) continue;
+    content = *bytes;
+    map.erase(encoding);  // it stands behind `name`
+  }
   return map;
 }
 
+/// JSON holds UTF-8 only: bytes that are not are shown as \xNN, and a second member with the bytes themselves is added.
+void put_bytes(Json& line, const std::string& member, const std::string& value) {
+  line[member] = is_utf8(value) ? value : escape_for_terminal(value);
+  if (!is_utf8(value)) line[member + std::string(base64_suffix)] = to_base64(as_bytes(value));
+}
+
 void put_if(Json& line, const char* member, const std::string& value) {
-  if (!value.empty()) line[member] = value;
+  if (!value.empty()) put_bytes(line, member, value);
+}
+
+Json map_json(const std::map<std::string, std::string>& map) {
+  Json json = Json::object();
+  for (const auto& [name, value] : map) put_bytes(json, name, value);
+  return json;
 }
 
 Json headers_json(const store::SystemHeaders& headers) {
@@ -172,18 +206,18 @@ std::string to_json_line(const Record& record) {
   Json line = {{"backup_file", record.backup_file},
                {"backup_timestamp", to_epoch_ms(record.backup_time) / 1000},
                {"backup_date", to_date(record.backup_time)},
-               {"source_bucket", record.source_bucket.str()},
-               {"source_prefix", record.source_prefix},
-               {"object_name", record.object_name},
-               {"object_path", record.object_path.str()},
-               {"object_size", record.object_size},
-               {"creation_time", to_timestamp(record.last_modified)},
-               {"creation_date", to_date(record.last_modified)}};
+               {"source_bucket", record.source_bucket.str()}};
+  put_bytes(line, "source_prefix", record.source_prefix);
+  put_bytes(line, "object_name", record.object_name);
+  put_bytes(line, "object_path", record.object_path.str());
+  line["object_size"] = record.object_size;
+  line["creation_time"] = to_timestamp(record.last_modified);
+  line["creation_date"] = to_date(record.last_modified);
   line["target_buckets"] = Json::array();
   for (const BucketName& bucket : record.target_buckets) line["target_buckets"].push_back(bucket.str());
   line["source_region"] = record.source_region.str();
   line["archive_bucket"] = record.archive_bucket.str();
-  line["archive_key"] = record.archive_key.str();
+  put_bytes(line, "archive_key", record.archive_key.str());
   line["event"] = record.deleted ? "delete" : "put";
   put_if(line, "version_id", record.version_id.str());
   put_if(line, "sequencer", record.sequencer);
@@ -192,8 +226,8 @@ std::string to_json_line(const Record& record) {
   put_if(line, "storage_class", record.storage_class);
   line["last_modified"] = to_epoch_ms(record.last_modified);
   if (const Json headers = headers_json(record.headers); !headers.empty()) line["headers"] = headers;
-  if (!record.metadata.empty()) line["metadata"] = record.metadata;
-  if (!record.tags.empty()) line["tags"] = record.tags;
+  if (!record.metadata.empty()) line["metadata"] = map_json(record.metadata);
+  if (!record.tags.empty()) line["tags"] = map_json(record.tags);
   if (record.location) {
     line["frame_offset"] = record.location->frame_offset;
     line["frame_length"] = record.location->frame_length;
@@ -202,10 +236,13 @@ std::string to_json_line(const Record& record) {
   return line.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
-Record parse_json_line(std::string_view json) {
+Record parse_json_line(std::string_view line) { return parse_row(line).record; }
+
+Row parse_row(std::string_view json) {
   const Json line = Json::parse(json, nullptr, /*allow_exceptions=*/false);
   if (line.is_discarded() || !line.is_object()) throw Error(ErrorKind::corrupt, "the line is not a JSON object");
-  Record record;
+  Row row;
+  Record& record = row.record;
   record.backup_file = text(line, "backup_file", true);
   record.backup_time = from_epoch_ms(whole_number(line, "backup_timestamp").value_or(0) * 1000);
   record.source_bucket = BucketName(text(line, "source_bucket", true));
@@ -230,7 +267,9 @@ Record parse_json_line(std::string_view json) {
   record.metadata = text_map(line, "metadata");
   record.tags = text_map(line, "tags");
   record.location = parse_location(line);
-  return record;
+  const auto number = count(line, "row"), rows = count(line, "rows");
+  if (number || rows) row.place = RowPlace{number.value_or(0), rows.value_or(0)};
+  return row;
 }
 
 ObjectKey catalog_key(const BucketName& source_bucket, std::string_view source_prefix, TimePoint backup_time,
@@ -241,13 +280,12 @@ ObjectKey catalog_key(const BucketName& source_bucket, std::string_view source_p
                                date.substr(8, 2), backup_file));
 }
 
-std::vector<Record> make_records(
-    const archive::Manifest& manifest, TimePoint backup_time, const ObjectKey& archive_key,
-    const std::vector<BucketName>& buckets,
-    const std::function<std::optional<archive::MemberLocation>(std::size_t)>& location_of) {
+std::vector<Record> make_records(const archive::Reader& archive, TimePoint stored, const ObjectKey& archive_key,
+                                 const std::vector<BucketName>& buckets) {
+  const archive::Manifest& manifest = archive.manifest();
   Record common;
   common.backup_file = basename(archive_key.str());
-  common.backup_time = std::chrono::floor<std::chrono::seconds>(backup_time);
+  common.backup_time = std::chrono::floor<std::chrono::seconds>(manifest.version > 0 ? manifest.created : stored);
   common.source_region = manifest.source_region;
   common.target_buckets = buckets;
   common.archive_bucket = buckets.front();
@@ -256,7 +294,7 @@ std::vector<Record> make_records(
   records.reserve(manifest.objects.size() + manifest.deletions.size());
   for (std::size_t i = 0; i < manifest.objects.size(); ++i) {
     records.push_back(object_record(common, manifest.objects[i]));
-    records.back().location = location_of(i);
+    if (archive.random_access()) records.back().location = archive.locate(i);
   }
   for (const archive::Deletion& deletion : manifest.deletions) records.push_back(deletion_record(common, deletion));
   return records;

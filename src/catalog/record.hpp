@@ -45,20 +45,33 @@ struct Record {
   friend bool operator==(const Record&, const Record&);
 };
 
-/// One line, without the newline. Deterministic.
+/// One line, without the newline and without the checks of a catalog file (catalog/file.hpp). A string that is not
+/// UTF-8 gets a second member `<name>_base64`, as in the manifest. Deterministic.
 std::string to_json_line(const Record& record);
 /// Throws Error{corrupt} naming the member that is missing or wrong. Accepts the rows of the reference, which lack what
 /// Bale adds.
 Record parse_json_line(std::string_view line);
 
+/// Which of its file's rows a row is.
+struct RowPlace {
+  std::uint64_t row = 0;   ///< from 1; 0 where the line does not say
+  std::uint64_t rows = 0;  ///< of the file; 0 where the line does not say
+};
+struct Row {
+  Record record;
+  std::optional<RowPlace> place;  ///< absent where the line has neither member
+};
+/// As parse_json_line(), with the place that the row says it has. Nothing is verified here.
+Row parse_row(std::string_view line);
+
 /// "{source_bucket}/{prefix}/year=YYYY/month=MM/day=DD/{backup_file}.jsonl", by the date of the backup in UTC.
 ObjectKey catalog_key(const BucketName& source_bucket, std::string_view source_prefix, TimePoint backup_time,
                       std::string_view backup_file);
 
-/// The rows of an archive that is stored in `buckets` (not empty) under `archive_key`. `location_of` tells where an
-/// object of the manifest lies, or nothing for archives without random access.
-std::vector<Record> make_records(const archive::Manifest& manifest, TimePoint backup_time, const ObjectKey& archive_key,
-                                 const std::vector<BucketName>& buckets,
-                                 const std::function<std::optional<archive::MemberLocation>(std::size_t)>& location_of);
+/// The rows of an open archive that is stored in `buckets` (not empty) under `archive_key`: all that its catalog file
+/// holds, in order. `stored` is when the archive came to where it is; it is the time of the backup where the manifest
+/// has none (archives of the reference).
+std::vector<Record> make_records(const archive::Reader& archive, TimePoint stored, const ObjectKey& archive_key,
+                                 const std::vector<BucketName>& buckets);
 
 }  // namespace bale::catalog

@@ -5,60 +5,77 @@
 #include <mutex>
 
 #include "base/text.hpp"
+#include "catalog/file.hpp"
 
 namespace bale::catalog {
 namespace {
 
 /// A catalog file has a line of about 600 bytes per object; a batch of a million objects is well below this.
 constexpr ByteCount most_file_bytes = 2ULL << 30;
+constexpr std::string_view file_suffix = ".jsonl";
+constexpr std::string_view partition_names[] = {"year=", "month=", "day="};
+
+Error damage_error(const ObjectAddress& file, const ObjectKey& archive, const FileDamage& damage) {
+  const std::string lost =
+      damage.rows_lost ? fmt::format("; rows lost: {}", *damage.rows_lost) : std::string("; rows may be lost");
+  const std::string whose = archive.empty() ? std::string() : " of archive " + escape_for_terminal(archive.str());
+  return Error(ErrorKind::corrupt, fmt::format("the catalog file{} is damaged: {}{}", whose, damage.first, lost),
+               to_uri(file));
+}
 
 class Scan {
  public:
   Scan(store::ObjectStore& store, const std::function<void(Record)>& visit,
-       const std::function<void(const Error&)>& damaged)
+       const std::function<void(const DamagedFile&)>& damaged)
       : store_(store), visit_(visit), damaged_(damaged) {}
 
   void read_file(const ObjectAddress& file) {
     const auto stream = store_.get(file);
     const std::string text = store::read_all(*stream, most_file_bytes);
-    std::size_t line_number = 0;
-    for (const std::string_view line : split(text, '\n')) {
-      ++line_number;
-      if (!line.empty()) take_line(file, line_number, line);
-    }
+    DamagedFile found{file, Error(ErrorKind::corrupt, ""), archive_key_of(file.key), {}};
+    const auto damage = read_file_text(text, [&](Record record) {
+      if (found.buckets.empty()) found.buckets = record.target_buckets;
+      if (!record.archive_key.empty()) found.archive_key = record.archive_key;
+      const std::scoped_lock lock(mutex_);
+      ++counts.records;
+      visit_(std::move(record));
+    });
     const std::scoped_lock lock(mutex_);
     ++counts.files;
     counts.bytes += text.size();
+    if (!damage) return;
+    ++counts.damaged_files;
+    found.error = damage_error(file, found.archive_key, *damage);
+    damaged_(found);
   }
 
   ScanCounts counts;
 
  private:
-  void take_line(const ObjectAddress& file, std::size_t number, std::string_view line) {
-    try {
-      Record record = parse_json_line(line);
-      const std::scoped_lock lock(mutex_);
-      ++counts.records;
-      visit_(std::move(record));
-    } catch (const Error& error) {
-      if (error.kind() != ErrorKind::corrupt) throw;
-      const std::scoped_lock lock(mutex_);
-      ++counts.damaged_lines;
-      damaged_(error.with_where(fmt::format("{} line {}", to_uri(file), number)));
-    }
-  }
-
   store::ObjectStore& store_;
   const std::function<void(Record)>& visit_;
-  const std::function<void(const Error&)>& damaged_;
+  const std::function<void(const DamagedFile&)>& damaged_;
   std::mutex mutex_;
 };
 
 }  // namespace
 
+ObjectKey archive_key_of(const ObjectKey& catalog_file) {
+  std::vector<std::string_view> parts = split(catalog_file.str(), '/');
+  // bucket, three partitions, file
+  if (parts.size() < 5 || !parts.back().ends_with(file_suffix)) return {};
+  const std::size_t first = parts.size() - 4;
+  for (std::size_t i = 0; i < 3; ++i) {
+    if (!parts[first + i].starts_with(partition_names[i])) return {};
+  }
+  std::string key;
+  for (std::size_t i = 0; i < first; ++i) key.append(parts[i]).append("/");
+  return ObjectKey(key.append(parts.back().substr(0, parts.back().size() - file_suffix.size())));
+}
+
 ScanCounts scan(store::ObjectStore& store, const BucketName& bucket, const std::string& prefix,
                 flow::ThreadPool& connections, const std::function<void(Record)>& visit,
-                const std::function<void(const Error&)>& damaged) {
+                const std::function<void(const DamagedFile&)>& damaged) {
   Scan scan(store, visit, damaged);
   store::ListRequest request;
   request.prefix = prefix;
@@ -66,7 +83,7 @@ ScanCounts scan(store::ObjectStore& store, const BucketName& bucket, const std::
     const store::ListPage page = store.list(bucket, request);
     flow::TaskGroup group;
     for (const store::ListedObject& object : page.objects) {
-      if (!object.key.str().ends_with(".jsonl")) continue;
+      if (!object.key.str().ends_with(file_suffix)) continue;
       group.run(connections, [&scan, file = ObjectAddress{bucket, object.key}] { scan.read_file(file); });
     }
     group.wait();

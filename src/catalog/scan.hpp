@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "base/error.hpp"
@@ -15,15 +16,27 @@ struct ScanCounts {
   std::size_t files = 0;
   std::size_t records = 0;
   ByteCount bytes = 0;
-  std::size_t damaged_lines = 0;
+  std::size_t damaged_files = 0;
 };
 
-/// Calls `visit` with every record of the catalog files (*.jsonl) under `prefix` of `bucket`, files in parallel on
-/// `connections`, one call at a time, in no particular order. A line that is no record is told to `damaged` (with file
-/// and line as where()) and passed over. Memory: a few files at a time. Throws what the store throws, and what the
-/// callbacks throw.
+/// A catalog file that does not hold all the rows that were written into it.
+struct DamagedFile {
+  ObjectAddress file;
+  Error error;  ///< corrupt; names the archive, where() is the file
+  /// Of the archive that the file speaks of: as a sound row says, else archive_key_of(file.key).
+  ObjectKey archive_key;
+  std::vector<BucketName> buckets;  ///< where a sound row says that the archive is; empty where none is left
+};
+
+/// The key of the archive that a catalog file of this key speaks of: the file's without the partitions and ".jsonl".
+/// Empty for keys of another form.
+ObjectKey archive_key_of(const ObjectKey& catalog_file);
+
+/// Calls `visit` with every sound record of the catalog files (*.jsonl) under `prefix` of `bucket`, and `damaged` with
+/// every file that is not whole, after its records; files in parallel on `connections`, one call at a time, in no
+/// particular order. Memory: a few files at a time. Throws what the store throws, and what the callbacks throw.
 ScanCounts scan(store::ObjectStore& store, const BucketName& bucket, const std::string& prefix,
                 flow::ThreadPool& connections, const std::function<void(Record)>& visit,
-                const std::function<void(const Error&)>& damaged);
+                const std::function<void(const DamagedFile&)>& damaged);
 
 }  // namespace bale::catalog

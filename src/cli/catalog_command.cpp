@@ -30,7 +30,9 @@ int search(Context& context, const SearchOptions& options) {
     query.contains = options.pattern;
   query.all_versions = options.all_versions;
   query.with_deleted = options.with_deleted;
-  const auto records = find_records(context, options.where, query);
+  // The catalog alone is asked: archives may lie in a class that cannot be read, and a search should cost little.
+  const recover::SearchResult found = find_records(context, options.where, query, recover::OnDamage::tell);
+  const std::vector<catalog::Record>& records = found.records;
   using enum Align;
   Table table({{"MODIFIED"}, {"SIZE", right}, {"SOURCE"}, {"BACKUP"}});
   std::size_t shown = 0;
@@ -40,6 +42,7 @@ int search(Context& context, const SearchOptions& options) {
     if (context.json()) {
       nlohmann::ordered_json line = {{"type", "record"}};
       line.update(nlohmann::ordered_json::parse(catalog::to_json_line(record)));
+      add_key_bytes(line, record.object_path);
       emit_json(context, line);
     } else {
       table.add({to_timestamp(record.last_modified), record.deleted ? "deleted" : format_bytes(record.object_size),
@@ -52,6 +55,7 @@ int search(Context& context, const SearchOptions& options) {
                       ? fmt::format("{} found", format_count(shown))
                       : fmt::format("{} of {} found are shown", format_count(shown), format_count(records.size())));
   }
+  if (may_be_incomplete(found)) return exit_damaged;
   return records.empty() ? exit_not_found : exit_ok;
 }
 

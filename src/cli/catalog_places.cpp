@@ -4,8 +4,10 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
 #include "base/error.hpp"
+#include "base/text.hpp"
 #include "cli/output.hpp"
 #include "config/replication.hpp"
 
@@ -19,6 +21,18 @@ std::optional<TimePoint> time_option(const std::string& text, const char* option
   } catch (const Error& error) {
     throw error.with_where(option);
   }
+}
+
+/// Where the archives of a region's catalog may be.
+std::vector<BucketName> backup_buckets(const config::ReplicationConfig& config, const Region& region) {
+  std::vector<BucketName> buckets;
+  for (const config::Rule& rule : config.rules) {
+    for (const config::Destination& destination : rule.destinations) {
+      const bool known = std::find(buckets.begin(), buckets.end(), destination.bucket) != buckets.end();
+      if (destination.backup && destination.region == region && !known) buckets.push_back(destination.bucket);
+    }
+  }
+  return buckets;
 }
 
 std::vector<Region> backup_regions(const config::ReplicationConfig& config) {
@@ -47,7 +61,7 @@ void add_query_options(CLI::App& command, QueryOptions& options) {
 std::vector<recover::CatalogPlace> catalog_places(Context& context, const QueryOptions& options) {
   if (!options.catalog_uri.empty()) {
     const ObjectAddress place = parse_s3_uri(options.catalog_uri);
-    return {{&context.store(context.region()), place.bucket, place.key.str()}};
+    return {{&context.store(context.region()), place.bucket, place.key.str(), {}}};
   }
   if (options.config_directory.empty()) {
     throw Error(ErrorKind::invalid, "no catalog was named", {},
@@ -57,7 +71,8 @@ std::vector<recover::CatalogPlace> catalog_places(Context& context, const QueryO
       config::load_replication_config(context.world().files, options.config_directory);
   std::vector<recover::CatalogPlace> places;
   for (const Region& region : backup_regions(config)) {
-    places.push_back({&context.store(region), config::catalog_bucket(config.settings, region), ""});
+    places.push_back(
+        {&context.store(region), config::catalog_bucket(config.settings, region), "", backup_buckets(config, region)});
   }
   if (places.empty()) {
     throw Error(ErrorKind::invalid, "the configuration has no backup destination, so there is no catalog",
@@ -75,11 +90,28 @@ recover::Query base_query(const QueryOptions& options) {
   return query;
 }
 
-std::vector<catalog::Record> find_records(Context& context, const QueryOptions& options, const recover::Query& query) {
-  const auto damaged = [&](const Error& error) {
-    emit_warning(context, fmt::format("a damaged catalog line was passed over: {}", error.what()));
-  };
-  return recover::search(catalog_places(context, options), query, context.pools().connections, damaged);
+recover::SearchResult find_records(Context& context, const QueryOptions& options, const recover::Query& query,
+                                   recover::OnDamage on_damage) {
+  recover::SearchResult found =
+      recover::search(catalog_places(context, options), query, context.pools().connections, on_damage);
+  for (const recover::CatalogDamage& damage : found.damage) {
+    if (damage.replaced_by) {
+      emit_warning(context, fmt::format("{}; the list in the archive itself was read instead: {}", damage.error.what(),
+                                        to_uri(*damage.replaced_by)));
+    } else {
+      emit_failure(context, "the catalog is incomplete", damage.error);
+    }
+  }
+  return found;
+}
+
+bool may_be_incomplete(const recover::SearchResult& found) {
+  return std::any_of(found.damage.begin(), found.damage.end(),
+                     [](const recover::CatalogDamage& damage) { return !damage.replaced_by; });
+}
+
+void add_key_bytes(nlohmann::ordered_json& line, const ObjectKey& key) {
+  if (!is_utf8(key.str())) line["key_base64"] = to_base64(as_bytes(key.str()));
 }
 
 }  // namespace bale::cli

@@ -1,6 +1,7 @@
 // Which catalogs a command searches.
 #pragma once
 
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
@@ -27,8 +28,15 @@ std::vector<recover::CatalogPlace> catalog_places(Context& context, const QueryO
 /// The conditions that both commands share.
 recover::Query base_query(const QueryOptions& options);
 
-/// Searches and tells the user of damaged lines. With catalogs of several regions, an object that is in more than one
+/// Searches, and tells the user of every damaged catalog file that could hold what is wanted: as a warning where its
+/// archive stood in for it, else as a failure. With catalogs of several regions, an object that is in more than one
 /// comes once.
-std::vector<catalog::Record> find_records(Context& context, const QueryOptions& options, const recover::Query& query);
+recover::SearchResult find_records(Context& context, const QueryOptions& options, const recover::Query& query,
+                                   recover::OnDamage on_damage);
+/// Whether rows may be missing from what was found: the command then ends with exit_damaged.
+bool may_be_incomplete(const recover::SearchResult& found);
+
+/// Adds `key_base64` to a line of JSON whose other members can only show the key: one that is not UTF-8.
+void add_key_bytes(nlohmann::ordered_json& line, const ObjectKey& key);
 
 }  // namespace bale::cli

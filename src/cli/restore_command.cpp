@@ -61,21 +61,36 @@ void check_one_source(const std::vector<catalog::Record>& records) {
               {}, "choose one with --bucket NAME");
 }
 
-/// A path that was asked for and is in no backup, or whose deletion is the newest that is known.
-std::vector<std::string> missing_paths(const recover::Query& query, const std::vector<catalog::Record>& records) {
-  std::set<std::string> found;
-  for (const catalog::Record& record : records) found.insert(record.object_path.str());
-  std::vector<std::string> missing;
+Error missing_error(const std::string& path, const recover::SearchResult& found) {
+  for (const catalog::Record& deletion : found.deletions) {
+    if (deletion.object_path.str() != path) continue;
+    const std::string time = to_iso8601(deletion.last_modified);
+    return Error(ErrorKind::not_found, "its deletion was recorded at " + time, {},
+                 fmt::format("`--until {}` restores the version before, where a backup has one", time));
+  }
+  const char* const what =
+      may_be_incomplete(found) ? "no catalog row that can be read has this object" : "no backup has this object";
+  return Error(ErrorKind::not_found, what, {}, "`bale catalog search` shows what there is");
+}
+
+/// Names each path that was asked for and is in no backup, or whose deletion is the newest that is known. Returns how
+/// many they are.
+std::size_t report_missing(Context& context, const recover::Query& query, const recover::SearchResult& found) {
+  std::set<std::string> there;
+  for (const catalog::Record& record : found.records) there.insert(record.object_path.str());
+  std::size_t missing = 0;
   for (const std::string& path : query.paths) {
-    if (!found.contains(path)) missing.push_back(path);
+    if (there.contains(path)) continue;
+    ++missing;
+    emit_failure(context, "restore failed: " + escape_for_terminal(path), missing_error(path, found));
   }
   return missing;
 }
 
 struct Totals {
-  std::uint64_t restored = 0, same = 0, failed = 0, unverified = 0;
+  std::uint64_t restored = 0, same = 0, failed = 0, unverified = 0, missing = 0, deleted = 0;
   ByteCount bytes = 0, bytes_read = 0;
-  ErrorKind worst = ErrorKind::unavailable;
+  std::set<ErrorKind> failures;
 };
 
 void report(Context& context, const recover::RestoredObject& object, Totals& totals) {
@@ -83,64 +98,82 @@ void report(Context& context, const recover::RestoredObject& object, Totals& tot
   const std::string source = to_uri(record.source_bucket, record.object_path);
   if (object.fate == recover::RestoreFate::failed) {
     ++totals.failed;
-    if (totals.worst != ErrorKind::corrupt) totals.worst = object.error->kind();
+    totals.failures.insert(object.error->kind());
     return emit_failure(context, "restore failed: " + escape_for_terminal(source), *object.error);
   }
   const bool restored = object.fate == recover::RestoreFate::restored;
   ++(restored ? totals.restored : totals.same);
   totals.bytes += restored ? record.object_size : 0;
   totals.bytes_read += object.bytes_read;
-  if (record.sha256.empty()) ++totals.unverified;
+  if (restored && record.sha256.empty()) ++totals.unverified;
   const std::string text =
       fmt::format("{}{}: {} to {}{}", context.options().dryrun ? "(dryrun) " : "", restored ? "restore" : "same",
                   escape_for_terminal(source), escape_for_terminal(object.destination),
                   restored ? fmt::format(" ({} of {} read)", format_bytes(object.bytes_read), record.backup_file) : "");
+  nlohmann::ordered_json line{{"type", restored ? "restored" : "same"}, {"source", source},
+                              {"destination", object.destination},      {"size", record.object_size},
+                              {"bytes_read", object.bytes_read},        {"sha256", record.sha256},
+                              {"archive", record.backup_file}};
+  add_key_bytes(line, record.object_path);
+  emit(context, line, text);
+}
+
+void print_summary(Context& context, const Totals& totals) {
+  const bool dryrun = context.options().dryrun;
+  std::string verified;
+  if (totals.unverified > 0)
+    verified = fmt::format(", {} not verifiable (no SHA-256)", format_count(totals.unverified));
+  else if (totals.restored > 0 && !dryrun)
+    verified = ", every one of them verified by SHA-256";
+  const std::string deleted =
+      totals.deleted == 0 ? ""
+                          : fmt::format("; {} left out: their deletion was recorded", format_count(totals.deleted));
   emit(context,
-       {{"type", restored ? "restored" : "same"},
-        {"source", source},
-        {"destination", object.destination},
-        {"size", record.object_size},
-        {"bytes_read", object.bytes_read},
-        {"sha256", record.sha256},
-        {"archive", record.backup_file}},
-       text);
+       {{"type", "summary"},
+        {"restored", totals.restored},
+        {"same", totals.same},
+        {"failed", totals.failed + totals.missing},
+        {"deleted", totals.deleted},
+        {"not_verifiable", totals.unverified},
+        {"bytes", totals.bytes},
+        {"bytes_read", totals.bytes_read},
+        {"dryrun", dryrun}},
+       fmt::format("{}{} restored ({}{}), {} there already, {} failed; {} {}{}", dryrun ? "(dryrun) " : "",
+                   format_count(totals.restored), format_bytes(totals.bytes), verified, format_count(totals.same),
+                   format_count(totals.failed + totals.missing), format_bytes(totals.bytes_read),
+                   dryrun ? "to read" : "read", deleted));
+}
+
+int status_of(const Totals& totals, bool incomplete) {
+  if (incomplete || totals.failures.contains(ErrorKind::corrupt)) return exit_damaged;
+  const bool some = totals.restored + totals.same > 0;
+  if (totals.failed > 0) {
+    // Nothing was to be had, and for one reason: it is the command's own.
+    const bool one_reason = !some && totals.missing == 0 && totals.failures.size() == 1;
+    const ErrorKind kind = *totals.failures.begin();
+    return one_reason && (kind == ErrorKind::not_found || kind == ErrorKind::denied) ? exit_status(kind)
+                                                                                     : exit_some_failed;
+  }
+  if (totals.missing > 0) return some ? exit_some_failed : exit_not_found;
+  return some ? exit_ok : exit_not_found;
 }
 
 int restore(Context& context, const RestoreCommandOptions& options) {
   const recover::Query query = query_of(options);
   const recover::RestoreTarget target = target_of(options);
-  const auto records = find_records(context, options.where, query);
-  check_one_source(records);
-  const auto missing = missing_paths(query, records);
-  for (const std::string& path : missing) {
-    emit_failure(
-        context, "restore failed: " + escape_for_terminal(path),
-        Error(ErrorKind::not_found, "no backup has this object", {}, "`bale catalog search` shows what there is"));
-  }
+  const recover::SearchResult found = find_records(context, options.where, query, recover::OnDamage::read_archive);
+  check_one_source(found.records);
+  Totals totals;
+  totals.missing = report_missing(context, query, found);
+  totals.deleted = found.deletions.size();
   store::ObjectStore* destination = target.directory ? nullptr : &context.store(context.region());
   const auto archives = [&](const catalog::Record&) -> store::ObjectStore& { return context.store(context.region()); };
   recover::Restore job(archives, destination, target,
                        {.overwrite = options.overwrite, .dryrun = context.options().dryrun}, context.world(),
                        context.pools(), context.budget());
-  Totals totals;
-  job.run(records, [&](const recover::RestoredObject& object) { report(context, object, totals); });
-  const std::string verified = totals.unverified == 0 ? std::string("every object verified by SHA-256")
-                                                      : fmt::format("{} without a hash to verify", totals.unverified);
-  emit(context,
-       {{"type", "summary"},
-        {"restored", totals.restored},
-        {"same", totals.same},
-        {"failed", totals.failed + missing.size()},
-        {"bytes", totals.bytes},
-        {"bytes_read", totals.bytes_read},
-        {"dryrun", context.options().dryrun}},
-       fmt::format("{}{} restored ({}), {} there already, {} failed; {} read, {}",
-                   context.options().dryrun ? "(dryrun) " : "", format_count(totals.restored),
-                   format_bytes(totals.bytes), format_count(totals.same), format_count(totals.failed + missing.size()),
-                   format_bytes(totals.bytes_read), verified));
-  if (totals.failed > 0) return totals.worst == ErrorKind::corrupt ? exit_damaged : exit_some_failed;
-  if (!missing.empty() || records.empty()) return totals.restored + totals.same > 0 ? exit_some_failed : exit_not_found;
-  return exit_ok;
+  job.run(found.records, [&](const recover::RestoredObject& object) { report(context, object, totals); });
+  print_summary(context, totals);
+  return status_of(totals, may_be_incomplete(found));
 }
 
 }  // namespace

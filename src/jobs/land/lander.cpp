@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "archive/reader.hpp"
-#include "catalog/record.hpp"
+#include "catalog/file.hpp"
 #include "jobs/land/object_landing.hpp"
 #include "transfer/byte_io.hpp"
 #include "transfer/copy.hpp"
@@ -82,15 +82,9 @@ class ArchiveLanding {
   }
 
   void write_catalog(const BucketName& bucket) {
-    const TimePoint backup_time = manifest().version > 0 ? manifest().created : info_.last_modified;
-    const auto location_of = [&](std::size_t object) -> std::optional<archive::MemberLocation> {
-      if (!reader_->random_access()) return std::nullopt;
-      return reader_->locate(object);
-    };
-    const auto records = catalog::make_records(manifest(), backup_time, archive_.key, backup_buckets_, location_of);
+    const auto records = catalog::make_records(*reader_, info_.last_modified, archive_.key, backup_buckets_);
     if (records.empty()) return;
-    std::string lines;
-    for (const catalog::Record& record : records) lines += catalog::to_json_line(record) + "\n";
+    const std::string lines = catalog::to_file_text(records);
     const catalog::Record& first = records.front();
     const ObjectAddress file{
         bucket, catalog::catalog_key(first.source_bucket, first.source_prefix, first.backup_time, first.backup_file)};

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <mutex>
 
+#include "archive/deliver.hpp"
 #include "archive/member_name.hpp"
 #include "archive/reader.hpp"
 #include "base/hash.hpp"
@@ -19,6 +20,26 @@ using namespace bale::literals;
 constexpr ByteCount piece_bytes = 1_MiB;
 
 ObjectAddress archive_of(const catalog::Record& record) { return {record.archive_bucket, record.archive_key}; }
+
+/// Every place where the record says that the archive is.
+std::vector<ObjectAddress> copies_of(const catalog::Record& record) {
+  std::vector<ObjectAddress> copies{archive_of(record)};
+  for (const BucketName& bucket : record.target_buckets) {
+    if (bucket != record.archive_bucket) copies.push_back({bucket, record.archive_key});
+  }
+  return copies;
+}
+
+/// The store speaks of a missing or unreadable object; the user has to hear that it is the archive.
+Error out_of_reach_error(const Error& error, const ObjectAddress& archive) {
+  if (error.kind() == ErrorKind::not_found && error.code().empty()) return error;  // it is there, without the object
+  const bool gone = error.kind() == ErrorKind::not_found;
+  const std::string what = gone ? std::string("the archive that holds the object is not there any more")
+                                : "the archive that holds the object cannot be read: " + error.summary();
+  const std::string hint =
+      gone ? "`bale catalog search --all-versions` shows which other backups have the object" : error.hint();
+  return Error(error.kind(), what, to_uri(archive), hint).with_code(error.code()).with_cause(error);
+}
 
 /// Hands the one object of an archive without random access on, in order.
 class StreamVisitor final : public archive::FrameVisitor {
@@ -132,9 +153,8 @@ void Restore::run(const std::vector<catalog::Record>& records, const std::functi
 RestoredObject Restore::restore_one(const catalog::Record& record, const std::string& path) {
   RestoredObject object;
   object.record = &record;
-  const os::fs::path file = target_.directory ? *target_.directory / path : os::fs::path();
-  object.destination =
-      target_.directory ? file.native() : to_uri(target_.bucket, ObjectKey(target_.prefix + record.object_path.str()));
+  object.destination = target_.directory ? (*target_.directory / path).native()
+                                         : to_uri(target_.bucket, ObjectKey(target_.prefix + record.object_path.str()));
   try {
     if (record.deleted)
       throw Error(ErrorKind::not_found, "the object was deleted at its source", record.object_path.str());
@@ -143,7 +163,7 @@ RestoredObject Restore::restore_one(const catalog::Record& record, const std::st
                   "extract it from the archive with `bale archive extract`");
     }
     if (target_.directory)
-      restore_file(record, file, object);
+      restore_file(record, path, object);
     else
       restore_object(record, object);
   } catch (const Error& error) {
@@ -155,12 +175,32 @@ RestoredObject Restore::restore_one(const catalog::Record& record, const std::st
 }
 
 ByteCount Restore::read(const catalog::Record& record, const std::function<void(ByteView)>& sink) {
+  std::optional<Error> first;
+  for (const ObjectAddress& copy : copies_of(record)) {
+    bool begun = false;
+    try {
+      return read_copy(record, copy, [&](ByteView bytes) {
+        begun = true;
+        sink(bytes);
+      });
+    } catch (const Error& error) {
+      // Gone, or of a class that has to be asked for first: another bucket may have the same archive.
+      const bool out_of_reach = error.kind() == ErrorKind::not_found || error.kind() == ErrorKind::denied;
+      if (begun || !out_of_reach) throw;
+      if (!first) first = out_of_reach_error(error, copy);
+    }
+  }
+  throw *first;
+}
+
+ByteCount Restore::read_copy(const catalog::Record& record, const ObjectAddress& copy,
+                             const std::function<void(ByteView)>& sink) {
   store::ObjectStore& store = archives_(record);
   if (record.location) {
-    archive::read_located(store, archive_of(record), *record.location, record.object_size, record.sha256, sink);
+    archive::read_located(store, copy, *record.location, record.object_size, record.sha256, sink);
     return record.location->frame_length;
   }
-  const auto source = transfer::open_object_source(store, archive_of(record));
+  const auto source = transfer::open_object_source(store, copy);
   const auto reader = archive::open_archive(*source);
   const auto& objects = reader->manifest().objects;
   const auto found = std::find_if(objects.begin(), objects.end(), [&](const archive::ManifestObject& object) {
@@ -168,8 +208,7 @@ ByteCount Restore::read(const catalog::Record& record, const std::function<void(
            object.source_prefix + "/" + object.relative_key == record.object_path.str() ||
            (object.source_prefix.empty() && object.relative_key == record.object_path.str());
   });
-  if (found == objects.end())
-    throw Error(ErrorKind::not_found, "the archive does not hold the object", to_uri(archive_of(record)));
+  if (found == objects.end()) throw Error(ErrorKind::not_found, "the archive does not hold the object", to_uri(copy));
   StreamVisitor visitor(sink);
   reader->read({static_cast<std::size_t>(found - objects.begin())}, visitor, pools_, budget_, world_.stop);
   visitor.check(record);
@@ -192,8 +231,16 @@ bool Restore::same_file(const catalog::Record& record, const os::fs::path& path)
   return to_hex_digest(hash.finish()) == record.sha256;
 }
 
-void Restore::restore_file(const catalog::Record& record, const os::fs::path& path, RestoredObject& object) {
-  if (world_.files.info(path)) {
+void Restore::restore_file(const catalog::Record& record, const std::string& name, RestoredObject& object) {
+  const os::fs::path path = *target_.directory / name;
+  for (std::size_t slash = name.find('/'); slash != std::string::npos; slash = name.find('/', slash + 1)) {
+    if (!archive::is_directory_on_the_way(world_.files, *target_.directory / name.substr(0, slash))) break;
+  }
+  if (const auto there = world_.files.info(path)) {
+    if (there->type == os::FileType::directory) {
+      throw Error(ErrorKind::precondition, "a directory has the file's name", path.native(),
+                  "restore to another place, or together with the objects below it: then it gets an escaped name");
+    }
     if (same_file(record, path)) {
       object.fate = RestoreFate::same;
       return;

@@ -40,10 +40,12 @@ struct RestoredObject {
   std::optional<Error> error;
 };
 
-/// Restores each record by one ranged read of its archive, verifies its SHA-256, and only then lets it take its name (a
-/// file is renamed into place, an upload completed). What is there with the same content is left; what is there and
-/// different is kept unless `overwrite`. One failing object does not keep the others back. `archives` gives the store
-/// that holds a record's archive; `done` is told of each object, one call at a time. Everything is borrowed.
+/// Restores each record by one ranged read of its archive (of another copy of it where one is gone or archived),
+/// verifies its SHA-256, and only then lets it take its name (a file is renamed into place, an upload completed). What
+/// is there with the same content is left; what is there and different is kept unless `overwrite`; a directory never
+/// gives way to a file, and no symbolic link is followed. One failing object does not keep the others back. `archives`
+/// gives the store that holds a record's archive; `done` is told of each object, one call at a time. Everything is
+/// borrowed.
 class Restore {
  public:
   Restore(std::function<store::ObjectStore&(const catalog::Record&)> archives, store::ObjectStore* destination,
@@ -55,9 +57,11 @@ class Restore {
 
  private:
   RestoredObject restore_one(const catalog::Record& record, const std::string& path);
-  void restore_file(const catalog::Record& record, const os::fs::path& path, RestoredObject& object);
+  void restore_file(const catalog::Record& record, const std::string& name, RestoredObject& object);
   void restore_object(const catalog::Record& record, RestoredObject& object);
   ByteCount read(const catalog::Record& record, const std::function<void(ByteView)>& sink);
+  ByteCount read_copy(const catalog::Record& record, const ObjectAddress& copy,
+                      const std::function<void(ByteView)>& sink);
   bool same_file(const catalog::Record& record, const os::fs::path& path);
 
   std::function<store::ObjectStore&(const catalog::Record&)> archives_;

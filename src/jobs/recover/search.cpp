@@ -1,8 +1,11 @@
 #include "jobs/recover/search.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "base/text.hpp"
+#include "jobs/recover/stand_in.hpp"
 
 namespace bale::recover {
 
@@ -37,26 +40,75 @@ void Selection::add(catalog::Record record) {
   versions.push_back(std::move(record));
 }
 
-std::vector<catalog::Record> Selection::take() {
+std::vector<catalog::Record> Selection::take(std::vector<catalog::Record>& deletions) {
   std::vector<catalog::Record> records;
   for (auto& [key, versions] : found_) {
     std::stable_sort(versions.begin(), versions.end(), is_newer);
-    if (versions.front().deleted && !query_.with_deleted && !query_.all_versions) continue;
+    const bool left_out = versions.front().deleted && !query_.with_deleted && !query_.all_versions;
+    if (left_out) deletions.push_back(std::move(versions.front()));
+    if (left_out) continue;
     std::move(versions.begin(), versions.end(), std::back_inserter(records));
   }
   found_.clear();
   return records;
 }
 
-std::vector<catalog::Record> search(const std::vector<CatalogPlace>& catalogs, const Query& query,
-                                    flow::ThreadPool& connections, const std::function<void(const Error&)>& damaged) {
+bool could_hold_matches(const Query& query, const ObjectKey& catalog_file) {
+  if (query.bucket.empty()) return true;
+  // {source_bucket}/{prefix}/{archive}, perhaps below the place to which the catalog was copied: every component that
+  // is the bucket's name may be the bucket.
+  const std::string archive = catalog::archive_key_of(catalog_file).str();
+  if (archive.empty()) return true;
+  const std::string directory = archive.substr(0, archive.rfind('/') + 1);
+  const auto overlap = [](std::string_view a, std::string_view b) { return a.starts_with(b) || b.starts_with(a); };
+  for (std::size_t begin = 0; begin < directory.size(); begin = directory.find('/', begin) + 1) {
+    const std::size_t end = directory.find('/', begin);
+    if (directory.substr(begin, end - begin) != query.bucket.str()) continue;
+    const std::string_view prefix = std::string_view(directory).substr(end + 1);
+    const auto below = [&](const std::string& path) { return path.starts_with(prefix); };
+    const bool wanted =
+        !query.patterns.empty() || query.paths.empty() || std::any_of(query.paths.begin(), query.paths.end(), below);
+    if (wanted && overlap(prefix, query.prefix)) return true;
+  }
+  return false;
+}
+
+namespace {
+
+/// Adds the rows of the archive itself; says in what is returned how that went.
+CatalogDamage replace(const CatalogPlace& place, const catalog::DamagedFile& file, Selection& selection) {
+  try {
+    StandIn found = read_stand_in(*place.store, file, place.backup_buckets);
+    for (catalog::Record& row : found.rows) selection.add(std::move(row));
+    return {file.error, found.archive};
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::cancelled) throw;
+    const std::string what =
+        fmt::format("{}; nor can its archive be read instead: {}", file.error.summary(), error.what());
+    return {Error(ErrorKind::corrupt, what, file.error.where(), error.hint()), std::nullopt};
+  }
+}
+
+}  // namespace
+
+SearchResult search(const std::vector<CatalogPlace>& catalogs, const Query& query, flow::ThreadPool& connections,
+                    OnDamage on_damage) {
   Selection selection(query);
+  SearchResult result;
   for (const CatalogPlace& place : catalogs) {
+    std::vector<catalog::DamagedFile> damaged;
     catalog::scan(
         *place.store, place.bucket, place.prefix, connections,
-        [&](catalog::Record record) { selection.add(std::move(record)); }, damaged);
+        [&](catalog::Record record) { selection.add(std::move(record)); },
+        [&](const catalog::DamagedFile& file) { damaged.push_back(file); });
+    for (const catalog::DamagedFile& file : damaged) {
+      if (!could_hold_matches(query, file.file.key)) continue;
+      result.damage.push_back(on_damage == OnDamage::read_archive ? replace(place, file, selection)
+                                                                  : CatalogDamage{file.error, std::nullopt});
+    }
   }
-  return selection.take();
+  result.records = selection.take(result.deletions);
+  return result;
 }
 
 }  // namespace bale::recover

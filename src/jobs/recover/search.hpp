@@ -35,8 +35,8 @@ class Selection {
  public:
   explicit Selection(Query query) : query_(std::move(query)) {}
   void add(catalog::Record record);
-  /// By source bucket, key, newest first. Leaves the selection empty.
-  std::vector<catalog::Record> take();
+  /// By source bucket, key, newest first; deletions that are left out go to `deletions`. Leaves the selection empty.
+  std::vector<catalog::Record> take(std::vector<catalog::Record>& deletions);
 
  private:
   const Query query_;
@@ -47,11 +47,34 @@ class Selection {
 struct CatalogPlace {
   store::ObjectStore* store;  ///< borrowed
   BucketName bucket;
-  std::string prefix;  ///< within the bucket
+  std::string prefix;                      ///< within the bucket
+  std::vector<BucketName> backup_buckets;  ///< where its archives may be; known with a configuration only
 };
 
-/// Searches the catalogs one after the other (the files of each in parallel).
-std::vector<catalog::Record> search(const std::vector<CatalogPlace>& catalogs, const Query& query,
-                                    flow::ThreadPool& connections, const std::function<void(const Error&)>& damaged);
+/// Whether rows that a damaged catalog file has lost could have been wanted. Said of a file's key alone, so only a
+/// query of one bucket rules files out.
+bool could_hold_matches(const Query& query, const ObjectKey& catalog_file);
+
+/// What a search does about a damaged catalog file.
+enum class OnDamage {
+  tell,          ///< its sound rows count; what it lost is not found
+  read_archive,  ///< the archive's own manifest stands in for the file, so that nothing is left out
+};
+
+/// A damaged catalog file that could hold matching rows.
+struct CatalogDamage {
+  Error error;  ///< corrupt; names the file, its archive, and why the archive could not stand in
+  std::optional<ObjectAddress> replaced_by;  ///< the archive that stood in: nothing is missing
+};
+
+struct SearchResult {
+  std::vector<catalog::Record> records;    ///< by source bucket, key, newest first
+  std::vector<catalog::Record> deletions;  ///< keys that are left out because their newest record is a deletion
+  std::vector<CatalogDamage> damage;
+};
+
+/// Searches the catalogs one after the other (the files of each in parallel). Throws what the stores throw.
+SearchResult search(const std::vector<CatalogPlace>& catalogs, const Query& query, flow::ThreadPool& connections,
+                    OnDamage on_damage);
 
 }  // namespace bale::recover

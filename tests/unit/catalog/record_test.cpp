@@ -58,6 +58,27 @@ TEST(CatalogRecord, IsReadBackWhole) {
   EXPECT_EQ(parse_json_line(to_json_line(deletion)), deletion);
 }
 
+TEST(CatalogRecord, WhatIsNotUtf8IsKeptByteForByte) {
+  Record record = full_record();
+  record.source_prefix = "d\xff";
+  record.object_name = "\xfe.txt";
+  record.object_path = ObjectKey("d\xff/\xfe.txt");
+  record.archive_key = ObjectKey("src/d\xff/backup.tar.zst");
+  record.headers.content_disposition = "attachment; filename=\xe4";
+  record.metadata = {{"who", "J\xfcrgen"}};
+  const std::string line = to_json_line(record);
+  EXPECT_NE(line.find(R"("object_path":"d\\xff/\\xfe.txt","object_path_base64":"ZP8v/i50eHQ=")"), std::string::npos)
+      << line;
+  EXPECT_EQ(parse_json_line(line), record);
+}
+
+TEST(CatalogRecord, ANameOfTheUsersThatEndsInBase64IsNoEncoding) {
+  Record record = full_record();
+  record.metadata = {{"icon", "a.png"}, {"icon_base64", "aGVsbG8="}, {"x_base64", "not base64"}};
+  record.tags = {{"k", "v"}, {"k_base64", ""}};
+  EXPECT_EQ(parse_json_line(to_json_line(record)), record);
+}
+
 TEST(CatalogRecord, RowsOfTheReferenceAreRead) {
   const Record record = parse_json_line(
       R"({"backup_file":"0123.tar.zst","backup_timestamp":1753329108.085,"backup_date":"2025-07-24",)"
@@ -80,6 +101,7 @@ TEST(CatalogRecord, SaysWhichMemberIsWrong) {
       {R"({"backup_file":"f","source_bucket":"b","object_path":"p","event":"move"})", "event"},
       {R"({"backup_file":"f","source_bucket":"b","object_path":"p","frame_offset":1})", "frame_length"},
       {R"({"backup_file":"f","source_bucket":"b","object_path":"p","tags":{"a":1}})", "tags"},
+      {R"({"backup_file":"f","source_bucket":"b","object_path":"p","object_path_base64":"*"})", "object_path_base64"},
   };
   for (const auto& [line, member] : cases) {
     try {

@@ -19,7 +19,7 @@ class Land : public ReplicationKit {
     std::vector<catalog::Record> records;
     catalog::scan(
         *store, catalog, "", connections, [&](catalog::Record record) { records.push_back(std::move(record)); },
-        [](const Error& error) { ADD_FAILURE() << error.what(); });
+        [](const catalog::DamagedFile& file) { ADD_FAILURE() << file.error.what(); });
     return records;
   }
 };

@@ -1,0 +1,50 @@
+#include "jobs/recover/stand_in.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "archive/reader.hpp"
+#include "base/error.hpp"
+#include "transfer/byte_io.hpp"
+
+namespace bale::recover {
+namespace {
+
+std::vector<BucketName> places_of(const catalog::DamagedFile& file, const std::vector<BucketName>& backup_buckets) {
+  std::vector<BucketName> places = file.buckets;
+  for (const BucketName& bucket : backup_buckets) {
+    if (std::find(places.begin(), places.end(), bucket) == places.end()) places.push_back(bucket);
+  }
+  return places;
+}
+
+}  // namespace
+
+StandIn read_stand_in(store::ObjectStore& store, const catalog::DamagedFile& file,
+                      const std::vector<BucketName>& backup_buckets) {
+  if (file.archive_key.empty())
+    throw Error(ErrorKind::not_found, "its name does not say which archive it is of", to_uri(file.file));
+  const std::vector<BucketName> places = places_of(file, backup_buckets);
+  std::string looked;
+  for (const BucketName& bucket : places) {
+    const ObjectAddress archive{bucket, file.archive_key};
+    looked += (looked.empty() ? "" : ", ") + to_uri(archive);
+    const auto info = store.head(archive);
+    if (!info) continue;
+    const auto source = transfer::open_object_source(store, archive);
+    const auto reader = archive::open_archive(*source);
+    // The file's rows named every bucket of the region; the one that was found is enough to read from.
+    const std::vector<BucketName> buckets = file.buckets.empty() ? std::vector<BucketName>{bucket} : file.buckets;
+    StandIn found{archive, catalog::make_records(*reader, info->last_modified, archive.key, buckets)};
+    for (catalog::Record& row : found.rows) row.archive_bucket = bucket;
+    return found;
+  }
+  if (places.empty()) {
+    throw Error(ErrorKind::not_found, "no row is left that says where the archive is", file.archive_key.str(),
+                "give --config DIR (of replicate), which names the backup buckets");
+  }
+  throw Error(ErrorKind::not_found, "there is no such archive", looked);
+}
+
+}  // namespace bale::recover

@@ -1,0 +1,25 @@
+// The rows of a damaged catalog file, made anew from the archive that it speaks of.
+#pragma once
+
+#include <vector>
+
+#include "catalog/record.hpp"
+#include "catalog/scan.hpp"
+#include "store/object_store.hpp"
+
+namespace bale::recover {
+
+/// What took the place of a damaged catalog file.
+struct StandIn {
+  ObjectAddress archive;
+  std::vector<catalog::Record> rows;  ///< all rows that the file had when it was written
+};
+
+/// Reads the manifest at the end of the archive: one request for most. The archive is looked for in the buckets that
+/// the file's sound rows name, then in `backup_buckets`. Throws the Error of the archive that was found and cannot be
+/// read (of storage class GLACIER, say), Error{not_found} naming the places when there is none. Not for archives of the
+/// reference, whose places do not follow from their catalog files.
+StandIn read_stand_in(store::ObjectStore& store, const catalog::DamagedFile& file,
+                      const std::vector<BucketName>& backup_buckets);
+
+}  // namespace bale::recover

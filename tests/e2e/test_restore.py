@@ -1,0 +1,181 @@
+"""Restore: deletions, names that cannot be files, what has no hash, and keys that are not UTF-8."""
+import base64
+import io
+import json
+import os
+import pathlib
+import subprocess
+import tarfile
+
+import pytest
+from conftest import BACKUP_REGION, tree_of
+
+CATALOG = f"e2e-000000000000-{BACKUP_REGION}-catalog"
+ODD_KEYS = ["a", "a/b", "a/b/c", "n" * 300, "long/" + "m" * 300 + "/x", "slash/", "slash", "double//x", "../up", "%",
+            "%/y"]
+
+
+def summary_of(finished):
+    return next(line for line in finished.lines() if line["type"] == "summary")
+
+
+def test_a_recorded_deletion_is_told_and_gone_back_behind(bale):
+    bale.mixed(source={"track_deletes": True})
+    bale.put("source", "note", b"first")
+    bale.put("source", "other", b"other")
+    bale.until_idle()
+    bale.remove("source", "note")
+    bale.until_idle()
+    out = bale.directory / "restored"
+    finished = bale.run("--output", "json", "restore", "--config", bale.config, "--to", out, "note", status=3)
+    error = json.loads(finished.err)
+    deletion = next(record for record in bale.search("note", "--deleted") if record["event"] == "delete")
+    time = error["message"].rsplit(" ", 1)[-1]
+    assert "deletion was recorded" in error["message"] and f"--until {time}" in error["hint"], finished
+    assert time.endswith(f"{deletion['last_modified'] % 1000:03}Z")
+    bale.restore(out, "note", "--until", time)
+    assert tree_of(out) == {"note": b"first"}
+
+
+def test_deletions_that_a_pattern_leaves_out_are_counted(bale):
+    bale.mixed(source={"track_deletes": True})
+    bale.put("source", "note", b"first")
+    bale.put("source", "other", b"other")
+    bale.until_idle()
+    bale.remove("source", "note")
+    bale.until_idle()
+    finished = bale.run("--output", "json", "restore", "--config", bale.config, "--to", bale.directory / "out", "*")
+    assert summary_of(finished)["deleted"] == 1 and summary_of(finished)["restored"] == 1
+
+
+def test_names_that_cannot_be_files(bale):
+    """They are restored under an escaped name, twice the same, and the dry run says the same names."""
+    bale.mixed()
+    for key in ODD_KEYS:
+        bale.put("source", key, b"content of " + key.encode())
+    bale.until_idle()
+    out = bale.directory / "restored"
+
+    def restore(*options):
+        finished = bale.run("--output", "json", "restore", "--config", bale.config, "--to", out, "*", *options)
+        return finished.lines()[:-1], summary_of(finished)
+
+    planned, _ = restore("--dryrun")
+    assert not out.exists()
+    restored, summary = restore()
+    assert summary["restored"] == len(ODD_KEYS) and summary["failed"] == 0
+    places = {line["source"].removeprefix("s3://source/"): line["destination"] for line in restored}
+    assert places == {line["source"].removeprefix("s3://source/"): line["destination"] for line in planned}
+    assert set(places) == set(ODD_KEYS) and len(set(places.values())) == len(ODD_KEYS)
+    for key, place in places.items():
+        assert os.path.realpath(place).startswith(str(out))
+        assert pathlib.Path(place).read_bytes() == b"content of " + key.encode()
+    again, summary = restore()
+    assert summary["same"] == len(ODD_KEYS) and summary["restored"] == 0
+    assert all(line["type"] == "same" for line in again)
+
+
+def test_a_name_that_is_taken_by_a_directory_or_needs_one_that_is_a_file(bale):
+    """The same keys, restored one after the other: each alone can be a file."""
+    bale.mixed()
+    bale.put("source", "a", b"the file")
+    bale.put("source", "a/b", b"below it")
+    bale.put("source", "z", b"another")
+    bale.until_idle()
+    out = bale.directory / "restored"
+    bale.restore(out, "a")
+    for options in (["--dryrun"], [], ["--overwrite"]):
+        finished = bale.restore(out, "a/b", "z", *options, status=1)
+        assert "a/b" in finished.err and "hint" in finished.err, finished
+    assert tree_of(out) == {"a": b"the file", "z": b"another"}
+    other = bale.directory / "other"
+    bale.restore(other, "a/b")
+    for options in (["--dryrun"], [], ["--overwrite"]):
+        finished = bale.restore(other, "a", "z", *options, status=1)
+        assert "hint" in finished.err, finished
+    assert tree_of(other) == {"a/b": b"below it", "z": b"another"}
+
+
+def test_restore_does_not_follow_links_out_of_its_directory(bale):
+    bale.mixed()
+    bale.put("source", "link/file", b"content")
+    bale.until_idle()
+    out, elsewhere = bale.directory / "restored", bale.directory / "elsewhere"
+    out.mkdir()
+    elsewhere.mkdir()
+    (out / "link").symlink_to(elsewhere)
+    finished = bale.restore(out, "link/file", status=None)
+    assert finished.status in (1, 4) and "link" in finished.err, finished
+    assert tree_of(elsewhere) == {}
+
+
+def reference_archive(files):
+    """As the replaced program writes them: a tar with its manifest, without a SHA-256."""
+    manifest = {"targets": [], "objects": [
+        {"source_bucket": "source", "source_region": "us-east-1", "source_prefix": "", "object_name": name,
+         "relative_key": name, "creation_time": "2025-01-02 03:04:05", "etag": "e", "size": len(content),
+         "storage_class": "STANDARD", "tags": []} for name, content in files.items()]}
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as tar:
+        for name, content in [*((f"objects/{name}", content) for name, content in files.items()),
+                              ("manifest.json", json.dumps(manifest).encode())]:
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+    return subprocess.run(["zstd", "-c"], input=stream.getvalue(), stdout=subprocess.PIPE, check=True).stdout
+
+
+@pytest.mark.parametrize("command", ["verify", "extract"])
+def test_what_has_no_hash_is_not_called_verified(bale, command):
+    archive = bale.directory / "reference.tar.zst"
+    archive.write_bytes(reference_archive({"one": b"1", "two": b"22"}))
+    options = ["--to", bale.directory / "out"] if command == "extract" else []
+    text = bale.run("archive", command, archive, *options).out
+    assert "2 not verifiable" in text
+    line = bale.json("archive", command, archive, *options)[-1]
+    assert line["not_verifiable"] == 2 and line["objects"] == (2 if command == "extract" else 0)
+    if command == "verify":
+        assert "verified 0 objects" in text
+
+
+def test_restore_says_what_it_could_not_verify(bale):
+    """Rows without a SHA-256, as of an archive that had none."""
+    bale.mixed()
+    bale.put("source", "one", b"1")
+    bale.until_idle()
+    key, = bale.keys(CATALOG)
+    row = json.loads(bale.get(CATALOG, key))
+    for name in ("sha256", "row", "rows", "row_xxh64"):
+        del row[name]
+    bale.put(CATALOG, key, json.dumps(row).encode() + b"\n")
+    out = bale.directory / "out"
+    finished = bale.run("--output", "json", "restore", "--config", bale.config, "--to", out, "one")
+    assert summary_of(finished)["not_verifiable"] == 1
+    assert "1 not verifiable" in bale.restore(bale.directory / "again", "one").out
+    assert tree_of(out) == {"one": b"1"}
+
+
+def test_keys_that_are_not_utf8(bale):
+    """The store refuses them, as S3 does. A catalog that names one all the same, of another store, loses no byte."""
+    bale.mixed()
+    key = b"caf\xe9/\xff.txt"
+    path = bale.directory / "file"
+    path.write_bytes(b"content")
+    finished = bale.run("s3", "cp", "--exact-key", path, b"s3://source/" + key, status=2)
+    assert "not UTF-8" in finished.err
+    bale.put("source", "plain.txt", b"content")
+    bale.until_idle()
+    catalog, = bale.keys(CATALOG)
+    row = json.loads(bale.get(CATALOG, catalog))
+    for name in ("row", "rows", "row_xxh64"):
+        del row[name]
+    row |= {"object_path": "caf\\xe9/\\xff.txt", "object_path_base64": base64.b64encode(key).decode()}
+    bale.put(CATALOG, catalog, json.dumps(row).encode() + b"\n")
+    record, = bale.search("caf*")
+    assert base64.b64decode(record["key_base64"]) == key
+    out = bale.directory / "restored"
+    finished = bale.run("--output", "json", "restore", "--config", bale.config, "--to", out, b"caf\xe9/\xff.txt")
+    line = finished.lines()[0]
+    assert base64.b64decode(line["key_base64"]) == key
+    assert [content for content in tree_of(out).values()] == [b"content"]
+    assert list(tree_of(out)) == ["%/caf%E9%2F%FF.txt="]

@@ -1,0 +1,92 @@
+// What a search makes of a damaged catalog file.
+#include "jobs/recover/search.hpp"
+
+#include "catalog/file.hpp"
+#include "unit/jobs/replication_kit.hpp"
+
+namespace bale::testing {
+namespace {
+
+const ObjectKey catalog_file("src-bucket/docs/year=2025/month=01/day=23/backup_1_0a1b2c3d.tar.zst.jsonl");
+
+recover::Query query(const std::string& bucket, const std::string& prefix, const std::vector<std::string>& paths = {}) {
+  recover::Query made;
+  made.bucket = BucketName(bucket);
+  made.prefix = prefix;
+  made.paths = paths;
+  return made;
+}
+
+TEST(CouldHoldMatches, OnlyWhatSurelyCannotIsRuledOut) {
+  for (const recover::Query& wanted :
+       {query("", ""), query("", "other/"), query("src-bucket", ""), query("src-bucket", "do"),
+        query("src-bucket", "docs/a/"), query("src-bucket", "", {"other", "docs/a"}), query("docs", "")})
+    EXPECT_TRUE(recover::could_hold_matches(wanted, catalog_file)) << wanted.bucket.str() << " " << wanted.prefix;
+  for (const recover::Query& other :
+       {query("another", ""), query("src-bucket", "dox"), query("src-bucket", "", {"other"}), query("src", "")})
+    EXPECT_FALSE(recover::could_hold_matches(other, catalog_file)) << other.bucket.str() << " " << other.prefix;
+  EXPECT_TRUE(recover::could_hold_matches(query("another", ""), ObjectKey("of-another-form.jsonl")));
+}
+
+class Search : public ReplicationKit {
+ protected:
+  void back_up(const std::vector<std::string>& keys) {
+    std::vector<pack::Item> items;
+    for (const std::string& key : keys) {
+      put(key, "content of " + key);
+      items.push_back(item(key));
+    }
+    const pack::PackResult result = pack(items);
+    EXPECT_TRUE(land(bring_to_inbound(result.archives.at(0).key)).failures.empty());
+    file_ = {catalog, store->list(catalog, {}).objects.at(0).key};
+    rows_.clear();
+    text_ = *read(catalog, file_.key.str());
+    EXPECT_FALSE(catalog::read_file_text(text_, [&](catalog::Record row) { rows_.push_back(std::move(row)); }));
+  }
+  void write(const std::string& text) {
+    store::MemoryBody body(as_bytes(text));
+    store->put(file_, body, {});
+  }
+  recover::SearchResult search(recover::OnDamage on_damage, const std::vector<BucketName>& backups = {}) {
+    recover::SearchResult found =
+        recover::search({{store.get(), catalog, "", backups}}, recover::Query{}, connections, on_damage);
+    return found;
+  }
+  std::string first_line() const { return text_.substr(0, text_.find('\n') + 1); }
+
+  ObjectAddress file_;
+  std::string text_;
+  std::vector<catalog::Record> rows_;
+};
+
+TEST_F(Search, TheArchiveGivesTheVeryRowsOfItsCatalogFile) {
+  back_up({"a", "b/c", "b/d"});
+  write(first_line());
+  const recover::SearchResult found = search(recover::OnDamage::read_archive);
+  EXPECT_EQ(found.records, rows_);
+  ASSERT_EQ(found.damage.size(), 1U);
+  EXPECT_EQ(found.damage[0].replaced_by->bucket, vault);
+}
+
+TEST_F(Search, WithoutARowTheConfigurationSaysWhereTheArchiveIs) {
+  back_up({"a", "b"});
+  write("");
+  EXPECT_EQ(search(recover::OnDamage::read_archive, {copy, vault}).records, rows_);
+  const recover::SearchResult lost = search(recover::OnDamage::read_archive);
+  EXPECT_TRUE(lost.records.empty());
+  ASSERT_EQ(lost.damage.size(), 1U);
+  EXPECT_FALSE(lost.damage[0].replaced_by);
+  EXPECT_EQ(lost.damage[0].error.where(), to_uri(file_));
+}
+
+TEST_F(Search, OnlyToldTheArchiveIsNotRead) {
+  back_up({"a", "b"});
+  write(first_line());
+  const recover::SearchResult found = search(recover::OnDamage::tell, {vault});
+  EXPECT_EQ(found.records.size(), 1U);
+  ASSERT_EQ(found.damage.size(), 1U);
+  EXPECT_FALSE(found.damage[0].replaced_by);
+}
+
+}  // namespace
+}  // namespace bale::testing
