@@ -1,10 +1,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <optional>
+#include <utility>
 
 #include "archive/compress.hpp"
 #include "archive/reader.hpp"
+#include "archive/tar.hpp"
 #include "base/hash.hpp"
 
 namespace bale::archive {
@@ -12,15 +13,50 @@ namespace {
 
 constexpr std::size_t block_bytes = 256 << 10;
 
+/// The end of what is dropped in front of an object: its tar header, by which it is known whose bytes follow.
+class HeaderCheck {
+ public:
+  HeaderCheck(ByteCount skip, ByteCount size, const std::vector<std::string>& names)
+      : skip_(skip), size_(size), names_(names) {
+    for (const std::string& name : names) most_ = std::max(most_, tar_header_bytes(name, size));
+  }
+  /// The next dropped bytes; `left` are to be dropped from here on, these included.
+  void take(ByteView dropped, ByteCount left) {
+    const ByteCount before = left > most_ ? left - most_ : 0;
+    if (before < dropped.size()) end_.append(as_text(dropped.subspan(before)));
+  }
+  /// Call when everything in front of the object was taken.
+  void check() const {
+    if (names_.empty() || (size_ == 0 && skip_ == 0)) return;
+    const bool known = std::any_of(names_.begin(), names_.end(), [&](const std::string& name) {
+      const ByteCount length = tar_header_bytes(name, size_);
+      return length <= end_.size() && is_tar_header_of(as_bytes(end_).last(length), name, size_);
+    });
+    if (!known)
+      throw Error(ErrorKind::corrupt,
+                  "another object, or none, is at the recorded place: the archive and the record differ");
+  }
+
+ private:
+  const ByteCount skip_, size_;
+  const std::vector<std::string>& names_;
+  ByteCount most_ = 0;
+  std::string end_;
+};
+
 /// Takes the decompressed bytes of an object's frames: drops what is before and behind the object.
 class ObjectBytes {
  public:
-  ObjectBytes(ByteCount skip, ByteCount size, const std::function<void(ByteView)>& sink)
-      : skip_(skip), left_(size), sink_(sink) {}
+  ObjectBytes(ByteCount skip, ByteCount size, const std::vector<std::string>& names,
+              const std::function<void(ByteView)>& sink)
+      : skip_(skip), left_(size), header_(skip, size, names), sink_(sink) {}
 
   void take(ByteView bytes) {
     const ByteCount dropped = std::min<ByteCount>(skip_, bytes.size());
+    header_.take(bytes.first(dropped), skip_);
     skip_ -= dropped;
+    if (skip_ > 0) return;
+    if (!std::exchange(begun_, true)) header_.check();
     bytes = bytes.subspan(dropped);
     const ByteView wanted = bytes.first(std::min<ByteCount>(left_, bytes.size()));
     surplus_ += bytes.size() - wanted.size();
@@ -35,6 +71,8 @@ class ObjectBytes {
 
  private:
   ByteCount skip_, left_, surplus_ = 0;
+  HeaderCheck header_;
+  bool begun_ = false;
   const std::function<void(ByteView)>& sink_;
   Sha256 digest_;
 };
@@ -60,11 +98,12 @@ void decompress_all(store::GetStream& stream, ObjectBytes& object, ByteCount mos
 }
 
 void read_located_from(store::GetStream& stream, const MemberLocation& location, ByteCount size,
-                       const std::string& sha256, const std::function<void(ByteView)>& sink) {
+                       const std::string& sha256, const std::function<void(ByteView)>& sink,
+                       const std::vector<std::string>& member_names) {
   if (stream.length() != location.frame_length)
     throw Error(ErrorKind::corrupt, fmt::format("the archive has only {} of the object's {} compressed bytes",
                                                 stream.length(), location.frame_length));
-  ObjectBytes object(location.frame_skip, size, sink);
+  ObjectBytes object(location.frame_skip, size, member_names, sink);
   decompress_all(stream, object, ReaderLimits{}.max_frame_bytes);
   if (!object.complete()) throw Error(ErrorKind::corrupt, "the frames end before the object does");
   if (!sha256.empty() && to_hex_digest(object.digest()) != sha256)
@@ -74,7 +113,8 @@ void read_located_from(store::GetStream& stream, const MemberLocation& location,
 }  // namespace
 
 void read_located(store::ObjectStore& store, const ObjectAddress& archive, const MemberLocation& location,
-                  ByteCount size, const std::string& sha256, const std::function<void(ByteView)>& sink) {
+                  ByteCount size, const std::string& sha256, const std::function<void(ByteView)>& sink,
+                  const std::vector<std::string>& member_names) {
   const std::string where = fmt::format("{}, bytes {} to {}", to_uri(archive), location.frame_offset,
                                         location.frame_offset + location.frame_length);
   try {
@@ -82,7 +122,7 @@ void read_located(store::ObjectStore& store, const ObjectAddress& archive, const
         location.frame_skip > ReaderLimits{}.max_frame_bytes)
       throw Error(ErrorKind::corrupt, "the recorded place of the object is impossible");
     const auto stream = store.get(archive, store::ByteRange::at(location.frame_offset, location.frame_length));
-    read_located_from(*stream, location, size, sha256, sink);
+    read_located_from(*stream, location, size, sha256, sink, member_names);
   } catch (const Error& error) {
     // A range outside the archive: the record is of another file than the one that is there.
     if (error.kind() == ErrorKind::invalid && error.code() == "InvalidRange")

@@ -66,4 +66,9 @@ std::vector<std::string> safe_paths(const std::vector<std::string_view>& keys) {
   return paths;
 }
 
+std::vector<std::string> possible_member_names(std::string_view relative_key) {
+  const std::string prefix(layout::member_prefix);
+  return {prefix + safe_path(relative_key), prefix + escaped_path(relative_key)};
+}
+
 }  // namespace bale::archive

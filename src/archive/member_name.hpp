@@ -23,4 +23,8 @@ std::string escaped_path(std::string_view key);
 /// beside "a/b") is escaped too. Throws Error{invalid} when a key comes twice.
 std::vector<std::string> safe_paths(const std::vector<std::string_view>& keys);
 
+/// The names that the tar member of an object can have, which depends on the objects beside it: "objects/" and
+/// safe_path() or escaped_path() of its relative key.
+std::vector<std::string> possible_member_names(std::string_view relative_key);
+
 }  // namespace bale::archive

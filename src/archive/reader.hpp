@@ -90,9 +90,12 @@ class Reader {
 std::unique_ptr<Reader> open_archive(transfer::RandomSource& source, const ReaderLimits& limits = {});
 
 /// Reads one object by its location alone, without opening the archive (a catalog record is enough): one ranged read of
-/// `location`, decompressed as it comes, `size` bytes handed to `sink` in order. Verifies `sha256` (hex) where not
-/// empty before the last call returns. Bounded memory. Throws Error{corrupt}.
+/// `location`, decompressed as it comes, `size` bytes handed to `sink` in order. Before the first of them, verifies
+/// that the tar header in front of the object has one of `member_names` (empty: any) and the size; the header of an
+/// empty object may end the frame before, and is then not seen. Verifies `sha256` (hex) where not empty before it
+/// returns. Bounded memory. Throws Error{corrupt}.
 void read_located(store::ObjectStore& store, const ObjectAddress& archive, const MemberLocation& location,
-                  ByteCount size, const std::string& sha256, const std::function<void(ByteView)>& sink);
+                  ByteCount size, const std::string& sha256, const std::function<void(ByteView)>& sink,
+                  const std::vector<std::string>& member_names = {});
 
 }  // namespace bale::archive

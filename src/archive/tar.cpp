@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "archive/layout.hpp"
@@ -108,6 +109,20 @@ void encode_tar_header(MutableBytes into, std::string_view name, ByteCount size,
   }
   const ByteCount shown = size > layout::ustar_max_size ? 0 : size;
   put_block(block, split_name(name).value_or(UstarName{{}, pax_name}), shown, stamp, regular_file);
+}
+
+bool is_tar_header_of(ByteView header, std::string_view name, ByteCount size) {
+  if (header.size() != tar_header_bytes(name, size)) return false;
+  std::string there(as_text(header)), expected(header.size(), '\0');
+  encode_tar_header(std::as_writable_bytes(std::span(expected)), name, size, {});
+  // The first block is the pax header's where there is one, the last the member's own.
+  for (const std::size_t block : {std::size_t{0}, there.size() - layout::tar_block}) {
+    for (const Field field : {mtime_field, checksum_field}) {
+      there.replace(block + field.at, field.length, field.length, ' ');
+      expected.replace(block + field.at, field.length, field.length, ' ');
+    }
+  }
+  return there == expected;
 }
 
 }  // namespace bale::archive

@@ -19,4 +19,7 @@ ByteCount tar_header_bytes(std::string_view name, ByteCount size);
 /// kept to the second. Deterministic: owner 0, mode 0644.
 void encode_tar_header(MutableBytes into, std::string_view name, ByteCount size, TimePoint modified);
 
+/// Whether `header` is a header that encode_tar_header() gives for this name and size, whatever the time.
+bool is_tar_header_of(ByteView header, std::string_view name, ByteCount size);
+
 }  // namespace bale::archive

@@ -19,6 +19,11 @@ def summary_of(finished):
     return next(line for line in finished.lines() if line["type"] == "summary")
 
 
+def unchecked(row):
+    """A row as of a catalog without checks, so that a test may change it."""
+    return {name: value for name, value in row.items() if name not in ("row", "rows", "row_xxh64")}
+
+
 def test_a_recorded_deletion_is_told_and_gone_back_behind(bale):
     bale.mixed(source={"track_deletes": True})
     bale.put("source", "note", b"first")
@@ -144,9 +149,8 @@ def test_restore_says_what_it_could_not_verify(bale):
     bale.put("source", "one", b"1")
     bale.until_idle()
     key, = bale.keys(CATALOG)
-    row = json.loads(bale.get(CATALOG, key))
-    for name in ("sha256", "row", "rows", "row_xxh64"):
-        del row[name]
+    row = unchecked(json.loads(bale.get(CATALOG, key)))
+    del row["sha256"]
     bale.put(CATALOG, key, json.dumps(row).encode() + b"\n")
     out = bale.directory / "out"
     finished = bale.run("--output", "json", "restore", "--config", bale.config, "--to", out, "one")
@@ -155,27 +159,48 @@ def test_restore_says_what_it_could_not_verify(bale):
     assert tree_of(out) == {"one": b"1"}
 
 
-def test_keys_that_are_not_utf8(bale):
-    """The store refuses them, as S3 does. A catalog that names one all the same, of another store, loses no byte."""
+def test_the_archive_says_whose_bytes_they_are(bale):
+    """A row that names another object than the one at its place gives nothing, though hash and size are right."""
     bale.mixed()
-    key = b"caf\xe9/\xff.txt"
-    path = bale.directory / "file"
-    path.write_bytes(b"content")
-    finished = bale.run("s3", "cp", "--exact-key", path, b"s3://source/" + key, status=2)
-    assert "not UTF-8" in finished.err
-    bale.put("source", "plain.txt", b"content")
+    for key in ("a/one", "a/two", "a/one/below", "ü/" + "n" * 200):
+        bale.put("source", key, b"content of " + key.encode())
     bale.until_idle()
     catalog, = bale.keys(CATALOG)
-    row = json.loads(bale.get(CATALOG, catalog))
-    for name in ("row", "rows", "row_xxh64"):
-        del row[name]
-    row |= {"object_path": "caf\\xe9/\\xff.txt", "object_path_base64": base64.b64encode(key).decode()}
-    bale.put(CATALOG, catalog, json.dumps(row).encode() + b"\n")
+    rows = [unchecked(json.loads(line)) for line in bale.get(CATALOG, catalog).splitlines()]
+    bale.put(CATALOG, catalog, b"".join(json.dumps(row).encode() + b"\n" for row in rows))
+    bale.restore(bale.directory / "whole", "*")
+    assert len(tree_of(bale.directory / "whole")) == 4
+    for row in rows:
+        row["object_path"] += "-evil"
+    bale.put(CATALOG, catalog, b"".join(json.dumps(row).encode() + b"\n" for row in rows))
+    finished = bale.restore(bale.directory / "out", "*", status=5)
+    assert finished.err.count("another object") == 4, finished
+    assert tree_of(bale.directory / "out") == {}
+
+
+def test_keys_that_are_not_utf8(bale):
+    """The store refuses them, as S3 does; an archive of files and a catalog that have one lose no byte of it."""
+    bale.mixed()
+    name = b"caf\xe9/\xff.txt"
+    (bale.directory / "in").mkdir()
+    path = os.path.join(os.fsencode(bale.directory / "in"), name)
+    os.makedirs(os.path.dirname(path))
+    with open(path, "wb") as file:
+        file.write(b"content")
+    assert "not UTF-8" in bale.run("s3", "cp", "--exact-key", path, b"s3://source/" + name, status=2).err
+    archive = bale.directory / "backup_1_00000000.tar.zst"
+    subprocess.run(bale.command("archive", "create", archive, b"caf\xe9"), cwd=bale.directory / "in", check=True)
+    bale.put_file("backup", "source/backup_1_00000000.tar.zst", archive)
+    listed, = bale.json("archive", "list", archive)
+    row = {"backup_file": archive.name, "backup_timestamp": 1, "source_bucket": "source", "source_prefix": "",
+           "object_path": "caf\\xe9/\\xff.txt", "object_path_base64": base64.b64encode(name).decode(),
+           "object_size": listed["bytes"], "sha256": listed["sha256"], "target_buckets": ["backup"], "event": "put",
+           "archive_bucket": "backup", "archive_key": "source/" + archive.name}
+    row |= {member: listed[member] for member in ("frame_offset", "frame_length", "frame_skip")}
+    bale.put(CATALOG, f"source/year=1970/month=01/day=01/{archive.name}.jsonl", json.dumps(row).encode() + b"\n")
     record, = bale.search("caf*")
-    assert base64.b64decode(record["key_base64"]) == key
+    assert base64.b64decode(record["key_base64"]) == name
     out = bale.directory / "restored"
-    finished = bale.run("--output", "json", "restore", "--config", bale.config, "--to", out, b"caf\xe9/\xff.txt")
-    line = finished.lines()[0]
-    assert base64.b64decode(line["key_base64"]) == key
-    assert [content for content in tree_of(out).values()] == [b"content"]
-    assert list(tree_of(out)) == ["%/caf%E9%2F%FF.txt="]
+    line = bale.json("restore", "--config", bale.config, "--to", out, name)[0]
+    assert base64.b64decode(line["key_base64"]) == name
+    assert tree_of(out) == {"%/caf%E9%2F%FF.txt=": b"content"}

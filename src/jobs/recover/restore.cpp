@@ -21,6 +21,14 @@ constexpr ByteCount piece_bytes = 1_MiB;
 
 ObjectAddress archive_of(const catalog::Record& record) { return {record.archive_bucket, record.archive_key}; }
 
+/// The names that the object can have in its archive: the catalog's word for whose bytes they are is not enough.
+std::vector<std::string> names_of(const catalog::Record& record) {
+  std::string_view relative = record.object_path.str();
+  const std::string prefix = record.source_prefix + "/";
+  if (prefix.size() > 1 && relative.starts_with(prefix)) relative.remove_prefix(prefix.size());
+  return archive::possible_member_names(relative);
+}
+
 /// Every place where the record says that the archive is.
 std::vector<ObjectAddress> copies_of(const catalog::Record& record) {
   std::vector<ObjectAddress> copies{archive_of(record)};
@@ -197,7 +205,7 @@ ByteCount Restore::read_copy(const catalog::Record& record, const ObjectAddress&
                              const std::function<void(ByteView)>& sink) {
   store::ObjectStore& store = archives_(record);
   if (record.location) {
-    archive::read_located(store, copy, *record.location, record.object_size, record.sha256, sink);
+    archive::read_located(store, copy, *record.location, record.object_size, record.sha256, sink, names_of(record));
     return record.location->frame_length;
   }
   const auto source = transfer::open_object_source(store, copy);

@@ -1,4 +1,5 @@
 // One object by its location alone, as a catalog record gives it.
+#include "archive/member_name.hpp"
 #include "embedded/backend.hpp"
 #include "support/archive_kit.hpp"
 #include "support/fake_world.hpp"
@@ -54,6 +55,28 @@ TEST_F(LocatedTest, GivesTheObjectAndNothingElse) {
   for (std::size_t i = 0; i < 4; ++i)
     EXPECT_TRUE(read(location(i), source_.members()[i].content.size(), sha256(i)) == source_.members()[i].content);
   EXPECT_TRUE(read(location(0), 3000, "") == source_.members()[0].content);
+}
+
+TEST_F(LocatedTest, TheHeaderInFrontSaysWhoseBytesTheyAre) {
+  for (std::size_t i = 0; i < 4; ++i) {
+    const test::TestMember& member = source_.members()[i];
+    for (const std::string& name : {member.name, std::string("other"), std::string(300, 'n')}) {
+      std::string content;
+      const auto read = [&] {
+        read_located(
+            *store_, address_, location(i), member.content.size(), sha256(i),
+            [&](ByteView bytes) { content.append(as_text(bytes)); }, possible_member_names(name));
+      };
+      // The header of an empty object may end the frame before.
+      const bool is_seen = !member.content.empty() || location(i).frame_skip > 0;
+      if (name == member.name) {
+        EXPECT_NO_THROW(read()) << name;
+      } else if (is_seen) {
+        EXPECT_THROW(read(), Error) << name;
+      }
+      EXPECT_EQ(content, name == member.name ? member.content : "") << "no byte goes out under a wrong name";
+    }
+  }
 }
 
 TEST_F(LocatedTest, WhatIsNotTheRecordedObjectIsCorrupt) {

@@ -118,6 +118,20 @@ TEST(TarTest, LongAsciiNamesAreSplitAndOthersGetAPaxHeader) {
   EXPECT_THAT(header_of("a", 8ULL << 30, {}), HasSubstr("19 size=8589934592\n"));
 }
 
+TEST(TarTest, AHeaderIsKnownByNameAndSizeWhateverTheTime) {
+  for (const std::string& name : {std::string("objects/a"), std::string("objects/ü"), std::string(300, 'x')}) {
+    const std::string header = header_of(name, 5, from_epoch_ms(1'700'000'000'999));
+    EXPECT_TRUE(is_tar_header_of(as_bytes(header), name, 5)) << name;
+    EXPECT_FALSE(is_tar_header_of(as_bytes(header), name, 6)) << name;
+    EXPECT_FALSE(is_tar_header_of(as_bytes(header), name.substr(0, name.size() - 1) + "b", 5)) << name;
+    EXPECT_FALSE(is_tar_header_of(as_bytes(header).first(header.size() - 1), name, 5)) << name;
+    EXPECT_FALSE(is_tar_header_of(as_bytes(std::string(header.size(), '\0')), name, 5)) << name;
+    const std::string large = header_of(name, 8ULL << 30, from_epoch_ms(1'700'000'000'999));
+    EXPECT_TRUE(is_tar_header_of(as_bytes(large), name, 8ULL << 30)) << name;
+    EXPECT_FALSE(is_tar_header_of(as_bytes(large), name, (8ULL << 30) + 1)) << name;
+  }
+}
+
 TEST(TarTest, TheLengthOfAPaxRecordCountsItself) {
   for (std::size_t length = 101; length < 1100; ++length) {
     const std::string name = std::string(length, 'x') + "\xc3\xa4";
