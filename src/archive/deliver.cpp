@@ -8,6 +8,7 @@
 
 #include "archive/member_name.hpp"
 #include "base/hash.hpp"
+#include "base/text.hpp"
 #include "flow/sequencer.hpp"
 
 namespace bale::archive {
@@ -203,12 +204,12 @@ class Deliverer final : public FrameVisitor {
 class FileReceiver final : public ObjectReceiver {
  public:
   FileReceiver(os::Files& files, os::fs::path path, TimePoint modified)
-      : files_(files), path_(std::move(path)), modified_(modified), file_(files, path_) {}
+      : files_(files), path_(std::move(path)), modified_(modified), file_(files, path_, os::Links::refuse) {}
   void write(ByteView bytes) override { file_.file().write(bytes); }
   void finish() override {
     const auto present = files_.info(path_);
     if (present && present->type == os::FileType::directory)
-      throw Error(ErrorKind::precondition, "a directory has the file's name", path_.native());
+      throw Error(ErrorKind::precondition, "a directory has the file's name", escape_name(path_.native()));
     file_.commit_without_sync();
     files_.set_modified(path_, modified_);
   }

@@ -63,7 +63,10 @@ bool is_utf8(std::string_view text) noexcept {
   return true;
 }
 
-std::string escape_for_terminal(std::string_view text) {
+namespace {
+
+/// Control characters, what is not UTF-8, and `also` (a printable ASCII character; 0: none) are escaped.
+std::string escape(std::string_view text, char also) {
   std::string out;
   while (!text.empty()) {
     const std::size_t length = utf8_length(text);
@@ -72,6 +75,9 @@ std::string escape_for_terminal(std::string_view text) {
     if (length == 0 || byte < 0x20 || byte == 0x7F || c1_control) {
       out += fmt::format("\\x{:02x}", byte);
       text.remove_prefix(1);
+    } else if (also != 0 && text[0] == also) {
+      out.append({'\\', also});
+      text.remove_prefix(1);
     } else {
       out += text.substr(0, length);
       text.remove_prefix(length);
@@ -79,6 +85,12 @@ std::string escape_for_terminal(std::string_view text) {
   }
   return out;
 }
+
+}  // namespace
+
+std::string escape_for_terminal(std::string_view text) { return escape(text, 0); }
+
+std::string escape_name(std::string_view name) { return escape(name, '\\'); }
 
 std::string percent_encode(std::string_view text, bool keep_slash) {
   std::string out;

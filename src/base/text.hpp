@@ -14,6 +14,9 @@ namespace bale {
 bool is_utf8(std::string_view text) noexcept;
 /// `text` with control characters, and bytes that are not UTF-8, shown as \xNN: safe to print.
 std::string escape_for_terminal(std::string_view text);
+/// A name (of a file, an object, a bucket) as escape_for_terminal() shows it, and a backslash as two: no two names are
+/// shown alike. What escape_for_terminal() makes of the result is the result.
+std::string escape_name(std::string_view name);
 
 /// Percent-encodes everything but A-Z a-z 0-9 - _ . ~, and '/' where `keep_slash`.
 std::string percent_encode(std::string_view text, bool keep_slash = false);

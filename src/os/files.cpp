@@ -10,6 +10,8 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <climits>
+#include <cstdlib>
 #include <system_error>
 #include <utility>
 
@@ -21,7 +23,7 @@ namespace {
 
 Error system_error(std::string_view doing, const fs::path& path, int code = errno) {
   const std::string what = fmt::format("cannot {}: {}", doing, std::generic_category().message(code));
-  const std::string where = escape_for_terminal(path.native());
+  const std::string where = escape_name(path.native());
   switch (code) {
     case ENOENT:
     case ENOTDIR: return Error(ErrorKind::not_found, what, where);
@@ -32,6 +34,7 @@ Error system_error(std::string_view doing, const fs::path& path, int code = errn
     case ENOSPC:
     case EDQUOT:
       return Error(ErrorKind::unavailable, what, where, "free some space and run the command again; nothing was lost");
+    case EISDIR:
     case ENAMETOOLONG: return Error(ErrorKind::invalid, what, where);
     default: return Error(ErrorKind::unavailable, what, where);
   }
@@ -173,6 +176,49 @@ class LinuxWritableFile final : public WritableFile {
   fs::path path_;
   ByteCount position_ = 0;
 };
+
+/// A pipe or device: bytes go out in order, and are gone.
+class LinuxStream final : public WritableFile {
+ public:
+  LinuxStream(Descriptor fd, fs::path path) : fd_(std::move(fd)), path_(std::move(path)) {}
+  void write(ByteView bytes) override {
+    while (!bytes.empty()) {
+      const ssize_t put = ::write(fd_.get(), bytes.data(), bytes.size());
+      if (put < 0 && errno == EINTR) continue;
+      if (put < 0) throw system_error("write", path_);
+      bytes = bytes.subspan(static_cast<std::size_t>(put));
+    }
+  }
+  void write_at(ByteCount, ByteView) override {
+    throw Error(ErrorKind::unsupported, "only in order can be written here", escape_name(path_.native()));
+  }
+  void sync() override {}
+
+ private:
+  Descriptor fd_;
+  fs::path path_;
+};
+
+/// The descriptor of this process that the path names, through links too ("/dev/stdout" leads to "/proc/self/fd/1").
+/// Opening such a path anew would begin at the start of the file behind it, and write over what is there.
+std::optional<int> own_descriptor(fs::path path) {
+  constexpr int most_links = 40;  // as many as the kernel follows
+  for (int i = 0; i < most_links; ++i) {
+    const std::string& directory = path.parent_path().native();
+    const std::string name = path.filename().native();
+    const bool number = !name.empty() && name.size() < 9 && name.find_first_not_of("0123456789") == std::string::npos;
+    if (number && (directory == "/dev/fd" || directory == "/proc/self/fd")) {
+      const int fd = std::stoi(name);
+      return ::fcntl(fd, F_GETFD) < 0 ? std::nullopt : std::optional<int>(fd);
+    }
+    std::string target(PATH_MAX, '\0');
+    const ssize_t length = ::readlink(path.c_str(), target.data(), target.size());
+    if (length < 0) return std::nullopt;
+    target.resize(static_cast<std::size_t>(length));
+    path = path.parent_path() / target;
+  }
+  return std::nullopt;
+}
 
 FileType type_of(mode_t mode) {
   if (S_ISREG(mode)) return FileType::regular;
@@ -326,6 +372,25 @@ class LinuxFiles final : public Files {
     if (::utimensat(AT_FDCWD, path.c_str(), times, AT_SYMLINK_NOFOLLOW) != 0)
       throw system_error("set the time of", path);
   }
+
+  fs::path resolve(const fs::path& path) override {
+    const std::unique_ptr<char, void (*)(void*)> real(::realpath(path.c_str(), nullptr), &::free);
+    if (!real) throw system_error("follow the link", path);
+    return real.get();
+  }
+
+  bool is_stream(const fs::path& path) override {
+    if (own_descriptor(path)) return true;
+    struct stat status {};
+    return ::stat(path.c_str(), &status) == 0 && (S_ISFIFO(status.st_mode) || S_ISCHR(status.st_mode));
+  }
+
+  std::unique_ptr<WritableFile> open_stream(const fs::path& path) override {
+    const std::optional<int> own = own_descriptor(path);
+    Descriptor fd = own ? Descriptor(::fcntl(*own, F_DUPFD_CLOEXEC, 0)) : open_descriptor(path, O_WRONLY | O_NOCTTY);
+    if (fd.get() < 0) throw system_error("open", path);
+    return std::make_unique<LinuxStream>(std::move(fd), path);
+  }
 };
 
 /// Unique among the temporary files of this process and, with the process id, among those of its contemporaries.
@@ -363,6 +428,14 @@ void Files::link(const fs::path&, const fs::path& to) {
 
 std::unique_ptr<FileLock> Files::try_lock(const fs::path& path) {
   throw Error(ErrorKind::unsupported, "these files cannot be locked", path.native());
+}
+
+fs::path Files::resolve(const fs::path& path) { return path; }
+
+bool Files::is_stream(const fs::path&) { return false; }
+
+std::unique_ptr<WritableFile> Files::open_stream(const fs::path& path) {
+  throw Error(ErrorKind::unsupported, "these files are no streams", path.native());
 }
 
 std::unique_ptr<ReadableFile> Files::open(const fs::path& path) {
@@ -403,7 +476,29 @@ void write_file_atomically(Files& files, const fs::path& path, ByteView content)
   file.commit();
 }
 
-AtomicFile::AtomicFile(Files& files, fs::path path) : files_(files), path_(std::move(path)) {
+fs::path place_of_new_file(Files& files, const fs::path& path, Links links) {
+  const auto refuse = [&](const char* what, const char* hint) {
+    return Error(ErrorKind::invalid, what, escape_name(path.native()), hint);
+  };
+  const auto found = files.info(path);
+  if (!found || found->type == FileType::regular) return path;
+  if (found->type == FileType::symlink && links == Links::refuse) {
+    throw Error(ErrorKind::denied, "a symbolic link has the file's name", escape_name(path.native()),
+                "remove the link, or write to another directory");
+  }
+  const auto behind = found->type == FileType::symlink ? files.info_followed(path) : found;
+  if (!behind) throw refuse("a symbolic link that leads nowhere has the file's name", "remove the link");
+  if (behind->type == FileType::directory)
+    throw refuse("a directory has the file's name", "choose another name, or one in the directory");
+  if (behind->type != FileType::regular) {
+    throw refuse("a pipe, device or socket has the file's name, and would be replaced",
+                 "remove it, or choose another name");
+  }
+  return files.resolve(path);
+}
+
+AtomicFile::AtomicFile(Files& files, const fs::path& path, Links links)
+    : files_(files), path_(place_of_new_file(files, path, links)) {
   // The final name may already be as long as a name can be: the temporary one does not contain it.
   temporary_ = path_.parent_path() / temporary_suffix();
   for (int attempt = 0;; ++attempt) {

@@ -108,6 +108,15 @@ class Files {
   virtual void sync_filesystem(const fs::path& path) = 0;
   /// Sets the modification time of a file.
   virtual void set_modified(const fs::path& path, TimePoint time) = 0;
+  /// The path without symlinks, absolute. Throws Error{not_found} when a link leads nowhere. The default knows no
+  /// links and returns `path`.
+  virtual fs::path resolve(const fs::path& path);
+  /// Whether what has the name takes bytes as they come, without keeping them under it: a pipe, a character device, or
+  /// a descriptor of this process ("/dev/stdout", "/dev/fd/5"). The default is false.
+  virtual bool is_stream(const fs::path& path);
+  /// Opens what is_stream() is true of; waits for the reader of a pipe. The file takes write() alone, which fails as
+  /// Error{unavailable} when the reader has gone; sync() does nothing. The default is Error{unsupported}.
+  virtual std::unique_ptr<WritableFile> open_stream(const fs::path& path);
 };
 
 /// The real file system (Linux); never destroyed.
@@ -119,16 +128,32 @@ std::string read_text_file(Files& files, const fs::path& path, ByteCount most = 
 /// Replaces `path` with `text`, durably and atomically: either the old or the new content is there after a power cut.
 void write_file_atomically(Files& files, const fs::path& path, ByteView content);
 
+/// What is done about a symlink that has the name of a file to be written.
+enum class Links {
+  follow,  ///< the file that it leads to is replaced, and the link stays
+  refuse,  ///< Error{denied}: where names come from elsewhere, a link could lead out of the directory
+};
+
+/// Where a new file takes its place when it is written to `path`: `path` itself, or what a link there leads to. Throws
+/// Error{invalid} where only a regular file may be replaced and something else has the name: a directory, a pipe, a
+/// device, a link that leads nowhere. `files` is borrowed for the call.
+fs::path place_of_new_file(Files& files, const fs::path& path, Links links);
+
 /// A file that appears under its name only when commit() is called; until then, and on every failure, nothing is there.
 /// Not thread-safe, apart from write_at of distinct ranges.
 class AtomicFile {
  public:
-  /// Starts a temporary file beside `path`, whose directory must exist.
-  AtomicFile(Files& files, fs::path path);
+  /// Starts a temporary file beside `path`, whose directory must exist. `files` is borrowed. Throws as
+  /// place_of_new_file() does.
+  AtomicFile(Files& files, const fs::path& path, Links links = Links::follow);
   ~AtomicFile();  ///< removes the temporary file unless committed
   AtomicFile(const AtomicFile&) = delete;
   AtomicFile& operator=(const AtomicFile&) = delete;
   WritableFile& file() noexcept { return *file_; }
+  /// Where the file is after commit(): not the path that was given when that is a link.
+  const fs::path& path() const noexcept { return path_; }
+  /// What was written so far, for reading, before commit().
+  std::unique_ptr<ReadableFile> reopen() { return files_.open(temporary_); }
   /// Syncs, gives the file its name (replacing what had it), and syncs the directory.
   void commit();
   /// Only gives the file its name: for many files that Files::sync_filesystem() makes durable together afterwards.

@@ -29,6 +29,7 @@ class RandomSource {
   virtual std::string name() const = 0;
 };
 
+/// A local file. `files` is borrowed. Throws Error: not_found; invalid for a directory, pipe, device or socket.
 std::unique_ptr<RandomSource> open_file_source(os::Files& files, const os::fs::path& path);
 
 /// Reads one version of an object by ranged GETs: the first answer's version id or ETag is asked for ever after, so
@@ -54,6 +55,9 @@ class ByteSink {
   virtual std::string name() const = 0;
 };
 
+/// Writes a file that has its name when it is complete; a symlink to a file stays, and the file is replaced. A pipe or
+/// character device (Files::is_stream) takes the bytes as they come instead. `files` is borrowed. Throws
+/// Error{invalid} for anything else that has the name, as os::place_of_new_file() does.
 std::unique_ptr<ByteSink> open_file_sink(os::Files& files, const os::fs::path& path);
 
 /// What an object sink needs to know before the first byte.

@@ -9,10 +9,13 @@
 namespace bale::transfer {
 namespace {
 
+Error not_readable(const os::fs::path& path, const char* what) {
+  return Error(ErrorKind::invalid, what, escape_name(path.native()), "name a file that can be read at any place");
+}
+
 class FileSource final : public RandomSource {
  public:
-  FileSource(os::Files& files, const os::fs::path& path)
-      : file_(files.open(path)), name_(escape_for_terminal(path.native())) {}
+  FileSource(os::Files& files, const os::fs::path& path) : file_(files.open(path)), name_(escape_name(path.native())) {}
   ByteCount size() override { return file_->size(); }
   void read_at(ByteCount offset, MutableBytes bytes) override {
     if (file_->read_at(offset, bytes) < bytes.size())
@@ -33,8 +36,7 @@ class FileSource final : public RandomSource {
 
 class FileSink final : public ByteSink {
  public:
-  FileSink(os::Files& files, const os::fs::path& path)
-      : file_(files, path), name_(escape_for_terminal(path.native())) {}
+  FileSink(os::Files& files, const os::fs::path& path) : file_(files, path), name_(escape_name(path.native())) {}
   void append(OutputPiece piece) override {
     file_.file().write(piece.bytes.view());
     written_ += piece.bytes.size();
@@ -49,13 +51,37 @@ class FileSink final : public ByteSink {
   ByteCount written_ = 0;
 };
 
+/// A pipe or device, which keeps nothing and has nothing to be made durable.
+class StreamSink final : public ByteSink {
+ public:
+  StreamSink(os::Files& files, const os::fs::path& path)
+      : file_(files.open_stream(path)), name_(escape_name(path.native())) {}
+  void append(OutputPiece piece) override {
+    file_->write(piece.bytes.view());
+    written_ += piece.bytes.size();
+  }
+  void finish() override {}
+  ByteCount written() const override { return written_; }
+  std::string name() const override { return name_; }
+
+ private:
+  std::unique_ptr<os::WritableFile> file_;
+  std::string name_;
+  ByteCount written_ = 0;
+};
+
 }  // namespace
 
 std::unique_ptr<RandomSource> open_file_source(os::Files& files, const os::fs::path& path) {
+  const auto found = files.info_followed(path);
+  if (found && found->type == os::FileType::directory) throw not_readable(path, "this is a directory");
+  // Opening a pipe would wait for a writer, and the end of it could not be read first.
+  if (found && found->type == os::FileType::other) throw not_readable(path, "this is no regular file");
   return std::make_unique<FileSource>(files, path);
 }
 
 std::unique_ptr<ByteSink> open_file_sink(os::Files& files, const os::fs::path& path) {
+  if (files.is_stream(path)) return std::make_unique<StreamSink>(files, path);
   return std::make_unique<FileSink>(files, path);
 }
 

@@ -1,6 +1,7 @@
 """Replication as a user meets it: one source, a copy and a backup in two other regions."""
 import hashlib
 import json
+import os
 import time
 
 import pytest
@@ -351,3 +352,21 @@ def test_waiting_for_what_a_dead_process_held_is_explained(bale):
     finished = bale.replicate("run", "--until-idle")
     assert "message that another process holds, or held when it died: back by " in finished.err, finished
     assert bale.get("copy", "file") == b"content"
+
+
+def test_restore_replaces_files_and_nothing_else(bale):
+    """A link or pipe that has the name of a key stays what it is; a link could lead out of the directory."""
+    bale.mixed()
+    for key in ("dir/link", "dir/pipe", "dir/file"):
+        bale.put("source", key, b"content")
+    bale.until_idle()
+    out, secret = bale.directory / "out", bale.directory / "secret"
+    secret.write_bytes(b"kept")
+    (out / "dir").mkdir(parents=True)
+    (out / "dir/link").symlink_to(secret)
+    os.mkfifo(out / "dir/pipe")
+    (out / "dir/file").write_bytes(b"old")
+    finished = bale.restore(out, "*", "--overwrite", status=1)
+    assert "a symbolic link has the file's name" in finished.err and "would be replaced" in finished.err
+    assert secret.read_bytes() == b"kept" and (out / "dir/link").is_symlink() and (out / "dir/pipe").is_fifo()
+    assert (out / "dir/file").read_bytes() == b"content"

@@ -259,7 +259,7 @@ void Restore::restore_file(const catalog::Record& record, const std::string& nam
   object.fate = RestoreFate::restored;
   if (options_.dryrun) return;
   world_.files.make_directories(path.parent_path());
-  os::AtomicFile file(world_.files, path);
+  os::AtomicFile file(world_.files, path, os::Links::refuse);
   object.bytes_read = read(record, [&](ByteView bytes) { file.file().write(bytes); });
   file.commit();
   world_.files.set_modified(path, record.last_modified);

@@ -34,7 +34,16 @@ TEST(Escape, LeavesNothingThatMovesACursor) {
   EXPECT_EQ(escape_for_terminal("é日🎈"), "é日🎈");
   EXPECT_EQ(escape_for_terminal("\xff\xc3"), "\\xff\\xc3");
   EXPECT_TRUE(is_utf8(escape_for_terminal(every_byte())));
+  EXPECT_EQ(escape_for_terminal("a\\b"), "a\\b");
   EXPECT_EQ(escape_for_terminal("\xc2\x9b"), "\\xc2\\x9b") << "C1 control: CSI in one character";
+}
+
+TEST(EscapeName, NoTwoNamesAreShownAlike) {
+  EXPECT_EQ(escape_name("a\nb"), "a\\x0ab");
+  EXPECT_EQ(escape_name("a\\x0ab"), "a\\\\x0ab");
+  EXPECT_EQ(escape_name("\xff"), "\\xff");
+  EXPECT_EQ(escape_name("é日/plain"), "é日/plain");
+  EXPECT_EQ(escape_for_terminal(escape_name(every_byte())), escape_name(every_byte()));
 }
 
 TEST(Percent, EncodesAllButUnreservedCharacters) {

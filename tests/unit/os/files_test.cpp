@@ -1,9 +1,14 @@
 #include "os/files.hpp"
 
+#include <fcntl.h>
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <fstream>
+#include <thread>
 
 #include "base/error.hpp"
 #include "support/fake_world.hpp"
@@ -66,7 +71,7 @@ TEST_F(FilesTest, SaysWhatIsNotThere) {
 }
 
 TEST_F(FilesTest, ADirectoryIsNoFile) {
-  EXPECT_EQ(kind_of([&] { files.open(world.path()); }), ErrorKind::unavailable);
+  EXPECT_EQ(kind_of([&] { files.open(world.path()); }), ErrorKind::invalid);
 }
 
 TEST_F(FilesTest, ANameThatIsTakenIsNotOverwritten) {
@@ -179,12 +184,84 @@ TEST_F(FilesTest, AnAtomicFileThatIsGivenUpLeavesNothing) {
 }
 
 TEST_F(FilesTest, AnAtomicFileThatCannotTakeItsNameLeavesNothing) {
-  world.write("taken/inside", "");
   {
     AtomicFile file(files, world.path("taken"));
+    world.write("taken/inside", "");
     EXPECT_THROW(file.commit(), Error);
   }
   EXPECT_THAT(names(), ElementsAre("taken"));
+}
+
+TEST_F(FilesTest, AnAtomicFileReplacesWhatALinkLeadsToAndKeepsTheLink) {
+  world.write("elsewhere/f", "old");
+  fs::create_symlink("elsewhere/f", world.path("link"));
+  fs::create_symlink("link", world.path("second"));
+  AtomicFile file(files, world.path("second"));
+  file.file().write(as_bytes("new"));
+  EXPECT_EQ(files.open(world.path("elsewhere") / names("elsewhere").front())->size(), 3u) << "on the same file system";
+  file.commit();
+  EXPECT_EQ(file.path().filename(), "f");
+  EXPECT_EQ(files.info(world.path("second"))->type, FileType::symlink);
+  EXPECT_EQ(files.info(world.path("link"))->type, FileType::symlink);
+  EXPECT_EQ(world.read("elsewhere/f"), "new");
+  EXPECT_THAT(names("elsewhere"), ElementsAre("f"));
+}
+
+TEST_F(FilesTest, AnAtomicFileReplacesNothingButFiles) {
+  world.write("directory/inside", "");
+  ASSERT_EQ(::mkfifo(world.path("pipe").c_str(), 0600), 0);
+  fs::create_symlink("nowhere", world.path("dangling"));
+  fs::create_symlink("directory", world.path("to-directory"));
+  fs::create_symlink("pipe", world.path("to-pipe"));
+  const std::vector<std::string> before = names();
+  for (const char* name : {"directory", "pipe", "dangling", "to-directory", "to-pipe"})
+    EXPECT_EQ(kind_of([&] { AtomicFile(files, world.path(name)).commit(); }), ErrorKind::invalid) << name;
+  EXPECT_EQ(names(), before);
+  EXPECT_EQ(files.info(world.path("pipe"))->type, FileType::other);
+}
+
+TEST_F(FilesTest, AnAtomicFileThatMayNotFollowLinksRefusesThem) {
+  world.write("f", "old");
+  fs::create_symlink("f", world.path("link"));
+  EXPECT_EQ(kind_of([&] { AtomicFile(files, world.path("link"), Links::refuse); }), ErrorKind::denied);
+  EXPECT_EQ(world.read("f"), "old");
+  write_file_atomically(files, world.path("f"), as_bytes("new"));
+  EXPECT_EQ(world.read("f"), "new");
+}
+
+TEST_F(FilesTest, APipeTakesBytesAsTheyCome) {
+  const fs::path pipe = world.path("pipe");
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  EXPECT_TRUE(files.is_stream(pipe));
+  EXPECT_FALSE(files.is_stream(world.write("f", "")));
+  EXPECT_FALSE(files.is_stream(world.path("none")));
+  EXPECT_FALSE(files.is_stream(world.path()));
+  std::string got;
+  {
+    const std::jthread reader([&] {
+      std::ifstream stream(pipe, std::ios::binary);
+      got.assign(std::istreambuf_iterator<char>(stream), {});
+    });
+    const auto file = files.open_stream(pipe);
+    file->write(as_bytes(std::string(100'000, 'x')));
+    file->sync();
+    EXPECT_EQ(kind_of([&] { file->write_at(0, as_bytes("x")); }), ErrorKind::unsupported);
+  }
+  EXPECT_EQ(got, std::string(100'000, 'x'));
+}
+
+TEST_F(FilesTest, ADescriptorOfThisProcessIsWrittenWhereItStands) {
+  // Opened anew, "/dev/fd/N" would begin at the start of the file, and write over what is there.
+  const int fd = ::open(world.write("f", "head").c_str(), O_WRONLY);
+  ASSERT_EQ(::lseek(fd, 0, SEEK_END), 4);
+  for (const char* directory : {"/dev/fd/", "/proc/self/fd/"}) {
+    const std::string name = fmt::format("{}{}", directory, fd);
+    EXPECT_TRUE(files.is_stream(name));
+    files.open_stream(name)->write(as_bytes("+tail"));
+  }
+  ::close(fd);
+  EXPECT_EQ(world.read("f"), "head+tail+tail");
+  EXPECT_FALSE(files.is_stream("/dev/fd/987654"));
 }
 
 TEST_F(FilesTest, AnAtomicFileTakesANameOf255Bytes) {

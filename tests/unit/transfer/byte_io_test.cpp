@@ -1,6 +1,10 @@
 #include "transfer/byte_io.hpp"
 
+#include <sys/stat.h>
+
+#include <fstream>
 #include <random>
+#include <thread>
 
 #include "embedded/backend.hpp"
 #include "support/fake_world.hpp"
@@ -110,6 +114,30 @@ TEST_F(ByteIoTest, AFileSinkGivesTheNameOnlyAtTheEnd) {
   const auto entries = fake_.files->list(fake_.path());
   for (const auto& entry : entries) EXPECT_EQ(entry.name.find("bale-tmp"), std::string::npos) << entry.name;
   expect_nothing_held();
+}
+
+TEST_F(ByteIoTest, AFileSinkWritesIntoAPipe) {
+  const auto pipe = fake_.path("pipe");
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  std::string got;
+  {
+    const std::jthread reader([&] {
+      std::ifstream stream(pipe, std::ios::binary);
+      got.assign(std::istreambuf_iterator<char>(stream), {});
+    });
+    const auto sink = open_file_sink(*fake_.files, pipe);
+    append_in_pieces(*sink, "hello world", 4);
+    sink->finish();
+    EXPECT_EQ(sink->written(), 11U);
+  }
+  EXPECT_EQ(got, "hello world");
+  EXPECT_EQ(fake_.files->info(pipe)->type, os::FileType::other) << "it is still a pipe";
+}
+
+TEST_F(ByteIoTest, OnlyRegularFilesAreSources) {
+  ASSERT_EQ(::mkfifo(fake_.path("pipe").c_str(), 0600), 0);
+  EXPECT_EQ(kind_of([&] { open_file_source(*fake_.files, fake_.path("pipe")); }), ErrorKind::invalid) << "no waiting";
+  EXPECT_EQ(kind_of([&] { open_file_source(*fake_.files, fake_.path()); }), ErrorKind::invalid);
 }
 
 // ---- Object sources
