@@ -9,6 +9,7 @@
 #include "base/error.hpp"
 #include "base/text.hpp"
 #include "transfer/byte_io.hpp"
+#include "transfer/etag_check.hpp"
 
 namespace bale::cli {
 namespace {
@@ -17,6 +18,8 @@ using namespace literals;
 
 /// What is read or written in one go where bytes stream through.
 constexpr std::size_t buffer_bytes = 1_MiB;
+/// The largest part that a download holds whole, several at a time: larger ones are checked in the finished file.
+constexpr ByteCount most_part_in_memory = 16_MiB;
 
 Error stopped() { return Error(ErrorKind::cancelled, "interrupted"); }
 
@@ -78,7 +81,7 @@ void naming(const std::filesystem::path& path, Step step) {
     step();
   } catch (const Error& error) {
     if (!error.where().empty()) throw;
-    throw error.with_where(escape_for_terminal(path.native()));
+    throw error.with_where(escape_name(path.native()));
   }
 }
 
@@ -162,6 +165,21 @@ ByteCount ObjectMover::upload_input(const ObjectAddress& to, const store::Object
   return sink->written();
 }
 
+void ObjectMover::stream(const ObjectAddress& from, store::GetStream& stream,
+                         const std::function<void(ByteView)>& write) {
+  const flow::Ticket ticket = context_.budget().acquire(buffer_bytes, context_.stop());
+  transfer::EtagCheck check(stream.info());
+  Buffer buffer(std::clamp<ByteCount>(stream.length(), 1, buffer_bytes));
+  while (const std::size_t got = stream.read(buffer.spare())) {
+    check_stop();
+    const ByteView bytes(buffer.data(), got);
+    check.update(bytes);
+    write(bytes);
+    progress_.bytes_done += got;
+  }
+  check.finish(from);
+}
+
 ByteCount ObjectMover::download(const ObjectAddress& from, const VersionId& version,
                                 std::optional<ByteCount> known_size, const std::filesystem::path& path) {
   os::Files& files = context_.world().files;
@@ -175,53 +193,70 @@ ByteCount ObjectMover::download(const ObjectAddress& from, const VersionId& vers
   }
   os::AtomicFile file(files, path);
   if (*known_size >= 2 * part_bytes) {
-    download_in_parts(from, info, file.file());
+    download_in_parts(from, info, file);
   } else {
-    const flow::Ticket ticket = context_.budget().acquire(buffer_bytes, context_.stop());
-    const auto stream = store().get(from, std::nullopt, wanted);
-    info = stream->info();
-    Buffer buffer(std::clamp<ByteCount>(stream->length(), 1, buffer_bytes));
-    while (const std::size_t got = stream->read(buffer.spare())) {
-      check_stop();
-      file.file().write(ByteView(buffer.data(), got));
-      progress_.bytes_done += got;
-    }
+    const auto answer = store().get(from, std::nullopt, wanted);
+    info = answer->info();
+    stream(from, *answer, [&](ByteView bytes) { file.file().write(bytes); });
   }
   file.commit();
-  files.set_modified(path, info.last_modified);
+  files.set_modified(file.path(), info.last_modified);
   return info.size;
 }
 
-void ObjectMover::download_in_parts(const ObjectAddress& from, const store::ObjectInfo& info, os::WritableFile& file) {
+void ObjectMover::download_in_parts(const ObjectAddress& from, const store::ObjectInfo& info, os::AtomicFile& file) {
   // Every part asks for the version that HEAD showed, so that a change in between is an error and never a mixture.
   const store::ReadConditions same{.version_id = info.version_id, .if_match = info.etag};
+  transfer::EtagCheck check(info);
+  // Parts as the object was uploaded in can be checked while they are in memory.
+  const bool as_uploaded = check.is_possible() && check.part_bytes() <= most_part_in_memory;
+  const ByteCount part = as_uploaded ? check.part_bytes() : part_bytes;
   flow::TaskGroup group;
-  for (ByteCount first = 0; first < info.size && !group.failed(); first += part_bytes) {
-    const ByteCount length = std::min(part_bytes, info.size - first);
+  for (ByteCount first = 0; first < info.size && !group.failed(); first += part) {
+    const ByteCount length = std::min(part, info.size - first);
     const auto ticket = std::make_shared<flow::Ticket>(context_.budget().acquire(length, context_.stop()));
     group.run(context_.pools().connections, [&, first, length, ticket] {
       check_stop();
       Buffer buffer(length);
       buffer.resize(length);
-      const auto stream = store().get(from, store::ByteRange::at(first, length), same);
-      if (stream->length() != length || !fill(*stream, {buffer.data(), buffer.size()}))
+      const auto answer = store().get(from, store::ByteRange::at(first, length), same);
+      if (answer->length() != length || !fill(*answer, {buffer.data(), buffer.size()}))
         throw Error(ErrorKind::corrupt, "the store answered with another range than was asked for", to_uri(from));
-      file.write_at(first, buffer.view());
+      if (as_uploaded) check.set_part(first / part, buffer.view());
+      file.file().write_at(first, buffer.view());
       progress_.bytes_done += length;
     });
   }
   group.wait();
+  if (check.is_possible() && !as_uploaded) read_again(*file.reopen(), check);
+  check.finish(from);
+}
+
+void ObjectMover::read_again(os::ReadableFile& file, transfer::EtagCheck& check) {
+  const flow::Ticket ticket = context_.budget().acquire(buffer_bytes, context_.stop());
+  Buffer buffer(buffer_bytes);
+  for (ByteCount offset = 0;;) {
+    check_stop();
+    const std::size_t got = file.read_at(offset, {buffer.data(), buffer.capacity()});
+    if (got == 0) return;
+    check.update({buffer.data(), got});
+    offset += got;
+  }
+}
+
+ByteCount ObjectMover::download_to_stream(const ObjectAddress& from, const VersionId& version,
+                                          const std::filesystem::path& path) {
+  // Asked for first: no reader of a pipe is let in when there is nothing to read.
+  const auto answer = store().get(from, std::nullopt, {.version_id = version, .if_match = {}});
+  const auto file = context_.world().files.open_stream(path);
+  stream(from, *answer, [&](ByteView bytes) { file->write(bytes); });
+  return answer->length();
 }
 
 ByteCount ObjectMover::print(const ObjectAddress& from, const VersionId& version) {
-  const auto stream = store().get(from, std::nullopt, {.version_id = version, .if_match = {}});
-  Buffer buffer(buffer_bytes);
-  while (const std::size_t got = stream->read(buffer.spare())) {
-    check_stop();
-    context_.world().terminal.out(as_text(ByteView(buffer.data(), got)));
-    progress_.bytes_done += got;
-  }
-  return stream->length();
+  const auto answer = store().get(from, std::nullopt, {.version_id = version, .if_match = {}});
+  stream(from, *answer, [&](ByteView bytes) { context_.world().terminal.out(as_text(bytes)); });
+  return answer->length();
 }
 
 }  // namespace bale::cli

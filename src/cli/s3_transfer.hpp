@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <stop_token>
 
@@ -9,6 +10,7 @@
 #include "cli/context.hpp"
 #include "flow/progress.hpp"
 #include "store/object_store.hpp"
+#include "transfer/etag_check.hpp"
 
 namespace bale::cli {
 
@@ -31,16 +33,22 @@ class ObjectMover {
   ByteCount upload_input(const ObjectAddress& to, const store::ObjectAttributes& attributes,
                          const store::WriteConditions& conditions, ByteCount expected_bytes);
   /// Writes an object to a file that appears when it is complete, with the object's modification time. `known_size`
-  /// saves a request where a listing told it. Returns the object's size.
+  /// saves a request where a listing told it. Returns the object's size. Throws Error{corrupt}, leaving no file, when
+  /// the bytes are not those of the object's ETag (where that tells: transfer::EtagCheck).
   ByteCount download(const ObjectAddress& from, const VersionId& version, std::optional<ByteCount> known_size,
                      const std::filesystem::path& file);
-  /// Writes an object to standard output. Returns its size.
+  /// Writes an object to a pipe or device (os::Files::is_stream). Returns its size. Throws Error{corrupt} as download()
+  /// does, but at the end only, when the bytes are out.
+  ByteCount download_to_stream(const ObjectAddress& from, const VersionId& version, const std::filesystem::path& file);
+  /// The same to standard output.
   ByteCount print(const ObjectAddress& from, const VersionId& version);
 
  private:
   void upload_in_parts(os::ReadableFile& file, ByteCount size, const ObjectAddress& to,
                        const store::ObjectAttributes& attributes, const store::WriteConditions& conditions);
-  void download_in_parts(const ObjectAddress& from, const store::ObjectInfo& info, os::WritableFile& file);
+  void download_in_parts(const ObjectAddress& from, const store::ObjectInfo& info, os::AtomicFile& file);
+  void read_again(os::ReadableFile& file, transfer::EtagCheck& check);
+  void stream(const ObjectAddress& from, store::GetStream& stream, const std::function<void(ByteView)>& write);
   void check_stop() const;
   store::ObjectStore& store() { return context_.store(context_.region()); }
 

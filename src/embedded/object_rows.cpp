@@ -52,6 +52,10 @@ void for_each_header(Headers& headers, const Visit& visit) {
   visit("website-redirect-location", headers.website_redirect);
 }
 
+ByteCount part_bytes_of(const StoredAttributes& stored) {
+  return stored.attributes.empty() ? 0 : json::parse(stored.attributes).value("part_bytes", ByteCount{0});
+}
+
 void delete_row(Database& database, const VersionRow& row, VersionChange& change) {
   database.execute("DELETE FROM versions WHERE id = ?", row.id);
   if (!row.marker) change.replaced.push_back(row.file);
@@ -132,6 +136,13 @@ store::ObjectAttributes from_stored(const StoredAttributes& stored) {
   return attributes;
 }
 
+void set_part_bytes(StoredAttributes& stored, ByteCount part_bytes) {
+  if (part_bytes == 0) return;
+  json kept = stored.attributes.empty() ? json::object() : json::parse(stored.attributes);
+  kept["part_bytes"] = part_bytes;
+  stored.attributes = kept.dump();
+}
+
 std::string tags_to_json(const store::Tags& tags) { return tags.empty() ? std::string() : json(tags).dump(); }
 
 store::Tags tags_from_json(std::string_view text) {
@@ -190,6 +201,8 @@ store::ObjectInfo to_info(const BucketRow& bucket, const VersionRow& row, TimePo
   info.storage_class = std::move(attributes.storage_class);
   info.kms_key_arn = std::move(attributes.kms_key_arn);
   if (row.restored_until && now < *row.restored_until) info.restore = restore_header(*row.restored_until);
+  // A copy is one part, and yet has the attributes of what was uploaded in parts.
+  if (row.etag.str().find('-') != std::string::npos) info.part_bytes = part_bytes_of(row.stored);
   return info;
 }
 

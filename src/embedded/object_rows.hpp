@@ -28,11 +28,13 @@ BucketRow require_bucket(Database& database, const BucketName& bucket);
 /// The attributes of an object as they are kept: JSON, or empty where there is nothing to keep.
 struct StoredAttributes {
   std::string storage_class;
-  std::string attributes;  ///< headers, metadata, key
+  std::string attributes;  ///< headers, metadata, key, size of the parts
   std::string tags;
 };
 StoredAttributes to_stored(const store::ObjectAttributes& attributes);
 store::ObjectAttributes from_stored(const StoredAttributes& stored);
+/// Notes with the attributes of an object that it was put together of parts of this size, 0: unlike ones.
+void set_part_bytes(StoredAttributes& stored, ByteCount part_bytes);
 std::string tags_to_json(const store::Tags& tags);
 store::Tags tags_from_json(std::string_view json);
 

@@ -136,6 +136,16 @@ ByteCount total_size(const std::vector<PartRow>& parts) {
   return size;
 }
 
+/// The size that every part but the last has, and the last at most; 0 when they are not alike.
+ByteCount size_of_parts(const std::vector<PartRow>& parts) {
+  const ByteCount size = parts.front().size;
+  for (std::size_t i = 1; i < parts.size(); ++i) {
+    const bool last = i + 1 == parts.size();
+    if (last ? parts[i].size > size : parts[i].size != size) return 0;
+  }
+  return size;
+}
+
 /// An upload that is being completed.
 struct Completion {
   const ObjectAddress& object;
@@ -262,7 +272,8 @@ store::PutResult EmbeddedStore::complete_upload(const ObjectAddress& object, con
   for (const PartRow& part : completion.parts) tags.push_back(part.etag);
   const ETag etag = multipart_etag(tags);
   const VersionChange change = file.publish([&](WriteContext& context) {
-    const UploadRow row = require_upload(context.database, object, upload);
+    UploadRow row = require_upload(context.database, object, upload);
+    set_part_bytes(row.stored, size_of_parts(completion.parts));
     // A part that was sent again meanwhile is not the one that was put together.
     if (choose_parts(find_parts(context.database, upload), parts, object) != completion.parts) {
       throw Error(ErrorKind::unavailable, "a part was uploaded while the upload was completed", to_uri(object))

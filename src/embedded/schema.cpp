@@ -36,7 +36,7 @@ CREATE TABLE versions(
   etag TEXT NOT NULL,
   modified INTEGER NOT NULL,
   class TEXT NOT NULL,
-  attributes TEXT NOT NULL,         -- system headers, user metadata and encryption key as JSON; empty: none
+  attributes TEXT NOT NULL,         -- system headers, metadata, encryption key, size of the parts: JSON, or empty
   tags TEXT NOT NULL,               -- as JSON; empty: none
   restored_until INTEGER);
 CREATE INDEX versions_by_key ON versions(bucket, key, id DESC);

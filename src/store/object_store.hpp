@@ -65,6 +65,9 @@ struct ObjectInfo {
   std::string storage_class = "STANDARD";
   std::string kms_key_arn;
   std::string restore;  ///< x-amz-restore as sent; empty when none was asked for
+  /// Size of every part but the last of what was uploaded in parts; 0 where the parts are not alike, or the store does
+  /// not know. With it, the ETag can be computed from the bytes.
+  ByteCount part_bytes = 0;
 };
 
 /// Conditions of a read. Empty members do not apply.

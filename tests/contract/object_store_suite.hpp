@@ -522,7 +522,24 @@ TYPED_TEST_P(ObjectStoreSuite, PutsPartsTogether) {
   EXPECT_EQ(info->size, a.size() + b.size() + c.size());
   EXPECT_EQ(info->metadata, attributes.metadata);
   EXPECT_EQ(info->tag_count, 1u);
+  EXPECT_EQ(info->part_bytes, a.size());
   EXPECT_THAT(this->store().list_uploads(this->bucket_), ::testing::IsEmpty());
+}
+
+TYPED_TEST_P(ObjectStoreSuite, TellsTheSizeOfPartsThatAreAlike) {
+  const std::string a = this->bytes(5 << 20, 1), longer = this->bytes((5 << 20) + 1, 2);
+  const auto part_bytes = [&](const char* key) { return this->store().head(this->at(key))->part_bytes; };
+  this->put_parts("like", {a, a});
+  EXPECT_EQ(part_bytes("like"), a.size());
+  EXPECT_EQ(this->store().get(this->at("like"))->info().part_bytes, a.size());
+  this->put_parts("unlike", {a, longer, a});
+  EXPECT_EQ(part_bytes("unlike"), 0u);
+  this->put_parts("longer-last", {a, longer});
+  EXPECT_EQ(part_bytes("longer-last"), 0u);
+  this->put("whole", "x");
+  EXPECT_EQ(part_bytes("whole"), 0u);
+  this->store().copy({this->at("like"), {}, {}}, this->at("copy"));
+  EXPECT_EQ(part_bytes("copy"), 0u) << "a copy is one part";
 }
 
 TYPED_TEST_P(ObjectStoreSuite, TakesAnUploadOfOnePart) {
@@ -788,9 +805,9 @@ REGISTER_TYPED_TEST_SUITE_P(ObjectStoreSuite, MakesAndRemovesBuckets, RefusesIll
                             KeepsVersionsAndDeleteMarkers, WritesNullVersionsWhileSuspended, PagesThroughVersions,
                             ListsInBytewiseOrder, RollsUpCommonPrefixes, PagesThroughKeysAndPrefixes, CopiesObjects,
                             RefusesCopiesThatCannotBe, CopiesAVersion, ReplacesTags, PutsPartsTogether,
-                            TakesAnUploadOfOnePart, TakesPartsInAnyOrderAndAgain, TakesTheLastPartFirst,
-                            LeavesOutPartsThatAreNotListed, TakesConcurrentParts, RefusesPartsThatDoNotFit,
-                            ForgetsAbortedUploads, CompletesOnCondition, CopiesParts,
+                            TellsTheSizeOfPartsThatAreAlike, TakesAnUploadOfOnePart, TakesPartsInAnyOrderAndAgain,
+                            TakesTheLastPartFirst, LeavesOutPartsThatAreNotListed, TakesConcurrentParts,
+                            RefusesPartsThatDoNotFit, ForgetsAbortedUploads, CompletesOnCondition, CopiesParts,
                             KeepsArchivedObjectsShutUntilRestored, ReadsEveryOtherStorageClass, SendsEvents,
                             SendsVersionsInEvents, RefusesRulesThatS3Refuses);
 
