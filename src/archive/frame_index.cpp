@@ -76,7 +76,7 @@ std::vector<FrameRead> FrameIndex::plan_reads(const std::vector<ManifestObject>&
 void check_places(const std::vector<ManifestObject>& objects, ByteCount end) {
   const auto wrong = [&](std::size_t object, std::string_view what) {
     return Error(ErrorKind::corrupt,
-                 fmt::format("objects[{}] ({}) {}", object, escape_for_terminal(objects[object].relative_key), what),
+                 fmt::format("objects[{}] ({}) {}", object, escape_name(objects[object].relative_key), what),
                  "manifest.json");
   };
   for (std::size_t i = 0; i < objects.size(); ++i) {

@@ -54,7 +54,7 @@ std::vector<std::string> safe_paths(const std::vector<std::string_view>& keys) {
   std::vector<std::string_view> sorted(keys);
   std::sort(sorted.begin(), sorted.end());
   if (const auto twice = std::adjacent_find(sorted.begin(), sorted.end()); twice != sorted.end())
-    throw Error(ErrorKind::invalid, "a member is planned twice", escape_for_terminal(*twice));
+    throw Error(ErrorKind::invalid, "a member is planned twice", escape_name(*twice));
   const auto is_directory = [&](std::string_view key) {
     const std::string directory = std::string(key) + '/';
     const auto below = std::lower_bound(sorted.begin(), sorted.end(), directory);

@@ -44,7 +44,7 @@ void check_members(const std::vector<PlannedMember>& members) {
       throw Error(
           ErrorKind::invalid,
           fmt::format("the name has {} bytes; at most {} are possible", member.name.size(), layout::max_name_bytes),
-          escape_for_terminal(std::string_view(member.name).substr(0, 200)) + "...");
+          escape_name(std::string_view(member.name).substr(0, 200)) + "...");
     }
   }
 }

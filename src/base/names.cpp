@@ -47,7 +47,8 @@ void check_bucket_name(const BucketName& bucket) {
                  "use 3-63 characters of a-z, 0-9, '.' and '-', starting and ending with a letter or digit")
         .with_code("InvalidBucketName");
   };
-  if (name.size() < 3 || name.size() > 63) throw fail(fmt::format("it has {} characters", name.size()));
+  if (name.size() < 3 || name.size() > 63)
+    throw fail(fmt::format("it has {} character{}", name.size(), name.size() == 1 ? "" : "s"));
   const auto alphanumeric = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
   for (const char c : name) {
     if (!alphanumeric(c) && c != '.' && c != '-') throw fail(fmt::format("it contains '{}'", c));
@@ -62,11 +63,11 @@ void check_object_key(const ObjectKey& key) {
   if (key.empty()) throw Error(ErrorKind::invalid, "an object key must not be empty").with_code("InvalidArgument");
   if (key.str().size() > most_bytes) {
     throw Error(ErrorKind::invalid, fmt::format("the key has {} bytes; S3 allows 1024", key.str().size()),
-                escape_for_terminal(key.str().substr(0, 80)) + "...")
+                escape_name(key.str().substr(0, 80)) + "...")
         .with_code("KeyTooLongError");
   }
   if (!is_utf8(key.str()))
-    throw Error(ErrorKind::invalid, "the key is not UTF-8", escape_for_terminal(key.str())).with_code("InvalidURI");
+    throw Error(ErrorKind::invalid, "the key is not UTF-8", escape_name(key.str())).with_code("InvalidURI");
 }
 
 std::string_view basename(std::string_view key) noexcept {

@@ -11,6 +11,7 @@
 #include "base/text.hpp"
 #include "cli/commands.hpp"
 #include "cli/context.hpp"
+#include "cli/output.hpp"
 #include "os/machine.hpp"
 #include "os/signals.hpp"
 
@@ -110,7 +111,7 @@ bool wants_json(const std::vector<std::string>& arguments) {
 }
 
 std::string error_text(const Error& error) {
-  std::string text = fmt::format("bale: {}\n", error.what());
+  std::string text = fmt::format("bale: {}\n", message_of(error));
   if (!error.cause().empty()) text += fmt::format("cause: {}\n", error.cause());
   if (!error.hint().empty()) text += fmt::format("hint: {}\n", error.hint());
   return text;

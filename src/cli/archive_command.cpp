@@ -15,6 +15,7 @@
 #include "base/text.hpp"
 #include "cli/commands.hpp"
 #include "cli/output.hpp"
+#include "cli/s3_commands.hpp"
 #include "transfer/byte_io.hpp"
 
 namespace bale::cli {
@@ -63,13 +64,34 @@ class Walker {
   std::vector<InputFile> walk(const std::vector<std::string>& paths) {
     for (const std::string& path : paths) {
       const auto info = context_.world().files.info(path);
-      if (!info) throw Error(ErrorKind::not_found, "no such file or directory", escape_for_terminal(path));
-      add(path, *info);
+      if (!info) throw Error(ErrorKind::not_found, "no such file or directory", escape_name(path));
+      const bool takes_files = info->type == os::FileType::regular || info->type == os::FileType::directory;
+      const std::size_t files_before = files_;
+      if (takes_files) add(path, *info);
+      if (files_ == files_before) tell_left_out(path, *info);
+    }
+    if (empty_directories_ > 0) {
+      emit_warning(context_,
+                   fmt::format("left out {}: an archive holds files only",
+                               empty_directories_ == 1 ? std::string("1 empty directory")
+                                                       : format_count(empty_directories_) + " empty directories"));
     }
     return std::move(found_);
   }
+  /// Paths that were named and of which nothing is archived, though it is not the archive.
+  std::size_t left_out() const noexcept { return left_out_; }
 
  private:
+  void tell_left_out(const fs::path& path, const os::FileInfo& info) {
+    // `create a.tar.zst *` finds a.tar.zst the second time.
+    if (archive_ && is_same_file(*archive_, info)) return;
+    ++left_out_;
+    const bool directory = info.type == os::FileType::directory;
+    emit_failure(context_, "left out " + escape_name(path.native()),
+                 Error(ErrorKind::invalid, directory ? "no file is in it" : "it is no regular file", {},
+                       info.type == os::FileType::symlink ? "name what the link leads to" : ""));
+  }
+
   void add(const fs::path& path, const os::FileInfo& info) {
     if (context_.stop().stop_requested()) throw Error(ErrorKind::cancelled, "stopped while listing files");
     switch (info.type) {
@@ -79,25 +101,30 @@ class Walker {
       case os::FileType::regular: break;
     }
     if (archive_ && is_same_file(*archive_, info)) return skip(path, "the archive itself");
+    ++files_;
     std::string name = member_name_of(path);
     if (names_.insert(name).second) found_.push_back({path, std::move(name), info});
   }
 
   void add_directory(const fs::path& path) {
-    for (const os::DirectoryEntry& entry : context_.world().files.list(path)) {
+    const std::vector<os::DirectoryEntry> entries = context_.world().files.list(path);
+    if (entries.empty()) ++empty_directories_;
+    for (const os::DirectoryEntry& entry : entries) {
       // Gone since it was listed: as if it had never been there.
       if (const auto info = context_.world().files.info(path / entry.name)) add(path / entry.name, *info);
     }
   }
 
   void skip(const fs::path& path, std::string_view what) {
-    emit_warning(context_, fmt::format("left out {}: {}", escape_for_terminal(path.native()), what));
+    emit_warning(context_, fmt::format("left out {}: {}", escape_name(path.native()), what));
   }
 
   Context& context_;
   const std::optional<os::FileInfo> archive_;
   std::set<std::string> names_;
   std::vector<InputFile> found_;
+  std::size_t files_ = 0;  ///< also those that were found under the same name before
+  std::size_t empty_directories_ = 0, left_out_ = 0;
 };
 
 class FileMembers final : public archive::MemberSource {
@@ -110,8 +137,8 @@ class FileMembers final : public archive::MemberSource {
     const bool changed = got < into.size() || !now || now->size != input.info.size ||
                          now->modified != input.info.modified || !is_same_file(*now, input.info);
     if (changed)
-      throw Error(ErrorKind::precondition, "the file changed while it was read",
-                  escape_for_terminal(input.path.native()), "run the command again when nobody writes to it");
+      throw Error(ErrorKind::precondition, "the file changed while it was read", escape_name(input.path.native()),
+                  "run the command again when nobody writes to it");
     return input.info.modified;
   }
 
@@ -150,8 +177,26 @@ archive::Manifest manifest_of(Context& context, const std::vector<InputFile>& in
   return manifest;
 }
 
+/// Standard output, to which nothing else is printed then.
+class OutputSink final : public transfer::ByteSink {
+ public:
+  explicit OutputSink(os::Terminal& terminal) : terminal_(terminal) {}
+  void append(transfer::OutputPiece piece) override {
+    terminal_.out(as_text(piece.bytes.view()));
+    written_ += piece.bytes.size();
+  }
+  void finish() override {}
+  ByteCount written() const override { return written_; }
+  std::string name() const override { return "standard output"; }
+
+ private:
+  os::Terminal& terminal_;
+  ByteCount written_ = 0;
+};
+
 std::unique_ptr<transfer::ByteSink> open_sink(Context& context, const std::string& name, ByteCount content_bytes,
                                               std::size_t members) {
+  if (is_standard_output(name)) return std::make_unique<OutputSink>(context.world().terminal);
   if (!is_s3_uri(name)) return transfer::open_file_sink(context.world().files, name);
   transfer::ObjectSinkOptions options;
   options.attributes.headers.content_type = "application/zstd";
@@ -185,61 +230,84 @@ archive::WriteResult write_once(Context& context, const ArchiveOptions& options,
       *sink, context.pools(), context.budget(), writer_options);
 }
 
-std::string ratio_text(ByteCount original, ByteCount compressed) {
-  return compressed == 0 ? "-" : fmt::format("{:.2f}", static_cast<double>(original) / static_cast<double>(compressed));
-}
-
 int print_created(Context& context, const ArchiveOptions& options, const std::vector<InputFile>& inputs,
                   const archive::WriteResult& result, std::size_t failed, Milliseconds elapsed) {
+  ByteCount bytes = 0;
+  std::size_t written = 0;
   for (std::size_t i = 0; i < inputs.size(); ++i) {
-    if (!result.members[i].failure) continue;
-    emit_failure(context, "left out " + escape_for_terminal(inputs[i].name), *result.members[i].failure);
-    ++failed;
+    if (result.members[i].failure) {
+      emit_failure(context, "left out " + escape_name(inputs[i].name), *result.members[i].failure);
+      ++failed;
+    } else {
+      bytes += inputs[i].info.size;
+      ++written;
+    }
   }
-  const ByteCount bytes = total_size(inputs);
+  const int status = failed == 0 ? exit_ok : exit_some_failed;
+  if (is_standard_output(options.archive)) return status;
   emit(context,
        {{"type", "archive"},
         {"archive", options.archive},
-        {"objects", inputs.size()},
+        {"objects", written},
         {"failed", failed},
         {"bytes", bytes},
         {"archive_bytes", result.archive_bytes},
         {"frames", result.frames},
         {"milliseconds", elapsed.count()}},
-       fmt::format("{}: {} objects, {} in {} (ratio {}), {} frames, {} ({})", escape_for_terminal(options.archive),
-                   format_count(inputs.size()), format_bytes(bytes), format_bytes(result.archive_bytes),
-                   ratio_text(bytes, result.archive_bytes), result.frames, format_duration(elapsed),
-                   format_rate(bytes, elapsed)));
-  return failed == 0 ? exit_ok : exit_some_failed;
+       fmt::format("{}: {}, {} in {} (ratio {}), {}, {} ({})", escape_name(options.archive),
+                   format_count(written, "object"), format_bytes(bytes), format_bytes(result.archive_bytes),
+                   format_ratio(bytes, result.archive_bytes), format_count(result.frames, "frame"),
+                   format_duration(elapsed), format_rate(bytes, elapsed)));
+  return status;
+}
+
+/// Says what a run would do, and fails where it would fail at once.
+int print_planned(Context& context, const ArchiveOptions& options, const std::vector<InputFile>& inputs,
+                  std::size_t left_out) {
+  os::Files& files = context.world().files;
+  if (is_s3_uri(options.archive))
+    require_bucket(context, parse_s3_uri(options.archive).bucket);
+  else if (!is_standard_output(options.archive) && !files.is_stream(options.archive))
+    os::place_of_new_file(files, options.archive, os::Links::follow);
+  for (const InputFile& input : inputs) {
+    Json line{{"type", "dryrun"}, {"action", "archive"}};
+    add_name(line, "key", input.name);
+    line["bytes"] = input.info.size;
+    emit(context, line, fmt::format("(dryrun) archive: {}", escape_name(input.name)));
+  }
+  return left_out == 0 ? exit_ok : exit_some_failed;
 }
 
 int create(Context& context, const ArchiveOptions& options) {
   archive::WriterOptions writer_options{.level = options.level, .stop = context.stop()};
   if (!options.frame_size.empty()) writer_options.frame_size = parse_bytes(options.frame_size);
-  const auto present =
-      is_s3_uri(options.archive) ? std::optional<os::FileInfo>() : context.world().files.info(options.archive);
-  std::vector<InputFile> inputs = in_good_order(Walker(context, present).walk(options.paths));
-  if (context.options().dryrun) {
-    for (const InputFile& input : inputs) {
-      emit(context, {{"type", "dryrun"}, {"action", "archive"}, {"key", input.name}, {"bytes", input.info.size}},
-           fmt::format("(dryrun) archive: {}", escape_for_terminal(input.name)));
-    }
-    return exit_ok;
+  const bool local = !is_s3_uri(options.archive);
+  Walker walker(context, local ? context.world().files.info_followed(options.archive) : std::optional<os::FileInfo>());
+  std::vector<InputFile> inputs = in_good_order(walker.walk(options.paths));
+  if (inputs.empty()) {
+    emit_failure(context, "no archive was written",
+                 Error(ErrorKind::invalid, "there is nothing to archive", escape_name(options.archive),
+                       "name regular files, or directories with some in them"));
+    return exit_some_failed;
   }
+  if (context.options().dryrun) return print_planned(context, options, inputs, walker.left_out());
+  // What went into a pipe cannot be taken back.
+  const bool once = local && (is_standard_output(options.archive) || context.world().files.is_stream(options.archive));
   const auto started = context.world().clock.steady();
-  for (std::size_t lost = 0;;) {
+  for (std::size_t failed = walker.left_out();;) {
     flow::Progress progress;
     writer_options.progress = &progress;
     try {
       const ProgressPrinter printer(context, progress, "archiving");
       const archive::WriteResult result = write_once(context, options, inputs, writer_options);
       const auto elapsed = std::chrono::duration_cast<Milliseconds>(context.world().clock.steady() - started);
-      return print_created(context, options, inputs, result, lost, elapsed);
+      return print_created(context, options, inputs, result, failed, elapsed);
     } catch (const archive::MemberLost& error) {
+      if (once) throw;
       // Too large to be taken back out of what was written: the archive is written again without it.
-      emit_failure(context, "left out " + escape_for_terminal(inputs[error.index()].name), error);
+      emit_failure(context, "left out " + escape_name(inputs[error.index()].name), error);
       inputs.erase(inputs.begin() + static_cast<std::ptrdiff_t>(error.index()));
-      ++lost;
+      ++failed;
     }
   }
 }
@@ -253,9 +321,10 @@ std::unique_ptr<transfer::RandomSource> open_source(Context& context, const std:
 
 Json object_json(const archive::Reader& reader, std::size_t index) {
   const archive::ManifestObject& object = reader.manifest().objects[index];
-  Json json{{"type", "object"},        {"key", object.relative_key},
-            {"bytes", object.size},    {"last_modified", to_iso8601(object.last_modified)},
-            {"sha256", object.sha256}, {"member", object.member}};
+  Json json{{"type", "object"}};
+  add_name(json, "key", object.relative_key);
+  json.update({{"bytes", object.size}, {"last_modified", to_iso8601(object.last_modified)}, {"sha256", object.sha256}});
+  add_name(json, "member", object.member);
   if (reader.random_access()) {
     const archive::MemberLocation location = reader.locate(index);
     json["frame_offset"] = location.frame_offset;
@@ -282,31 +351,37 @@ int list(Context& context, const ArchiveOptions& options) {
       cells.push_back(placed ? format_count(reader->locate(i).frame_length) : "-");
       cells.push_back(object.sha256.empty() ? "-" : object.sha256);
     }
-    cells.push_back(object.relative_key);
+    cells.push_back(escape_name(object.relative_key));
     table.add(std::move(cells));
   }
   if (!context.json() && !table.empty()) context.print(table.text());
   return exit_ok;
 }
 
-/// The objects that the arguments name: by key, by name of the tar member, or all below a directory.
+/// The objects that an argument names: by key, by name of the tar member, or all below a directory. `shown`: by the
+/// key as it is displayed.
+std::vector<std::size_t> find_member(const archive::Manifest& manifest, const std::string& member, bool shown) {
+  const std::string directory = member.ends_with('/') ? member : member + "/";
+  std::vector<std::size_t> found;
+  for (std::size_t i = 0; i < manifest.objects.size(); ++i) {
+    const archive::ManifestObject& object = manifest.objects[i];
+    const std::string key = shown ? escape_name(object.relative_key) : object.relative_key;
+    if (key == member || object.member == member || key.starts_with(directory)) found.push_back(i);
+  }
+  return found;
+}
+
+/// The objects that all arguments together name. A name that no key has may be one as `list` displays it.
 std::vector<std::size_t> select(const archive::Manifest& manifest, const std::vector<std::string>& members,
                                 const std::string& archive) {
   std::set<std::size_t> selected;
   for (const std::string& member : members) {
-    const std::string directory = member.ends_with('/') ? member : member + "/";
-    const std::size_t before = selected.size();
-    bool found = false;
-    for (std::size_t i = 0; i < manifest.objects.size(); ++i) {
-      const archive::ManifestObject& object = manifest.objects[i];
-      if (object.relative_key != member && object.member != member && !object.relative_key.starts_with(directory))
-        continue;
-      selected.insert(i);
-      found = true;
-    }
-    if (!found && selected.size() == before) {
-      throw Error(ErrorKind::not_found, fmt::format("no object {} in the archive", escape_for_terminal(member)),
-                  escape_for_terminal(archive), "bale archive list shows what is in it");
+    std::vector<std::size_t> found = find_member(manifest, member, false);
+    if (found.empty()) found = find_member(manifest, member, true);
+    selected.insert(found.begin(), found.end());
+    if (found.empty()) {
+      throw Error(ErrorKind::not_found, fmt::format("no object {} in the archive", escape_name(member)),
+                  escape_name(archive), "bale archive list shows what is in it");
     }
   }
   return {selected.begin(), selected.end()};
@@ -317,8 +392,7 @@ int report_failures(Context& context, const archive::Manifest& manifest, const a
                     std::string_view doing) {
   int status = exit_ok;
   for (const auto& [object, error] : delivery.failures) {
-    emit_failure(context, fmt::format("{} {}", doing, escape_for_terminal(manifest.objects[object].relative_key)),
-                 error);
+    emit_failure(context, fmt::format("{} {}", doing, escape_name(manifest.objects[object].relative_key)), error);
     status = error.kind() == ErrorKind::corrupt || status == exit_damaged ? exit_damaged : exit_some_failed;
   }
   return status;
@@ -341,7 +415,7 @@ void emit_delivery(Context& context, std::string_view type, const ArchiveOptions
         {"failed", delivery.failures.size()},
         {"bytes", delivery.bytes},
         {"milliseconds", elapsed.count()}},
-       fmt::format("{}: {} {} objects, {}{}{}, {} ({})", escape_for_terminal(options.archive), type, format_count(done),
+       fmt::format("{}: {} {}, {}{}{}, {} ({})", escape_name(options.archive), type, format_count(done, "object"),
                    format_bytes(delivery.bytes), unverifiable, failed, format_duration(elapsed),
                    format_rate(delivery.bytes, elapsed)));
 }
@@ -357,9 +431,11 @@ int extract(Context& context, const ArchiveOptions& options) {
     for (std::size_t i = 0; i < objects.size(); ++i) {
       if (!selected.empty() && !std::binary_search(selected.begin(), selected.end(), i)) continue;
       const std::string path = extractor.path_of(i).native();
-      emit(context, {{"type", "dryrun"}, {"action", "extract"}, {"key", objects[i].relative_key}, {"path", path}},
-           fmt::format("(dryrun) extract: {} to {}", escape_for_terminal(objects[i].relative_key),
-                       escape_for_terminal(path)));
+      Json line{{"type", "dryrun"}, {"action", "extract"}};
+      add_name(line, "key", objects[i].relative_key);
+      add_name(line, "path", path);
+      emit(context, line,
+           fmt::format("(dryrun) extract: {} to {}", escape_name(objects[i].relative_key), escape_name(path)));
     }
     return exit_ok;
   }
@@ -431,13 +507,13 @@ int info(Context& context, const ArchiveOptions& options) {
     return exit_ok;
   }
   const auto line = [&](std::string_view name, std::string_view value) {
-    context.print(fmt::format("{:<14}{}", name, escape_for_terminal(value)));
+    context.print(fmt::format("{:<14}{}", name, escape_name(value)));
   };
   line("format", reader->random_access() ? "Bale, seekable" : "one stream, without seek table");
   if (reader->flaw()) line("damage", reader->flaw()->summary());
   line("objects", fmt::format("{}, {}", format_count(manifest.objects.size()), format_bytes(bytes)));
-  line("archive",
-       fmt::format("{}, ratio {}", format_bytes(reader->archive_bytes()), ratio_text(bytes, reader->archive_bytes())));
+  line("archive", fmt::format("{}, ratio {}", format_bytes(reader->archive_bytes()),
+                              format_ratio(bytes, reader->archive_bytes())));
   line("frames", fmt::format("{}, {} of tar", format_count(reader->frames()), format_bytes(reader->tar_bytes())));
   if (manifest.version > 0) line("level", fmt::format("{}", manifest.level));
   if (manifest.version > 0) line("created", to_iso8601(manifest.created));

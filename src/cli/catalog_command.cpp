@@ -46,7 +46,7 @@ int search(Context& context, const SearchOptions& options) {
       emit_json(context, line);
     } else {
       table.add({to_timestamp(record.last_modified), record.deleted ? "deleted" : format_bytes(record.object_size),
-                 to_uri(record.source_bucket, record.object_path), record.backup_file});
+                 escape_name(to_uri(record.source_bucket, record.object_path)), escape_name(record.backup_file)});
     }
   }
   if (!context.json() && !table.empty()) context.print(table.text());

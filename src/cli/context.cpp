@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/error.hpp"
+#include "base/text.hpp"
 #include "cli/status_terminal.hpp"
 #include "embedded/backend.hpp"
 #include "os/machine.hpp"
@@ -63,6 +64,20 @@ Error no_backend() {
       "name a directory with --local DIR or BALE_LOCAL; it holds the buckets, queues and tables of all regions");
 }
 
+/// Only what begins a store makes its directory and what is in it: anywhere else a missing one is a misspelt name.
+void check_store(os::Files& files, const std::string& local, bool may_make) {
+  const auto found = files.info_followed(local);
+  if (found && found->type != os::FileType::directory) {
+    throw Error(ErrorKind::invalid, "--local (BALE_LOCAL) is not a directory", escape_name(local),
+                "name the directory of a store");
+  }
+  if (may_make || embedded::Backend::exists(local, files)) return;
+  throw Error(ErrorKind::not_found,
+              found ? "there is no store in the directory of --local (BALE_LOCAL)"
+                    : "there is no store: the directory of --local (BALE_LOCAL) does not exist",
+              escape_name(local), "check the name; `bale s3 mb` or `bale replicate init` begins a new store");
+}
+
 }  // namespace
 
 int exit_status(ErrorKind kind) noexcept {
@@ -108,9 +123,12 @@ struct Context::Parts {
         world{outside.clock, outside.entropy, outside.environment, outside.files, terminal, outside.stop},
         log(world, telemetry::parse_level(options.log_level), parse_format(options.log_format)) {}
 
-  embedded::Backend& open_backend(const GlobalOptions& options) {
+  embedded::Backend& open_backend(const GlobalOptions& options, bool may_make) {
     if (options.local.empty()) throw no_backend();
-    if (!backend) backend = embedded::Backend::open(options.local, world);
+    if (!backend) {
+      check_store(world.files, options.local, may_make);
+      backend = embedded::Backend::open(options.local, world);
+    }
     return *backend;
   }
 
@@ -137,19 +155,24 @@ telemetry::Log& Context::log() { return parts_->log; }
 
 Region Context::region() const { return Region(options_.region); }
 
+bool Context::store_exists() {
+  return options_.local.empty() || embedded::Backend::exists(options_.local, world_.files);
+}
+
 store::ObjectStore& Context::store(const Region& region) {
   const std::scoped_lock lock(parts_->mutex);
-  return cached(parts_->stores, region, [&] { return parts_->open_backend(options_).store(region); });
+  return cached(parts_->stores, region, [&] { return parts_->open_backend(options_, may_make_store_).store(region); });
 }
 
 queue::MessageQueue& Context::queues(const Region& region) {
   const std::scoped_lock lock(parts_->mutex);
-  return cached(parts_->queues, region, [&] { return parts_->open_backend(options_).queues(region); });
+  return cached(parts_->queues, region, [&] { return parts_->open_backend(options_, may_make_store_).queues(region); });
 }
 
 records::RecordStore& Context::records(const Region& region) {
   const std::scoped_lock lock(parts_->mutex);
-  return cached(parts_->records, region, [&] { return parts_->open_backend(options_).records(region); });
+  return cached(parts_->records, region,
+                [&] { return parts_->open_backend(options_, may_make_store_).records(region); });
 }
 
 flow::Pools Context::pools() {

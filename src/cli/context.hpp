@@ -76,7 +76,14 @@ class Context {
   /// The stop token of the world: requested by SIGINT and SIGTERM.
   std::stop_token stop() const { return world_.stop; }
 
-  /// The ports as seen from a region. Error{unsupported} with a hint where this build has no such kind.
+  /// Lets the ports make the embedded store when it is missing: for the commands that a store begins with. To be called
+  /// before any port is asked for.
+  void allow_new_store() noexcept { may_make_store_ = true; }
+  /// Whether the embedded store is there; true for other kinds.
+  bool store_exists();
+
+  /// The ports as seen from a region. Error{unsupported} with a hint where this build has no such kind; without
+  /// allow_new_store(), Error{not_found} where the embedded store is missing.
   store::ObjectStore& store(const Region& region);
   queue::MessageQueue& queues(const Region& region);
   records::RecordStore& records(const Region& region);
@@ -100,6 +107,7 @@ class Context {
  private:
   struct Parts;
   GlobalOptions options_;
+  bool may_make_store_ = false;
   std::unique_ptr<Parts> parts_;
   os::World world_;  ///< its terminal keeps the status line below what is written
 };

@@ -62,8 +62,7 @@ class Walk {
 void walk_tree(os::Files& files, const os::fs::path& directory, const TreeVisitor& visitor) {
   const auto info = files.info_followed(directory);
   if (!info || info->type != os::FileType::directory) {
-    throw Error(ErrorKind::not_found, info ? "not a directory" : "no such directory",
-                escape_for_terminal(directory.native()));
+    throw Error(ErrorKind::not_found, info ? "not a directory" : "no such directory", escape_name(directory.native()));
   }
   Walk(files, directory, visitor).directory("", *info);
 }

@@ -66,9 +66,19 @@ void emit_json(Context& context, const nlohmann::ordered_json& line) {
   if (context.json()) context.print(to_line(line));
 }
 
+void add_name(nlohmann::ordered_json& line, const std::string& name, std::string_view bytes) {
+  line[name] = is_utf8(bytes) ? std::string(bytes) : escape_name(bytes);
+  if (!is_utf8(bytes)) line[name + "_base64"] = to_base64(as_bytes(bytes));
+}
+
+std::string message_of(const Error& error) {
+  if (error.where().empty()) return error.summary();
+  return fmt::format("{} ({})", error.summary(), escape_for_terminal(error.where()));
+}
+
 void emit_failure(Context& context, std::string_view doing, const Error& error) {
   if (!context.json()) {
-    std::string text = fmt::format("{}: {}\n", doing, error.what());
+    std::string text = fmt::format("{}: {}\n", doing, message_of(error));
     if (!error.hint().empty()) text += fmt::format("hint: {}\n", error.hint());
     context.world().terminal.err(text);
     return;
@@ -141,6 +151,15 @@ std::string format_count(std::uint64_t number) {
   return grouped;
 }
 
+std::string format_count(std::uint64_t number, std::string_view noun) {
+  return fmt::format("{} {}{}", format_count(number), noun, number == 1 ? "" : "s");
+}
+
+std::string format_ratio(ByteCount original, ByteCount compressed) {
+  if (original == 0 || compressed == 0) return "-";
+  return fmt::format("{:.2f}", static_cast<double>(original) / static_cast<double>(compressed));
+}
+
 std::string format_rate(ByteCount bytes, Milliseconds elapsed) {
   if (elapsed.count() <= 0) return "-";
   return format_bytes(static_cast<ByteCount>(static_cast<double>(bytes) * 1000 / elapsed.count())) + "/s";
@@ -149,7 +168,8 @@ std::string format_rate(ByteCount bytes, Milliseconds elapsed) {
 std::string progress_line(std::string_view verb, const ProgressSnapshot& progress, std::size_t columns) {
   std::string line = fmt::format("{}  {}", verb, format_count(progress.items_done));
   if (progress.items_total != 0) line += "/" + format_count(progress.items_total);
-  line += " objects  " + format_bytes(progress.bytes_done);
+  const bool one = progress.items_total == 1 || (progress.items_total == 0 && progress.items_done == 1);
+  line += (one ? " object  " : " objects  ") + format_bytes(progress.bytes_done);
   if (progress.bytes_total != 0) {
     const double share = static_cast<double>(progress.bytes_done) / static_cast<double>(progress.bytes_total);
     line += fmt::format(" of {} ({:.0f}%)", format_bytes(progress.bytes_total), 100 * std::min(share, 1.0));

@@ -23,6 +23,13 @@ void emit(Context& context, const nlohmann::ordered_json& line, std::string_view
 /// As emit(), for results that have nothing to say to a person.
 void emit_json(Context& context, const nlohmann::ordered_json& line);
 
+/// Adds the member `name` to a line of JSON: a key or path. One that is not UTF-8 is shown as escape_name() has it, and
+/// a second member, `name` with "_base64" behind it, has its bytes: as in a manifest (docs/format/manifest.md).
+void add_name(nlohmann::ordered_json& line, const std::string& name, std::string_view bytes);
+
+/// "what (where)" of an error for a person: whatever the place is called, nothing in it moves the cursor.
+std::string message_of(const Error& error);
+
 /// A failure of one item among many: a line on stderr, JSON with --output json. The command goes on and exits with
 /// exit_some_failed. `doing` says what was tried ("upload failed: a to s3://b/a"). Thread-safe.
 void emit_failure(Context& context, std::string_view doing, const Error& error);
@@ -59,6 +66,10 @@ class Table {
 
 /// "1,234,567": for people.
 std::string format_count(std::uint64_t number);
+/// "1 object", "2,345 objects": the number with its noun, whose plural ends with an s.
+std::string format_count(std::uint64_t number, std::string_view noun);
+/// How many times smaller it became: "3.42"; "-" where there is nothing to compare.
+std::string format_ratio(ByteCount original, ByteCount compressed);
 /// "12.3 MiB/s"; "-" when no time went by.
 std::string format_rate(ByteCount bytes, Milliseconds elapsed);
 

@@ -49,7 +49,9 @@ service::Ports ports_of(Context& context) {
 int init(Context& context, const ReplicateOptions& options) {
   const config::ReplicationConfig config = load(context, options);
   const bool dryrun = context.options().dryrun;
-  const auto steps = service::set_up_replication(config, ports_of(context), dryrun);
+  if (!dryrun) context.allow_new_store();
+  const auto steps = dryrun && !context.store_exists() ? service::plan_replication(config)
+                                                       : service::set_up_replication(config, ports_of(context), dryrun);
   Table table({{"KIND"}, {"NAME"}, {"REGION"}, {"PURPOSE"}, {"STATE"}});
   std::size_t made = 0;
   for (const service::SetupStep& step : steps) {
@@ -75,11 +77,11 @@ class CountsPrinter {
     if (!context.shows_status()) return;
     thread_ = std::jthread([&context, &counts](const std::stop_token& stop) {
       while (context.world().clock.sleep_for(Milliseconds(200), stop)) {
-        context.set_status(fmt::format(
-            "packed {} objects ({}), {} archives; relayed {}; landed {} objects, {} backups; failed {}",
-            format_count(counts.objects_packed), format_bytes(counts.object_bytes), format_count(counts.archives),
-            format_count(counts.archives_relayed), format_count(counts.objects_landed), format_count(counts.backups),
-            format_count(counts.failures)));
+        context.set_status(fmt::format("packed {} ({}), {}; relayed {}; landed {}, {}; failed {}",
+                                       format_count(counts.objects_packed, "object"), format_bytes(counts.object_bytes),
+                                       format_count(counts.archives, "archive"), format_count(counts.archives_relayed),
+                                       format_count(counts.objects_landed, "object"),
+                                       format_count(counts.backups, "backup"), format_count(counts.failures)));
       }
       context.set_status("");
     });
@@ -88,10 +90,6 @@ class CountsPrinter {
  private:
   std::jthread thread_;
 };
-
-std::string ratio_text(ByteCount original, ByteCount compressed) {
-  return compressed == 0 ? "-" : fmt::format("{:.2f}", static_cast<double>(original) / static_cast<double>(compressed));
-}
 
 std::string megabytes_per_second(ByteCount bytes, Milliseconds elapsed) {
   if (elapsed.count() <= 0) return "-";
@@ -125,18 +123,17 @@ void print_summary(Context& context, const service::ReplicationCounts& counts, c
                  {"TIME", right},
                  {"MB/S", right}});
     table.add({format_count(counts.objects_packed), format_bytes(counts.object_bytes), format_count(counts.archives),
-               format_bytes(counts.archive_bytes), ratio_text(counts.object_bytes, counts.archive_bytes),
+               format_bytes(counts.archive_bytes), format_ratio(counts.object_bytes, counts.archive_bytes),
                format_duration(elapsed), megabytes_per_second(counts.object_bytes, elapsed)});
     context.print(table.text());
   }
   std::string line;
-  if (counts.deletions_packed > 0)
-    line += fmt::format("recorded {} deletions; ", format_count(counts.deletions_packed));
-  if (roles.relay) line += fmt::format("relayed {} archives; ", format_count(counts.archives_relayed));
+  if (counts.deletions_packed > 0) line += fmt::format("recorded {}; ", format_count(counts.deletions_packed, "deletion"));
+  if (roles.relay) line += fmt::format("relayed {}; ", format_count(counts.archives_relayed, "archive"));
   if (roles.target) {
-    line += fmt::format("landed {} objects ({} were there as new or newer), stored {} backups; ",
-                        format_count(counts.objects_landed), format_count(counts.objects_kept),
-                        format_count(counts.backups));
+    line +=
+        fmt::format("landed {} ({} there as new or newer), stored {}; ", format_count(counts.objects_landed, "object"),
+                    format_count(counts.objects_kept), format_count(counts.backups, "backup"));
   }
   context.print(line + fmt::format("{} failed", format_count(counts.failures)));
 }
@@ -190,7 +187,7 @@ int run_loops(Context& context, const ReplicateOptions& options, service::Roles 
     emit_failure(context,
                  fmt::format("{} failed{}: {}", failure.stage,
                              failure.attempts == 1 ? "" : fmt::format(" ({} attempts)", failure.attempts),
-                             escape_for_terminal(failure.what)),
+                             escape_name(failure.what)),
                  failure.error);
   }
   print_summary(context, replication.counts(), roles, elapsed);
@@ -216,8 +213,8 @@ void backfill_source(Context& context, const config::ReplicationConfig& config, 
                              config::replication_table(config.settings), context.world());
   const std::string name = to_uri(source.bucket, ObjectKey(source.prefix.empty() ? "" : source.prefix + "/"));
   const auto progress = [&](const collect::BackfillResult& so_far) {
-    context.set_status(fmt::format("{}: {} of {} objects announced", name, format_count(so_far.objects),
-                                   format_count(so_far.looked_at)));
+    context.set_status(fmt::format("{}: {} of {} announced", name, format_count(so_far.objects),
+                                   format_count(so_far.looked_at, "object")));
   };
   const bool dryrun = context.options().dryrun;
   const collect::BackfillResult result = backfill.run(filter, options.restart, dryrun, progress);
@@ -231,9 +228,9 @@ void backfill_source(Context& context, const config::ReplicationConfig& config, 
         {"resumed", result.resumed},
         {"finished", result.finished},
         {"dryrun", dryrun}},
-       fmt::format("{}{}{}: {} of {} objects ({}) {}", dryrun ? "(dryrun) " : "", name,
-                   result.resumed ? " (resumed)" : "", format_count(result.objects), format_count(result.looked_at),
-                   format_bytes(result.bytes), dryrun ? "would be announced" : "announced"));
+       fmt::format("{}{}{}: {} of {} ({}) {}", dryrun ? "(dryrun) " : "", name, result.resumed ? " (resumed)" : "",
+                   format_count(result.objects), format_count(result.looked_at, "object"), format_bytes(result.bytes),
+                   dryrun ? "would be announced" : "announced"));
 }
 
 int backfill(Context& context, const ReplicateOptions& options) {
@@ -328,7 +325,7 @@ int redrive(Context& context, const ReplicateOptions& options) {
   const bool dryrun = context.options().dryrun;
   const std::uint64_t moved = service::redrive_failed(config, ports_of(context), dryrun);
   emit(context, {{"type", "redrive"}, {"messages", moved}, {"dryrun", dryrun}},
-       fmt::format("{}{} failed messages {} tried again", dryrun ? "(dryrun) " : "", format_count(moved),
+       fmt::format("{}{} {} tried again", dryrun ? "(dryrun) " : "", format_count(moved, "failed message"),
                    dryrun ? "would be" : "will be"));
   return exit_ok;
 }

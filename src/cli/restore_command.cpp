@@ -82,7 +82,7 @@ std::size_t report_missing(Context& context, const recover::Query& query, const 
   for (const std::string& path : query.paths) {
     if (there.contains(path)) continue;
     ++missing;
-    emit_failure(context, "restore failed: " + escape_for_terminal(path), missing_error(path, found));
+    emit_failure(context, "restore failed: " + escape_name(path), missing_error(path, found));
   }
   return missing;
 }
@@ -99,7 +99,7 @@ void report(Context& context, const recover::RestoredObject& object, Totals& tot
   if (object.fate == recover::RestoreFate::failed) {
     ++totals.failed;
     totals.failures.insert(object.error->kind());
-    return emit_failure(context, "restore failed: " + escape_for_terminal(source), *object.error);
+    return emit_failure(context, "restore failed: " + escape_name(source), *object.error);
   }
   const bool restored = object.fate == recover::RestoreFate::restored;
   ++(restored ? totals.restored : totals.same);
@@ -108,12 +108,15 @@ void report(Context& context, const recover::RestoredObject& object, Totals& tot
   if (restored && record.sha256.empty()) ++totals.unverified;
   const std::string text =
       fmt::format("{}{}: {} to {}{}", context.options().dryrun ? "(dryrun) " : "", restored ? "restore" : "same",
-                  escape_for_terminal(source), escape_for_terminal(object.destination),
+                  escape_name(source), escape_name(object.destination),
                   restored ? fmt::format(" ({} of {} read)", format_bytes(object.bytes_read), record.backup_file) : "");
-  nlohmann::ordered_json line{{"type", restored ? "restored" : "same"}, {"source", source},
-                              {"destination", object.destination},      {"size", record.object_size},
-                              {"bytes_read", object.bytes_read},        {"sha256", record.sha256},
-                              {"archive", record.backup_file}};
+  nlohmann::ordered_json line{{"type", restored ? "restored" : "same"}};
+  add_name(line, "source", source);
+  add_name(line, "destination", object.destination);
+  line.update({{"size", record.object_size},
+               {"bytes_read", object.bytes_read},
+               {"sha256", record.sha256},
+               {"archive", record.backup_file}});
   add_key_bytes(line, record.object_path);
   emit(context, line, text);
 }

@@ -31,6 +31,7 @@ int make_bucket(Context& context, const std::string& uri, bool versioning) {
   const BucketName bucket = parse_bucket(uri);
   const bool dryrun = context.options().dryrun;
   if (!dryrun) {
+    context.allow_new_store();
     store::ObjectStore& store = context.store(context.region());
     store.create_bucket(bucket);
     if (versioning) store.set_versioning(bucket, store::Versioning::enabled);
@@ -48,7 +49,10 @@ int make_bucket(Context& context, const std::string& uri, bool versioning) {
 int remove_bucket(Context& context, const std::string& uri) {
   const BucketName bucket = parse_bucket(uri);
   const bool dryrun = context.options().dryrun;
-  if (!dryrun) context.store(context.region()).delete_bucket(bucket);
+  if (dryrun)
+    require_bucket(context, bucket);
+  else
+    context.store(context.region()).delete_bucket(bucket);
   emit(context, {{"type", dryrun ? "dryrun" : "bucket"}, {"operation", "remove_bucket"}, {"name", bucket.str()}},
        fmt::format("{}remove_bucket: {}", dryrun ? "(dryrun) " : "", bucket.str()));
   return exit_ok;

@@ -68,8 +68,8 @@ class Copy {
   Copy(Context& context, const CopyRequest& request)
       : context_(context),
         request_(request),
-        source_(parse_location(request.source)),
-        destination_(parse_location(request.destination)),
+        source_(parse_source(request.source)),
+        destination_(parse_destination(request.destination)),
         operation_(operation_of(source_, destination_)),
         mover_(context, progress_) {}
 
@@ -79,6 +79,7 @@ class Copy {
     if (destination_.kind == Kind::stream) return run_to_output();
     const Item item = single_item();
     if (!is_wanted(request_.filters, basename(source_text(item)))) return exit_ok;
+    if (context_.options().dryrun) check_both_sides(item);
     if (operation_ == Operation::upload) progress_.bytes_total = item.size;
     const ProgressPrinter printer(context_, progress_, std::string(doing(operation_)));
     transfer(item, std::nullopt);
@@ -101,13 +102,13 @@ class Copy {
     if (source_.kind == Kind::remote) item.from = parse_object_uri(request_.source);
     if (source_.kind == Kind::local) {
       const auto info = context_.world().files.info_followed(source_.path);
-      if (!info) throw Error(ErrorKind::not_found, "no such file", escape_for_terminal(request_.source));
+      if (!info) throw Error(ErrorKind::not_found, "no such file", escape_name(request_.source));
       if (info->type == os::FileType::directory) {
-        throw Error(ErrorKind::invalid, "this is a directory", escape_for_terminal(request_.source),
+        throw Error(ErrorKind::invalid, "this is a directory", escape_name(request_.source),
                     "copy all that is in it with --recursive");
       }
       if (info->type != os::FileType::regular)
-        throw Error(ErrorKind::invalid, "this is no regular file", escape_for_terminal(request_.source));
+        throw Error(ErrorKind::invalid, "this is no regular file", escape_name(request_.source));
       item.file = source_.path;
       item.size = info->size;
     }
@@ -141,7 +142,10 @@ class Copy {
 
   int run_from_input() {
     const ObjectAddress to = parse_object_uri(request_.destination);
-    if (context_.options().dryrun) return tell_dryrun("-", to_uri(to));
+    if (context_.options().dryrun) {
+      require_bucket(context_, to.bucket);
+      return tell_dryrun("-", to_uri(to));
+    }
     const ProgressPrinter printer(context_, progress_, "uploading");
     const ByteCount bytes = mover_.upload_input(to, attributes_for(to.key.str()), conditions(), request_.expected_size);
     tell_done("-", to_uri(to), bytes);
@@ -151,9 +155,27 @@ class Copy {
   /// Nothing but the object's bytes goes to standard output.
   int run_to_output() {
     const ObjectAddress from = parse_object_uri(request_.source);
-    if (context_.options().dryrun) return tell_dryrun(to_uri(from), "-");
+    if (context_.options().dryrun) {
+      require_object(from);
+      return tell_dryrun(to_uri(from), "-");
+    }
     mover_.print(from, VersionId(request_.version_id));
     return exit_ok;
+  }
+
+  /// What a real run would find missing first.
+  void check_both_sides(const Item& item) {
+    if (source_.kind == Kind::remote) require_object(item.from);
+    if (destination_.kind == Kind::remote) require_bucket(context_, item.to.bucket);
+    if (destination_.kind == Kind::local && !context_.world().files.is_stream(item.file))
+      os::place_of_new_file(context_.world().files, item.file, os::Links::follow);
+  }
+
+  void require_object(const ObjectAddress& object) {
+    store::ObjectStore& store = context_.store(context_.region());
+    if (store.head(object, {.version_id = VersionId(request_.version_id), .if_match = {}})) return;
+    require_bucket(context_, object.bucket);
+    throw Error(ErrorKind::not_found, "no such object", to_uri(object)).with_code("NoSuchKey");
   }
 
   // Many objects
@@ -193,25 +215,26 @@ class Copy {
 
   void start_files(ItemRunner& runner) {
     const std::string prefix = as_directory(destination_.object.key.str());
-    const TreeVisitor visitor{
-        .file =
-            [&](const LocalFile& found) {
-              if (context_.stop().stop_requested()) throw Error(ErrorKind::cancelled, "interrupted");
-              if (!is_wanted(request_.filters, found.name)) return;
-              start(runner, {source_.path / found.name,
-                             {},
-                             {destination_.object.bucket, ObjectKey(prefix + found.name)},
-                             found.size});
-            },
-        .skipped =
-            [&](const os::fs::path& path, const std::string& reason) {
-              emit_warning(context_, fmt::format("skipped {}: {}", escape_for_terminal(path.native()), reason));
-            },
-        .failed =
-            [&](const os::fs::path& path, const Error& error) {
-              ++progress_.items_failed;
-              emit_failure(context_, "upload failed: " + escape_for_terminal(path.native()), error);
-            }};
+    const TreeVisitor visitor{.file =
+                                  [&](const LocalFile& found) {
+                                    if (context_.stop().stop_requested())
+                                      throw Error(ErrorKind::cancelled, "interrupted");
+                                    if (!is_wanted(request_.filters, found.name)) return;
+                                    start(runner, {source_.path / found.name,
+                                                   {},
+                                                   {destination_.object.bucket, ObjectKey(prefix + found.name)},
+                                                   found.size});
+                                  },
+                              .skipped =
+                                  [&](const os::fs::path& path, const std::string& reason) {
+                                    emit_warning(context_,
+                                                 fmt::format("skipped {}: {}", escape_name(path.native()), reason));
+                                  },
+                              .failed =
+                                  [&](const os::fs::path& path, const Error& error) {
+                                    ++progress_.items_failed;
+                                    emit_failure(context_, "upload failed: " + escape_name(path.native()), error);
+                                  }};
     walk_tree(context_.world().files, source_.path, visitor);
   }
 
@@ -232,7 +255,7 @@ class Copy {
   void start_copy(ItemRunner& runner, Item item, const std::string& relative) {
     item.to = {destination_.object.bucket, ObjectKey(as_directory(destination_.object.key.str()) + relative)};
     if (item.to.key.empty()) {  // the marker of the source "directory" itself, to the top of a bucket
-      emit_warning(context_, fmt::format("skipped {}: it would have no name", escape_for_terminal(to_uri(item.from))));
+      emit_warning(context_, fmt::format("skipped {}: it would have no name", escape_name(to_uri(item.from))));
       return;
     }
     start(runner, std::move(item));
@@ -246,7 +269,7 @@ class Copy {
       item.file = marker && relative.empty() ? destination_.path : local_path_for(destination_.path, relative);
     } catch (const Error& error) {
       ++progress_.items_failed;
-      return emit_failure(context_, "download failed: " + escape_for_terminal(to_uri(item.from)), error);
+      return emit_failure(context_, "download failed: " + escape_name(to_uri(item.from)), error);
     }
     if (marker) return make_directory(item);
     start(runner, std::move(item));
@@ -258,7 +281,7 @@ class Copy {
       make_directories_durably(item.file);
     } catch (const Error& error) {
       ++progress_.items_failed;
-      emit_failure(context_, "download failed: " + escape_for_terminal(to_uri(item.from)), error);
+      emit_failure(context_, "download failed: " + escape_name(to_uri(item.from)), error);
     }
   }
 
@@ -277,8 +300,8 @@ class Copy {
       if (error.kind() == ErrorKind::cancelled && context_.stop().stop_requested()) return;
       ++progress_.items_failed;
       emit_failure(context_,
-                   fmt::format("{} failed: {} to {}", to_string(operation_), escape_for_terminal(source_text(item)),
-                               escape_for_terminal(destination_text(item))),
+                   fmt::format("{} failed: {} to {}", to_string(operation_), escape_name(source_text(item)),
+                               escape_name(destination_text(item))),
                    error);
     }
   }
@@ -303,6 +326,9 @@ class Copy {
 
   ByteCount download(const Item& item, std::optional<ByteCount> listed_size) {
     if (item.file.has_parent_path()) make_directories_durably(item.file.parent_path());
+    // One object into a pipe is what was asked for; one of many would be mixed with the others.
+    if (!request_.recursive && context_.world().files.is_stream(item.file))
+      return mover_.download_to_stream(item.from, VersionId(request_.version_id), item.file);
     return mover_.download(item.from, VersionId(request_.version_id), listed_size, item.file);
   }
 
@@ -355,23 +381,25 @@ class Copy {
     return operation_ == Operation::download ? item.file.native() : to_uri(item.to);
   }
 
+  nlohmann::ordered_json line_of(const char* type, const std::string& from, const std::string& to) const {
+    nlohmann::ordered_json line{{"type", type}, {"operation", to_string(operation_)}};
+    add_name(line, "source", from);
+    add_name(line, "destination", to);
+    return line;
+  }
+
   int tell_dryrun(const std::string& from, const std::string& to) {
     ++progress_.items_done;
-    emit(context_, {{"type", "dryrun"}, {"operation", to_string(operation_)}, {"source", from}, {"destination", to}},
-         fmt::format("(dryrun) {}: {} to {}", to_string(operation_), escape_for_terminal(from),
-                     escape_for_terminal(to)));
+    emit(context_, line_of("dryrun", from, to),
+         fmt::format("(dryrun) {}: {} to {}", to_string(operation_), escape_name(from), escape_name(to)));
     return exit_ok;
   }
 
   void tell_done(const std::string& from, const std::string& to, ByteCount bytes) {
     ++progress_.items_done;
-    emit(context_,
-         {{"type", "copied"},
-          {"operation", to_string(operation_)},
-          {"source", from},
-          {"destination", to},
-          {"bytes", bytes}},
-         fmt::format("{}: {} to {}", to_string(operation_), escape_for_terminal(from), escape_for_terminal(to)));
+    nlohmann::ordered_json line = line_of("copied", from, to);
+    line["bytes"] = bytes;
+    emit(context_, line, fmt::format("{}: {} to {}", to_string(operation_), escape_name(from), escape_name(to)));
   }
 
   void tell_summary(Milliseconds elapsed) {
@@ -385,9 +413,9 @@ class Copy {
           {"bytes", bytes},
           {"failed", failed},
           {"seconds", static_cast<double>(elapsed.count()) / 1000}},
-         fmt::format("{}{} objects, {} in {} ({}){}", context_.options().dryrun ? "(dryrun) " : "", format_count(done),
-                     format_bytes(bytes), format_duration(elapsed), format_rate(bytes, elapsed),
-                     failed == 0 ? "" : fmt::format(", {} failed", format_count(failed))));
+         fmt::format("{}{}, {} in {} ({}){}", context_.options().dryrun ? "(dryrun) " : "",
+                     format_count(done, "object"), format_bytes(bytes), format_duration(elapsed),
+                     format_rate(bytes, elapsed), failed == 0 ? "" : fmt::format(", {} failed", format_count(failed))));
   }
 
   Context& context_;

@@ -54,9 +54,10 @@ class Listing {
     do {
       const store::ListPage page = context_.store(context_.region()).list(where_.bucket, page_request);
       for (const std::string& common : page.common_prefixes) {
-        emit(
-            context_, {{"type", "prefix"}, {"prefix", common}},
-            fmt::format("{:>19} {:>{}} {}", "", "PRE", size_columns(), escape_for_terminal(common.substr(shown_from))));
+        ordered_json line{{"type", "prefix"}};
+        add_name(line, "prefix", common);
+        emit(context_, line,
+             fmt::format("{:>19} {:>{}} {}", "", "PRE", size_columns(), escape_name(common.substr(shown_from))));
       }
       for (const store::ListedObject& object : page.objects) print_object(object, object.key.str().substr(shown_from));
       page_request.continuation = page.next;
@@ -66,17 +67,17 @@ class Listing {
   static constexpr int size_columns() { return 10; }
 
   static ordered_json to_json(const store::ListedObject& object, const char* type) {
-    return {{"type", type},
-            {"key", object.key.str()},
-            {"size", object.size},
-            {"etag", object.etag.str()},
-            {"last_modified", to_iso8601(object.last_modified)},
-            {"storage_class", object.storage_class}};
+    ordered_json json{{"type", type}};
+    add_name(json, "key", object.key.str());
+    json.update({{"size", object.size},
+                 {"etag", object.etag.str()},
+                 {"last_modified", to_iso8601(object.last_modified)},
+                 {"storage_class", object.storage_class}});
+    return json;
   }
 
   std::string line(const store::ListedObject& object, std::string_view size, std::string_view name) const {
-    return fmt::format("{} {:>{}} {}", to_timestamp(object.last_modified), size, size_columns(),
-                       escape_for_terminal(name));
+    return fmt::format("{} {:>{}} {}", to_timestamp(object.last_modified), size, size_columns(), escape_name(name));
   }
 
   void print_object(const store::ListedObject& object, std::string_view name) {
@@ -121,16 +122,15 @@ ordered_json headers_json(const store::SystemHeaders& headers) {
 }
 
 ordered_json to_json(const ObjectAddress& object, const store::ObjectInfo& info, const store::Tags& tags) {
-  ordered_json json = {{"type", "object"},
-                       {"bucket", object.bucket.str()},
-                       {"key", object.key.str()},
-                       {"size", info.size},
-                       {"etag", info.etag.str()},
-                       {"version_id", info.version_id.str()},
-                       {"last_modified", to_iso8601(info.last_modified)},
-                       {"storage_class", info.storage_class},
-                       {"kms_key_arn", info.kms_key_arn},
-                       {"restore", info.restore}};
+  ordered_json json = {{"type", "object"}, {"bucket", object.bucket.str()}};
+  add_name(json, "key", object.key.str());
+  json.update({{"size", info.size},
+               {"etag", info.etag.str()},
+               {"version_id", info.version_id.str()},
+               {"last_modified", to_iso8601(info.last_modified)},
+               {"storage_class", info.storage_class},
+               {"kms_key_arn", info.kms_key_arn},
+               {"restore", info.restore}});
   json.update(headers_json(info.headers));
   for (auto member = json.begin(); member != json.end();)
     member = *member == "" ? json.erase(member) : std::next(member);  // not set
@@ -147,7 +147,8 @@ std::string to_text(const ordered_json& json) {
       for (const auto& [inner, text] : value.items())
         table.add({fmt::format("{}.{}", name, inner), text.get<std::string>()});
     } else {
-      table.add({name, value.is_string() ? value.get<std::string>() : value.dump()});
+      const std::string text = value.is_string() ? value.get<std::string>() : value.dump();
+      table.add({name, name == "key" ? escape_name(text) : text});
     }
   }
   return table.text();

@@ -153,9 +153,14 @@ constexpr ContentType content_types[] = {
     {"zst", "application/zstd"},
 };
 
+/// Whether `text` is "-", or what Linux calls descriptor 0 or 1 of this process.
+bool names_standard_stream(std::string_view text, int descriptor) {
+  return text == "-" || text == (descriptor == 0 ? "/dev/stdin" : "/dev/stdout") ||
+         text == fmt::format("/dev/fd/{}", descriptor) || text == fmt::format("/proc/self/fd/{}", descriptor);
+}
+
 Error not_a_pair(std::string_view text, std::string_view option) {
-  return Error(ErrorKind::invalid, fmt::format("'{}' is not name=value", escape_for_terminal(text)),
-               std::string(option));
+  return Error(ErrorKind::invalid, fmt::format("'{}' is not name=value", escape_name(text)), std::string(option));
 }
 
 std::pair<std::string, std::string> split_pair(std::string_view text, std::string_view option) {
@@ -229,14 +234,24 @@ Location parse_location(std::string_view text) {
   return location;
 }
 
+Location parse_source(std::string_view text) {
+  return names_standard_stream(text, 0) ? Location{.kind = Location::Kind::stream} : parse_location(text);
+}
+
+Location parse_destination(std::string_view text) {
+  return names_standard_stream(text, 1) ? Location{.kind = Location::Kind::stream} : parse_location(text);
+}
+
+bool is_standard_output(std::string_view text) { return names_standard_stream(text, 1); }
+
 std::string as_directory(std::string_view prefix) {
   return prefix.empty() || prefix.ends_with('/') ? std::string(prefix) : std::string(prefix) + "/";
 }
 
 std::filesystem::path local_path_for(const std::filesystem::path& directory, std::string_view relative_key) {
   const auto refuse = [&](std::string_view why) {
-    return Error(ErrorKind::invalid, fmt::format("the key cannot be a file: {}", why),
-                 escape_for_terminal(relative_key), "copy this object by itself, to a file name of your choice");
+    return Error(ErrorKind::invalid, fmt::format("the key cannot be a file: {}", why), escape_name(relative_key),
+                 "copy this object by itself, to a file name of your choice");
   };
   if (relative_key.find('\0') != std::string_view::npos) throw refuse("it contains a NUL byte");
   for (const std::string_view component : split(relative_key, '/')) {

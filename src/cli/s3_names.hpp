@@ -37,6 +37,12 @@ struct Location {
 };
 /// "s3://bucket/key", "-", else a path. Throws Error{invalid} for "s3:" that is no S3 URI, and illegal bucket names.
 Location parse_location(std::string_view text);
+/// The same for either side of a copy, where "/dev/stdin" and "/dev/stdout" are standard input and output too.
+Location parse_source(std::string_view text);
+Location parse_destination(std::string_view text);
+/// Whether the name of an output means standard output: "-", "/dev/stdout", "/dev/fd/1". Nothing else may go there
+/// then.
+bool is_standard_output(std::string_view text);
 
 /// `prefix` as the start of keys below it: with '/' at its end, unless it is empty.
 std::string as_directory(std::string_view prefix);

@@ -47,16 +47,16 @@ class Removal {
       remove(object, version);
     } catch (...) {
       ++progress_.items_failed;
-      emit_failure(context_, "delete failed: " + escape_for_terminal(to_uri(object)), current_error());
+      emit_failure(context_, "delete failed: " + escape_name(to_uri(object)), current_error());
     }
   }
 
   void remove(const ObjectAddress& object, const VersionId& version) {
     const bool dryrun = context_.options().dryrun;
-    nlohmann::ordered_json line = {{"type", dryrun ? "dryrun" : "deleted"},
-                                   {"operation", "delete"},
-                                   {"bucket", object.bucket.str()},
-                                   {"key", object.key.str()}};
+    nlohmann::ordered_json line = {
+        {"type", dryrun ? "dryrun" : "deleted"}, {"operation", "delete"}, {"bucket", object.bucket.str()}};
+    add_name(line, "key", object.key.str());
+    if (dryrun && !request_.recursive) require_bucket(context_, object.bucket);
     if (!dryrun) {
       const store::DeleteResult result = context_.store(context_.region()).remove(object, version);
       if (result.delete_marker) line["delete_marker"] = true;
@@ -64,7 +64,7 @@ class Removal {
     }
     ++progress_.items_done;
     emit(context_, line,
-         fmt::format("{}delete: {}{}", dryrun ? "(dryrun) " : "", escape_for_terminal(to_uri(object)),
+         fmt::format("{}delete: {}{}", dryrun ? "(dryrun) " : "", escape_name(to_uri(object)),
                      version.empty() ? "" : fmt::format(" (version {})", version.str())));
   }
 

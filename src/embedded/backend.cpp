@@ -1,5 +1,8 @@
 #include "embedded/backend.hpp"
 
+#include <system_error>
+
+#include "base/error.hpp"
 #include "embedded/core.hpp"
 #include "embedded/message_queue.hpp"
 #include "embedded/object_store.hpp"
@@ -9,7 +12,17 @@ namespace bale::embedded {
 
 std::unique_ptr<Backend> Backend::open(const os::fs::path& directory, os::World& world) {
   // Absolute, so that a later change of the working directory changes nothing.
-  return std::unique_ptr<Backend>(new Backend(std::make_unique<Core>(os::fs::absolute(directory), world)));
+  std::error_code failed;
+  const os::fs::path absolute = os::fs::absolute(directory, failed);
+  if (failed) {
+    throw Error(ErrorKind::not_found, "the current directory is gone: " + failed.message(), directory.native(),
+                "change to a directory that exists, or write the whole path of the store");
+  }
+  return std::unique_ptr<Backend>(new Backend(std::make_unique<Core>(absolute, world)));
+}
+
+bool Backend::exists(const os::fs::path& directory, os::Files& files) {
+  return files.info_followed(directory / database_name).has_value();
 }
 
 Backend::Backend(std::unique_ptr<Core> core) : core_(std::move(core)) {}

@@ -21,6 +21,8 @@ class Backend {
   /// Opens the directory, making it when it is missing, and removes what processes that died have left in it.
   /// `world` is borrowed. Throws Error: denied, unavailable, corrupt; unsupported when a newer Bale wrote it.
   static std::unique_ptr<Backend> open(const os::fs::path& directory, os::World& world);
+  /// Whether open() was ever called for the directory. Changes nothing.
+  static bool exists(const os::fs::path& directory, os::Files& files);
   ~Backend();
 
   /// The ports as seen from one region. They borrow the backend.

@@ -8,7 +8,6 @@ namespace bale::embedded {
 namespace {
 
 constexpr std::size_t most_idle_readers = 64;
-constexpr const char* database_name = "bale.sqlite";
 constexpr const char* journal_directory = "writers";
 
 /// Makes a directory with durable names.

@@ -15,6 +15,9 @@
 
 namespace bale::embedded {
 
+/// The file of the directory that everything but objects' bytes is in.
+inline constexpr const char* database_name = "bale.sqlite";
+
 /// Connections for reading: one for each reader at a time, so that nobody waits for a writer. Thread-safe.
 class ReaderPool {
  public:

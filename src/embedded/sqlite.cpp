@@ -39,6 +39,7 @@ std::string_view hint_of(int code) {
     case SQLITE_IOERR: return "check the disk and free some space; nothing was changed";
     case SQLITE_BUSY: return "another process has been writing to this directory for a minute; try again";
     case SQLITE_READONLY:
+      return "work as the user whose store it is, or let this user write to the directory and all that is in it";
     case SQLITE_PERM:
     case SQLITE_CANTOPEN: return "check the permissions of the directory";
     default: return "";
@@ -173,6 +174,8 @@ std::int64_t Database::changes() const { return sqlite3_changes64(handle_); }
 void Database::fail(std::string_view doing) const {
   const int code = handle_ == nullptr ? SQLITE_NOMEM : sqlite3_extended_errcode(handle_);
   const char* message = handle_ == nullptr ? sqlite3_errstr(code) : sqlite3_errmsg(handle_);
+  if ((code & 0xff) == SQLITE_READONLY)
+    message = "this user may only read the store, and reading too leaves locks in it";
   throw Error(kind_of(code), fmt::format("cannot {}: {}", doing, message), where_, std::string(hint_of(code)));
 }
 

@@ -17,7 +17,8 @@ bool same_rule(const store::NotificationRule& a, const store::NotificationRule& 
 
 class Setup {
  public:
-  Setup(const config::ReplicationConfig& config, const Ports& ports, bool dryrun)
+  /// `ports` null: nothing is there yet, and nothing is made.
+  Setup(const config::ReplicationConfig& config, const Ports* ports, bool dryrun)
       : config_(config), settings_(config.settings), ports_(ports), dryrun_(dryrun) {}
 
   std::vector<SetupStep> run() {
@@ -121,21 +122,22 @@ class Setup {
 
   void bucket(const BucketName& name, const Region& region, const std::string& purpose) {
     if (!buckets_.insert(name).second) return;
-    const auto there = ports_.store(region).head_bucket(name);
+    const auto there = ports_ == nullptr ? std::nullopt : ports_->store(region).head_bucket(name);
     if (there && there->region != region) {
       throw Error(ErrorKind::invalid,
                   fmt::format("the bucket is in {}, the configuration says {}", there->region.str(), region.str()),
                   "s3://" + name.str(), "correct the region in replication_config.json");
     }
-    if (!there && !dryrun_) ports_.store(region).create_bucket(name);
+    if (!there && !dryrun_) ports_->store(region).create_bucket(name);
     add_step("bucket", name.str(), region, purpose, there.has_value());
   }
 
   void queue(const QueueName& name, const Region& region, QueueTimes times, const std::string& purpose) {
-    queue::MessageQueue& queues = ports_.queues(region);
     const QueueName dead_letter = config::dead_letter_queue(name);
-    const bool exists = queues.exists(name) && queues.exists(dead_letter);
+    const bool exists =
+        ports_ != nullptr && ports_->queues(region).exists(name) && ports_->queues(region).exists(dead_letter);
     if (!dryrun_) {
+      queue::MessageQueue& queues = ports_->queues(region);
       queue::QueueSettings dead;
       dead.retention =
           std::chrono::hours(14 * 24);  // the longest that SQS keeps a message: time to find out and redrive
@@ -152,9 +154,9 @@ class Setup {
 
   void table(const TableName& name, const Region& region) {
     if (!tables_.insert(region).second) return;
-    records::RecordStore& records = ports_.records(region);
-    const bool exists = records.describe_table(name).has_value();
-    if (!exists && !dryrun_) records.create_table(name, {{"id", records::KeyType::string}, std::nullopt});
+    const bool exists = ports_ != nullptr && ports_->records(region).describe_table(name).has_value();
+    if (!exists && !dryrun_)
+      ports_->records(region).create_table(name, {{"id", records::KeyType::string}, std::nullopt});
     add_step("table", name.str(), region, "what replicate itself has to remember", exists);
   }
 
@@ -170,9 +172,9 @@ class Setup {
   };
 
   void set_notifications(const BucketName& bucket, const BucketRules& wanted) {
-    store::ObjectStore& store = ports_.store(wanted.region);
     std::vector<store::NotificationRule> present;
-    if (store.head_bucket(bucket)) present = store.get_notifications(bucket);
+    if (ports_ != nullptr && ports_->store(wanted.region).head_bucket(bucket))
+      present = ports_->store(wanted.region).get_notifications(bucket);
     // Ours are replaced as a whole, so that a rule that left the configuration goes too; those of others stay.
     std::vector<store::NotificationRule> all;
     const std::string ours = "bale-" + settings_.stack_name + "-";
@@ -181,7 +183,7 @@ class Setup {
     }
     all.insert(all.end(), wanted.rules.begin(), wanted.rules.end());
     const bool same = std::is_permutation(all.begin(), all.end(), present.begin(), present.end(), same_rule);
-    if (!same && !dryrun_) store.set_notifications(bucket, all);
+    if (!same && !dryrun_) ports_->store(wanted.region).set_notifications(bucket, all);
     for (const store::NotificationRule& rule : wanted.rules) {
       add_step("notification", bucket.str() + "/" + rule.prefix + "*" + rule.suffix, wanted.region, "to " + rule.queue,
                same);
@@ -190,7 +192,7 @@ class Setup {
 
   const config::ReplicationConfig& config_;
   const config::Settings& settings_;
-  const Ports& ports_;
+  const Ports* const ports_;
   const bool dryrun_;
   std::vector<SetupStep> steps_;
   std::set<BucketName> buckets_;
@@ -201,7 +203,11 @@ class Setup {
 }  // namespace
 
 std::vector<SetupStep> set_up_replication(const config::ReplicationConfig& config, const Ports& ports, bool dryrun) {
-  return Setup(config, ports, dryrun).run();
+  return Setup(config, &ports, dryrun).run();
+}
+
+std::vector<SetupStep> plan_replication(const config::ReplicationConfig& config) {
+  return Setup(config, nullptr, true).run();
 }
 
 }  // namespace bale::service

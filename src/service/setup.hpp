@@ -21,5 +21,7 @@ struct SetupStep {
 /// Makes what is missing and sets what differs; repeating it changes nothing. With `dryrun` only tells. Notification
 /// rules that others put on the source buckets are kept. Returns every step in the order taken.
 std::vector<SetupStep> set_up_replication(const config::ReplicationConfig& config, const Ports& ports, bool dryrun);
+/// The steps that set_up_replication() would take where nothing is there yet. Needs no ports.
+std::vector<SetupStep> plan_replication(const config::ReplicationConfig& config);
 
 }  // namespace bale::service

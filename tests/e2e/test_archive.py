@@ -81,3 +81,14 @@ def test_every_cut_is_noticed(bale, archive, seeded):
 def test_create_does_not_leave_half_an_archive(bale):
     bale.run("archive", "create", "a.tar.zst", "none", status=3)
     assert not (bale.directory / "a.tar.zst").exists()
+
+
+@pytest.mark.skipif(not shutil.which("zstd"), reason="zstd is not installed")
+def test_an_archive_through_a_pipe(bale):
+    write_tree(bale.directory / "in", {"a": b"content"})
+    command = bale.command("archive", "create", "-", "in")
+    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=bale.directory) as create:
+        listed = subprocess.run("zstd -dc | tar -tf -", shell=True, stdin=create.stdout, capture_output=True, text=True,
+                                check=True)
+    assert create.returncode == 0
+    assert listed.stdout.split() == ["objects/in/a", "manifest.json"]

@@ -1,10 +1,13 @@
 """The command line itself: usage, exit statuses, hints, JSON, and nothing secret in what is printed."""
 import json
 import os
+import shutil
 import subprocess
+import tempfile
+import time
 
 import pytest
-from conftest import SOURCE_REGION, binary, clean_environment
+from conftest import BACKUP_REGION, SOURCE_REGION, Bale, binary, clean_environment
 
 COMMANDS = [("s3",), ("s3", "mb"), ("s3", "ls"), ("s3", "cp"), ("s3", "rm"), ("s3", "stat"), ("replicate",),
             ("replicate", "init"), ("replicate", "run"), ("replicate", "source"), ("replicate", "relay"),
@@ -58,6 +61,7 @@ def test_a_bucket_twice_is_refused(bale):
 
 
 def test_errors_as_json(bale):
+    bale.make_bucket("bucket", SOURCE_REGION)
     finished = bale.run("--output", "json", "s3", "ls", "s3://no-such-bucket", status=3)
     errors = [json.loads(line) for text in (finished.out, finished.err) for line in text.splitlines()]
     error = next(line for line in errors if line.get("type") == "error")
@@ -69,6 +73,75 @@ def test_a_missing_store_says_how_to_name_one(bale):
                               stdin=subprocess.DEVNULL, timeout=60)
     assert finished.returncode != 0 and "--local" in finished.stderr
     assert "hint: " in finished.stderr
+
+
+def test_a_store_that_is_not_there_is_not_made(bale):
+    bale.configure([{"source": {"region": SOURCE_REGION, "bucket": "source"}, "destinations": [
+        {"region": BACKUP_REGION, "bucket": "backup", "backup": True}]}])
+    config = ("--config", bale.config)
+    for arguments in (("replicate", "status", *config), ("replicate", "run", "--until-idle", *config),
+                      ("replicate", "backfill", *config), ("catalog", "search", *config),
+                      ("restore", "key", "--to", "out", *config), ("s3", "ls")):
+        finished = bale.run(*arguments, status=3)
+        assert "bale s3 mb" in finished.err and str(bale.store) in finished.err, finished
+        assert not bale.store.exists(), arguments
+    planned = bale.json("replicate", "init", "--dryrun", *config)
+    assert planned and {step["state"] for step in planned} == {"missing"} and not bale.store.exists()
+    made = bale.json("replicate", "init", *config)
+    assert [step["name"] for step in made] == [step["name"] for step in planned]
+
+
+def test_a_store_that_may_only_be_read_says_so():
+    """Another user's store: status 4, and a hint that says what to do. Root may do everything, so another does it."""
+    with tempfile.TemporaryDirectory() as name:
+        bale = Bale(name)
+        bale.make_bucket("bucket", SOURCE_REGION)
+        bale.put("bucket", "key", b"content")
+        os.chmod(name, 0o755)
+        for path in [bale.store, *bale.store.rglob("*")]:
+            path.chmod(0o555 if path.is_dir() else 0o444)
+        other = {"user": 65534, "group": 65534, "extra_groups": []} if os.geteuid() == 0 else {}
+        try:
+            finished = subprocess.run(bale.command("s3", "ls", "s3://bucket"), env=clean_environment(), text=True,
+                                      capture_output=True, timeout=60, cwd="/", **other)
+        except PermissionError:
+            pytest.skip("another user cannot run the program")
+        finally:
+            for path in [bale.store, *bale.store.rglob("*")]:
+                path.chmod(0o755)
+        assert finished.returncode == 4, finished
+        assert "may only read the store" in finished.stderr and "hint: " in finished.stderr, finished
+
+
+def test_a_current_directory_that_is_gone(bale):
+    script = 'mkdir gone; cd gone; rmdir ../gone; exec "$0" --local store s3 mb s3://bucket'
+    finished = subprocess.run(["sh", "-c", script, binary()], cwd=bale.directory, env=clean_environment(), text=True,
+                              capture_output=True, timeout=60)
+    assert finished.returncode == 3 and "the current directory is gone" in finished.stderr, finished
+    assert "hint: " in finished.stderr and "filesystem error" not in finished.stderr
+
+
+@pytest.mark.parametrize("name", ["-", "/dev/stdout", "/dev/fd/1"])
+def test_standard_output_is_written_where_it_stands(bale, name):
+    """What others wrote before and write after stays: the file behind it is neither replaced nor begun anew."""
+    bale.make_bucket("bucket", SOURCE_REGION)
+    bale.put("bucket", "key", b"content")
+    script = f'{{ printf head-; "$0" --local store s3 cp s3://bucket/key {name}; printf -- -tail; }} > out'
+    subprocess.run(["sh", "-c", script, binary()], cwd=bale.directory, env=clean_environment(), check=True, timeout=60)
+    assert (bale.directory / "out").read_bytes() == b"head-content-tail"
+
+
+@pytest.mark.skipif(not shutil.which("bash"), reason="bash is not installed")
+def test_process_substitution(bale):
+    bale.make_bucket("bucket", SOURCE_REGION)
+    bale.put("bucket", "key", b"content")
+    script = '"$0" --local store s3 cp s3://bucket/key >(cat > out.part; mv out.part out) >&2'
+    subprocess.run(["bash", "-c", script, binary()], cwd=bale.directory, env=clean_environment(), check=True,
+                   timeout=60)
+    deadline = time.monotonic() + 60  # the shell does not wait for what it substituted
+    while not (bale.directory / "out").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert (bale.directory / "out").read_bytes() == b"content"
 
 
 def test_store_from_the_environment(bale):

@@ -58,11 +58,13 @@ TEST_F(AppTest, GlobalOptionsStandAnywhere) {
     EXPECT_EQ(bale(arguments), exit_ok);
     EXPECT_EQ(nlohmann::json::parse(world.terminal.output())["type"], "version");
   }
+  EXPECT_EQ(local({"s3", "mb", "s3://bucket"}), exit_ok);
   EXPECT_EQ(bale({"s3", "ls", "--local", world.path("store"), "--region", "eu-central-1"}), exit_ok);
   EXPECT_EQ(world.terminal.errors(), "");
 }
 
 TEST_F(AppTest, ErrorsAreJsonWhenResultsAre) {
+  EXPECT_EQ(local({"s3", "mb", "s3://bucket"}), exit_ok);
   EXPECT_EQ(local({"--output", "json", "s3", "ls", "s3://nowhere"}), exit_not_found);
   const auto line = nlohmann::json::parse(world.terminal.errors());
   EXPECT_EQ(line["type"], "error");
@@ -76,6 +78,7 @@ TEST_F(AppTest, WithoutAStoreItSaysHowToNameOne) {
   EXPECT_EQ(bale({"s3", "ls"}), exit_usage);
   EXPECT_THAT(world.terminal.errors(), HasSubstr("hint: name a directory with --local DIR or BALE_LOCAL"));
   world.environment.variables["BALE_LOCAL"] = world.path("store");
+  EXPECT_EQ(bale({"s3", "mb", "s3://bucket"}), exit_ok);
   EXPECT_EQ(bale({"s3", "ls"}), exit_ok);
 }
 
@@ -148,6 +151,9 @@ TEST(ContextTest, MakesOnePortPerRegionOnce) {
   GlobalOptions options;
   options.local = world.path("store");
   Context context(world.world(), resolve(options, world.environment));
+  EXPECT_THROW(context.store(Region("eu-west-1")), Error);
+  EXPECT_FALSE(context.store_exists());
+  context.allow_new_store();
   EXPECT_FALSE(std::filesystem::exists(world.path("store"))) << "nothing is opened before it is needed";
   EXPECT_EQ(&context.store(Region("eu-west-1")), &context.store(Region("eu-west-1")));
   EXPECT_NE(&context.store(Region("eu-west-1")), &context.store(Region("us-east-1")));

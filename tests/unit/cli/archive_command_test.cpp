@@ -1,7 +1,12 @@
 // bale archive, from arguments to exit status.
+#include <sys/stat.h>
+
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
+#include <thread>
 
+#include "base/text.hpp"
 #include "cli/app.hpp"
 #include "support/fake_world.hpp"
 
@@ -100,6 +105,130 @@ TEST_F(ArchiveCommandTest, DamageHasItsStatusAndTheOthersAreExtracted) {
   EXPECT_EQ(run({"list", archive_}), 5);
   world_.write("x.tar.zst", "no archive");
   EXPECT_EQ(run({"list", archive_}), 5);
+}
+
+TEST_F(ArchiveCommandTest, NothingIsNoArchive) {
+  std::filesystem::create_directories(world_.path("hollow/inner"));
+  std::filesystem::create_symlink("in", world_.path("link"));
+  EXPECT_EQ(run({"create", archive_, world_.path("hollow").string()}), 1);
+  EXPECT_THAT(err(), HasSubstr("left out " + world_.path("hollow").string() + ": no file is in it"));
+  EXPECT_THAT(err(), HasSubstr("nothing to archive"));
+  EXPECT_FALSE(std::filesystem::exists(archive_));
+  EXPECT_EQ(run({"create", archive_, world_.path("hollow").string(), "--dryrun"}), 1);
+  EXPECT_EQ(run({"create", archive_, world_.path("in").string(), world_.path("link").string()}), 1);
+  EXPECT_THAT(err(), HasSubstr("left out " + world_.path("link").string()));
+  EXPECT_THAT(err(), HasSubstr("hint: name what the link leads to"));
+  EXPECT_THAT(out(), HasSubstr("3 objects")) << "the others are archived";
+}
+
+TEST_F(ArchiveCommandTest, EmptyDirectoriesAreCounted) {
+  std::filesystem::create_directories(world_.path("in/hollow"));
+  EXPECT_EQ(create(), 0);
+  EXPECT_THAT(err(), HasSubstr("warning: left out 1 empty directory:"));
+  std::filesystem::create_directories(world_.path("in/dir/another"));
+  EXPECT_EQ(create(), 0);
+  EXPECT_THAT(err(), HasSubstr("warning: left out 2 empty directories:"));
+}
+
+TEST_F(ArchiveCommandTest, TheArchiveItselfMayBeNamed) {
+  ASSERT_EQ(create(), 0);
+  EXPECT_EQ(run({"create", archive_, archive_, world_.path("in").string()}), 0) << "as `create x.tar.zst *` does";
+  EXPECT_THAT(err(), HasSubstr("the archive itself"));
+  EXPECT_EQ(run({"create", archive_, archive_}), 1);
+  EXPECT_EQ(run({"verify", archive_}), 0) << "what was there is there";
+}
+
+TEST_F(ArchiveCommandTest, OnlyFilesAreReplaced) {
+  std::filesystem::create_symlink("x.tar.zst", world_.path("link"));
+  std::filesystem::create_symlink("nowhere", world_.path("dangling"));
+  world_.write("x.tar.zst", "old");
+  EXPECT_EQ(run({"create", world_.path("link").string(), world_.path("in").string()}), 0) << err();
+  EXPECT_TRUE(std::filesystem::is_symlink(world_.path("link")));
+  EXPECT_EQ(run({"verify", archive_}), 0) << "the file behind the link was replaced";
+  for (const char* name : {"dangling", "in"}) {
+    EXPECT_EQ(run({"create", world_.path(name).string(), world_.path("in").string()}), 2) << name;
+    EXPECT_THAT(err(), HasSubstr(world_.path(name).string()));
+    EXPECT_EQ(run({"create", world_.path(name).string(), world_.path("in").string(), "--dryrun"}), 2) << name;
+  }
+  EXPECT_TRUE(std::filesystem::is_symlink(world_.path("dangling")));
+}
+
+TEST_F(ArchiveCommandTest, APipeAndStandardOutputTakeTheArchive) {
+  ASSERT_EQ(create(), 0);
+  const std::string expected = world_.read("x.tar.zst");
+  const std::string pipe = world_.path("pipe").string();
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  archive_ = pipe;
+  std::string got;
+  {
+    const std::jthread reader([&] {
+      std::ifstream stream(pipe, std::ios::binary);
+      got.assign(std::istreambuf_iterator<char>(stream), {});
+    });
+    EXPECT_EQ(create(), 0) << err();
+  }
+  EXPECT_TRUE(got == expected);
+  EXPECT_EQ(world_.files->info(pipe)->type, os::FileType::other) << "still a pipe";
+  for (const char* name : {"-", "/dev/stdout"}) {
+    archive_ = name;
+    EXPECT_EQ(create(), 0) << err();
+    EXPECT_TRUE(out() == expected) << "nothing but the archive: " << name;
+  }
+}
+
+TEST_F(ArchiveCommandTest, ExtractingNeverReplacesALinkOrPipe) {
+  ASSERT_EQ(create(), 0);
+  const auto at = [&](const std::string& name) { return world_.path("out/" + key(name)); };
+  world_.write("secret", "kept");
+  std::filesystem::create_directories(at("a.txt").parent_path());
+  std::filesystem::create_symlink(world_.path("secret"), at("a.txt"));
+  ASSERT_EQ(::mkfifo(at("empty").c_str(), 0600), 0);
+  EXPECT_EQ(run({"extract", archive_, "--to", world_.path("out").string()}), 1);
+  EXPECT_THAT(err(), HasSubstr("a symbolic link has the file's name"));
+  EXPECT_THAT(err(), HasSubstr("would be replaced"));
+  EXPECT_EQ(world_.read("secret"), "kept");
+  EXPECT_TRUE(std::filesystem::is_symlink(at("a.txt")));
+  EXPECT_TRUE(std::filesystem::is_fifo(at("empty")));
+  EXPECT_TRUE(std::filesystem::exists(at("dir/large"))) << "the others are extracted";
+}
+
+TEST_F(ArchiveCommandTest, WhatIsNoFileIsNoArchive) {
+  for (const char* command : {"list", "verify", "info"}) {
+    EXPECT_EQ(run({command, world_.path("in").string()}), 2);
+    EXPECT_THAT(err(), HasSubstr("this is a directory")) << command;
+  }
+}
+
+TEST_F(ArchiveCommandTest, NamesAreFoundAsTheyAreDisplayed) {
+  for (const char* name : {"odd/tab\t", "odd/tab\\x09", "odd/\xff"}) world_.write(name, name);
+  ASSERT_EQ(run({"create", archive_, world_.path("odd").string()}), 0) << err();
+  const std::string odd = world_.path("odd").string().substr(1) + "/";
+  ASSERT_EQ(run({"list", archive_}), 0);
+  for (const char* shown : {"tab\\x09\n", "tab\\\\x09\n", "\\xff\n"}) EXPECT_THAT(out() + "\n", HasSubstr(odd + shown));
+  ASSERT_EQ(run({"list", archive_, "--output", "json"}), 0);
+  EXPECT_THAT(out(), HasSubstr("\"key_base64\":\"" + to_base64(as_bytes(odd + "\xff")) + "\""));
+  const auto extracted = [&](const std::string& member) {
+    std::filesystem::remove_all(world_.path("out"));
+    EXPECT_EQ(run({"extract", archive_, member, "--to", world_.path("out").string(), "--output", "json"}), 0) << err();
+    std::vector<std::string> contents;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(world_.path("out")))
+      if (entry.is_regular_file()) contents.push_back(world_.read(entry.path().lexically_relative(world_.path())));
+    return contents;
+  };
+  using ::testing::ElementsAre;
+  EXPECT_THAT(extracted(odd + "\\xff"), ElementsAre("odd/\xff"));
+  EXPECT_THAT(extracted(odd + "tab\\\\x09"), ElementsAre("odd/tab\\x09"));
+  EXPECT_THAT(extracted(odd + "tab\\x09"), ElementsAre("odd/tab\\x09")) << "a key that is so comes first";
+  EXPECT_THAT(extracted(odd + "tab\t"), ElementsAre("odd/tab\t"));
+}
+
+TEST_F(ArchiveCommandTest, NumbersAgreeWithTheirNouns) {
+  world_.write("one/empty", "");
+  ASSERT_EQ(run({"create", archive_, world_.path("one").string()}), 0);
+  EXPECT_THAT(out(), HasSubstr(": 1 object, 0 B in "));
+  EXPECT_THAT(out(), HasSubstr("(ratio -), 2 frames"));
+  ASSERT_EQ(run({"info", archive_}), 0);
+  EXPECT_THAT(out(), HasSubstr(", ratio -"));
 }
 
 TEST_F(ArchiveCommandTest, UsageAndMissingFiles) {

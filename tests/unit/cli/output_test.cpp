@@ -101,6 +101,32 @@ TEST(Emit, PrintsTextOrJson) {
   EXPECT_EQ(world.terminal.take_output(), "{\"type\":\"x\",\"key\":\"\xEF\xBF\xBD\\n\"}\n");
 }
 
+TEST(Emit, ANameThatIsNotUtf8HasItsBytesBesideIt) {
+  nlohmann::ordered_json line;
+  add_name(line, "key", "a\\\xff");
+  add_name(line, "path", "a\n\\");
+  EXPECT_EQ(line.dump(), R"({"key":"a\\\\\\xff","key_base64":"YVz/","path":"a\n\\"})");
+}
+
+TEST(Emit, ThePlaceOfAnErrorIsSafeToPrint) {
+  EXPECT_EQ(message_of(Error(ErrorKind::not_found, "gone", "s3://b/\x1b[31m")), "gone (s3://b/\\x1b[31m)");
+  EXPECT_EQ(message_of(Error(ErrorKind::not_found, "gone")), "gone");
+}
+
+TEST(Format, NumbersAgreeWithTheirNouns) {
+  EXPECT_EQ(format_count(0, "object"), "0 objects");
+  EXPECT_EQ(format_count(1, "object"), "1 object");
+  EXPECT_EQ(format_count(1234, "frame"), "1,234 frames");
+  EXPECT_NE(progress_line("x", {.items_done = 1}, 80).find("1 object  "), std::string::npos);
+  EXPECT_NE(progress_line("x", {.items_done = 1, .items_total = 2}, 80).find("1/2 objects  "), std::string::npos);
+}
+
+TEST(Format, ARatioOfNothingIsNoNumber) {
+  EXPECT_EQ(format_ratio(0, 800), "-");
+  EXPECT_EQ(format_ratio(800, 0), "-");
+  EXPECT_EQ(format_ratio(800, 320), "2.50");
+}
+
 TEST(Emit, QuietSilencesTextOnly) {
   testing::FakeWorld world;
   GlobalOptions quiet = options();

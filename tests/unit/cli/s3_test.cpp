@@ -3,8 +3,10 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
+#include <thread>
 
 #include "base/error.hpp"
 #include "base/hash.hpp"
@@ -475,6 +477,150 @@ TEST_F(S3Test, AFullDiskFailsTheFilesOnItByName) {
   EXPECT_THAT(world.terminal.errors(), HasSubstr("download failed: s3://bucket/d/full/a"));
   EXPECT_THAT(world.terminal.errors(), HasSubstr("No space left"));
   EXPECT_THAT(tree("out"), ElementsAre("roomy/b"));
+}
+
+// Where downloads go
+
+TEST_F(S3Test, ADownloadKeepsLinksAndReplacesNothingButFiles) {
+  put("key", "new");
+  world.write("elsewhere/file", "old");
+  fs::create_symlink("elsewhere/file", world.path("link"));
+  fs::create_symlink("nowhere", world.path("dangling"));
+  must({"cp", "s3://bucket/key", path("link")});
+  EXPECT_TRUE(fs::is_symlink(world.path("link")));
+  EXPECT_EQ(world.read("elsewhere/file"), "new");
+  EXPECT_EQ(world.files->info(world.path("elsewhere/file"))->modified.time_since_epoch().count(),
+            world.clock.now().time_since_epoch().count())
+      << "the object's time is the file's, not the link's";
+  EXPECT_EQ(bale({"cp", "s3://bucket/key", path("dangling")}), exit_usage);
+  EXPECT_EQ(bale({"cp", "s3://bucket/key", path("dangling"), "--dryrun"}), exit_usage);
+  EXPECT_TRUE(fs::is_symlink(world.path("dangling")));
+}
+
+TEST_F(S3Test, OneObjectGoesIntoAPipeAndManyDoNot) {
+  const std::string content(100'000, 'x');
+  put("d/pipe", content);
+  fs::create_directories(world.path("out"));
+  ASSERT_EQ(::mkfifo(world.path("out/pipe").c_str(), 0600), 0);
+  std::string got;
+  {
+    const std::jthread reader([&] {
+      std::ifstream stream(world.path("out/pipe"), std::ios::binary);
+      got.assign(std::istreambuf_iterator<char>(stream), {});
+    });
+    must({"cp", "s3://bucket/d/pipe", path("out/pipe")});
+  }
+  EXPECT_EQ(got, content);
+  EXPECT_EQ(bale({"cp", "s3://bucket/none", path("out/pipe")}), exit_not_found) << "without waiting for a reader";
+  EXPECT_EQ(bale({"cp", "--recursive", "s3://bucket/d", path("out")}), exit_some_failed);
+  EXPECT_THAT(world.terminal.errors(), HasSubstr("would be replaced"));
+  EXPECT_TRUE(fs::is_fifo(world.path("out/pipe")));
+}
+
+TEST_F(S3Test, StandardStreamsHaveTheirNamesOfLinux) {
+  world.terminal.input = "from input";
+  must({"cp", "/dev/stdin", "s3://bucket/key"});
+  EXPECT_EQ(get("key"), "from input");
+  must({"cp", "s3://bucket/key", "/dev/stdout"});
+  EXPECT_EQ(world.terminal.output(), "from input") << "and nothing else";
+}
+
+// What was damaged in the store
+
+class DamagedS3Test : public S3Test {
+ protected:
+  /// Changes a byte of the only object of the bucket, in the store's own file.
+  void damage() {
+    for (const std::string& name : tree("store/s3/bucket")) {
+      const fs::path file = world.path("store/s3/bucket") / name;
+      std::fstream stream(file, std::ios::in | std::ios::out | std::ios::binary);
+      stream.seekp(static_cast<std::streamoff>(fs::file_size(file) / 2));
+      stream.put('!');
+    }
+  }
+  void expect_damaged_downloads() {
+    damage();
+    world.write("out/file", "old");
+    EXPECT_EQ(bale({"cp", "s3://bucket/key", path("out/file")}), exit_damaged);
+    EXPECT_THAT(world.terminal.errors(), HasSubstr("s3://bucket/key"));
+    EXPECT_EQ(world.read("out/file"), "old");
+    EXPECT_EQ(bale({"cp", "--recursive", "s3://bucket", path("out")}), exit_some_failed);
+    EXPECT_THAT(tree("out"), ElementsAre("file")) << "nor a temporary file";
+    EXPECT_EQ(bale({"cp", "s3://bucket/key", "-"}), exit_damaged);
+  }
+};
+
+TEST_F(DamagedS3Test, ASmallObject) {
+  put("key", "the bytes of it");
+  expect_damaged_downloads();
+}
+
+TEST_F(DamagedS3Test, AnObjectInTwoParts) {
+  put("key", std::string(part_bytes + 100, 'x'));
+  expect_damaged_downloads();
+}
+
+TEST_F(DamagedS3Test, AnObjectInManyParts) {
+  put("key", std::string(3 * part_bytes, 'x'));
+  expect_damaged_downloads();
+}
+
+TEST_F(DamagedS3Test, ALargeObjectInOnePart) {
+  put("original", std::string(3 * part_bytes, 'x'));
+  must({"cp", "s3://bucket/original", "s3://bucket/key"});
+  ASSERT_EQ(stat("key")["etag"].get<std::string>().size(), 32u) << "a copy has an MD5: it is compared at the end";
+  must({"cp", "s3://bucket/key", path("whole")});
+  must({"rm", "s3://bucket/original"});
+  expect_damaged_downloads();
+}
+
+// Dry runs and stores that are not there
+
+TEST_F(S3Test, ADryRunFailsWhereTheRunWould) {
+  const std::string file = world.write("in/a", "x");
+  put("key", "x");
+  const std::vector<std::vector<std::string>> failing = {{"cp", file, "s3://nowhere/b"},
+                                                         {"cp", "-", "s3://nowhere/b"},
+                                                         {"cp", "s3://nowhere/b", path("out")},
+                                                         {"cp", "s3://bucket/none", path("out")},
+                                                         {"cp", "s3://bucket/none", "-"},
+                                                         {"cp", "s3://bucket/key", "s3://nowhere/b"},
+                                                         {"rm", "s3://nowhere/b"},
+                                                         {"rb", "s3://nowhere"}};
+  for (std::vector<std::string> arguments : failing) {
+    EXPECT_EQ(bale(arguments), exit_not_found) << arguments[1] << ' ' << arguments.back();
+    arguments.emplace_back("--dryrun");
+    EXPECT_EQ(bale(arguments), exit_not_found) << arguments[1] << ' ' << arguments[2];
+    EXPECT_EQ(world.terminal.output(), "");
+  }
+}
+
+TEST_F(S3Test, OnlyANewBucketMakesAStore) {
+  const auto in = [&](const std::string& store, std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), {"--local", path(store), "s3"});
+    world.terminal.take_errors();
+    return run(arguments, world.world());
+  };
+  const std::string file = world.write("in/a", "x");
+  const std::vector<std::vector<std::string>> refused = {{"ls"},
+                                                         {"ls", "s3://bbb"},
+                                                         {"cp", "s3://bbb/k", path("o")},
+                                                         {"cp", file, "s3://bbb/k"},
+                                                         {"rm", "s3://bbb/k"},
+                                                         {"stat", "s3://bbb/k"}};
+  for (const std::vector<std::string>& arguments : refused) {
+    EXPECT_EQ(in("absent", arguments), exit_not_found) << arguments[0];
+    EXPECT_THAT(world.terminal.errors(), HasSubstr("bale s3 mb"));
+    EXPECT_FALSE(fs::exists(world.path("absent"))) << arguments[0];
+  }
+  EXPECT_EQ(in("absent", {"mb", "s3://bucket", "--dryrun"}), exit_ok);
+  EXPECT_FALSE(fs::exists(world.path("absent")));
+  EXPECT_EQ(in("absent", {"mb", "s3://bucket"}), exit_ok) << world.terminal.errors();
+  EXPECT_EQ(in("absent", {"ls", "s3://bucket"}), exit_ok);
+  EXPECT_EQ(in("in", {"ls"}), exit_not_found) << "a directory of something else";
+  EXPECT_THAT(tree("in"), ElementsAre("a")) << "nothing is put into it";
+  EXPECT_EQ(in("in/a", {"ls"}), exit_usage);
+  EXPECT_THAT(world.terminal.errors(), HasSubstr("not a directory"));
 }
 
 }  // namespace
