@@ -108,7 +108,7 @@ class Checker {
       if (!omitted)
         check(*found, member, member_path(path, member.name));
       else if (member.required)
-        add(member_path(path, member.name), "is missing");
+        add(member_path(path, member.name), found == value.end() ? "is missing" : "is empty");
     }
   }
 
