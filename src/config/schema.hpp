@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -30,7 +31,7 @@ struct Member {
   std::int64_t least = 0, most = 0;
   // Objects: their members; arrays: their elements (of which `name`, `required` and `description` do not count)
   const Shape* shape = nullptr;
-  const Member* element = nullptr;
+  std::shared_ptr<const Member> element;
   std::size_t least_elements = 0;
 };
 
@@ -51,7 +52,7 @@ std::string json_schema(const Shape& shape, const std::string& title, const std:
 /// object is a Finding too.
 nlohmann::json parse_json(std::string_view text, const std::string& file, std::vector<Finding>& findings);
 
-/// The shapes of the two files. Never destroyed.
+/// The shapes of the two files, made on first use. Thread-safe.
 const Shape& settings_shape();
 const Shape& replication_shape();
 

@@ -1,6 +1,8 @@
 // What may stand in settings.json and replication_config.json.
 #include <fmt/format.h>
 
+#include <memory>
+
 #include "config/schema.hpp"
 
 namespace bale::config {
@@ -37,13 +39,12 @@ Member flag(std::string name, std::string description) {
   return {.name = std::move(name), .type = Type::boolean, .description = std::move(description)};
 }
 
-/// `element` is kept for ever: shapes are made once.
 Member list(std::string name, bool required, std::size_t least, Member element, std::string description) {
   return {.name = std::move(name),
           .type = Type::array,
           .required = required,
           .description = std::move(description),
-          .element = new Member(std::move(element)),
+          .element = std::make_shared<const Member>(std::move(element)),
           .least_elements = least};
 }
 
