@@ -55,7 +55,6 @@ TEST_F(CommitQueueTest, FailsOneWithoutTheOthers) {
 
 TEST_F(CommitQueueTest, NumbersStrictlyOverAllWriters) {
   CommitQueue one(file_, [](const auto&) {}), two(file_, [](const auto&) {});
-  std::atomic<int> duplicates{0};
   {
     std::vector<std::jthread> threads;
     for (int t = 0; t < 6; ++t) {
