@@ -31,18 +31,12 @@ export -f compile_alone
 headers_alone() {
   git ls-files -z -co --exclude-standard 'src/*.hpp' | xargs -0 -r -n 1 -P "$jobs" bash -c 'compile_alone "$1"' _
 }
-clang_tidy() {
-  git ls-files -z -co --exclude-standard 'src/*.cpp' |
-    xargs -0 -r -n 4 -P "$jobs" clang-tidy-14 --quiet -p "$build" 2>&1 |
-    grep -v -E 'warnings? (generated|treated)|^Suppressed|^Use -header-filter'
-  return "${PIPESTATUS[1]}"
-}
 
 step "clang-format" format
 step "module arrows" "$python" tools/check_arrows.py
 step "style" "$python" tools/tidy.py
-step "tests of the tools" "$python" -m unittest discover -q -s tools -p 'test_*.py'
+step "tests of the tools" "$python" -B -m unittest discover -q -s tools -p 'test_*.py'
 step "shellcheck" shell_scripts
 step "headers alone" headers_alone
-step "clang-tidy" clang_tidy
+step "clang-tidy" "$python" -B tools/clang_tidy.py -j "$jobs" "$build"
 exit $status
