@@ -123,7 +123,8 @@ class Deliverer final : public FrameVisitor {
     std::shared_ptr<LargeObject>& large = large_[piece.object];
     if (!large) {
       large = std::make_shared<LargeObject>();
-      large->parts.emplace([this, &object = *large](std::uint64_t, Part part) { write_part(object, part.second); });
+      large->parts.emplace(
+          [this, &object = *large](std::uint64_t, const Part& part) { write_part(object, part.second); });
     }
     run_task([large, number = large->next_part++, frame, piece] { large->parts->put(number, {frame, piece}); });
   }

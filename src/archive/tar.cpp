@@ -36,8 +36,8 @@ std::optional<UstarName> split_name(std::string_view name) {
   if (name.size() > prefix_field.length + 1 + name_field.length) return std::nullopt;
   // The earliest '/' that leaves at most 100 bytes behind it keeps the prefix shortest.
   const std::size_t slash = name.find('/', name.size() - name_field.length - 1);
-  if (slash == std::string_view::npos || slash > prefix_field.length || slash == 0 || slash + 1 == name.size())
-    return std::nullopt;
+  // No '/' at all is npos, which is greater than any length.
+  if (slash > prefix_field.length || slash == 0 || slash + 1 == name.size()) return std::nullopt;
   return UstarName{name.substr(0, slash), name.substr(slash + 1)};
 }
 

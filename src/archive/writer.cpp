@@ -129,14 +129,15 @@ class Writer {
  private:
   /// The running digest of a member that is cut into several pieces: whoever brings the next piece goes on with it.
   struct LargeMember {
+    using Piece = std::pair<std::shared_ptr<ChunkWork>, std::size_t>;  ///< the work, and which piece of its chunk
     LargeMember(Writer& writer, std::size_t member)
-        : pieces([this, &writer, member](std::uint64_t, std::pair<std::shared_ptr<ChunkWork>, std::size_t> piece) {
+        : pieces([this, &writer, member](std::uint64_t, const Piece& piece) {
             const auto& [work, index] = piece;
             digest.update({work->data_of(index), work->chunk->pieces[index].size});
             if (work->chunk->pieces[index].last) writer.written_.members[member].sha256 = digest.finish();
           }) {}
     Sha256 digest;
-    flow::Sequencer<std::pair<std::shared_ptr<ChunkWork>, std::size_t>> pieces;
+    flow::Sequencer<Piece> pieces;
   };
 
   std::vector<Chunk> plan() const {

@@ -59,7 +59,7 @@ std::string member_name_of(const fs::path& path) {
 /// Finds the regular files below paths; says what it leaves out.
 class Walker {
  public:
-  Walker(Context& context, std::optional<os::FileInfo> archive) : context_(context), archive_(std::move(archive)) {}
+  Walker(Context& context, const std::optional<os::FileInfo>& archive) : context_(context), archive_(archive) {}
 
   std::vector<InputFile> walk(const std::vector<std::string>& paths) {
     for (const std::string& path : paths) {

@@ -147,7 +147,9 @@ struct Context::Parts {
 };
 
 Context::Context(os::World world, GlobalOptions options)
-    : options_(std::move(options)), parts_(std::make_unique<Parts>(world, options_)), world_(parts_->world) {}
+    : options_(std::move(options)),
+      parts_(std::make_unique<Parts>(std::move(world), options_)),
+      world_(parts_->world) {}
 
 Context::~Context() = default;
 

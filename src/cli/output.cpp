@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "base/error.hpp"
@@ -181,7 +182,7 @@ std::string progress_line(std::string_view verb, const ProgressSnapshot& progres
           static_cast<double>(progress.bytes_total - progress.bytes_done) / progress.bytes_per_second;
       // Below a second there is nothing to wait for, beyond a hundred days an estimate says nothing.
       if (seconds >= 1 && seconds < 100 * 86400.0)
-        line += "  ETA " + format_duration(std::chrono::seconds(static_cast<std::int64_t>(seconds + 0.5)));
+        line += "  ETA " + format_duration(std::chrono::seconds(std::llround(seconds)));
     }
   }
   if (progress.items_failed != 0) line += fmt::format("  {} failed", format_count(progress.items_failed));

@@ -78,7 +78,9 @@ Settings read_settings(const json& object) {
   for (const json& region : elements_of(object, "enabled_regions"))
     settings.enabled_regions.push_back(read_region(region));
   for (const json& email : elements_of(object, "notification_emails")) {
-    if (email.is_string() && email != "") settings.notification_emails.push_back(email.get<std::string>());
+    if (!email.is_string()) continue;
+    if (auto address = email.get<std::string>(); !address.empty())
+      settings.notification_emails.push_back(std::move(address));
   }
   if (const json* tags = member(object, "tags"); tags != nullptr && tags->is_object()) {
     for (const auto& [name, value] : tags->items()) {

@@ -220,7 +220,7 @@ void assemble(Core& core, const Completion& completion, NewObjectFile& target) {
 UploadId EmbeddedStore::create_upload(const ObjectAddress& object, const store::ObjectAttributes& attributes) {
   check_object_key(object.key);
   check_attributes(attributes);
-  const UploadId upload(core_.journal.new_file_id().str());
+  UploadId upload(core_.journal.new_file_id().str());
   const StoredAttributes stored = to_stored(attributes);
   core_.commits.run(Durability::power_safe, [&](WriteContext& context) {
     const BucketRow bucket = require_bucket(context.database, object.bucket);

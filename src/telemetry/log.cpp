@@ -12,7 +12,7 @@ constexpr std::string_view level_names[] = {"DEBUG", "INFO", "WARNING", "ERROR",
 
 /// A value of a text line: as it is, or in quotes where it has spaces, quotes or '='.
 std::string show_value(std::string_view raw) {
-  const std::string value = escape_for_terminal(raw);
+  std::string value = escape_for_terminal(raw);
   if (value.find_first_of(" \"=") == std::string::npos) return value;
   std::string out = "\"";
   for (const char c : value) {

@@ -37,7 +37,7 @@ struct Field {
 /// asctime, levelname, name, message and the fields. Thread-safe.
 class Log {
  public:
-  Log(os::World world, Level least, Format format) : world_(world), least_(least), format_(format) {}
+  Log(os::World world, Level least, Format format) : world_(std::move(world)), least_(least), format_(format) {}
   /// `event` is a stable name ("pack.done"); `message` is for people.
   void write(Level level, std::string_view event, std::string_view message, std::initializer_list<Field> fields = {});
   void debug(std::string_view event, std::string_view message, std::initializer_list<Field> fields = {}) {
