@@ -9,8 +9,8 @@ set -euo pipefail
 
 build=(g++ make cmake ninja-build pkg-config ccache mold
        libfmt-dev nlohmann-json3-dev libspdlog-dev libcli11-dev libssl-dev libsqlite3-dev
-       libzstd-dev libarchive-dev libxxhash-dev)
-test=(libgtest-dev libgmock-dev python3 python3-pytest zstd tar)
+       libzstd-dev libarchive-dev libxxhash-dev libcurl4-openssl-dev libpugixml-dev)
+test=(libgtest-dev libgmock-dev python3 python3-pytest zstd tar openssl)
 lint=(clang-14 libclang-rt-14-dev clang-format-14 clang-tidy-14 git python3 shellcheck)
 bench=(libbenchmark-dev python3 zstd tar)
 

@@ -29,6 +29,7 @@ OWNERS = {
     "sqlite3.h": {"embedded"},
     "CLI/": {"cli"},
     "curl/": {"http"},
+    "pugixml.hpp": {"aws"},
 }
 
 # Headers of the operating system: os/ alone, but for these files, each with its reason.

@@ -4,6 +4,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include <algorithm>
 #include <new>
 
 #include "base/error.hpp"
@@ -67,6 +68,26 @@ Sha256Digest Sha256::finish() { return state_->finish<32>(); }
 Sha256Digest Sha256::of(ByteView bytes) {
   Sha256 running;
   running.update(bytes);
+  return running.finish();
+}
+
+Sha256Digest hmac_sha256(ByteView key, ByteView message) {
+  constexpr std::size_t block_bytes = 64;  // of SHA-256
+  std::array<std::byte, block_bytes> pad{};
+  if (key.size() > block_bytes) {
+    const Sha256Digest digest = Sha256::of(key);
+    std::copy(digest.begin(), digest.end(), pad.begin());
+  } else {
+    std::copy(key.begin(), key.end(), pad.begin());
+  }
+  for (std::byte& b : pad) b ^= std::byte{0x36};
+  Sha256 running;
+  running.update(pad);
+  running.update(message);
+  const Sha256Digest inner = running.finish();
+  for (std::byte& b : pad) b ^= std::byte{0x36 ^ 0x5C};
+  running.update(pad);
+  running.update(inner);
   return running.finish();
 }
 

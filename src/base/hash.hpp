@@ -32,6 +32,9 @@ class Sha256 {
   std::unique_ptr<State> state_;
 };
 
+/// HMAC-SHA-256 (RFC 2104) of `message` under `key`, of any length: request signatures are made of it.
+Sha256Digest hmac_sha256(ByteView key, ByteView message);
+
 /// MD5, because S3's ETag is made of it (user guide, "Checking object integrity"); never for security.
 class Md5 {
  public:

@@ -13,6 +13,17 @@ TEST(Sha256, GivesTheVectorsOfFips180) {
             "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
 }
 
+// RFC 4231, test cases 1, 2 and 6 (a key longer than a block).
+TEST(HmacSha256, GivesTheVectorsOfRfc4231) {
+  EXPECT_EQ(to_hex_digest(hmac_sha256(as_bytes(std::string(20, '\x0b')), as_bytes("Hi There"))),
+            "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7");
+  EXPECT_EQ(to_hex_digest(hmac_sha256(as_bytes("Jefe"), as_bytes("what do ya want for nothing?"))),
+            "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+  EXPECT_EQ(to_hex_digest(hmac_sha256(as_bytes(std::string(131, '\xaa')),
+                                      as_bytes("Test Using Larger Than Block-Size Key - Hash Key First"))),
+            "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
+}
+
 TEST(Md5, GivesTheVectorsOfRfc1321) {
   EXPECT_EQ(to_hex_digest(Md5::of({})), "d41d8cd98f00b204e9800998ecf8427e");
   EXPECT_EQ(to_hex_digest(Md5::of(as_bytes("abc"))), "900150983cd24fb0d6963f7d28e17f72");
