@@ -1,0 +1,105 @@
+#include "http/pool.hpp"
+
+#include "base/error.hpp"
+
+namespace bale::http {
+namespace {
+
+/// Once per process, before the first handle; never undone, because other threads may still use libcurl at exit.
+void start_libcurl() {
+  static const CURLcode started = curl_global_init(CURL_GLOBAL_DEFAULT);
+  if (started != CURLE_OK) throw Error(ErrorKind::unavailable, "libcurl does not start", curl_easy_strerror(started));
+}
+
+const Error& no_memory() {
+  static const Error error(ErrorKind::unavailable, "no memory for a connection");
+  return error;
+}
+
+}  // namespace
+
+Handle::Handle(const Settings& settings, CURLSH* share) : easy_(curl_easy_init()), multi_(curl_multi_init()) {
+  if (easy_ == nullptr || multi_ == nullptr) {
+    curl_easy_cleanup(easy_);
+    curl_multi_cleanup(multi_);
+    throw no_memory();
+  }
+  set_common(settings, share);
+}
+
+Handle::~Handle() {
+  curl_easy_cleanup(easy_);
+  curl_multi_cleanup(multi_);
+}
+
+void Handle::set_common(const Settings& settings, CURLSH* share) {
+  const auto set = [this](CURLoption option, auto value) {
+    const CURLcode result = curl_easy_setopt(easy_, option, value);
+    if (result != CURLE_OK)
+      throw Error(ErrorKind::unsupported, "libcurl refuses an option", curl_easy_strerror(result),
+                  "Bale needs libcurl 7.85 or newer, with TLS");
+  };
+  set(CURLOPT_SHARE, share);
+  set(CURLOPT_ERRORBUFFER, detail_.data());
+  set(CURLOPT_NOSIGNAL, 1L);
+  set(CURLOPT_PROTOCOLS_STR, "http,https");
+  set(CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
+  set(CURLOPT_PATH_AS_IS, 1L);  // keys may hold ".." and "//"
+  set(CURLOPT_FOLLOWLOCATION, 0L);
+  set(CURLOPT_TCP_KEEPALIVE, 1L);
+  set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);  // a proxy's answer to CONNECT is not the answer
+  set(CURLOPT_USERAGENT, settings.user_agent.c_str());
+  set(CURLOPT_NOPROXY, settings.no_proxy.c_str());
+  set(CURLOPT_SSL_VERIFYPEER, settings.verify_tls ? 1L : 0L);
+  set(CURLOPT_SSL_VERIFYHOST, settings.verify_tls ? 2L : 0L);
+  if (!settings.ca_bundle.empty()) {
+    set(CURLOPT_CAINFO, settings.ca_bundle.c_str());
+    set(CURLOPT_CAPATH, static_cast<const char*>(nullptr));  // these authorities and no others
+  }
+  if (!settings.ca_directory.empty()) set(CURLOPT_CAPATH, settings.ca_directory.c_str());
+}
+
+Pool::Pool(Settings settings) : settings_(std::move(settings)) {
+  start_libcurl();
+  share_ = curl_share_init();
+  if (share_ == nullptr) throw no_memory();
+  curl_share_setopt(share_, CURLSHOPT_LOCKFUNC, &Pool::lock);
+  curl_share_setopt(share_, CURLSHOPT_UNLOCKFUNC, &Pool::unlock);
+  curl_share_setopt(share_, CURLSHOPT_USERDATA, this);
+  curl_share_setopt(share_, CURLSHOPT_SHARE, CURL_LOCK_DATA_DNS);
+  curl_share_setopt(share_, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
+}
+
+Pool::~Pool() {
+  idle_.clear();  // before what they share
+  curl_share_cleanup(share_);
+}
+
+void Pool::lock(CURL*, curl_lock_data what, curl_lock_access, void* self) {
+  static_cast<Pool*>(self)->share_mutexes_[what].lock();
+}
+
+void Pool::unlock(CURL*, curl_lock_data what, void* self) { static_cast<Pool*>(self)->share_mutexes_[what].unlock(); }
+
+std::unique_ptr<Handle> Pool::take(const std::string& origin) {
+  {
+    const std::scoped_lock guard(mutex_);
+    const auto found = idle_.find(origin);
+    if (found != idle_.end() && !found->second.empty()) {
+      std::unique_ptr<Handle> handle = std::move(found->second.back());
+      found->second.pop_back();
+      --idle_count_;
+      return handle;
+    }
+  }
+  return std::make_unique<Handle>(settings_, share_);
+}
+
+void Pool::give_back(const std::string& origin, std::unique_ptr<Handle> handle) {
+  const std::scoped_lock guard(mutex_);
+  if (idle_count_ >= settings_.max_idle_connections) return;  // and it is closed
+  idle_[origin].push_back(std::move(handle));
+  ++idle_count_;
+}
+
+}  // namespace bale::http

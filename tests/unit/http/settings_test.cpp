@@ -1,0 +1,132 @@
+// Proxies, authorities and TLS, as the environment asks for them.
+#include "http/settings.hpp"
+
+#include <gtest/gtest.h>
+
+#include "contract/errors.hpp"
+#include "http/client.hpp"
+#include "support/fake_world.hpp"
+#include "support/scripted_server.hpp"
+
+namespace bale::http {
+namespace {
+
+using testing::answer;
+using testing::error_of;
+using testing::Peer;
+using testing::Received;
+using testing::ScriptedServer;
+using testing::TestCertificate;
+
+Settings settings_of(std::map<std::string, std::string> variables) {
+  testing::FakeEnvironment environment;
+  environment.variables = std::move(variables);
+  return settings_from(environment);
+}
+
+std::string get(const Settings& settings, const Origin& origin) {
+  Client client(settings, os::system_clock());
+  return http::fetch(client, {Method::get, origin, "/path"}, nullptr, {}, {}, 1000).body;
+}
+
+TEST(Settings, ComeFromTheEnvironmentInOrder) {
+  const Settings none = settings_of({{"AWS_CA_BUNDLE", ""}});
+  EXPECT_EQ(none.ca_bundle + none.ca_directory + none.http_proxy + none.https_proxy + none.no_proxy, "");
+  std::map<std::string, std::string> variables{{"SSL_CERT_FILE", "c"}, {"SSL_CERT_DIR", "d"}, {"HTTPS_PROXY", "upper"}};
+  EXPECT_EQ(settings_of(variables).ca_bundle, "c");
+  EXPECT_EQ(settings_of(variables).ca_directory, "d");
+  EXPECT_EQ(settings_of(variables).https_proxy, "upper");
+  variables["CURL_CA_BUNDLE"] = "b";
+  EXPECT_EQ(settings_of(variables).ca_bundle, "b");
+  variables["AWS_CA_BUNDLE"] = "a";
+  variables["https_proxy"] = "lower";
+  EXPECT_EQ(settings_of(variables).ca_bundle, "a");
+  EXPECT_EQ(settings_of(variables).https_proxy, "lower");
+}
+
+TEST(Settings, SendPlainRequestsToTheProxyButForExceptions) {
+  const auto proxy = ScriptedServer::answering([](const Received&) { return answer(200, "by proxy"); });
+  const auto server = ScriptedServer::answering([](const Received&) { return answer(200, "direct"); });
+  EXPECT_EQ(get(settings_of({{"HTTP_PROXY", proxy->url()}}), {"http", "far.invalid", 8080}), "by proxy");
+  EXPECT_EQ(proxy->requests().at(0).target, "http://far.invalid:8080/path");
+  EXPECT_EQ(proxy->requests().at(0).headers.get("host"), "far.invalid:8080");
+  EXPECT_EQ(get(settings_of({{"HTTP_PROXY", proxy->url()}, {"NO_PROXY", "x,127.0.0.1"}}), server->origin()), "direct");
+  EXPECT_EQ(get(settings_of({{"HTTPS_PROXY", proxy->url()}}), server->origin()), "direct");
+}
+
+TEST(Settings, TunnelTlsThroughTheProxy) {
+  const TestCertificate certificate("DNS:far.invalid");
+  testing::FakeWorld world;
+  const std::string bundle = world.write("ca.pem", certificate.pem());
+  std::string asked;
+  ScriptedServer proxy([&](Peer& peer) {
+    const std::optional<Received> connect = peer.read();
+    if (!connect) return;
+    asked = connect->method + " " + connect->target;
+    peer.send("HTTP/1.1 200 Connected\r\nx-proxy: 1\r\n\r\n");
+    if (peer.start_tls(certificate.context()) && peer.read()) peer.send(answer(200, "through the tunnel"));
+  });
+  EXPECT_EQ(get(settings_of({{"https_proxy", proxy.url()}, {"AWS_CA_BUNDLE", bundle}}), {"https", "far.invalid"}),
+            "through the tunnel");
+  EXPECT_EQ(asked, "CONNECT far.invalid:443");
+}
+
+class TlsTest : public ::testing::Test {
+ protected:
+  TestCertificate certificate{"IP:127.0.0.1"};
+  testing::FakeWorld world;
+  std::string bundle = world.write("ca.pem", certificate.pem());
+  std::unique_ptr<ScriptedServer> server =
+      ScriptedServer::answering([](const Received&) { return answer(200, "secret"); }, certificate.context());
+
+  Error refusal(const Settings& settings) {
+    return error_of([&] { get(settings, server->origin()); });
+  }
+};
+
+TEST_F(TlsTest, TrustsTheAuthoritiesOfTheBundle) {
+  for (const char* name : {"AWS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"})
+    EXPECT_EQ(get(settings_of({{name, bundle}}), server->origin()), "secret");
+}
+
+TEST_F(TlsTest, RefusesAnUnknownAuthority) {
+  const Error error = refusal(settings_of({}));
+  EXPECT_EQ(error.kind(), ErrorKind::denied);
+  EXPECT_NE(error.hint().find("AWS_CA_BUNDLE"), std::string::npos);
+  const TestCertificate other("IP:127.0.0.1");
+  EXPECT_EQ(refusal(settings_of({{"AWS_CA_BUNDLE", world.write("other.pem", other.pem())}})).kind(), ErrorKind::denied);
+  EXPECT_TRUE(server->requests().empty());
+}
+
+TEST_F(TlsTest, RefusesTheCertificateOfAnotherHost) {
+  Origin origin = server->origin();
+  origin.host = "localhost";
+  const Error error = error_of([&] { get(settings_of({{"AWS_CA_BUNDLE", bundle}}), origin); });
+  EXPECT_EQ(error.kind(), ErrorKind::denied) << error.what();
+  EXPECT_TRUE(server->requests().empty());
+}
+
+TEST_F(TlsTest, SaysThatABundleCannotBeRead) {
+  EXPECT_EQ(refusal(settings_of({{"AWS_CA_BUNDLE", world.path("missing.pem")}})).kind(), ErrorKind::invalid);
+}
+
+TEST_F(TlsTest, TrustsAnyoneOnlyWhenToldTo) {
+  Settings settings = settings_of({});
+  settings.verify_tls = false;
+  EXPECT_EQ(get(settings, server->origin()), "secret");
+}
+
+TEST_F(TlsTest, CarriesLargeBodiesBothWays) {
+  const auto echo = ScriptedServer::answering([](const Received& request) { return answer(200, request.body); },
+                                              certificate.context());
+  Client client(settings_of({{"AWS_CA_BUNDLE", bundle}}), os::system_clock());
+  const std::string text(7'000'000, 'x');
+  for (int round = 0; round < 3; ++round) {
+    SpanBody body(text);
+    EXPECT_TRUE(fetch(client, {Method::put, echo->origin()}, &body, {}, {}, 8'000'000).body == text);
+  }
+  EXPECT_EQ(echo->connections(), 1);
+}
+
+}  // namespace
+}  // namespace bale::http
