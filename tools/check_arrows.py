@@ -33,7 +33,7 @@ OWNERS = {
 }
 
 # Headers of the operating system: os/ alone, but for these files, each with its reason.
-POSIX = re.compile(r"((sys|linux|netinet|arpa)/.*|unistd|fcntl|dirent|malloc|poll|pthread|sched|signal|time|"
+POSIX = re.compile(r"((sys|linux|netinet|arpa)/.*|unistd|fcntl|dirent|malloc|poll|pthread|sched|signal|spawn|time|"
                    r"termios)\.h$")
 POSIX_EXCEPTIONS = {
     "flow/thread_pool.cpp": "pthread_setname_np: a thread's name, for debuggers",
