@@ -167,7 +167,7 @@ class Replica {
         [&](catalog::Record found) {
           if (found.object_size <= megabyte) record = std::move(found);
         },
-        [](const Error&) {});
+        [](const catalog::DamagedFile&) {});
     if (!record) throw Error(ErrorKind::internal, "the catalog is empty");
     OneRead read;
     read.archive_bytes = stores_[backup_]->head({record->archive_bucket, record->archive_key})->size;

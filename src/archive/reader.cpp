@@ -32,7 +32,8 @@ auto in_place(const std::string& place, Step step) {
   try {
     return step();
   } catch (const Error& error) {
-    throw error.with_where(error.where().empty() ? place : place + ": " + error.where());
+    const bool is_named = error.where().empty() || error.where() == place;
+    throw error.with_where(is_named ? place : place + ": " + error.where());
   }
 }
 

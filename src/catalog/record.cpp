@@ -51,12 +51,16 @@ std::optional<ByteCount> count(const Json& object, const char* member) {
   return value->get<ByteCount>();
 }
 
-std::optional<std::int64_t> whole_number(const Json& object, const char* member) {
+// The year 10000: what is later is no time that a calendar of four digits can name.
+constexpr std::int64_t end_of_time_s = 253'402'300'800;
+
+/// A time as a number of seconds or milliseconds since 1970, below `end`.
+std::optional<std::int64_t> whole_number(const Json& object, const char* member, std::int64_t end) {
   const Json* value = find(object, member);
   if (value == nullptr) return std::nullopt;
   if (!value->is_number()) throw wrong(member, "is not a number");
   const double number = value->get<double>();  // the reference writes some of them with a fraction
-  if (!(number >= 0 && number < 253402300800000.0)) throw wrong(member, "is not a time");
+  if (!(number >= 0 && number < static_cast<double>(end))) throw wrong(member, "is not a time");
   return value->is_number_integer() ? value->get<std::int64_t>() : static_cast<std::int64_t>(number);
 }
 
@@ -125,7 +129,7 @@ store::SystemHeaders parse_headers(const Json& object) {
 
 /// last_modified in milliseconds, or the reference's creation_time to the second.
 TimePoint parse_modified(const Json& object) {
-  if (const auto ms = whole_number(object, "last_modified")) return from_epoch_ms(*ms);
+  if (const auto ms = whole_number(object, "last_modified", end_of_time_s * 1000)) return from_epoch_ms(*ms);
   const std::string created = text(object, "creation_time");
   if (created.empty()) return {};
   try {
@@ -244,7 +248,7 @@ Row parse_row(std::string_view json) {
   Row row;
   Record& record = row.record;
   record.backup_file = text(line, "backup_file", true);
-  record.backup_time = from_epoch_ms(whole_number(line, "backup_timestamp").value_or(0) * 1000);
+  record.backup_time = from_epoch_ms(whole_number(line, "backup_timestamp", end_of_time_s).value_or(0) * 1000);
   record.source_bucket = BucketName(text(line, "source_bucket", true));
   record.source_prefix = text(line, "source_prefix");
   record.object_name = text(line, "object_name");

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -168,7 +169,11 @@ int restore(Context& context, const RestoreCommandOptions& options) {
   check_one_source(found.records);
   Totals totals;
   totals.missing = report_missing(context, query, found);
-  totals.deleted = found.deletions.size();
+  const auto by_pattern = [&](const catalog::Record& deletion) {  // others were asked for by name: they are missing
+    return std::find(query.paths.begin(), query.paths.end(), deletion.object_path.str()) == query.paths.end();
+  };
+  totals.deleted =
+      static_cast<std::uint64_t>(std::count_if(found.deletions.begin(), found.deletions.end(), by_pattern));
   store::ObjectStore* destination = target.directory ? nullptr : &context.store(context.region());
   const auto archives = [&](const catalog::Record&) -> store::ObjectStore& { return context.store(context.region()); };
   recover::Restore job(archives, destination, target,

@@ -33,6 +33,7 @@ def test_a_recorded_deletion_is_told_and_gone_back_behind(bale):
     bale.until_idle()
     out = bale.directory / "restored"
     finished = bale.run("--output", "json", "restore", "--config", bale.config, "--to", out, "note", status=3)
+    assert summary_of(finished)["failed"] == 1 and summary_of(finished)["deleted"] == 0
     error = json.loads(finished.err)
     deletion = next(record for record in bale.search("note", "--deleted") if record["event"] == "delete")
     time = error["message"].rsplit(" ", 1)[-1]

@@ -10,6 +10,7 @@
 #include "archive/reader.hpp"
 #include "base/hash.hpp"
 #include "base/text.hpp"
+#include "jobs/recover/stand_in.hpp"
 #include "transfer/byte_io.hpp"
 
 namespace bale::recover {
@@ -44,8 +45,8 @@ Error out_of_reach_error(const Error& error, const ObjectAddress& archive) {
   const bool gone = error.kind() == ErrorKind::not_found;
   const std::string what = gone ? std::string("the archive that holds the object is not there any more")
                                 : "the archive that holds the object cannot be read: " + error.summary();
-  const std::string hint =
-      gone ? "`bale catalog search --all-versions` shows which other backups have the object" : error.hint();
+  const std::string hint = gone ? "`bale catalog search --all-versions` shows which other backups have the object"
+                                : hint_of_unreadable(error);
   return Error(error.kind(), what, to_uri(archive), hint).with_code(error.code()).with_cause(error);
 }
 

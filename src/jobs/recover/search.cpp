@@ -85,7 +85,7 @@ CatalogDamage replace(const CatalogPlace& place, const catalog::DamagedFile& fil
     if (error.kind() == ErrorKind::cancelled) throw;
     const std::string what =
         fmt::format("{}; nor can its archive be read instead: {}", file.error.summary(), error.what());
-    return {Error(ErrorKind::corrupt, what, file.error.where(), error.hint()), std::nullopt};
+    return {Error(ErrorKind::corrupt, what, file.error.where(), hint_of_unreadable(error)), std::nullopt};
   }
 }
 
@@ -103,8 +103,12 @@ SearchResult search(const std::vector<CatalogPlace>& catalogs, const Query& quer
         [&](const catalog::DamagedFile& file) { damaged.push_back(file); });
     for (const catalog::DamagedFile& file : damaged) {
       if (!could_hold_matches(query, file.file.key)) continue;
-      result.damage.push_back(on_damage == OnDamage::read_archive ? replace(place, file, selection)
-                                                                  : CatalogDamage{file.error, std::nullopt});
+      if (on_damage == OnDamage::read_archive) {
+        result.damage.push_back(replace(place, file, selection));
+      } else {
+        const Error error = file.error.with_hint("`bale restore` reads the list in the archive itself instead");
+        result.damage.push_back({error, std::nullopt});
+      }
     }
   }
   result.records = selection.take(result.deletions);

@@ -5,7 +5,6 @@
 #include <algorithm>
 
 #include "archive/reader.hpp"
-#include "base/error.hpp"
 #include "transfer/byte_io.hpp"
 
 namespace bale::recover {
@@ -20,6 +19,11 @@ std::vector<BucketName> places_of(const catalog::DamagedFile& file, const std::v
 }
 
 }  // namespace
+
+std::string hint_of_unreadable(const Error& error) {
+  if (error.code() != "InvalidObjectState") return error.hint();
+  return "ask S3 to make the archive readable for some days (RestoreObject), then repeat the command";
+}
 
 StandIn read_stand_in(store::ObjectStore& store, const catalog::DamagedFile& file,
                       const std::vector<BucketName>& backup_buckets) {

@@ -1,13 +1,18 @@
 // The rows of a damaged catalog file, made anew from the archive that it speaks of.
 #pragma once
 
+#include <string>
 #include <vector>
 
+#include "base/error.hpp"
 #include "catalog/record.hpp"
 #include "catalog/scan.hpp"
 #include "store/object_store.hpp"
 
 namespace bale::recover {
+
+/// What to do about an archive for which the store answered InvalidObjectState; else the hint of the store.
+std::string hint_of_unreadable(const Error& error);
 
 /// What took the place of a damaged catalog file.
 struct StandIn {

@@ -99,6 +99,7 @@ TEST(CatalogRecord, SaysWhichMemberIsWrong) {
       {R"({"backup_file":"f","source_bucket":"b","object_path":7})", "object_path"},
       {R"({"backup_file":"f","source_bucket":"b","object_path":"p","object_size":-1})", "object_size"},
       {R"({"backup_file":"f","source_bucket":"b","object_path":"p","event":"move"})", "event"},
+      {R"({"backup_file":"f","source_bucket":"b","object_path":"p","backup_timestamp":253402300800})", "timestamp"},
       {R"({"backup_file":"f","source_bucket":"b","object_path":"p","frame_offset":1})", "frame_length"},
       {R"({"backup_file":"f","source_bucket":"b","object_path":"p","tags":{"a":1}})", "tags"},
       {R"({"backup_file":"f","source_bucket":"b","object_path":"p","object_path_base64":"*"})", "object_path_base64"},
