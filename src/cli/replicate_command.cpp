@@ -128,7 +128,8 @@ void print_summary(Context& context, const service::ReplicationCounts& counts, c
     context.print(table.text());
   }
   std::string line;
-  if (counts.deletions_packed > 0) line += fmt::format("recorded {}; ", format_count(counts.deletions_packed, "deletion"));
+  if (counts.deletions_packed > 0)
+    line += fmt::format("recorded {}; ", format_count(counts.deletions_packed, "deletion"));
   if (roles.relay) line += fmt::format("relayed {}; ", format_count(counts.archives_relayed, "archive"));
   if (roles.target) {
     line +=
