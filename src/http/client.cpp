@@ -184,6 +184,11 @@ void Exchange::State::set_header_lines() {
   };
   header_text.reserve(64 * (request->headers.size() + 2));
   for (const Header& header : request->headers) {
+    // What would start another header, or end the line for libcurl, is never sent.
+    for (const std::string* text : {&header.name, &header.value}) {
+      if (text->find_first_of(std::string_view("\r\n\0", 3)) != std::string::npos)
+        throw Error(ErrorKind::invalid, "a header holds a line end", where());
+    }
     if (header.value.empty())
       add(header.name, ";", "");  // libcurl's way to send an empty value
     else

@@ -63,6 +63,17 @@ TEST_F(ClientTest, SendsARequestAsItIsAndReadsItsAnswer) {
   EXPECT_EQ(seen.headers.find("content-length"), nullptr);
 }
 
+TEST_F(ClientTest, RefusesHeadersThatWouldBeTwo) {
+  const auto server = ScriptedServer::answering([](const Received&) { return answer(200); });
+  for (const char* value : {"a\r\nX-Evil: 1", "a\n", "\r"}) {
+    Request request = to(*server);
+    request.headers.add("x-amz-meta-a", value);
+    EXPECT_ERROR(ErrorKind::invalid, "", fetch(request));
+  }
+  EXPECT_EQ(fetch(to(*server)).head.status, 200);
+  EXPECT_EQ(server->requests().size(), 1u);
+}
+
 TEST_F(ClientTest, SendsBodiesOfEverySizeWithTheirLength) {
   const auto server = ScriptedServer::answering([](const Received& request) { return answer(200, request.body); });
   for (const Method method : {Method::put, Method::post}) {

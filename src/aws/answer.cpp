@@ -1,0 +1,255 @@
+#include "aws/answer.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <nlohmann/json.hpp>
+
+#include "aws/xml.hpp"
+#include "base/text.hpp"
+
+namespace bale::aws {
+namespace {
+
+struct CodeMeaning {
+  std::string_view code;
+  ErrorKind kind;
+  const char* hint = "";
+};
+
+constexpr const char* keys_hint = "check the access key, its secret, and whether they are this endpoint's";
+constexpr const char* clock_hint = "set this machine's clock";
+constexpr const char* expired_hint = "get new credentials";
+
+/// Sorted by code. Retry sets: botocore's (standard retry mode); S3:
+/// https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+constexpr auto codes = std::to_array<CodeMeaning>({
+    {"AWS.SimpleQueueService.NonExistentQueue", ErrorKind::not_found, "check the queue's name and region"},
+    {"AccessDenied", ErrorKind::denied, "check the permissions of these credentials"},
+    {"AccessDeniedException", ErrorKind::denied, "check the permissions of these credentials"},
+    {"AuthFailure", ErrorKind::denied, keys_hint},
+    {"BadDigest", ErrorKind::corrupt},
+    {"BandwidthLimitExceeded", ErrorKind::throttled},
+    {"BucketAlreadyExists", ErrorKind::precondition, "somebody else has a bucket of that name: choose another"},
+    {"BucketAlreadyOwnedByYou", ErrorKind::precondition},
+    {"BucketNotEmpty", ErrorKind::precondition, "delete what is in it first, all versions included"},
+    {"ConditionalCheckFailedException", ErrorKind::precondition},
+    {"ConditionalRequestConflict", ErrorKind::precondition},
+    {"EC2ThrottledException", ErrorKind::throttled},
+    {"ExpiredToken", ErrorKind::denied, expired_hint},
+    {"ExpiredTokenException", ErrorKind::denied, expired_hint},
+    {"InternalError", ErrorKind::unavailable},
+    {"InternalServerError", ErrorKind::unavailable},
+    {"InvalidAccessKeyId", ErrorKind::denied, keys_hint},
+    {"InvalidClientTokenId", ErrorKind::denied, keys_hint},
+    {"InvalidDigest", ErrorKind::corrupt},
+    {"InvalidObjectState", ErrorKind::denied, "the object is archived: restore it first"},
+    {"InvalidSignatureException", ErrorKind::denied, keys_hint},
+    {"InvalidToken", ErrorKind::denied, expired_hint},
+    {"LimitExceededException", ErrorKind::throttled},
+    {"NoSuchBucket", ErrorKind::not_found, "check the bucket's name and region"},
+    {"NoSuchKey", ErrorKind::not_found},
+    {"NoSuchUpload", ErrorKind::not_found},
+    {"NoSuchVersion", ErrorKind::not_found},
+    {"NotImplemented", ErrorKind::unsupported},
+    {"OperationAborted", ErrorKind::unavailable},
+    {"OverLimit", ErrorKind::throttled},
+    {"PreconditionFailed", ErrorKind::precondition},
+    {"PriorRequestNotComplete", ErrorKind::unavailable},
+    {"ProvisionedThroughputExceededException", ErrorKind::throttled},
+    {"QueueDoesNotExist", ErrorKind::not_found, "check the queue's name and region"},
+    {"ReplicatedWriteConflictException", ErrorKind::throttled},
+    {"RequestLimitExceeded", ErrorKind::throttled},
+    {"RequestThrottled", ErrorKind::throttled},
+    {"RequestThrottledException", ErrorKind::throttled},
+    {"RequestTimeTooSkewed", ErrorKind::denied, clock_hint},
+    {"RequestTimeout", ErrorKind::unavailable},
+    {"RequestTimeoutException", ErrorKind::unavailable},
+    {"ResourceInUseException", ErrorKind::precondition},
+    {"ResourceNotFoundException", ErrorKind::not_found, "check the table's name and region"},
+    {"RestoreAlreadyInProgress", ErrorKind::precondition},
+    {"ServiceUnavailable", ErrorKind::unavailable},
+    {"SignatureDoesNotMatch", ErrorKind::denied, keys_hint},
+    {"SlowDown", ErrorKind::throttled},
+    {"ThrottledException", ErrorKind::throttled},
+    {"Throttling", ErrorKind::throttled},
+    {"ThrottlingException", ErrorKind::throttled},
+    {"TooManyRequestsException", ErrorKind::throttled},
+    {"TransactionInProgressException", ErrorKind::throttled},
+    {"UnrecognizedClientException", ErrorKind::denied, keys_hint},
+    {"XAmzContentSHA256Mismatch", ErrorKind::corrupt},
+});
+static_assert(std::is_sorted(codes.begin(), codes.end(),
+                             [](const CodeMeaning& a, const CodeMeaning& b) { return a.code < b.code; }));
+
+struct StatusMeaning {
+  int status;
+  std::string_view code;
+  ErrorKind kind;
+};
+
+constexpr std::array<StatusMeaning, 13> statuses{{{301, "PermanentRedirect", ErrorKind::invalid},
+                                                  {304, "NotModified", ErrorKind::precondition},
+                                                  {307, "TemporaryRedirect", ErrorKind::unavailable},
+                                                  {401, "Unauthorized", ErrorKind::denied},
+                                                  {403, "AccessDenied", ErrorKind::denied},
+                                                  {404, "NotFound", ErrorKind::not_found},
+                                                  {405, "MethodNotAllowed", ErrorKind::invalid},
+                                                  {408, "RequestTimeout", ErrorKind::unavailable},
+                                                  {409, "Conflict", ErrorKind::precondition},
+                                                  {412, "PreconditionFailed", ErrorKind::precondition},
+                                                  {416, "InvalidRange", ErrorKind::invalid},
+                                                  {429, "TooManyRequests", ErrorKind::throttled},
+                                                  {501, "NotImplemented", ErrorKind::unsupported}}};
+
+const StatusMeaning& meaning_of(int status) {
+  static constexpr StatusMeaning bad_request{400, "BadRequest", ErrorKind::invalid};
+  static constexpr StatusMeaning server_failure{500, "ServiceUnavailable", ErrorKind::unavailable};
+  const auto found = std::find_if(statuses.begin(), statuses.end(), [&](const auto& m) { return m.status == status; });
+  if (found != statuses.end()) return *found;
+  return status >= 500 ? server_failure : bad_request;
+}
+
+ServiceFailure start_failure(const http::AnswerHead& head) {
+  ServiceFailure failure;
+  failure.status = head.status;
+  failure.region = head.headers.get("x-amz-bucket-region");
+  failure.request_id = head.headers.get("x-amz-request-id");
+  if (failure.request_id.empty()) failure.request_id = head.headers.get("x-amzn-requestid");
+  const std::string_view wait = head.headers.get("x-amz-retry-after");
+  long long milliseconds = 0;
+  const auto [end, error] = std::from_chars(wait.data(), wait.data() + wait.size(), milliseconds);
+  constexpr long long longest = 5 * 60 * 1000;
+  if (error == std::errc() && end == wait.data() + wait.size() && milliseconds >= 0)
+    failure.retry_after = Milliseconds(std::min(milliseconds, longest));
+  return failure;
+}
+
+std::string text_member(const nlohmann::json& document, const char* name) {
+  const auto found = document.find(name);
+  return found != document.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
+/// One "=?UTF-8?B?...?=" at the start of `text`: its bytes are appended and its length returned; 0 when it is none.
+std::size_t decode_word(std::string_view text, std::string& out) {
+  if (!text.starts_with("=?")) return 0;
+  const std::size_t charset_end = text.find('?', 2);
+  if (charset_end == std::string_view::npos || charset_end + 2 >= text.size() || text[charset_end + 2] != '?') return 0;
+  const std::size_t content = charset_end + 3;
+  const std::size_t end = text.find("?=", content);
+  if (end == std::string_view::npos || to_lower(text.substr(2, charset_end - 2)) != "utf-8") return 0;
+  std::string encoded(text.substr(content, end - content));
+  const char encoding = text[charset_end + 1];
+  try {
+    if (encoding == 'B' || encoding == 'b') {
+      out += from_base64(encoded);
+    } else if (encoding == 'Q' || encoding == 'q') {
+      // Quoted-printable's =XX is percent encoding by another name; a '%' of its own has to survive.
+      std::string percent;
+      for (const char c : encoded) percent += c == '=' ? "%" : c == '_' ? "%20" : c == '%' ? "%25" : std::string(1, c);
+      out += percent_decode(percent);
+    } else {
+      return 0;
+    }
+  } catch (const Error&) {
+    return 0;  // no base64: then it is text that looks like a word
+  }
+  return end + 2;
+}
+
+}  // namespace
+
+std::optional<TimePoint> parse_http_date(std::string_view text) {
+  constexpr std::string_view months = "JanFebMarAprMayJunJulAugSepOctNovDec";
+  constexpr std::size_t length = 29;  // "Thu, 23 Jan 2025 09:05:07 GMT"
+  if (text.size() != length || !text.ends_with(" GMT")) return std::nullopt;
+  const std::size_t month = months.find(text.substr(8, 3));
+  if (month == std::string_view::npos || month % 3 != 0) return std::nullopt;
+  try {
+    return parse_time(
+        fmt::format("{}-{:02}-{}T{}Z", text.substr(12, 4), month / 3 + 1, text.substr(5, 2), text.substr(17, 8)));
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
+
+ETag parse_etag(std::string_view quoted) {
+  if (quoted.size() >= 2 && quoted.front() == '"' && quoted.back() == '"') quoted = quoted.substr(1, quoted.size() - 2);
+  return ETag(quoted);
+}
+
+std::string decode_words(std::string_view text) {
+  std::string out;
+  bool after_word = false;
+  while (!text.empty()) {
+    std::string bytes;
+    const std::size_t spaces = after_word ? std::min(text.find_first_not_of(' '), text.size()) : 0;
+    if (const std::size_t length = decode_word(text.substr(spaces), bytes)) {
+      out += bytes;  // space between two words is not part of the text
+      text.remove_prefix(spaces + length);
+      after_word = true;
+    } else {
+      out += text.front();
+      text.remove_prefix(1);
+      after_word = false;
+    }
+  }
+  return out;
+}
+
+ServiceFailure parse_xml_failure(const http::AnswerHead& head, std::string_view body) {
+  ServiceFailure failure = start_failure(head);
+  pugi::xml_document document;
+  if (!body.empty() && body.size() <= most_xml_bytes && document.load_buffer(body.data(), body.size())) {
+    pugi::xml_node error = document.document_element();
+    if (error.child("Error")) error = error.child("Error");  // STS, and old S3 dialects, wrap it
+    failure.code = child_text(error, "Code");
+    failure.message = child_text(error, "Message");
+    if (failure.region.empty()) failure.region = child_text(error, "Region");
+  }
+  if (failure.code.empty()) failure.code = meaning_of(head.status).code;
+  return failure;
+}
+
+ServiceFailure parse_json_failure(const http::AnswerHead& head, std::string_view body) {
+  ServiceFailure failure = start_failure(head);
+  const nlohmann::json document = nlohmann::json::parse(body, nullptr, false);
+  if (document.is_object()) {
+    failure.code = text_member(document, "__type");
+    failure.message = text_member(document, "message");
+    if (failure.message.empty()) failure.message = text_member(document, "Message");
+  }
+  if (failure.code.empty()) failure.code = head.headers.get("x-amzn-errortype");
+  failure.code = failure.code.substr(failure.code.find('#') + 1);  // npos + 1 is 0
+  failure.code = failure.code.substr(0, failure.code.find(':'));
+  const std::string_view query = head.headers.get("x-amzn-query-error");
+  if (!query.empty()) failure.code = query.substr(0, query.find(';'));
+  if (failure.code.empty()) failure.code = meaning_of(head.status).code;
+  return failure;
+}
+
+Error to_error(const ServiceFailure& failure, const std::string& where) {
+  const auto known =
+      std::lower_bound(codes.begin(), codes.end(), failure.code,
+                       [](const CodeMeaning& meaning, const std::string& c) { return meaning.code < c; });
+  const bool is_known = known != codes.end() && known->code == failure.code;
+  const ErrorKind kind = is_known ? known->kind : meaning_of(failure.status).kind;
+  const std::string code = escape_for_terminal(failure.code);
+  const std::string what =
+      failure.message.empty() ? code : fmt::format("{} ({})", escape_for_terminal(failure.message), code);
+  return Error(kind, what, where, is_known ? known->hint : "").with_code(failure.code);
+}
+
+std::optional<Milliseconds> clock_skew(const http::AnswerHead& head, TimePoint now) {
+  const std::optional<TimePoint> date = parse_http_date(head.headers.get("date"));
+  if (!date) return std::nullopt;
+  return *date - now;
+}
+
+bool is_clock_skew(std::string_view code) noexcept {
+  return code == "RequestTimeTooSkewed" || code == "RequestExpired" || code == "RequestInTheFuture";
+}
+
+}  // namespace bale::aws

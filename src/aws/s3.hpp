@@ -1,0 +1,107 @@
+// S3's REST protocol: pure builders of requests and parsers of answers, in the words of the ObjectStore port.
+// https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "aws/answer.hpp"
+#include "aws/endpoint.hpp"
+#include "store/object_store.hpp"
+
+namespace bale::aws {
+
+/// Makes unsigned requests to one endpoint. A value; thread-safe. Where the port gives limits, they are the caller's to
+/// check; S3 checks them too. may_repeat is false for what a silent second time would answer differently.
+class S3Requests {
+ public:
+  S3Requests(Endpoint endpoint, Addressing addressing) : endpoint_(std::move(endpoint)), addressing_(addressing) {}
+  const Endpoint& endpoint() const noexcept { return endpoint_; }
+
+  /// In the endpoint's region.
+  Call create_bucket(const BucketName& bucket) const;
+  Call delete_bucket(const BucketName& bucket) const;
+  Call head_bucket(const BucketName& bucket) const;
+  /// `continuation`: of the page before; empty: the first page.
+  Call list_buckets(const std::string& continuation) const;
+  Call set_versioning(const BucketName& bucket, store::Versioning versioning) const;
+  Call get_versioning(const BucketName& bucket) const;
+  Call set_notifications(const BucketName& bucket, const std::vector<store::NotificationRule>& rules) const;
+  Call get_notifications(const BucketName& bucket) const;
+
+  /// The body is streamed by whoever sends it, here and in upload_part().
+  Call put(const ObjectAddress& object, const store::ObjectAttributes& attributes,
+           const store::WriteConditions& conditions) const;
+  Call get(const ObjectAddress& object, const std::optional<store::ByteRange>& range,
+           const store::ReadConditions& conditions) const;
+  Call head(const ObjectAddress& object, const store::ReadConditions& conditions) const;
+  Call remove(const ObjectAddress& object, const VersionId& version) const;
+  Call copy(const store::CopySource& from, const ObjectAddress& to,
+            const std::optional<store::ObjectAttributes>& replace, const store::WriteConditions& conditions) const;
+  Call list(const BucketName& bucket, const store::ListRequest& request) const;
+  Call list_versions(const BucketName& bucket, const store::ListRequest& request) const;
+  Call get_tags(const ObjectAddress& object, const VersionId& version) const;
+  Call set_tags(const ObjectAddress& object, const store::Tags& tags, const VersionId& version) const;
+
+  Call create_upload(const ObjectAddress& object, const store::ObjectAttributes& attributes) const;
+  Call upload_part(const ObjectAddress& object, const UploadId& upload, std::uint32_t number) const;
+  Call upload_part_copy(const ObjectAddress& object, const UploadId& upload, std::uint32_t number,
+                        const store::CopySource& from, const std::optional<store::ByteRange>& range) const;
+  Call complete_upload(const ObjectAddress& object, const UploadId& upload,
+                       const std::vector<store::UploadedPart>& parts, const store::WriteConditions& conditions) const;
+  Call abort_upload(const ObjectAddress& object, const UploadId& upload) const;
+  Call list_parts(const ObjectAddress& object, const UploadId& upload, std::uint32_t after_part) const;
+  /// `continuation`: of the page before; empty: the first page.
+  Call list_uploads(const BucketName& bucket, const std::string& prefix, const std::string& continuation) const;
+
+  Call restore(const ObjectAddress& object, int days, const std::string& tier, const VersionId& version) const;
+
+ private:
+  Call to(http::Method method, const BucketName& bucket, const ObjectKey& key, std::string query) const;
+
+  Endpoint endpoint_;
+  Addressing addressing_;
+};
+
+/// Which bytes of the object an answer to GET carries.
+struct GotRange {
+  ByteCount offset = 0;
+  ByteCount length = 0;
+};
+
+// Parsers of successful answers. Each throws Error{corrupt} naming `where` for what is not the answer it expects.
+
+/// Headers of GET and HEAD; the size is the whole object's, also for a range.
+store::ObjectInfo parse_object_info(const http::AnswerHead& head, const std::string& where);
+GotRange parse_got_range(const http::AnswerHead& head, const std::string& where);
+store::PutResult parse_put(const http::AnswerHead& head, const std::string& where);
+ETag parse_part(const http::AnswerHead& head, const std::string& where);
+store::DeleteResult parse_remove(const http::AnswerHead& head);
+
+/// Copies and completed uploads can fail after S3 has said 200: then the body is an error, and is thrown as the Error
+/// that a failed request gives (SlowDown: throttled, InternalError: unavailable, ...).
+store::PutResult parse_copy(const http::AnswerHead& head, std::string_view body, const std::string& where);
+ETag parse_part_copy(const http::AnswerHead& head, std::string_view body, const std::string& where);
+store::PutResult parse_complete(const http::AnswerHead& head, std::string_view body, const std::string& where);
+
+UploadId parse_create_upload(std::string_view body, const std::string& where);
+store::ListPage parse_list(std::string_view body, const std::string& where);
+store::VersionPage parse_versions(std::string_view body, const std::string& where);
+store::Tags parse_tags(std::string_view body, const std::string& where);
+store::Versioning parse_versioning(std::string_view body, const std::string& where);
+/// Rules for queues; those for functions and topics are left out.
+std::vector<store::NotificationRule> parse_notifications(std::string_view body, const std::string& where);
+
+template <typename Item>
+struct Page {
+  std::vector<Item> items;
+  std::string next;  ///< for the request of the next page; empty: this was the last
+};
+Page<store::BucketInfo> parse_buckets(std::string_view body, const std::string& where);
+Page<store::ListedUpload> parse_uploads(std::string_view body, const std::string& where);
+/// `next` is the number of the last part.
+Page<store::UploadedPart> parse_parts(std::string_view body, const std::string& where);
+
+}  // namespace bale::aws

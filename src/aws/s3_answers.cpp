@@ -1,0 +1,310 @@
+#include <fmt/format.h>
+
+#include <charconv>
+
+#include "aws/s3.hpp"
+#include "aws/xml.hpp"
+#include "base/text.hpp"
+
+namespace bale::aws {
+namespace {
+
+using http::AnswerHead;
+
+Error corrupt(std::string what, const std::string& where) {
+  return Error(ErrorKind::corrupt, std::move(what), where, "check that the endpoint is the right one");
+}
+
+std::optional<std::uint64_t> to_number(std::string_view text) {
+  std::uint64_t number = 0;
+  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (text.empty() || failure != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return number;
+}
+
+/// "bytes 0-9/100" in numbers.
+struct ContentRange {
+  ByteCount first, last, size;
+};
+
+std::optional<ContentRange> parse_content_range(const AnswerHead& head, const std::string& where) {
+  std::string_view text = head.headers.get("content-range");
+  if (text.empty()) return std::nullopt;
+  const std::size_t dash = text.find('-'), slash = text.find('/');
+  if (text.starts_with("bytes ") && dash != std::string_view::npos && slash != std::string_view::npos && dash < slash) {
+    const auto first = to_number(text.substr(6, dash - 6)), last = to_number(text.substr(dash + 1, slash - dash - 1)),
+               size = to_number(text.substr(slash + 1));
+    if (first && last && size && *first <= *last && *last < *size) return ContentRange{*first, *last, *size};
+  }
+  throw corrupt("the answer's Content-Range makes no sense: " + escape_for_terminal(text), where);
+}
+
+ByteCount content_length(const AnswerHead& head, const std::string& where) {
+  const std::optional<std::uint64_t> length = to_number(head.headers.get("content-length"));
+  if (!length) throw corrupt("the answer has no Content-Length", where);
+  return *length;
+}
+
+TimePoint time_of(const pugi::xml_node& node, const char* name, const std::string& where) {
+  try {
+    return parse_time(child_text(node, name));
+  } catch (const Error& error) {
+    throw corrupt(fmt::format("{} of the answer is no time", name), where).with_cause(error);
+  }
+}
+
+bool is_true(const pugi::xml_node& node, const char* name) { return child_text(node, name) == "true"; }
+
+/// Decodes names where the answer says that they are encoded. S3 writes a space as '+'; others write %20, and '+' as
+/// %2B.
+class Names {
+ public:
+  explicit Names(const pugi::xml_node& root) : encoded_(child_text(root, "EncodingType") == "url") {}
+  std::string text(const pugi::xml_node& node, const char* name) const {
+    const char* raw = node.child(name).text().get();
+    return encoded_ ? form_decode(raw) : std::string(raw);
+  }
+
+ private:
+  bool encoded_;
+};
+
+std::string storage_class_of(const pugi::xml_node& node) {
+  std::string name = child_text(node, "StorageClass");
+  return name.empty() ? "STANDARD" : name;
+}
+
+void read_object(store::ListedObject& object, const pugi::xml_node& node, const Names& names,
+                 const std::string& where) {
+  object.key = ObjectKey(names.text(node, "Key"));
+  object.etag = parse_etag(node.child("ETag").text().get());
+  object.last_modified = time_of(node, "LastModified", where);
+  object.storage_class = storage_class_of(node);
+}
+
+/// Parses the body of a 200 that may be a failure all the same.
+void parse_xml_or_failure(pugi::xml_document& document, const AnswerHead& head, std::string_view body,
+                          std::string_view root, const std::string& where) {
+  parse_xml(document, body, "", where);
+  if (std::string_view(document.document_element().name()) == "Error") {
+    ServiceFailure failure = parse_xml_failure(head, body);
+    failure.status = 500;  // what S3 would have said, had it known when it sent the head
+    throw to_error(failure, where);
+  }
+  if (document.document_element().name() != root) throw corrupt(fmt::format("the answer is no {}", root), where);
+}
+
+ETag require_etag(ETag etag, const std::string& where) {
+  if (etag.empty()) throw corrupt("the answer has no ETag", where);
+  return etag;
+}
+
+VersionId version_of(const AnswerHead& head) { return VersionId(head.headers.get("x-amz-version-id")); }
+
+}  // namespace
+
+store::ObjectInfo parse_object_info(const AnswerHead& head, const std::string& where) {
+  store::ObjectInfo info;
+  const std::optional<ContentRange> range = parse_content_range(head, where);
+  info.size = range ? range->size : content_length(head, where);
+  info.etag = parse_etag(head.headers.get("etag"));
+  info.version_id = version_of(head);
+  const std::optional<TimePoint> modified = parse_http_date(head.headers.get("last-modified"));
+  if (!modified) throw corrupt("the answer has no Last-Modified", where);
+  info.last_modified = *modified;
+  info.headers = {std::string(head.headers.get("content-type")),
+                  std::string(head.headers.get("cache-control")),
+                  std::string(head.headers.get("content-disposition")),
+                  std::string(head.headers.get("content-encoding")),
+                  std::string(head.headers.get("content-language")),
+                  std::string(head.headers.get("expires")),
+                  std::string(head.headers.get("x-amz-website-redirect-location"))};
+  constexpr std::string_view prefix = "x-amz-meta-";
+  for (const http::Header& header : head.headers) {
+    const std::string name = to_lower(header.name);
+    if (name.starts_with(prefix)) info.metadata[name.substr(prefix.size())] = decode_words(header.value);
+  }
+  info.tag_count = to_number(head.headers.get("x-amz-tagging-count")).value_or(0);
+  const std::string_view storage_class = head.headers.get("x-amz-storage-class");
+  if (!storage_class.empty()) info.storage_class = storage_class;  // STANDARD is left out
+  info.kms_key_arn = head.headers.get("x-amz-server-side-encryption-aws-kms-key-id");
+  info.restore = head.headers.get("x-amz-restore");
+  return info;
+}
+
+GotRange parse_got_range(const AnswerHead& head, const std::string& where) {
+  const ByteCount length = content_length(head, where);
+  const std::optional<ContentRange> range = parse_content_range(head, where);
+  if (!range) return {0, length};
+  if (range->last - range->first + 1 != length) throw corrupt("Content-Range and Content-Length disagree", where);
+  return {range->first, length};
+}
+
+store::PutResult parse_put(const AnswerHead& head, const std::string& where) {
+  return {parse_part(head, where), version_of(head)};
+}
+
+ETag parse_part(const AnswerHead& head, const std::string& where) {
+  return require_etag(parse_etag(head.headers.get("etag")), where);
+}
+
+store::DeleteResult parse_remove(const AnswerHead& head) {
+  return {version_of(head), head.headers.get("x-amz-delete-marker") == "true"};
+}
+
+store::PutResult parse_copy(const AnswerHead& head, std::string_view body, const std::string& where) {
+  pugi::xml_document document;
+  parse_xml_or_failure(document, head, body, "CopyObjectResult", where);
+  return {require_etag(parse_etag(child_text(document.document_element(), "ETag")), where), version_of(head)};
+}
+
+ETag parse_part_copy(const AnswerHead& head, std::string_view body, const std::string& where) {
+  pugi::xml_document document;
+  parse_xml_or_failure(document, head, body, "CopyPartResult", where);
+  return require_etag(parse_etag(child_text(document.document_element(), "ETag")), where);
+}
+
+store::PutResult parse_complete(const AnswerHead& head, std::string_view body, const std::string& where) {
+  pugi::xml_document document;
+  parse_xml_or_failure(document, head, body, "CompleteMultipartUploadResult", where);
+  return {require_etag(parse_etag(child_text(document.document_element(), "ETag")), where), version_of(head)};
+}
+
+UploadId parse_create_upload(std::string_view body, const std::string& where) {
+  pugi::xml_document document;
+  parse_xml(document, body, "InitiateMultipartUploadResult", where);
+  UploadId upload(child_text(document.document_element(), "UploadId"));
+  if (upload.empty()) throw corrupt("the answer has no UploadId", where);
+  return upload;
+}
+
+store::ListPage parse_list(std::string_view body, const std::string& where) {
+  pugi::xml_document document;
+  parse_xml(document, body, "ListBucketResult", where);
+  const pugi::xml_node root = document.document_element();
+  const Names names(root);
+  store::ListPage page;
+  for (const pugi::xml_node& node : root.children("Contents")) {
+    store::ListedObject& object = page.objects.emplace_back();
+    read_object(object, node, names, where);
+    object.size = child_number(node, "Size", where);
+  }
+  for (const pugi::xml_node& node : root.children("CommonPrefixes"))
+    page.common_prefixes.push_back(names.text(node, "Prefix"));
+  if (is_true(root, "IsTruncated")) {
+    page.next = child_text(root, "NextContinuationToken");
+    if (page.next.empty()) throw corrupt("the page is not the last, but names no next one", where);
+  }
+  return page;
+}
+
+store::VersionPage parse_versions(std::string_view body, const std::string& where) {
+  pugi::xml_document document;
+  parse_xml(document, body, "ListVersionsResult", where);
+  const pugi::xml_node root = document.document_element();
+  const Names names(root);
+  store::VersionPage page;
+  for (const pugi::xml_node& node : root.children()) {
+    const std::string_view kind = node.name();
+    if (kind != "Version" && kind != "DeleteMarker") continue;
+    store::ListedVersion& version = page.versions.emplace_back();
+    read_object(version, node, names, where);
+    version.is_delete_marker = kind == "DeleteMarker";
+    if (!version.is_delete_marker) version.size = child_number(node, "Size", where);
+    version.version_id = VersionId(child_text(node, "VersionId"));
+    version.is_latest = is_true(node, "IsLatest");
+  }
+  if (is_true(root, "IsTruncated")) {
+    const std::string key = names.text(root, "NextKeyMarker"), version = child_text(root, "NextVersionIdMarker");
+    if (key.empty()) throw corrupt("the page is not the last, but names no next one", where);
+    page.next = "key-marker=" + percent_encode(key);
+    if (!version.empty()) page.next += "&version-id-marker=" + percent_encode(version);
+  }
+  return page;
+}
+
+store::Tags parse_tags(std::string_view body, const std::string& where) {
+  pugi::xml_document document;
+  parse_xml(document, body, "Tagging", where);
+  store::Tags tags;
+  for (const pugi::xml_node& node : document.document_element().child("TagSet").children("Tag"))
+    tags[child_text(node, "Key")] = child_text(node, "Value");
+  return tags;
+}
+
+store::Versioning parse_versioning(std::string_view body, const std::string& where) {
+  pugi::xml_document document;
+  parse_xml(document, body, "VersioningConfiguration", where);
+  const std::string status = child_text(document.document_element(), "Status");
+  if (status == "Enabled") return store::Versioning::enabled;
+  return status == "Suspended" ? store::Versioning::suspended : store::Versioning::never;
+}
+
+std::vector<store::NotificationRule> parse_notifications(std::string_view body, const std::string& where) {
+  pugi::xml_document document;
+  parse_xml(document, body, "NotificationConfiguration", where);
+  std::vector<store::NotificationRule> rules;
+  for (const pugi::xml_node& node : document.document_element().children("QueueConfiguration")) {
+    store::NotificationRule rule{child_text(node, "Id"), child_text(node, "Queue"), {}, {}, {}};
+    for (const pugi::xml_node& event : node.children("Event")) rule.events.emplace_back(event.text().get());
+    for (const pugi::xml_node& filter : node.child("Filter").child("S3Key").children("FilterRule")) {
+      const std::string name = to_lower(child_text(filter, "Name"));  // S3 answers "Prefix"
+      if (name == "prefix") rule.prefix = child_text(filter, "Value");
+      if (name == "suffix") rule.suffix = child_text(filter, "Value");
+    }
+    rules.push_back(std::move(rule));
+  }
+  return rules;
+}
+
+Page<store::BucketInfo> parse_buckets(std::string_view body, const std::string& where) {
+  pugi::xml_document document;
+  parse_xml(document, body, "ListAllMyBucketsResult", where);
+  const pugi::xml_node root = document.document_element();
+  Page<store::BucketInfo> page;
+  for (const pugi::xml_node& node : root.child("Buckets").children("Bucket")) {
+    page.items.push_back({BucketName(child_text(node, "Name")), Region(child_text(node, "BucketRegion")),
+                          time_of(node, "CreationDate", where)});
+  }
+  page.next = child_text(root, "ContinuationToken");
+  return page;
+}
+
+Page<store::ListedUpload> parse_uploads(std::string_view body, const std::string& where) {
+  pugi::xml_document document;
+  parse_xml(document, body, "ListMultipartUploadsResult", where);
+  const pugi::xml_node root = document.document_element();
+  const Names names(root);
+  Page<store::ListedUpload> page;
+  for (const pugi::xml_node& node : root.children("Upload")) {
+    page.items.push_back({ObjectKey(names.text(node, "Key")), UploadId(child_text(node, "UploadId")),
+                          time_of(node, "Initiated", where)});
+  }
+  if (is_true(root, "IsTruncated")) {
+    const std::string key = names.text(root, "NextKeyMarker");
+    if (key.empty()) throw corrupt("the page is not the last, but names no next one", where);
+    page.next = "key-marker=" + percent_encode(key) +
+                "&upload-id-marker=" + percent_encode(child_text(root, "NextUploadIdMarker"));
+  }
+  return page;
+}
+
+Page<store::UploadedPart> parse_parts(std::string_view body, const std::string& where) {
+  pugi::xml_document document;
+  parse_xml(document, body, "ListPartsResult", where);
+  const pugi::xml_node root = document.document_element();
+  Page<store::UploadedPart> page;
+  for (const pugi::xml_node& node : root.children("Part")) {
+    const std::uint64_t number = child_number(node, "PartNumber", where);
+    if (number == 0 || number > store::max_parts) throw corrupt("the answer has an impossible part number", where);
+    page.items.push_back(
+        {static_cast<std::uint32_t>(number), parse_etag(child_text(node, "ETag")), child_number(node, "Size", where)});
+  }
+  if (is_true(root, "IsTruncated")) {
+    if (page.items.empty()) throw corrupt("the page is not the last, but is empty", where);
+    page.next = std::to_string(page.items.back().number);
+  }
+  return page;
+}
+
+}  // namespace bale::aws

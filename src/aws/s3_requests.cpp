@@ -1,0 +1,311 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "aws/s3.hpp"
+#include "aws/xml.hpp"
+#include "base/hash.hpp"
+#include "base/text.hpp"
+
+namespace bale::aws {
+namespace {
+
+using http::Headers;
+using http::Method;
+
+constexpr std::string_view xml_namespace = "http://s3.amazonaws.com/doc/2006-03-01/";
+
+/// Adds "name=value", encoded; nothing when the value is empty.
+void add_parameter(std::string& query, std::string_view name, std::string_view value) {
+  if (value.empty()) return;
+  if (!query.empty()) query += '&';
+  query += name;
+  query += '=';
+  query += percent_encode(value);
+}
+
+std::string with_version(std::string query, const VersionId& version) {
+  add_parameter(query, "versionId", version.str());
+  return query;
+}
+
+void add_header(Headers& headers, const char* name, const std::string& value) {
+  if (!value.empty()) headers.add(name, value);
+}
+
+std::string quoted(const ETag& etag) { return "\"" + etag.str() + "\""; }
+
+/// All that is stored with an object, tags included, so that it is there from the first moment.
+void add_attributes(Headers& headers, const store::ObjectAttributes& attributes) {
+  const store::SystemHeaders& system = attributes.headers;
+  add_header(headers, "Content-Type", system.content_type);
+  add_header(headers, "Cache-Control", system.cache_control);
+  add_header(headers, "Content-Disposition", system.content_disposition);
+  add_header(headers, "Content-Encoding", system.content_encoding);
+  add_header(headers, "Content-Language", system.content_language);
+  add_header(headers, "Expires", system.expires);
+  add_header(headers, "x-amz-website-redirect-location", system.website_redirect);
+  for (const auto& [name, value] : attributes.metadata) headers.add("x-amz-meta-" + name, value);
+  std::string tags;
+  for (const auto& [name, value] : attributes.tags) {
+    if (!tags.empty()) tags += '&';
+    tags += percent_encode(name) + "=" + percent_encode(value);
+  }
+  add_header(headers, "x-amz-tagging", tags);
+  if (attributes.storage_class != "STANDARD") add_header(headers, "x-amz-storage-class", attributes.storage_class);
+  if (!attributes.kms_key_arn.empty()) {
+    headers.add("x-amz-server-side-encryption", "aws:kms");
+    headers.add("x-amz-server-side-encryption-aws-kms-key-id", attributes.kms_key_arn);
+  }
+}
+
+/// A condition that held the first time fails the second: such a request is not repeated silently.
+void add_conditions(http::Request& request, const store::WriteConditions& conditions) {
+  if (conditions.if_none_match) request.headers.add("If-None-Match", "*");
+  if (!conditions.if_match.empty()) request.headers.add("If-Match", quoted(conditions.if_match));
+  if (conditions.if_none_match || !conditions.if_match.empty()) request.may_repeat = false;
+}
+
+void add_copy_source(Headers& headers, const store::CopySource& from) {
+  std::string source = percent_encode(from.address.bucket.str()) + "/" + percent_encode(from.address.key.str(), true);
+  if (!from.version_id.empty()) source += "?versionId=" + percent_encode(from.version_id.str());
+  headers.add("x-amz-copy-source", source);
+  if (!from.if_match.empty()) headers.add("x-amz-copy-source-if-match", quoted(from.if_match));
+}
+
+std::string range_text(const store::ByteRange& range) {
+  if (range.suffix) return fmt::format("bytes=-{}", *range.suffix);
+  return fmt::format("bytes={}-{}", range.first, range.last);
+}
+
+std::string element(std::string_view name, std::string_view text) {
+  return fmt::format("<{0}>{1}</{0}>", name, escape_xml(text));
+}
+
+/// Sets an XML body in S3's namespace, and its Content-MD5, which S3 demands for some of them.
+void set_body(Call& call, std::string_view root, const std::string& content) {
+  call.body = fmt::format("<{0} xmlns=\"{1}\">{2}</{0}>", root, xml_namespace, content);
+  call.request.headers.add("Content-Type", "application/xml");
+  call.request.headers.add("Content-MD5", to_base64(Md5::of(as_bytes(call.body))));
+}
+
+std::string rule_xml(const store::NotificationRule& rule) {
+  std::string xml = rule.id.empty() ? "" : element("Id", rule.id);
+  xml += element("Queue", rule.queue);
+  for (const std::string& event : rule.events) xml += element("Event", event);
+  std::string filter;
+  for (const auto& [name, value] : {std::pair("prefix", rule.prefix), std::pair("suffix", rule.suffix)}) {
+    if (!value.empty()) filter += "<FilterRule>" + element("Name", name) + element("Value", value) + "</FilterRule>";
+  }
+  if (!filter.empty()) xml += "<Filter><S3Key>" + filter + "</S3Key></Filter>";
+  return "<QueueConfiguration>" + xml + "</QueueConfiguration>";
+}
+
+}  // namespace
+
+Call S3Requests::to(Method method, const BucketName& bucket, const ObjectKey& key, std::string query) const {
+  Call call;
+  call.request.method = method;
+  call.request.query = std::move(query);
+  address_bucket(call.request, endpoint_, addressing_, bucket, key);
+  return call;
+}
+
+// --- Buckets --------------------------------------------------------------------------------------------------------
+
+Call S3Requests::create_bucket(const BucketName& bucket) const {
+  Call call = to(Method::put, bucket, {}, "");
+  call.request.may_repeat = false;
+  // us-east-1 is what no constraint means, and S3 refuses to be told.
+  if (endpoint_.region != "us-east-1")
+    set_body(call, "CreateBucketConfiguration", element("LocationConstraint", endpoint_.region));
+  return call;
+}
+
+Call S3Requests::delete_bucket(const BucketName& bucket) const { return to(Method::del, bucket, {}, ""); }
+Call S3Requests::head_bucket(const BucketName& bucket) const { return to(Method::head, bucket, {}, ""); }
+
+Call S3Requests::list_buckets(const std::string& continuation) const {
+  Call call;
+  call.request.origin = endpoint_.origin;
+  call.request.path = endpoint_.base_path + "/";
+  add_parameter(call.request.query, "continuation-token", continuation);
+  return call;
+}
+
+Call S3Requests::set_versioning(const BucketName& bucket, store::Versioning versioning) const {
+  if (versioning == store::Versioning::never)
+    throw Error(ErrorKind::invalid, "versioning can be suspended, but not undone", "s3://" + bucket.str());
+  Call call = to(Method::put, bucket, {}, "versioning");
+  set_body(call, "VersioningConfiguration",
+           element("Status", versioning == store::Versioning::enabled ? "Enabled" : "Suspended"));
+  return call;
+}
+
+Call S3Requests::get_versioning(const BucketName& bucket) const { return to(Method::get, bucket, {}, "versioning"); }
+
+Call S3Requests::set_notifications(const BucketName& bucket, const std::vector<store::NotificationRule>& rules) const {
+  Call call = to(Method::put, bucket, {}, "notification");
+  std::string xml;
+  for (const store::NotificationRule& rule : rules) xml += rule_xml(rule);
+  set_body(call, "NotificationConfiguration", xml);
+  return call;
+}
+
+Call S3Requests::get_notifications(const BucketName& bucket) const {
+  return to(Method::get, bucket, {}, "notification");
+}
+
+// --- Objects --------------------------------------------------------------------------------------------------------
+
+Call S3Requests::put(const ObjectAddress& object, const store::ObjectAttributes& attributes,
+                     const store::WriteConditions& conditions) const {
+  Call call = to(Method::put, object.bucket, object.key, "");
+  add_attributes(call.request.headers, attributes);
+  add_conditions(call.request, conditions);
+  return call;
+}
+
+Call S3Requests::get(const ObjectAddress& object, const std::optional<store::ByteRange>& range,
+                     const store::ReadConditions& conditions) const {
+  Call call = head(object, conditions);
+  call.request.method = Method::get;
+  if (range) call.request.headers.add("Range", range_text(*range));
+  return call;
+}
+
+Call S3Requests::head(const ObjectAddress& object, const store::ReadConditions& conditions) const {
+  Call call = to(Method::head, object.bucket, object.key, with_version("", conditions.version_id));
+  if (!conditions.if_match.empty()) call.request.headers.add("If-Match", quoted(conditions.if_match));
+  return call;
+}
+
+Call S3Requests::remove(const ObjectAddress& object, const VersionId& version) const {
+  return to(Method::del, object.bucket, object.key, with_version("", version));
+}
+
+Call S3Requests::copy(const store::CopySource& from, const ObjectAddress& to_object,
+                      const std::optional<store::ObjectAttributes>& replace,
+                      const store::WriteConditions& conditions) const {
+  Call call = to(Method::put, to_object.bucket, to_object.key, "");
+  add_copy_source(call.request.headers, from);
+  if (replace) {
+    call.request.headers.add("x-amz-metadata-directive", "REPLACE");
+    call.request.headers.add("x-amz-tagging-directive", "REPLACE");
+    add_attributes(call.request.headers, *replace);
+  }
+  add_conditions(call.request, conditions);
+  return call;
+}
+
+Call S3Requests::list(const BucketName& bucket, const store::ListRequest& request) const {
+  std::string query = "list-type=2&encoding-type=url";  // keys may hold what XML cannot
+  add_parameter(query, "continuation-token", request.continuation);
+  add_parameter(query, "delimiter", request.delimiter);
+  add_parameter(query, "max-keys", std::to_string(request.max_keys));
+  add_parameter(query, "prefix", request.prefix);
+  if (request.continuation.empty()) add_parameter(query, "start-after", request.start_after);
+  return to(Method::get, bucket, {}, std::move(query));
+}
+
+Call S3Requests::list_versions(const BucketName& bucket, const store::ListRequest& request) const {
+  std::string query = "versions&encoding-type=url";
+  add_parameter(query, "delimiter", request.delimiter);
+  add_parameter(query, "max-keys", std::to_string(request.max_keys));
+  add_parameter(query, "prefix", request.prefix);
+  if (request.continuation.empty())
+    add_parameter(query, "key-marker", request.start_after);
+  else
+    query += "&" + request.continuation;  // as parse_versions() wrote it
+  return to(Method::get, bucket, {}, std::move(query));
+}
+
+Call S3Requests::get_tags(const ObjectAddress& object, const VersionId& version) const {
+  return to(Method::get, object.bucket, object.key, with_version("tagging", version));
+}
+
+Call S3Requests::set_tags(const ObjectAddress& object, const store::Tags& tags, const VersionId& version) const {
+  Call call = to(Method::put, object.bucket, object.key, with_version("tagging", version));
+  std::string xml;
+  for (const auto& [name, value] : tags) xml += "<Tag>" + element("Key", name) + element("Value", value) + "</Tag>";
+  set_body(call, "Tagging", "<TagSet>" + xml + "</TagSet>");
+  return call;
+}
+
+Call S3Requests::restore(const ObjectAddress& object, int days, const std::string& tier,
+                         const VersionId& version) const {
+  Call call = to(Method::post, object.bucket, object.key, with_version("restore", version));
+  call.request.may_repeat = false;  // the second time says RestoreAlreadyInProgress
+  set_body(call, "RestoreRequest",
+           element("Days", std::to_string(days)) + "<GlacierJobParameters>" + element("Tier", tier) +
+               "</GlacierJobParameters>");
+  return call;
+}
+
+// --- Multipart ------------------------------------------------------------------------------------------------------
+
+Call S3Requests::create_upload(const ObjectAddress& object, const store::ObjectAttributes& attributes) const {
+  Call call = to(Method::post, object.bucket, object.key, "uploads");
+  call.request.may_repeat = false;  // a second upload would be left behind
+  add_attributes(call.request.headers, attributes);
+  return call;
+}
+
+Call S3Requests::upload_part(const ObjectAddress& object, const UploadId& upload, std::uint32_t number) const {
+  std::string query = fmt::format("partNumber={}", number);
+  add_parameter(query, "uploadId", upload.str());
+  return to(Method::put, object.bucket, object.key, std::move(query));
+}
+
+Call S3Requests::upload_part_copy(const ObjectAddress& object, const UploadId& upload, std::uint32_t number,
+                                  const store::CopySource& from, const std::optional<store::ByteRange>& range) const {
+  Call call = upload_part(object, upload, number);
+  add_copy_source(call.request.headers, from);
+  if (range) call.request.headers.add("x-amz-copy-source-range", range_text(*range));
+  return call;
+}
+
+Call S3Requests::complete_upload(const ObjectAddress& object, const UploadId& upload,
+                                 const std::vector<store::UploadedPart>& parts,
+                                 const store::WriteConditions& conditions) const {
+  std::string query;
+  add_parameter(query, "uploadId", upload.str());
+  Call call = to(Method::post, object.bucket, object.key, std::move(query));
+  std::string xml;
+  ByteCount size = 0;
+  bool sizes_known = true;
+  for (const store::UploadedPart& part : parts) {
+    xml +=
+        "<Part>" + element("PartNumber", std::to_string(part.number)) + element("ETag", quoted(part.etag)) + "</Part>";
+    size += part.size;
+    sizes_known = sizes_known && part.size > 0;
+  }
+  set_body(call, "CompleteMultipartUpload", xml);
+  if (sizes_known) call.request.headers.add("x-amz-mp-object-size", std::to_string(size));
+  add_conditions(call.request, conditions);
+  call.request.may_repeat = false;  // the second time says NoSuchUpload
+  return call;
+}
+
+Call S3Requests::abort_upload(const ObjectAddress& object, const UploadId& upload) const {
+  std::string query;
+  add_parameter(query, "uploadId", upload.str());
+  return to(Method::del, object.bucket, object.key, std::move(query));
+}
+
+Call S3Requests::list_parts(const ObjectAddress& object, const UploadId& upload, std::uint32_t after_part) const {
+  std::string query;
+  if (after_part > 0) add_parameter(query, "part-number-marker", std::to_string(after_part));
+  add_parameter(query, "uploadId", upload.str());
+  return to(Method::get, object.bucket, object.key, std::move(query));
+}
+
+Call S3Requests::list_uploads(const BucketName& bucket, const std::string& prefix,
+                              const std::string& continuation) const {
+  std::string query = "uploads&encoding-type=url";
+  add_parameter(query, "prefix", prefix);
+  if (!continuation.empty()) query += "&" + continuation;  // as parse_uploads() wrote it
+  return to(Method::get, bucket, {}, std::move(query));
+}
+
+}  // namespace bale::aws

@@ -1,0 +1,99 @@
+#include "aws/answer.hpp"
+
+#include <gtest/gtest.h>
+
+#include "contract/errors.hpp"
+
+namespace bale::aws {
+namespace {
+
+using http::AnswerHead;
+
+TEST(Failures, OfS3AreReadFromXmlHeadersAndStatus) {
+  const AnswerHead head{
+      301, {{"x-amz-bucket-region", "eu-west-1"}, {"x-amz-request-id", "r"}, {"x-amz-retry-after", "1500"}}};
+  const ServiceFailure failure = parse_xml_failure(
+      head, "<?xml version=\"1.0\"?><Error><Code>PermanentRedirect</Code><Message>go</Message></Error>");
+  EXPECT_EQ(failure.status, 301);
+  EXPECT_EQ(failure.code, "PermanentRedirect");
+  EXPECT_EQ(failure.message, "go");
+  EXPECT_EQ(failure.region, "eu-west-1");
+  EXPECT_EQ(failure.request_id, "r");
+  EXPECT_EQ(failure.retry_after, Milliseconds(1500));
+  EXPECT_EQ(
+      parse_xml_failure({400, {}}, "<Error><Code>AuthorizationHeaderMalformed</Code><Region>us-west-2</Region></Error>")
+          .region,
+      "us-west-2");
+  EXPECT_EQ(parse_xml_failure({404, {}}, "").code, "NotFound");
+  EXPECT_EQ(parse_xml_failure({502, {}}, "<html>bad gateway").code, "ServiceUnavailable");
+  EXPECT_EQ(parse_xml_failure({503, {{"x-amz-retry-after", "soon"}}}, "").retry_after, std::nullopt);
+}
+
+TEST(Failures, OfJsonServicesAreReadFromAllTheirForms) {
+  EXPECT_EQ(parse_json_failure({400, {}},
+                               R"({"__type":"com.amazonaws.dynamodb.v20120810#ValidationException","message":"m"})")
+                .code,
+            "ValidationException");
+  const ServiceFailure old =
+      parse_json_failure({400, {{"x-amzn-query-error", "AWS.SimpleQueueService.NonExistentQueue;Sender"}}},
+                         R"({"__type":"com.amazonaws.sqs#QueueDoesNotExist","Message":"M"})");
+  EXPECT_EQ(old.code, "AWS.SimpleQueueService.NonExistentQueue");
+  EXPECT_EQ(old.message, "M");
+  EXPECT_EQ(parse_json_failure({400, {{"x-amzn-errortype", "AccessDeniedException:http://x"}}}, "").code,
+            "AccessDeniedException");
+  EXPECT_EQ(parse_json_failure({500, {}}, "[1").code, "ServiceUnavailable");
+}
+
+TEST(Failures, HaveTheKindThatACallerActsOn) {
+  const auto kind = [](int status, const char* code) {
+    ServiceFailure failure;
+    failure.status = status;
+    failure.code = code;
+    const Error error = to_error(failure, "s3://b");
+    EXPECT_EQ(error.code(), code);
+    EXPECT_EQ(error.where(), "s3://b");
+    return error.kind();
+  };
+  EXPECT_EQ(kind(404, "NoSuchKey"), ErrorKind::not_found);
+  EXPECT_EQ(kind(403, "InvalidObjectState"), ErrorKind::denied);
+  EXPECT_EQ(kind(409, "BucketNotEmpty"), ErrorKind::precondition);
+  EXPECT_EQ(kind(409, "OperationAborted"), ErrorKind::unavailable);
+  EXPECT_EQ(kind(412, "PreconditionFailed"), ErrorKind::precondition);
+  EXPECT_EQ(kind(416, "InvalidRange"), ErrorKind::invalid);
+  EXPECT_EQ(kind(501, "NotImplemented"), ErrorKind::unsupported);
+  EXPECT_EQ(kind(400, "Unheard"), ErrorKind::invalid);
+  EXPECT_EQ(kind(403, "Unheard"), ErrorKind::denied);
+  EXPECT_EQ(kind(503, "Unheard"), ErrorKind::unavailable);
+  EXPECT_EQ(kind(400, "ItemCollectionSizeLimitExceededException"), ErrorKind::invalid);  // not to be tried again
+  for (const char* code :
+       {"Throttling", "ThrottlingException", "ThrottledException", "RequestThrottled", "RequestThrottledException",
+        "TooManyRequestsException", "ProvisionedThroughputExceededException", "TransactionInProgressException",
+        "RequestLimitExceeded", "BandwidthLimitExceeded", "LimitExceededException", "SlowDown",
+        "EC2ThrottledException"})
+    EXPECT_EQ(kind(400, code), ErrorKind::throttled) << code;
+  for (const char* code : {"RequestTimeout", "RequestTimeoutException", "PriorRequestNotComplete"})
+    EXPECT_EQ(kind(400, code), ErrorKind::unavailable) << code;
+}
+
+TEST(Failures, AreSafeToPrint) {
+  ServiceFailure failure{400, "C\x1b", "m\n\x1b[31m", {}, {}, {}};
+  EXPECT_EQ(std::string(to_error(failure, "w").what()), "m\\x0a\\x1b[31m (C\\x1b) (w)");
+}
+
+TEST(HttpDates, AreRead) {
+  EXPECT_EQ(to_iso8601(parse_http_date("Sat, 29 Feb 2020 23:59:59 GMT").value()), "2020-02-29T23:59:59.000Z");
+  for (const char* text : {"", "Sat, 29 Feb 2020 23:59:59 UTC", "Sat, 29 anF 2020 23:59:59 GMT",
+                           "Sat, 31 Feb 2020 23:59:59 GMT", "2020-02-29T23:59:59Z"})
+    EXPECT_EQ(parse_http_date(text), std::nullopt) << text;
+}
+
+TEST(ClockSkew, IsMeasuredFromTheAnswersDate) {
+  const AnswerHead head{403, {{"Date", "Thu, 23 Jan 2025 09:05:07 GMT"}}};
+  EXPECT_EQ(clock_skew(head, parse_time("2025-01-23T08:05:07Z")), std::chrono::hours(1));
+  EXPECT_EQ(clock_skew({403, {}}, {}), std::nullopt);
+  EXPECT_TRUE(is_clock_skew("RequestTimeTooSkewed"));
+  EXPECT_FALSE(is_clock_skew("AccessDenied"));
+}
+
+}  // namespace
+}  // namespace bale::aws

@@ -1,0 +1,215 @@
+// What S3 and its likes answer, in their documented forms.
+#include <gtest/gtest.h>
+
+#include "aws/s3.hpp"
+#include "aws/xml.hpp"
+#include "base/text.hpp"
+#include "contract/errors.hpp"
+
+namespace bale::aws {
+namespace {
+
+using http::AnswerHead;
+const std::string where = "s3://b/k";
+const std::string ns = " xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"";
+
+TEST(S3Answers, TellAllOfAnObject) {
+  const AnswerHead head{200,
+                        {{"Content-Length", "7"},
+                         {"ETag", "\"abc-2\""},
+                         {"Last-Modified", "Thu, 23 Jan 2025 09:05:07 GMT"},
+                         {"Content-Type", "text/plain"},
+                         {"Cache-Control", "c"},
+                         {"Content-Disposition", "d"},
+                         {"Content-Encoding", "e"},
+                         {"Content-Language", "l"},
+                         {"Expires", "x"},
+                         {"x-amz-website-redirect-location", "/w"},
+                         {"X-Amz-Meta-Name", "=?UTF-8?B?w6Q=?= =?UTF-8?Q?_=C3=B6?="},
+                         {"x-amz-meta-plain", "=?not a word"},
+                         {"x-amz-version-id", "v"},
+                         {"x-amz-tagging-count", "3"},
+                         {"x-amz-storage-class", "GLACIER"},
+                         {"x-amz-server-side-encryption-aws-kms-key-id", "arn"},
+                         {"x-amz-restore", "ongoing-request=\"true\""}}};
+  const store::ObjectInfo info = parse_object_info(head, where);
+  EXPECT_EQ(info.size, 7u);
+  EXPECT_EQ(info.etag, ETag("abc-2"));
+  EXPECT_EQ(to_iso8601(info.last_modified), "2025-01-23T09:05:07.000Z");
+  EXPECT_EQ(info.headers, (store::SystemHeaders{"text/plain", "c", "d", "e", "l", "x", "/w"}));
+  EXPECT_EQ(info.metadata, (store::UserMetadata{{"name", "\xC3\xA4 \xC3\xB6"}, {"plain", "=?not a word"}}));
+  EXPECT_EQ(info.version_id, VersionId("v"));
+  EXPECT_EQ(info.tag_count, 3u);
+  EXPECT_EQ(info.storage_class, "GLACIER");
+  EXPECT_EQ(info.kms_key_arn, "arn");
+  EXPECT_EQ(info.restore, "ongoing-request=\"true\"");
+}
+
+TEST(S3Answers, LeaveOutTheStandardClass) {
+  const AnswerHead head{200, {{"Content-Length", "0"}, {"Last-Modified", "Thu, 23 Jan 2025 09:05:07 GMT"}}};
+  EXPECT_EQ(parse_object_info(head, where).storage_class, "STANDARD");
+  EXPECT_ERROR(ErrorKind::corrupt, "", parse_object_info({200, {{"Content-Length", "1"}}}, where));
+  EXPECT_ERROR(ErrorKind::corrupt, "", parse_object_info({200, {{"Last-Modified", "x"}}}, where));
+}
+
+TEST(S3Answers, TellTheRange) {
+  AnswerHead head{206,
+                  {{"Content-Length", "5"},
+                   {"Content-Range", "bytes 10-14/100"},
+                   {"Last-Modified", "Thu, 23 Jan 2025 09:05:07 GMT"}}};
+  EXPECT_EQ(parse_object_info(head, where).size, 100u);
+  EXPECT_EQ(parse_got_range(head, where).offset, 10u);
+  EXPECT_EQ(parse_got_range(head, where).length, 5u);
+  EXPECT_EQ(parse_got_range({200, {{"content-length", "5"}}}, where).offset, 0u);
+  for (const char* text : {"bytes 10-15/100", "bytes 14-10/100", "bytes 96-100/100", "bytes */100", "bytes 10-14/*",
+                           "x", "bytes 10-14/99999999999999999999"}) {
+    head.headers.set("content-range", text);
+    EXPECT_ERROR(ErrorKind::corrupt, "", parse_got_range(head, where));
+  }
+}
+
+TEST(S3Answers, ToWrites) {
+  const AnswerHead head{200, {{"ETag", "\"e\""}, {"x-amz-version-id", "v"}}};
+  EXPECT_EQ(parse_put(head, where).etag, ETag("e"));
+  EXPECT_EQ(parse_put(head, where).version_id, VersionId("v"));
+  EXPECT_ERROR(ErrorKind::corrupt, "", parse_put({200, {}}, where));
+  EXPECT_EQ(parse_copy(head, "<CopyObjectResult><ETag>&quot;c&quot;</ETag></CopyObjectResult>", where).etag, ETag("c"));
+  EXPECT_EQ(parse_part_copy(head, "<CopyPartResult" + ns + "><ETag>\"c\"</ETag></CopyPartResult>", where), ETag("c"));
+  const store::PutResult complete =
+      parse_complete(head,
+                     "\n \n<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<CompleteMultipartUploadResult" + ns +
+                         "><ETag>&quot;m-2&quot;</ETag></CompleteMultipartUploadResult>",
+                     where);  // whitespace came first, to keep the connection alive
+  EXPECT_EQ(complete.etag, ETag("m-2"));
+  EXPECT_EQ(complete.version_id, VersionId("v"));
+  EXPECT_TRUE(parse_remove({204, {{"x-amz-delete-marker", "true"}, {"x-amz-version-id", "m"}}}).delete_marker);
+  EXPECT_EQ(parse_create_upload("<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>",
+                                where),
+            UploadId("u"));
+}
+
+TEST(S3Answers, OfTwoHundredCanBeFailures) {
+  const AnswerHead head{200, {}};
+  const auto failure = [](const char* code) {
+    return std::string("  <?xml version=\"1.0\"?><Error><Code>") + code + "</Code><Message>m</Message></Error>";
+  };
+  EXPECT_ERROR(ErrorKind::unavailable, "InternalError", parse_complete(head, failure("InternalError"), where));
+  EXPECT_ERROR(ErrorKind::throttled, "SlowDown", parse_copy(head, failure("SlowDown"), where));
+  EXPECT_ERROR(ErrorKind::precondition, "PreconditionFailed",
+               parse_complete(head, failure("PreconditionFailed"), where));
+  EXPECT_ERROR(ErrorKind::unavailable, "Unheard", parse_part_copy(head, failure("Unheard"), where));
+  EXPECT_ERROR(ErrorKind::corrupt, "", parse_complete(head, "", where));
+  EXPECT_ERROR(ErrorKind::corrupt, "", parse_complete(head, "<html></html>", where));
+  EXPECT_ERROR(ErrorKind::corrupt, "", parse_copy(head, "<CopyObjectResult/>", where));
+}
+
+TEST(S3Answers, ListObjects) {
+  const store::ListPage page = parse_list(
+      "<?xml version=\"1.0\"?><ListBucketResult" + ns +
+          "><EncodingType>url</EncodingType><IsTruncated>true</IsTruncated><NextContinuationToken>t+/=</"
+          "NextContinuationToken>"
+          "<Contents><Key>a+b%2Bc%20d%01</Key><LastModified>2025-01-23T09:05:07.123Z</"
+          "LastModified><ETag>&quot;e&quot;</ETag>"
+          "<Size>5368709120</Size></Contents><Contents><Key>k</Key><LastModified>2025-01-23T09:05:07Z</LastModified>"
+          "<ETag>f</ETag><Size>0</Size><StorageClass>GLACIER</StorageClass></Contents>"
+          "<CommonPrefixes><Prefix>p%2F</Prefix></CommonPrefixes></ListBucketResult>",
+      where);
+  ASSERT_EQ(page.objects.size(), 2u);
+  EXPECT_EQ(page.objects[0].key, ObjectKey(std::string("a b+c d\x01")));
+  EXPECT_EQ(page.objects[0].size, 5368709120u);
+  EXPECT_EQ(page.objects[0].etag, ETag("e"));
+  EXPECT_EQ(to_iso8601(page.objects[0].last_modified), "2025-01-23T09:05:07.123Z");
+  EXPECT_EQ(page.objects[0].storage_class, "STANDARD");
+  EXPECT_EQ(page.objects[1].storage_class, "GLACIER");
+  EXPECT_EQ(page.common_prefixes, std::vector<std::string>{"p/"});
+  EXPECT_EQ(page.next, "t+/=");
+  const store::ListPage plain = parse_list(
+      "<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Key>a+b%20 </Key><Size>1</Size><LastModified>"
+      "2025-01-23T09:05:07Z</LastModified></Contents></ListBucketResult>",
+      where);
+  EXPECT_EQ(plain.objects[0].key, ObjectKey("a+b%20 "));  // not encoded: as it stands
+  EXPECT_EQ(plain.next, "");
+}
+
+TEST(S3Answers, ThatAreNoListsAreRefused) {
+  for (const char* body :
+       {"", "<", "{}", "<ListVersionsResult/>", "<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>",
+        "<ListBucketResult><Contents><Key>k</Key></Contents></ListBucketResult>",
+        "<ListBucketResult><Contents><Key>k</Key><LastModified>2025-01-23</LastModified><Size>-1</Size></Contents>"
+        "</ListBucketResult>"}) {
+    SCOPED_TRACE(body);
+    EXPECT_ERROR(ErrorKind::corrupt, "", parse_list(body, where));
+  }
+  EXPECT_ERROR(ErrorKind::corrupt, "", parse_list("<ListBucketResult>" + std::string(most_xml_bytes, ' '), where));
+}
+
+TEST(S3Answers, ListVersions) {
+  const store::VersionPage page = parse_versions(
+      "<ListVersionsResult><EncodingType>url</EncodingType><IsTruncated>true</IsTruncated><NextKeyMarker>a%2Fb</"
+      "NextKeyMarker>"
+      "<NextVersionIdMarker>v&amp;</NextVersionIdMarker>"
+      "<DeleteMarker><Key>k</Key><VersionId>d</VersionId><IsLatest>true</IsLatest><LastModified>2025-01-23T09:05:07Z"
+      "</LastModified></DeleteMarker>"
+      "<Version><Key>k</Key><VersionId>null</VersionId><IsLatest>false</IsLatest><LastModified>2025-01-23T09:05:06Z"
+      "</LastModified><ETag>\"e\"</ETag><Size>3</Size></Version></ListVersionsResult>",
+      where);
+  ASSERT_EQ(page.versions.size(), 2u);  // in the order of the answer, newest first
+  EXPECT_TRUE(page.versions[0].is_delete_marker);
+  EXPECT_TRUE(page.versions[0].is_latest);
+  EXPECT_EQ(page.versions[1].version_id, VersionId("null"));
+  EXPECT_EQ(page.versions[1].size, 3u);
+  EXPECT_EQ(page.next, "key-marker=a%2Fb&version-id-marker=v%26");
+}
+
+TEST(S3Answers, ListPartsUploadsAndBuckets) {
+  const auto parts = parse_parts(
+      "<ListPartsResult><IsTruncated>true</IsTruncated><Part><PartNumber>7</PartNumber><ETag>\"e\"</ETag><Size>5</Size>"
+      "</Part></ListPartsResult>",
+      where);
+  EXPECT_EQ(parts.items.at(0).number, 7u);
+  EXPECT_EQ(parts.items.at(0).size, 5u);
+  EXPECT_EQ(parts.next, "7");
+  EXPECT_ERROR(
+      ErrorKind::corrupt, "",
+      parse_parts("<ListPartsResult><Part><PartNumber>10001</PartNumber><Size>1</Size></Part></ListPartsResult>",
+                  where));
+  const auto uploads = parse_uploads(
+      "<ListMultipartUploadsResult><EncodingType>url</EncodingType><IsTruncated>true</IsTruncated><NextKeyMarker>k%20"
+      "</NextKeyMarker><NextUploadIdMarker>u+</NextUploadIdMarker><Upload><Key>k+1</Key><UploadId>u+</UploadId>"
+      "<Initiated>2025-01-23T09:05:07Z</Initiated></Upload></ListMultipartUploadsResult>",
+      where);
+  EXPECT_EQ(uploads.items.at(0).key, ObjectKey("k 1"));
+  EXPECT_EQ(uploads.items.at(0).upload_id, UploadId("u+"));
+  EXPECT_EQ(uploads.next, "key-marker=k%20&upload-id-marker=u%2B");
+  const auto buckets = parse_buckets(
+      "<ListAllMyBucketsResult><Buckets><Bucket><Name>b</Name><CreationDate>2025-01-23T09:05:07Z</CreationDate>"
+      "<BucketRegion>eu-west-1</BucketRegion></Bucket></Buckets><ContinuationToken>n</ContinuationToken>"
+      "</ListAllMyBucketsResult>",
+      where);
+  EXPECT_EQ(buckets.items.at(0).region, Region("eu-west-1"));
+  EXPECT_EQ(buckets.next, "n");
+}
+
+TEST(S3Answers, TellTagsVersioningAndNotifications) {
+  EXPECT_EQ(parse_tags("<Tagging><TagSet><Tag><Key>a</Key><Value> </Value></Tag><Tag><Key>b&amp;</Key><Value/></Tag>"
+                       "</TagSet></Tagging>",
+                       where),
+            (store::Tags{{"a", " "}, {"b&", ""}}));
+  EXPECT_EQ(parse_versioning("<VersioningConfiguration/>", where), store::Versioning::never);
+  EXPECT_EQ(parse_versioning("<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>", where),
+            store::Versioning::enabled);
+  EXPECT_EQ(parse_versioning("<VersioningConfiguration><Status>Suspended</Status></VersioningConfiguration>", where),
+            store::Versioning::suspended);
+  const auto rules = parse_notifications(
+      "<NotificationConfiguration><TopicConfiguration><Id>t</Id></TopicConfiguration><QueueConfiguration><Id>i</Id>"
+      "<Queue>arn</Queue><Event>s3:ObjectCreated:*</Event><Event>s3:ObjectRemoved:*</Event><Filter><S3Key><FilterRule>"
+      "<Name>Prefix</Name><Value>p/</Value></FilterRule><FilterRule><Name>Suffix</Name><Value>.x</Value></FilterRule>"
+      "</S3Key></Filter></QueueConfiguration></NotificationConfiguration>",
+      where);
+  ASSERT_EQ(rules.size(), 1u);
+  EXPECT_EQ(rules[0].events, (std::vector<std::string>{"s3:ObjectCreated:*", "s3:ObjectRemoved:*"}));
+  EXPECT_EQ(rules[0].queue + rules[0].prefix + rules[0].suffix, "arnp/.x");
+}
+
+}  // namespace
+}  // namespace bale::aws

@@ -1,0 +1,167 @@
+// What goes over the wire for each operation of the port. Bodies and queries are those that botocore 1.43 makes.
+#include <gtest/gtest.h>
+
+#include "aws/s3.hpp"
+#include "base/hash.hpp"
+#include "base/text.hpp"
+#include "contract/errors.hpp"
+
+namespace bale::aws {
+namespace {
+
+using store::ByteRange;
+
+const S3Requests s3({{"http", "h", 1}, "", "eu-west-1", true}, Addressing::automatic);
+const BucketName bucket("b");
+const ObjectAddress object{bucket, ObjectKey("k")};
+const std::string xmlns = " xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"";
+
+/// "PUT /b/k?query", a line for each header, and the body. Content-MD5 is checked here instead.
+std::string wire(const Call& call) {
+  std::string text = std::string(http::to_string(call.request.method)) + " " + call.request.path;
+  if (!call.request.query.empty()) text += "?" + call.request.query;
+  for (const http::Header& header : call.request.headers) {
+    if (header.name == "Content-MD5")
+      EXPECT_EQ(header.value, to_base64(Md5::of(as_bytes(call.body))));
+    else
+      text += "\n" + header.name + ": " + header.value;
+  }
+  return call.body.empty() ? text : text + "\n" + call.body;
+}
+
+store::ObjectAttributes full_attributes() {
+  store::ObjectAttributes attributes;
+  attributes.headers = {"text/plain", "no-cache", "inline", "gzip", "de", "Thu, 23 Jan 2025 09:05:07 GMT", "/to"};
+  attributes.metadata = {{"one", "1"}, {"empty", ""}};
+  attributes.tags = {{"a b", "c&d"}, {"e", ""}};
+  attributes.storage_class = "STANDARD_IA";
+  attributes.kms_key_arn = "arn:key";
+  return attributes;
+}
+
+const std::string full_headers =
+    "\nContent-Type: text/plain\nCache-Control: no-cache\nContent-Disposition: inline\nContent-Encoding: gzip\n"
+    "Content-Language: de\nExpires: Thu, 23 Jan 2025 09:05:07 GMT\nx-amz-website-redirect-location: /to\n"
+    "x-amz-meta-empty: \nx-amz-meta-one: 1\nx-amz-tagging: a%20b=c%26d&e=\nx-amz-storage-class: STANDARD_IA\n"
+    "x-amz-server-side-encryption: aws:kms\nx-amz-server-side-encryption-aws-kms-key-id: arn:key";
+
+TEST(S3Requests, ForBuckets) {
+  EXPECT_EQ(wire(s3.create_bucket(bucket)),
+            "PUT /b\nContent-Type: application/xml\n<CreateBucketConfiguration" + xmlns +
+                "><LocationConstraint>eu-west-1</LocationConstraint></CreateBucketConfiguration>");
+  const S3Requests home({{"https", "s3.us-east-1.amazonaws.com"}, "", "us-east-1", false}, Addressing::automatic);
+  EXPECT_EQ(wire(home.create_bucket(BucketName("bucket"))), "PUT /");
+  EXPECT_EQ(home.create_bucket(BucketName("bucket")).request.origin.host, "bucket.s3.us-east-1.amazonaws.com");
+  EXPECT_EQ(wire(home.list_buckets("")), "GET /");
+  EXPECT_EQ(wire(s3.delete_bucket(bucket)), "DELETE /b");
+  EXPECT_EQ(wire(s3.head_bucket(bucket)), "HEAD /b");
+  EXPECT_EQ(wire(s3.list_buckets("n/x")), "GET /?continuation-token=n%2Fx");
+  EXPECT_EQ(wire(s3.set_versioning(bucket, store::Versioning::enabled)),
+            "PUT /b?versioning\nContent-Type: application/xml\n<VersioningConfiguration" + xmlns +
+                "><Status>Enabled</Status></VersioningConfiguration>");
+  EXPECT_NE(wire(s3.set_versioning(bucket, store::Versioning::suspended)).find("Suspended"), std::string::npos);
+  EXPECT_ERROR(ErrorKind::invalid, "", s3.set_versioning(bucket, store::Versioning::never));
+  EXPECT_EQ(wire(s3.get_versioning(bucket)), "GET /b?versioning");
+}
+
+TEST(S3Requests, ForNotifications) {
+  EXPECT_EQ(wire(s3.get_notifications(bucket)), "GET /b?notification");
+  EXPECT_EQ(wire(s3.set_notifications(bucket, {{"i", "arn", {"s3:ObjectCreated:*"}, "p", ""}})),
+            "PUT /b?notification\nContent-Type: application/xml\n<NotificationConfiguration" + xmlns +
+                "><QueueConfiguration><Id>i</Id><Queue>arn</Queue><Event>s3:ObjectCreated:*</Event><Filter><S3Key>"
+                "<FilterRule><Name>prefix</Name><Value>p</Value></FilterRule></S3Key></Filter></QueueConfiguration>"
+                "</NotificationConfiguration>");
+  EXPECT_NE(wire(s3.set_notifications(bucket, {}))
+                .find("><"
+                      "/NotificationConfiguration>"),
+            std::string::npos);
+}
+
+TEST(S3Requests, ForPutCarryAllAttributesAndConditions) {
+  EXPECT_EQ(wire(s3.put(object, {}, {})), "PUT /b/k");
+  EXPECT_TRUE(s3.put(object, {}, {}).request.may_repeat);
+  EXPECT_EQ(wire(s3.put(object, full_attributes(), {})), "PUT /b/k" + full_headers);
+  EXPECT_EQ(wire(s3.put(object, {}, {true, {}})), "PUT /b/k\nIf-None-Match: *");
+  EXPECT_FALSE(s3.put(object, {}, {true, {}}).request.may_repeat);
+  EXPECT_EQ(wire(s3.put(object, {}, {false, ETag("e")})), "PUT /b/k\nIf-Match: \"e\"");
+  EXPECT_FALSE(s3.put(object, {}, {false, ETag("e")}).request.may_repeat);
+}
+
+TEST(S3Requests, ForReads) {
+  EXPECT_EQ(wire(s3.get(object, {}, {})), "GET /b/k");
+  EXPECT_EQ(wire(s3.get(object, ByteRange::at(10, 5), {VersionId("v/1"), ETag("e")})),
+            "GET /b/k?versionId=v%2F1\nIf-Match: \"e\"\nRange: bytes=10-14");
+  EXPECT_EQ(wire(s3.get(object, ByteRange::tail(100), {})), "GET /b/k\nRange: bytes=-100");
+  EXPECT_EQ(wire(s3.head(object, {VersionId("v"), {}})), "HEAD /b/k?versionId=v");
+  EXPECT_EQ(wire(s3.remove(object, {})), "DELETE /b/k");
+  EXPECT_EQ(wire(s3.remove(object, VersionId("null"))), "DELETE /b/k?versionId=null");
+  EXPECT_EQ(wire(s3.get({bucket, ObjectKey("../a//b ?#%\xC3\xA4/")}, {}, {})), "GET /b/../a//b%20%3F%23%25%C3%A4/");
+}
+
+TEST(S3Requests, ForCopies) {
+  const store::CopySource from{{BucketName("s"), ObjectKey("a b+\xC3\xA4")}, VersionId("v"), ETag("e")};
+  EXPECT_EQ(wire(s3.copy(from, object, {}, {})),
+            "PUT /b/k\nx-amz-copy-source: s/a%20b%2B%C3%A4?versionId=v\nx-amz-copy-source-if-match: \"e\"");
+  EXPECT_EQ(wire(s3.copy({from.address, {}, {}}, object, full_attributes(), {true, {}})),
+            "PUT /b/k\nx-amz-copy-source: s/a%20b%2B%C3%A4\nx-amz-metadata-directive: REPLACE\n"
+            "x-amz-tagging-directive: REPLACE" +
+                full_headers + "\nIf-None-Match: *");
+  EXPECT_EQ(
+      wire(s3.upload_part_copy(object, UploadId("u"), 2, {from.address, {}, {}}, ByteRange::at(0, 10))),
+      "PUT /b/k?partNumber=2&uploadId=u\nx-amz-copy-source: s/a%20b%2B%C3%A4\nx-amz-copy-source-range: bytes=0-9");
+}
+
+TEST(S3Requests, ForLists) {
+  store::ListRequest request{"p/ \xC3\xA4", "/", "x", "", 5};
+  EXPECT_EQ(wire(s3.list(bucket, request)),
+            "GET /b?list-type=2&encoding-type=url&delimiter=%2F&max-keys=5&prefix=p%2F%20%C3%A4&start-after=x");
+  EXPECT_EQ(wire(s3.list_versions(bucket, request)),
+            "GET /b?versions&encoding-type=url&delimiter=%2F&max-keys=5&prefix=p%2F%20%C3%A4&key-marker=x");
+  request = {};
+  request.continuation = "key-marker=a%2Fb&version-id-marker=v";
+  EXPECT_EQ(wire(s3.list_versions(bucket, request)),
+            "GET /b?versions&encoding-type=url&max-keys=1000&key-marker=a%2Fb&version-id-marker=v");
+  request.continuation = "token/=";
+  EXPECT_EQ(wire(s3.list(bucket, request)),
+            "GET /b?list-type=2&encoding-type=url&continuation-token=token%2F%3D&max-keys=1000");
+}
+
+TEST(S3Requests, ForTagsAndRestore) {
+  EXPECT_EQ(wire(s3.get_tags(object, VersionId("v"))), "GET /b/k?tagging&versionId=v");
+  EXPECT_EQ(wire(s3.set_tags(object, {{"a", "b&"}}, VersionId("v"))),
+            "PUT /b/k?tagging&versionId=v\nContent-Type: application/xml\n<Tagging" + xmlns +
+                "><TagSet><Tag><Key>a</Key><Value>b&amp;</Value></Tag></TagSet></Tagging>");
+  EXPECT_ERROR(ErrorKind::invalid, "", s3.set_tags(object, {{"a", std::string("\x01")}}, {}));
+  const Call restore = s3.restore(object, 1, "Bulk", {});
+  EXPECT_EQ(wire(restore), "POST /b/k?restore\nContent-Type: application/xml\n<RestoreRequest" + xmlns +
+                               "><Days>1</Days><GlacierJobParameters><Tier>Bulk</Tier></GlacierJobParameters>"
+                               "</RestoreRequest>");
+  EXPECT_FALSE(restore.request.may_repeat);
+}
+
+TEST(S3Requests, ForMultipartUploads) {
+  const UploadId upload("u/1");
+  EXPECT_EQ(wire(s3.create_upload(object, full_attributes())), "POST /b/k?uploads" + full_headers);
+  EXPECT_FALSE(s3.create_upload(object, {}).request.may_repeat);
+  EXPECT_EQ(wire(s3.upload_part(object, upload, 10'000)), "PUT /b/k?partNumber=10000&uploadId=u%2F1");
+  const Call complete = s3.complete_upload(object, upload, {{1, ETag("e"), 5}, {3, ETag("f"), 6}}, {true, {}});
+  EXPECT_EQ(wire(complete),
+            "POST /b/k?uploadId=u%2F1\nContent-Type: application/xml\nx-amz-mp-object-size: 11\n"
+            "If-None-Match: *\n<CompleteMultipartUpload" +
+                xmlns +
+                "><Part><PartNumber>1</PartNumber><ETag>&quot;e&quot;</ETag></Part>"
+                "<Part><PartNumber>3</PartNumber><ETag>&quot;f&quot;</ETag></Part>"
+                "</CompleteMultipartUpload>");
+  EXPECT_FALSE(s3.complete_upload(object, upload, {}, {}).request.may_repeat);
+  EXPECT_EQ(s3.complete_upload(object, upload, {{1, ETag("e"), 0}}, {}).request.headers.find("x-amz-mp-object-size"),
+            nullptr);
+  EXPECT_EQ(wire(s3.abort_upload(object, upload)), "DELETE /b/k?uploadId=u%2F1");
+  EXPECT_EQ(wire(s3.list_parts(object, upload, 0)), "GET /b/k?uploadId=u%2F1");
+  EXPECT_EQ(wire(s3.list_parts(object, upload, 7)), "GET /b/k?part-number-marker=7&uploadId=u%2F1");
+  EXPECT_EQ(wire(s3.list_uploads(bucket, "p", "")), "GET /b?uploads&encoding-type=url&prefix=p");
+  EXPECT_EQ(wire(s3.list_uploads(bucket, "", "key-marker=a&upload-id-marker=u")),
+            "GET /b?uploads&encoding-type=url&key-marker=a&upload-id-marker=u");
+}
+
+}  // namespace
+}  // namespace bale::aws
