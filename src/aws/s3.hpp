@@ -84,6 +84,7 @@ store::DeleteResult parse_remove(const http::AnswerHead& head);
 /// that a failed request gives (SlowDown: throttled, InternalError: unavailable, ...).
 store::PutResult parse_copy(const http::AnswerHead& head, std::string_view body, const std::string& where);
 ETag parse_part_copy(const http::AnswerHead& head, std::string_view body, const std::string& where);
+/// The tag is empty where the server leaves it out (Ceph RGW 16): a HEAD tells it.
 store::PutResult parse_complete(const http::AnswerHead& head, std::string_view body, const std::string& where);
 
 UploadId parse_create_upload(std::string_view body, const std::string& where);

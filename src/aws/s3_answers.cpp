@@ -91,7 +91,8 @@ void parse_xml_or_failure(pugi::xml_document& document, const AnswerHead& head, 
     failure.status = 500;  // what S3 would have said, had it known when it sent the head
     throw to_error(failure, where);
   }
-  if (document.document_element().name() != root) throw corrupt(fmt::format("the answer is no {}", root), where);
+  if (!std::string_view(document.document_element().name()).starts_with(root))
+    throw corrupt(fmt::format("the answer is no {}", root), where);
 }
 
 ETag require_etag(ETag etag, const std::string& where) {
@@ -166,8 +167,9 @@ ETag parse_part_copy(const AnswerHead& head, std::string_view body, const std::s
 
 store::PutResult parse_complete(const AnswerHead& head, std::string_view body, const std::string& where) {
   pugi::xml_document document;
-  parse_xml_or_failure(document, head, body, "CompleteMultipartUploadResult", where);
-  return {require_etag(parse_etag(child_text(document.document_element(), "ETag")), where), version_of(head)};
+  // moto calls it CompleteMultipartUploadResponse.
+  parse_xml_or_failure(document, head, body, "CompleteMultipartUpload", where);
+  return {parse_etag(child_text(document.document_element(), "ETag")), version_of(head)};
 }
 
 UploadId parse_create_upload(std::string_view body, const std::string& where) {

@@ -1,0 +1,84 @@
+// S3 over HTTP: the AWS kind of the ObjectStore port.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "aws/s3.hpp"
+#include "cloud/session.hpp"
+#include "store/object_store.hpp"
+
+namespace bale::cloud {
+
+/// S3, or a server that speaks its protocol, as seen from one region. Buckets of other regions are found by following
+/// the service's redirect once, and remembered. Tries nothing twice beyond that: retrying is a decorator's work.
+/// Thread-safe; each call takes a connection of the session's for itself.
+class S3Store final : public store::ObjectStore {
+ public:
+  /// Borrows the session. Throws Error{invalid} for an endpoint that is none.
+  S3Store(Session& session, Region region);
+
+  void create_bucket(const BucketName& bucket) override;
+  void delete_bucket(const BucketName& bucket) override;
+  std::optional<store::BucketInfo> head_bucket(const BucketName& bucket) override;
+  std::vector<store::BucketInfo> list_buckets() override;
+  void set_versioning(const BucketName& bucket, store::Versioning versioning) override;
+  store::Versioning get_versioning(const BucketName& bucket) override;
+  void set_notifications(const BucketName& bucket, const std::vector<store::NotificationRule>& rules) override;
+  std::vector<store::NotificationRule> get_notifications(const BucketName& bucket) override;
+
+  store::PutResult put(const ObjectAddress& object, store::Body& body, const store::ObjectAttributes& attributes,
+                       const store::WriteConditions& conditions) override;
+  std::unique_ptr<store::GetStream> get(const ObjectAddress& object, const std::optional<store::ByteRange>& range,
+                                        const store::ReadConditions& conditions) override;
+  std::optional<store::ObjectInfo> head(const ObjectAddress& object, const store::ReadConditions& conditions) override;
+  store::DeleteResult remove(const ObjectAddress& object, const VersionId& version) override;
+  store::PutResult copy(const store::CopySource& from, const ObjectAddress& to,
+                        const std::optional<store::ObjectAttributes>& replace,
+                        const store::WriteConditions& conditions) override;
+  store::ListPage list(const BucketName& bucket, const store::ListRequest& request) override;
+  store::VersionPage list_versions(const BucketName& bucket, const store::ListRequest& request) override;
+
+  store::Tags get_tags(const ObjectAddress& object, const VersionId& version) override;
+  void set_tags(const ObjectAddress& object, const store::Tags& tags, const VersionId& version) override;
+
+  UploadId create_upload(const ObjectAddress& object, const store::ObjectAttributes& attributes) override;
+  ETag upload_part(const ObjectAddress& object, const UploadId& upload, std::uint32_t number,
+                   store::Body& body) override;
+  ETag upload_part_copy(const ObjectAddress& object, const UploadId& upload, std::uint32_t number,
+                        const store::CopySource& from, const std::optional<store::ByteRange>& range) override;
+  store::PutResult complete_upload(const ObjectAddress& object, const UploadId& upload,
+                                   const std::vector<store::UploadedPart>& parts,
+                                   const store::WriteConditions& conditions) override;
+  void abort_upload(const ObjectAddress& object, const UploadId& upload) override;
+  std::vector<store::UploadedPart> list_parts(const ObjectAddress& object, const UploadId& upload) override;
+  std::vector<store::ListedUpload> list_uploads(const BucketName& bucket, const std::string& prefix) override;
+
+  void restore(const ObjectAddress& object, int days, const std::string& tier, const VersionId& version) override;
+  std::string presign_get(const ObjectAddress& object, std::chrono::seconds expires) override;
+
+ private:
+  /// Makes a request for the endpoint that it is given: a redirect asks for it again.
+  using Build = std::function<aws::Call(const aws::S3Requests&)>;
+
+  std::string region_of(const BucketName& bucket);
+  const aws::S3Requests& requests_for(const std::string& region);
+  Outcome send(const BucketName& bucket, const Build& build, http::Body* body = nullptr,
+               const SendOptions& options = {});
+  /// As send(), where a refusal is an Error.
+  OpenCall open(const BucketName& bucket, const std::string& where, const Build& build, http::Body* body = nullptr,
+                const SendOptions& options = {});
+  /// Sends and reads the whole answer.
+  std::string fetch(const BucketName& bucket, const std::string& where, const Build& build);
+
+  Session& session_;
+  const Region region_;
+  const aws::Addressing addressing_;
+  std::mutex mutex_;
+  std::map<std::string, aws::S3Requests> requests_;  // by region; guarded by mutex_; its nodes stay where they are
+  std::map<BucketName, std::string> regions_;        // of buckets elsewhere; guarded by mutex_
+};
+
+}  // namespace bale::cloud

@@ -1,0 +1,133 @@
+#include "cloud/session.hpp"
+
+#include "aws/credential_sources.hpp"
+#include "base/error.hpp"
+#include "base/hash.hpp"
+#include "base/text.hpp"
+
+namespace bale::cloud {
+namespace {
+
+/// Failures are short documents; what is longer comes from something else in between.
+constexpr ByteCount most_failure_bytes = 256 << 10;
+constexpr std::size_t hash_block = 256 << 10;
+
+Sha256Digest digest_of(http::Body& body) {
+  Sha256 hash;
+  body.rewind();
+  for (ByteView bytes; !(bytes = body.next(hash_block)).empty();) hash.update(bytes);
+  return hash.finish();
+}
+
+aws::SigningScope scope_of(aws::Service service, const std::string& region) {
+  return {region, aws::to_string(service),
+          service == aws::Service::s3 ? aws::PathRule::as_sent : aws::PathRule::normalised};
+}
+
+aws::ServiceFailure read_failure(http::Exchange& exchange, aws::Service service) {
+  const http::AnswerHead head = exchange.head();
+  const std::string body = exchange.text(most_failure_bytes);
+  return service == aws::Service::s3 || service == aws::Service::sts ? aws::parse_xml_failure(head, body)
+                                                                     : aws::parse_json_failure(head, body);
+}
+
+http::Settings direct(http::Settings settings) {
+  settings.http_proxy.clear();
+  settings.https_proxy.clear();
+  return settings;
+}
+
+http::Settings settings_for(const os::Environment& environment, const SessionOptions& options) {
+  http::Settings settings = http::settings_from(environment);
+  settings.max_idle_connections = std::max<std::size_t>(settings.max_idle_connections, options.connections);
+  return settings;
+}
+
+bool wants_checksums(const os::Environment& environment, const aws::SharedConfig& config, const std::string& profile) {
+  const auto choice = aws::get_nonempty(environment, "AWS_REQUEST_CHECKSUM_CALCULATION");
+  return to_lower(choice.value_or(config.get(profile, "request_checksum_calculation").value_or(""))) != "when_required";
+}
+
+}  // namespace
+
+struct Session::Sources {
+  aws::CredentialPlaces places;
+  aws::CredentialProvider provider;
+};
+
+Session::Session(os::World& world, os::Processes& processes, const SessionOptions& options)
+    : world_(world),
+      config_(aws::SharedConfig::load(world.files, world.environment)),
+      places_{options.endpoint_url, options.region, aws::choose_profile(options.profile, world.environment)},
+      client_(settings_for(world.environment, options), world.clock),
+      direct_client_(direct(settings_for(world.environment, options)), world.clock),
+      sends_checksums_(wants_checksums(world.environment, config_, places_.profile.name)) {
+  const aws::CredentialPlaces credential_places{world, config_, client_, direct_client_, processes, places_};
+  sources_ = std::unique_ptr<Sources>(new Sources{
+      credential_places,
+      aws::CredentialProvider([credential_places] { return aws::find_credentials(credential_places); }, world.clock)});
+}
+
+Session::~Session() = default;
+
+std::optional<std::string> Session::region() const { return aws::resolve_region(places_, world_.environment, config_); }
+
+aws::Endpoint Session::endpoint(aws::Service service, const std::string& region) const {
+  return aws::resolve_endpoint(service, region, places_, world_.environment, config_);
+}
+
+aws::Addressing Session::addressing() const { return aws::resolve_addressing(config_, places_.profile.name); }
+
+TimePoint Session::service_time() const { return world_.clock.now() + Milliseconds(skew_ms_.load()); }
+
+/// Whether the refusal was about the signature's time or age, and the next attempt knows better.
+bool Session::mend(const aws::ServiceFailure& failure, const http::AnswerHead& head,
+                   const aws::Credentials& credentials) {
+  if (aws::is_clock_skew(failure.code)) {
+    const auto skew = aws::clock_skew(head, world_.clock.now());
+    if (!skew) return false;
+    skew_ms_ = skew->count();
+    return true;
+  }
+  if (failure.code == "ExpiredToken" || failure.code == "ExpiredTokenException") {
+    sources_->provider.refuse(credentials);
+    return true;
+  }
+  return false;
+}
+
+Outcome Session::send(aws::Call call, aws::Service service, const std::string& region, http::Body* body,
+                      const SendOptions& options) {
+  auto held = std::make_unique<aws::Call>(std::move(call));
+  std::string payload_hash(aws::empty_payload);
+  if (body != nullptr || !held->body.empty()) {
+    const Sha256Digest digest = body != nullptr ? digest_of(*body) : Sha256::of(as_bytes(held->body));
+    payload_hash = to_hex_digest(digest);
+    if (options.with_checksum && sends_checksums_)
+      held->request.headers.set("x-amz-checksum-sha256", to_base64({digest.data(), digest.size()}));
+  }
+  const aws::SigningScope scope = scope_of(service, region);
+  for (bool first = true;; first = false) {
+    const aws::Credentials credentials = sources_->provider.get();
+    signer_.sign(held->request, scope, credentials, service_time(), payload_hash);
+    http::Exchange exchange(client_, options.deadlines, options.stop);
+    auto own = held->body.empty() ? nullptr : std::make_unique<http::SpanBody>(std::string_view(held->body));
+    http::Body* const sent = body != nullptr ? body : own.get();
+    if (sent != nullptr) sent->rewind();
+    const http::AnswerHead& head = exchange.send(held->request, sent);
+    if (head.is_success()) return {OpenCall{std::move(held), std::move(own), std::move(exchange)}, std::nullopt};
+    const http::AnswerHead failed_head = head;
+    aws::ServiceFailure failure = read_failure(exchange, service);
+    if (first && mend(failure, failed_head, credentials)) continue;
+    return {std::nullopt, std::move(failure)};
+  }
+}
+
+std::string Session::presign(aws::Call call, const std::string& region, std::chrono::seconds expires) {
+  signer_.presign(call.request, scope_of(aws::Service::s3, region), sources_->provider.get(), service_time(), expires);
+  return http::url_of(call.request);
+}
+
+std::string read_text(OpenCall& answer, ByteCount most) { return answer.exchange.text(most); }
+
+}  // namespace bale::cloud

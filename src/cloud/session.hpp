@@ -1,0 +1,95 @@
+// Who asks, from where, over which connections: what the AWS kinds of all ports share.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+
+#include "aws/answer.hpp"
+#include "aws/credential_provider.hpp"
+#include "aws/endpoint.hpp"
+#include "aws/shared_config.hpp"
+#include "aws/sigv4.hpp"
+#include "http/client.hpp"
+#include "os/process.hpp"
+#include "os/world.hpp"
+
+namespace bale::cloud {
+
+struct SessionOptions {
+  std::string endpoint_url;  ///< --endpoint-url; empty: what environment and files say
+  std::string region;        ///< --region
+  std::string profile;       ///< --profile
+  std::size_t connections = 64;
+};
+
+/// A request that was answered with success; its body may still come in. Move-only; used by one thread at a time.
+struct OpenCall {
+  // Borrowed by the exchange, which therefore comes last.
+  std::unique_ptr<aws::Call> call;
+  std::unique_ptr<http::SpanBody> own_body;
+  http::Exchange exchange;
+};
+
+/// What became of a request: an answer, or the service's refusal.
+struct Outcome {
+  std::optional<OpenCall> answer;
+  std::optional<aws::ServiceFailure> failure;
+};
+
+struct SendOptions {
+  http::Deadlines deadlines;
+  std::stop_token stop;  ///< breaks the exchange off
+  /// Send x-amz-checksum-sha256 with a body (S3): the digest that is signed anyway, for the service to keep.
+  bool with_checksum = false;
+};
+
+/// Connections, credentials, endpoints and the services' clock. Thread-safe; outlives every store, queue and table made
+/// with it.
+class Session {
+ public:
+  /// Reads the shared configuration files. Borrows `world` and `processes`. Asks nobody for credentials yet.
+  Session(os::World& world, os::Processes& processes, const SessionOptions& options);
+  ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  /// --region, the environment, the profile; absent when none says one.
+  std::optional<std::string> region() const;
+  /// Throws Error{invalid} as aws::resolve_endpoint() does.
+  aws::Endpoint endpoint(aws::Service service, const std::string& region) const;
+  aws::Addressing addressing() const;
+  os::World& world() const noexcept { return world_; }
+  /// AWS_REQUEST_CHECKSUM_CALCULATION, else request_checksum_calculation of the profile, is not "when_required".
+  bool sends_checksums() const noexcept { return sends_checksums_; }
+
+  /// Signs the request for `region` and sends it with its own body, or with `body` (borrowed until the answer is read).
+  /// Bodies are read twice, first for the signature. A request that was refused because this machine's clock is wrong,
+  /// or because the credentials had expired, is signed and sent once more. Throws what http::Exchange and the
+  /// credentials' sources throw; a refusal is no exception.
+  Outcome send(aws::Call call, aws::Service service, const std::string& region, http::Body* body = nullptr,
+               const SendOptions& options = {});
+  /// A URL with which anyone can send the request until `expires`.
+  std::string presign(aws::Call call, const std::string& region, std::chrono::seconds expires);
+
+ private:
+  TimePoint service_time() const;
+  bool mend(const aws::ServiceFailure& failure, const http::AnswerHead& head, const aws::Credentials& credentials);
+
+  os::World& world_;
+  aws::SharedConfig config_;
+  aws::PlaceOptions places_;
+  http::Client client_, direct_client_;
+  aws::Signer signer_;
+  struct Sources;
+  std::unique_ptr<Sources> sources_;
+  bool sends_checksums_ = true;
+  std::atomic<std::int64_t> skew_ms_{0};  ///< how much the services' clock is ahead
+};
+
+/// The rest of the answer's body. Error{corrupt} when it is longer than `most` bytes.
+std::string read_text(OpenCall& answer, ByteCount most);
+
+}  // namespace bale::cloud

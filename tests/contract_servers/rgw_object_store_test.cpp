@@ -1,0 +1,28 @@
+// The S3 kind against Ceph RGW, which checks signatures strictly.
+#include "contract/object_store_suite.hpp"
+#include "contract_servers/server_kind.hpp"
+
+namespace bale::testing {
+
+class RgwKind {
+ public:
+  static constexpr bool checks_archive_state = false;  // GLACIER is a label: objects stay readable
+  static constexpr bool has_notifications = false;     // to HTTP endpoints only, not to SQS
+
+  store::ObjectStore& store() { return store_; }
+  queue::MessageQueue& queues() { throw Error(ErrorKind::unsupported, "RGW has no queues"); }
+  BucketName bucket(const std::string& name) {
+    const BucketName bucket(unique_name(name));
+    store_.create_bucket(bucket);
+    return bucket;
+  }
+  bool advance(Milliseconds duration) { return wait_for_server(duration); }
+
+ private:
+  ServerSession server_{"BALE_TEST_RGW_ENDPOINT"};
+  cloud::S3Store store_{server_.session(), Region("eu-west-1")};
+};
+
+INSTANTIATE_TYPED_TEST_SUITE_P(Rgw, ObjectStoreSuite, RgwKind);
+
+}  // namespace bale::testing
