@@ -34,7 +34,7 @@ namespace fs = std::filesystem;
 constexpr std::size_t megabyte = 1'000'000;
 
 struct Options {
-  ByteCount bytes = 200'000'000;
+  ByteCount bytes = 400'000'000;
   std::size_t small = 10'000;
   int rounds = 3;
   std::vector<int> levels{3, 12};

@@ -35,10 +35,10 @@ ArchiveLoop::ArchiveLoop(LoopContext& context, std::string stage, const Region& 
 
 void ArchiveLoop::run(std::stop_token stop) {
   int failures = 0;
-  while (!stop.stop_requested() && !context_.world.stop.stop_requested()) {
+  while (!stop.stop_requested()) {
     try {
       const Milliseconds wait = context_.options.until_idle ? Milliseconds(200) : Milliseconds(queue::max_wait);
-      for (const queue::Message& message : queues_.receive(queue_, 1, wait, context_.world.stop)) take(message);
+      for (const queue::Message& message : queues_.receive(queue_, 1, wait, stop)) take(message);
       failures = 0;
     } catch (const std::exception&) {
       const Error error = current_error();

@@ -51,7 +51,7 @@ class InHand {
 class SourceLoop {
  public:
   SourceLoop(LoopContext& context, const config::Rule& rule);
-  /// Returns when `stop` (idle) or the world's stop is requested and the work in hand is settled.
+  /// Returns when `stop` is requested and the work in hand is settled.
   void run(std::stop_token stop);
 
  private:

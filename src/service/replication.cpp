@@ -75,7 +75,7 @@ struct Replication::Shared {
   const ReplicationOptions options;
   const Ports& ports;
   std::stop_source give_up;  ///< requested `grace` after the world's stop
-  std::stop_source idle;     ///< requested when the loops should end
+  std::stop_source idle;     ///< requested when the loops should end: idle, or the world's stop
   ReplicationCounts counts;
   std::atomic<std::uint64_t> in_hand{0};
   FailureLedger ledger;
@@ -266,6 +266,8 @@ void Replication::run() {
     }
     if (stopped.stop_requested() && clock.sleep_for(shared.options.grace, done)) shared.give_up.request_stop();
   });
+  // No new work is taken after a stop request, nor when everything is done: the loops know one token for both.
+  const std::stop_callback end_loops(stopped, [&shared] { shared.idle.request_stop(); });
   {
     std::vector<std::jthread> threads;
     shared.start(threads);

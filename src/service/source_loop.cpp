@@ -57,11 +57,11 @@ SourceLoop::SourceLoop(LoopContext& context, const config::Rule& rule)
 void SourceLoop::run(std::stop_token stop) {
   std::future<void> packing;
   int failures = 0;
-  while (!stop.stop_requested() && !context_.world.stop.stop_requested()) {
+  while (!stop.stop_requested()) {
     try {
       // A short first wait while idle is being watched for; else the longest that SQS allows costs the fewest requests.
       const Milliseconds first_wait = context_.options.until_idle ? Milliseconds(200) : Milliseconds(queue::max_wait);
-      auto batch = collector_.next(first_wait, context_.options.until_idle);
+      auto batch = collector_.next(first_wait, context_.options.until_idle, stop);
       if (packing.valid()) packing.get();
       failures = 0;
       if (!batch) continue;

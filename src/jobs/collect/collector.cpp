@@ -62,15 +62,15 @@ Collector::Collector(queue::MessageQueue& queue, QueueName name, const config::S
                      {{"queue", name_.str()}, {"error", error.what()}});
       }) {}
 
-std::optional<Batch> Collector::next(Milliseconds first_wait, bool drain) {
+std::optional<Batch> Collector::next(Milliseconds first_wait, bool drain, std::stop_token stop) {
   BatchBuilder builder(source_);
   auto deadline = world_.clock.steady() + first_wait;
   bool waiting_for_first = true;
-  while (!builder.is_full() && !world_.stop.stop_requested()) {
+  while (!builder.is_full() && !stop.stop_requested()) {
     const auto left = std::chrono::duration_cast<Milliseconds>(deadline - world_.clock.steady());
     const bool may_wait = left.count() > 0 && !(drain && !waiting_for_first);
     const Milliseconds wait = may_wait ? std::min<Milliseconds>(left, queue::max_wait) : Milliseconds(0);
-    const auto messages = queue_.receive(name_, queue::max_batch, wait, world_.stop);
+    const auto messages = queue_.receive(name_, queue::max_batch, wait, stop);
     if (messages.empty()) {
       if (!may_wait || world_.clock.steady() >= deadline) break;
       continue;

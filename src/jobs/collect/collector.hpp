@@ -61,10 +61,10 @@ class Collector {
             telemetry::Log& log);
 
   /// Waits up to `first_wait` for a first message, then gathers until the batch is full or no more came within the
-  /// configured wait (`drain`: within no time at all). Nothing when no message came or a stop was requested. Test
+  /// configured wait (`drain`: within no time at all). Nothing when no message came before `stop` was requested. Test
   /// events and events of other prefixes are deleted on the way; messages that are not events stay for the dead-letter
   /// queue.
-  std::optional<Batch> next(Milliseconds first_wait, bool drain);
+  std::optional<Batch> next(Milliseconds first_wait, bool drain, std::stop_token stop);
 
   /// Deletes the messages whose items all succeeded. The others come back: after their visibility timeout when the
   /// failure may pass by itself, sooner when it will not (they then reach the dead-letter queue sooner too). Returns
