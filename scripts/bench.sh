@@ -11,3 +11,6 @@ build/release/bench/archive_bench
 echo
 echo "== replicate: on the embedded store, against libzstd on the same bytes in memory"
 build/release/bench/replicate_bench --directory "$work"
+echo
+echo "== http: CPU of the client, against the same bytes through bare sockets"
+build/release/bench/http_bench

@@ -1,6 +1,6 @@
-#include <fmt/format.h>
+#include "records/dynamodb_json.hpp"
 
-#include <nlohmann/json.hpp>
+#include <fmt/format.h>
 
 #include "base/text.hpp"
 #include "records/decimal.hpp"
@@ -97,6 +97,17 @@ Value from_json(const json& value, int level) {
 
 }  // namespace
 
+nlohmann::json item_to_json(const Item& item) { return map_to_json(item); }
+nlohmann::json value_to_json(const Value& value) { return to_json(value); }
+
+Item item_from_json(const nlohmann::json& document) {
+  try {
+    return map_from_json(document, 1);
+  } catch (const json::exception& error) {
+    throw refuse("that is not DynamoDB's JSON").with_cause(error);
+  }
+}
+
 std::string to_dynamodb_json(const Item& item) {
   try {
     return map_to_json(item).dump();
@@ -107,7 +118,7 @@ std::string to_dynamodb_json(const Item& item) {
 
 Item from_dynamodb_json(std::string_view text) {
   try {
-    return map_from_json(json::parse(text), 1);
+    return item_from_json(json::parse(text));
   } catch (const json::exception& error) {
     throw refuse("that is not DynamoDB's JSON").with_cause(error);
   }
