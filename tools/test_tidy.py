@@ -51,6 +51,20 @@ class Length(unittest.TestCase):
         self.assertEqual(findings("int a;\n" * 601), ["length"])
 
 
+class Mutexes(unittest.TestCase):
+    def test_that_guards_nothing(self):
+        for line in ("  Mutex mutex_;\n", "  mutable Mutex mutex_;\n", "  std::mutex mutex_;\n",
+                     "  std::shared_mutex mutex_;\n"):
+            self.assertEqual(findings(line + "  int count_ BALE_GUARDED_BY(other_);\n"), ["mutex"])
+
+    def test_that_says_what_it_guards(self):
+        self.assertEqual(findings("  mutable Mutex mutex_;\n  int count_ BALE_GUARDED_BY(mutex_) = 0;\n"), [])
+        self.assertEqual(findings("  Mutex mutex_;  ///< one line at a time\n"), [])
+
+    def test_elsewhere(self):
+        self.assertEqual(findings("std::mutex mutex;\n", path="tests/unit/a_test.cpp"), [])
+
+
 class World(unittest.TestCase):
     def test_found(self):
         for call in ["std::getenv(\"A\")", "::getenv(\"A\")", "time(nullptr)", "std::chrono::system_clock::now()",

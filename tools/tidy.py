@@ -6,6 +6,7 @@
 Checks every C++ and Python file that git knows or would add:
   length    functions (70 lines in src/, 100 elsewhere), lines (120 columns), files (600 lines in src/, 900 elsewhere)
   world     calls that ask the system for time, chance, environment or sleep, or that print, outside src/os/
+  mutex     a mutex in src/ that nothing says BALE_GUARDED_BY of (base/mutex.hpp), nor a comment on its line
   swallow   catch (...) that neither rethrows, nor keeps the error, nor says why it drops it
   leftover  notes to oneself (the words are in LEFTOVERS)
   place     paths that exist on one machine only
@@ -137,6 +138,18 @@ def check_world(path, text, part):
             for what, pattern in WORLD.items() for match in re.finditer(pattern, code)]
 
 
+def check_mutex(path, text, part):
+    """Clang's analysis checks what is written down, so it must be: one finding for each mutex that guards nothing."""
+    if part != "src" or path == "src/base/mutex.hpp":
+        return []
+    findings = []
+    for number, line in enumerate(text.splitlines(), 1):
+        match = re.match(r"\s*(?:mutable |static )*(?:Mutex|std::\w*mutex) (\w+);(.*)", line)
+        if match and "//" not in match.group(2) and f"BALE_GUARDED_BY({match.group(1)})" not in text:
+            findings.append((number, "mutex", f"nothing says what {match.group(1)} guards"))
+    return findings
+
+
 def check_swallow(path, text, part):
     if part != "src" or not path.endswith((".cpp", ".hpp")):
         return []
@@ -174,8 +187,8 @@ def check_form(path, text, part):
 
 
 CHECKS = {
-    ".cpp": [check_lengths, check_world, check_swallow, check_words, check_form],
-    ".hpp": [check_lengths, check_world, check_swallow, check_words, check_form],
+    ".cpp": [check_lengths, check_world, check_mutex, check_swallow, check_words, check_form],
+    ".hpp": [check_lengths, check_world, check_mutex, check_swallow, check_words, check_form],
     ".py": [check_lengths, check_words, check_form],
     ".md": [check_words], ".sh": [check_words, check_form], ".txt": [check_words], ".cmake": [check_words, check_form],
 }

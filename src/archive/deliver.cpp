@@ -87,6 +87,7 @@ class Deliverer final : public FrameVisitor {
   Delivery finish() {
     tasks_.wait();
     if (stop_.stop_requested()) throw Error(ErrorKind::cancelled, "stopped while reading the archive");
+    const Lock lock(mutex_);
     return std::move(delivery_);
   }
 
@@ -172,14 +173,14 @@ class Deliverer final : public FrameVisitor {
   }
 
   void fail(std::size_t object, const Error& error) {
-    const std::scoped_lock lock(mutex_);
+    const Lock lock(mutex_);
     const bool first = delivery_.failures.try_emplace(object, error).second;
     if (first && progress_ != nullptr) ++progress_->items_failed;
   }
 
   void count(std::size_t object) {
     {
-      const std::scoped_lock lock(mutex_);
+      const Lock lock(mutex_);
       ++delivery_.delivered;
       if (objects_[object].sha256.empty()) ++delivery_.unverifiable;
       delivery_.bytes += objects_[object].size;
@@ -193,8 +194,8 @@ class Deliverer final : public FrameVisitor {
   const std::function<std::unique_ptr<ObjectReceiver>(std::size_t)>& make_;
   const flow::Pools pools_;
   flow::Progress* const progress_;
-  std::mutex mutex_;
-  Delivery delivery_;  ///< guarded by mutex_
+  Mutex mutex_;
+  Delivery delivery_ BALE_GUARDED_BY(mutex_);
   // Touched by frame() and damaged() alone, which are called one at a time.
   std::unordered_map<std::size_t, std::shared_ptr<LargeObject>> large_;
   std::stop_source stop_;
@@ -274,7 +275,7 @@ FileExtractor::FileExtractor(os::Files& files, os::fs::path directory, const std
 }
 
 void FileExtractor::make_parents(const std::string& path) {
-  const std::scoped_lock lock(mutex_);
+  const Lock lock(mutex_);
   if (made_.empty()) {
     files_.make_directories(directory_);
     made_.insert("");
@@ -294,6 +295,7 @@ std::unique_ptr<ObjectReceiver> FileExtractor::receive(std::size_t object, TimeP
 }
 
 void FileExtractor::sync() {
+  const Lock lock(mutex_);
   if (!made_.empty()) files_.sync_filesystem(directory_);
 }
 

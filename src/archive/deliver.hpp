@@ -4,13 +4,13 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <set>
 #include <stop_token>
 #include <string>
 #include <vector>
 
 #include "archive/reader.hpp"
+#include "base/mutex.hpp"
 #include "os/files.hpp"
 
 namespace bale::archive {
@@ -65,8 +65,9 @@ class FileExtractor {
   os::Files& files_;
   const os::fs::path directory_;
   std::vector<std::string> paths_;  ///< by object
-  std::mutex mutex_;
-  std::set<std::string> made_;  ///< directories below directory_ that are known to be directories
+  Mutex mutex_;
+  std::set<std::string> made_
+      BALE_GUARDED_BY(mutex_);  ///< directories below directory_ that are known to be directories
 };
 
 }  // namespace bale::archive

@@ -17,6 +17,7 @@
 #include "archive/seek_table.hpp"
 #include "archive/tar.hpp"
 #include "archive/trailer.hpp"
+#include "base/mutex.hpp"
 #include "base/text.hpp"
 #include "flow/sequencer.hpp"
 
@@ -242,7 +243,7 @@ class Writer {
   }
 
   LargeMember& large_member(std::size_t member) {
-    const std::scoped_lock lock(large_mutex_);
+    const Lock lock(large_mutex_);
     auto& slot = large_[member];
     if (!slot) slot = std::make_unique<LargeMember>(*this, member);
     return *slot;
@@ -385,8 +386,8 @@ class Writer {
   WriteResult written_;             ///< guarded by the sequencer while tasks run; a digest by its LargeMember
   std::vector<SeekEntry> entries_;  ///< as above
   ByteCount manifest_offset_ = 0;
-  std::mutex large_mutex_;
-  std::unordered_map<std::size_t, std::unique_ptr<LargeMember>> large_;
+  Mutex large_mutex_;
+  std::unordered_map<std::size_t, std::unique_ptr<LargeMember>> large_ BALE_GUARDED_BY(large_mutex_);
   flow::Sequencer<FrameResult> frames_;
   std::stop_source stop_;
   std::stop_callback<std::function<void()>> stop_with_caller_;

@@ -12,45 +12,44 @@ bool CredentialProvider::wants_renewal(TimePoint now) const {
   return current_ && current_->expires && now >= *current_->expires - renew_before && now >= next_renewal_;
 }
 
-/// Asks the source, without the lock. On failure the credentials stay as they are.
-void CredentialProvider::renew(std::unique_lock<std::mutex>& lock) {
-  renewing_ = true;
-  lock.unlock();
-  std::optional<Credentials> fresh;
-  std::exception_ptr failure;
+CredentialProvider::Renewal CredentialProvider::ask() const {
+  Renewal renewal;
   try {
-    fresh = source_();
+    renewal.fresh = source_();
   } catch (...) {
-    failure = std::current_exception();
+    renewal.failure = std::current_exception();
   }
-  lock.lock();
+  return renewal;
+}
+
+/// On failure the credentials stay as they are.
+void CredentialProvider::accept(const Renewal& renewal) {
   renewing_ = false;
   next_renewal_ = clock_.now() + renew_pause;
-  if (fresh) current_ = std::move(fresh);
+  if (renewal.fresh) current_ = renewal.fresh;
   renewed_.notify_all();
-  if (failure) std::rethrow_exception(failure);
 }
 
 Credentials CredentialProvider::get() {
-  std::unique_lock lock(mutex_);
-  renewed_.wait(lock, [&] { return !renewing_ || holds(clock_.now()); });
+  Lock lock(mutex_);
+  renewed_.wait(lock, [&]() BALE_REQUIRES(mutex_) { return !renewing_ || holds(clock_.now()); });
   const TimePoint now = clock_.now();
-  if (!holds(now)) {
-    renew(lock);
-    return *current_;  // also when they are short-lived: nobody has better ones
-  }
-  if (renewing_ || !wants_renewal(now)) return *current_;
-  const Credentials still_good = *current_;
-  try {
-    renew(lock);
-  } catch (const Error&) {
-    return still_good;  // tried again after a pause, until they expire
-  }
-  return *current_;
+  const bool held = holds(now);
+  if (held && (renewing_ || !wants_renewal(now))) return *current_;
+  std::optional<Credentials> still_good;
+  if (held) still_good = current_;
+  renewing_ = true;
+  lock.unlock();
+  const Renewal renewal = ask();
+  lock.lock();
+  accept(renewal);
+  if (!renewal.failure) return *renewal.fresh;  // also when they are short-lived: nobody has better ones
+  if (still_good) return *still_good;           // tried again after a pause, until they expire
+  std::rethrow_exception(renewal.failure);
 }
 
 void CredentialProvider::refuse(const Credentials& refused) {
-  const std::scoped_lock lock(mutex_);
+  const Lock lock(mutex_);
   if (current_ == refused) current_.reset();
 }
 

@@ -2,11 +2,12 @@
 #pragma once
 
 #include <condition_variable>
+#include <exception>
 #include <functional>
-#include <mutex>
 #include <optional>
 
 #include "aws/credentials.hpp"
+#include "base/mutex.hpp"
 #include "os/clock.hpp"
 
 namespace bale::aws {
@@ -33,18 +34,22 @@ class CredentialProvider {
   void refuse(const Credentials& refused);
 
  private:
-  bool holds(TimePoint now) const;
-  bool wants_renewal(TimePoint now) const;
-  void renew(std::unique_lock<std::mutex>& lock);
+  struct Renewal {
+    std::optional<Credentials> fresh;
+    std::exception_ptr failure;
+  };
+  bool holds(TimePoint now) const BALE_REQUIRES(mutex_);
+  bool wants_renewal(TimePoint now) const BALE_REQUIRES(mutex_);
+  Renewal ask() const;  ///< without the lock
+  void accept(const Renewal& renewal) BALE_REQUIRES(mutex_);
 
   Source source_;
   os::Clock& clock_;
-  std::mutex mutex_;
+  Mutex mutex_;
   std::condition_variable renewed_;
-  // All guarded by mutex_.
-  std::optional<Credentials> current_;
-  bool renewing_ = false;
-  TimePoint next_renewal_{};
+  std::optional<Credentials> current_ BALE_GUARDED_BY(mutex_);
+  bool renewing_ BALE_GUARDED_BY(mutex_) = false;
+  TimePoint next_renewal_ BALE_GUARDED_BY(mutex_){};
 };
 
 }  // namespace bale::aws

@@ -164,7 +164,7 @@ std::string make_signature(const Sha256Digest& signing_key, std::string_view str
 
 Sha256Digest Signer::signing_key(const SigningScope& scope, const Credentials& credentials, TimePoint time) {
   const std::string date = to_amz_date(time).substr(0, 8);
-  const std::scoped_lock lock(mutex_);
+  const Lock lock(mutex_);
   for (const Cached& entry : cached_) {
     if (entry.date == date && entry.secret == credentials.secret_access_key && entry.region == scope.region &&
         entry.service == scope.service)

@@ -6,13 +6,13 @@
 #pragma once
 
 #include <chrono>
-#include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "aws/credentials.hpp"
 #include "base/hash.hpp"
+#include "base/mutex.hpp"
 #include "base/time.hpp"
 #include "http/message.hpp"
 
@@ -79,8 +79,8 @@ class Signer {
   };
   Sha256Digest signing_key(const SigningScope& scope, const Credentials& credentials, TimePoint time);
 
-  std::mutex mutex_;
-  std::vector<Cached> cached_;  // guarded by mutex_; newest last, at most max_cached of them
+  Mutex mutex_;
+  std::vector<Cached> cached_ BALE_GUARDED_BY(mutex_);  // newest last, at most max_cached of them
   static constexpr std::size_t max_cached = 32;
 };
 

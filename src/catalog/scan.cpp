@@ -2,8 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <mutex>
-
+#include "base/mutex.hpp"
 #include "base/text.hpp"
 #include "catalog/file.hpp"
 
@@ -36,26 +35,30 @@ class Scan {
     const auto damage = read_file_text(text, [&](Record record) {
       if (found.buckets.empty()) found.buckets = record.target_buckets;
       if (!record.archive_key.empty()) found.archive_key = record.archive_key;
-      const std::scoped_lock lock(mutex_);
-      ++counts.records;
+      const Lock lock(mutex_);
+      ++counts_.records;
       visit_(std::move(record));
     });
-    const std::scoped_lock lock(mutex_);
-    ++counts.files;
-    counts.bytes += text.size();
+    const Lock lock(mutex_);
+    ++counts_.files;
+    counts_.bytes += text.size();
     if (!damage) return;
-    ++counts.damaged_files;
+    ++counts_.damaged_files;
     found.error = damage_error(file, found.archive_key, *damage);
     damaged_(found);
   }
 
-  ScanCounts counts;
+  ScanCounts counts() const {
+    const Lock lock(mutex_);
+    return counts_;
+  }
 
  private:
   store::ObjectStore& store_;
   const std::function<void(Record)>& visit_;
   const std::function<void(const DamagedFile&)>& damaged_;
-  std::mutex mutex_;
+  mutable Mutex mutex_;
+  ScanCounts counts_ BALE_GUARDED_BY(mutex_);
 };
 
 }  // namespace
@@ -89,7 +92,7 @@ ScanCounts scan(store::ObjectStore& store, const BucketName& bucket, const std::
     group.wait();
     request.continuation = page.next;
   } while (!request.continuation.empty());
-  return scan.counts;
+  return scan.counts();
 }
 
 }  // namespace bale::catalog

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/error.hpp"
+#include "base/mutex.hpp"
 #include "base/text.hpp"
 #include "cli/status_terminal.hpp"
 #include "embedded/backend.hpp"
@@ -50,11 +51,9 @@ using PerRegion = std::map<Region, std::unique_ptr<Port>>;
 
 template <typename Port, typename Make>
 Port& cached(PerRegion<Port>& ports, const Region& region, Make make) {
+  check_region(region.str());
   std::unique_ptr<Port>& port = ports[region];
-  if (!port) {
-    check_region(region.str());
-    port = make();
-  }
+  if (!port) port = make();
   return *port;
 }
 
@@ -123,7 +122,7 @@ struct Context::Parts {
         world{outside.clock, outside.entropy, outside.environment, outside.files, terminal, outside.stop},
         log(world, telemetry::parse_level(options.log_level), parse_format(options.log_format)) {}
 
-  embedded::Backend& open_backend(const GlobalOptions& options, bool may_make) {
+  embedded::Backend& open_backend(const GlobalOptions& options, bool may_make) BALE_REQUIRES(mutex) {
     if (options.local.empty()) throw no_backend();
     if (!backend) {
       check_store(world.files, options.local, may_make);
@@ -135,15 +134,15 @@ struct Context::Parts {
   StatusTerminal terminal;
   os::World world;
   telemetry::Log log;
-  std::mutex mutex;
-  std::unique_ptr<embedded::Backend> backend;
-  PerRegion<store::ObjectStore> stores;
-  PerRegion<queue::MessageQueue> queues;
-  PerRegion<records::RecordStore> records;
-  ByteCount reserved_memory = 0;
-  std::unique_ptr<flow::MemoryBudget> budget;
+  Mutex mutex;
+  std::unique_ptr<embedded::Backend> backend BALE_GUARDED_BY(mutex);
+  PerRegion<store::ObjectStore> stores BALE_GUARDED_BY(mutex);
+  PerRegion<queue::MessageQueue> queues BALE_GUARDED_BY(mutex);
+  PerRegion<records::RecordStore> records BALE_GUARDED_BY(mutex);
+  ByteCount reserved_memory BALE_GUARDED_BY(mutex) = 0;
+  std::unique_ptr<flow::MemoryBudget> budget BALE_GUARDED_BY(mutex);
   // Last, so that they are joined before what their tasks use is gone.
-  std::unique_ptr<flow::ThreadPool> connections, cores;
+  std::unique_ptr<flow::ThreadPool> connections BALE_GUARDED_BY(mutex), cores BALE_GUARDED_BY(mutex);
 };
 
 Context::Context(os::World world, GlobalOptions options)
@@ -162,23 +161,25 @@ bool Context::store_exists() {
 }
 
 store::ObjectStore& Context::store(const Region& region) {
-  const std::scoped_lock lock(parts_->mutex);
-  return cached(parts_->stores, region, [&] { return parts_->open_backend(options_, may_make_store_).store(region); });
+  const Lock lock(parts_->mutex);
+  embedded::Backend& backend = parts_->open_backend(options_, may_make_store_);
+  return cached(parts_->stores, region, [&] { return backend.store(region); });
 }
 
 queue::MessageQueue& Context::queues(const Region& region) {
-  const std::scoped_lock lock(parts_->mutex);
-  return cached(parts_->queues, region, [&] { return parts_->open_backend(options_, may_make_store_).queues(region); });
+  const Lock lock(parts_->mutex);
+  embedded::Backend& backend = parts_->open_backend(options_, may_make_store_);
+  return cached(parts_->queues, region, [&] { return backend.queues(region); });
 }
 
 records::RecordStore& Context::records(const Region& region) {
-  const std::scoped_lock lock(parts_->mutex);
-  return cached(parts_->records, region,
-                [&] { return parts_->open_backend(options_, may_make_store_).records(region); });
+  const Lock lock(parts_->mutex);
+  embedded::Backend& backend = parts_->open_backend(options_, may_make_store_);
+  return cached(parts_->records, region, [&] { return backend.records(region); });
 }
 
 flow::Pools Context::pools() {
-  const std::scoped_lock lock(parts_->mutex);
+  const Lock lock(parts_->mutex);
   if (!parts_->connections) {
     parts_->connections = std::make_unique<flow::ThreadPool>(options_.connections, "connection");
     parts_->cores = std::make_unique<flow::ThreadPool>(os::usable_cores(world_.files), "core");
@@ -187,7 +188,7 @@ flow::Pools Context::pools() {
 }
 
 flow::MemoryBudget& Context::budget() {
-  const std::scoped_lock lock(parts_->mutex);
+  const Lock lock(parts_->mutex);
   if (!parts_->budget) {
     const ByteCount limit = options_.memory_limit != 0
                                 ? options_.memory_limit
@@ -198,7 +199,7 @@ flow::MemoryBudget& Context::budget() {
 }
 
 void Context::reserve_memory(ByteCount bytes) {
-  const std::scoped_lock lock(parts_->mutex);
+  const Lock lock(parts_->mutex);
   parts_->reserved_memory = std::max(parts_->reserved_memory, bytes);
 }
 

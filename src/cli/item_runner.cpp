@@ -5,20 +5,20 @@
 namespace bale::cli {
 
 void ItemRunner::wait_below(std::size_t count) {
-  std::unique_lock lock(mutex_);
-  ended_.wait(lock, [&] { return under_way_ < count; });
+  Lock lock(mutex_);
+  ended_.wait(lock, [&]() BALE_REQUIRES(mutex_) { return under_way_ < count; });
 }
 
 void ItemRunner::run(std::function<void()> task) {
   wait_below(most_);
   {
-    const std::scoped_lock lock(mutex_);
+    const Lock lock(mutex_);
     ++under_way_;
   }
   pool_.submit([this, work = std::move(task)]() mutable {
     work();
     work = nullptr;
-    const std::scoped_lock lock(mutex_);  // notified under the lock: the waiter may destroy this as soon as it has it
+    const Lock lock(mutex_);  // notified under the lock: the waiter may destroy this as soon as it has it
     --under_way_;
     ended_.notify_all();
   });

@@ -3,8 +3,8 @@
 
 #include <condition_variable>
 #include <functional>
-#include <mutex>
 
+#include "base/mutex.hpp"
 #include "flow/thread_pool.hpp"
 
 namespace bale::cli {
@@ -26,9 +26,9 @@ class ItemRunner {
 
  private:
   void wait_below(std::size_t count);
-  std::mutex mutex_;
+  Mutex mutex_;
   std::condition_variable ended_;
-  std::size_t under_way_ = 0;
+  std::size_t under_way_ BALE_GUARDED_BY(mutex_) = 0;
   const std::size_t most_;
   flow::ThreadPool pool_;
 };

@@ -132,7 +132,7 @@ ordered_json to_json(const ObjectAddress& object, const store::ObjectInfo& info,
                {"kms_key_arn", info.kms_key_arn},
                {"restore", info.restore}});
   json.update(headers_json(info.headers));
-  const nlohmann::json not_set = "";
+  const ordered_json not_set = "";
   for (auto member = json.begin(); member != json.end();)
     member = *member == not_set ? json.erase(member) : std::next(member);
   json["metadata"] = info.metadata;

@@ -12,7 +12,7 @@ void StatusTerminal::draw() {
 }
 
 void StatusTerminal::out(std::string_view text) {
-  const std::scoped_lock lock(mutex_);
+  const Lock lock(mutex_);
   const bool same_screen = inner_.out_is_terminal();
   if (same_screen) erase();
   inner_.out(text);
@@ -20,7 +20,7 @@ void StatusTerminal::out(std::string_view text) {
 }
 
 void StatusTerminal::err(std::string_view text) {
-  const std::scoped_lock lock(mutex_);
+  const Lock lock(mutex_);
   erase();
   inner_.err(text);
   draw();
@@ -28,7 +28,7 @@ void StatusTerminal::err(std::string_view text) {
 
 void StatusTerminal::set_status(std::string_view line) {
   if (!shown_) return;
-  const std::scoped_lock lock(mutex_);
+  const Lock lock(mutex_);
   erase();
   status_ = line;
   draw();

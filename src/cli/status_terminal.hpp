@@ -1,10 +1,10 @@
 // A terminal with one line at its bottom that stays there while other lines are written above it.
 #pragma once
 
-#include <mutex>
 #include <string>
 #include <string_view>
 
+#include "base/mutex.hpp"
 #include "os/terminal.hpp"
 
 namespace bale::cli {
@@ -30,14 +30,14 @@ class StatusTerminal final : public os::Terminal {
 
  private:
   /// Takes the status line off the screen.
-  void erase();
+  void erase() BALE_REQUIRES(mutex_);
   /// Puts it back.
-  void draw();
+  void draw() BALE_REQUIRES(mutex_);
 
   os::Terminal& inner_;
   const bool shown_;
-  std::mutex mutex_;
-  std::string status_;
+  Mutex mutex_;
+  std::string status_ BALE_GUARDED_BY(mutex_);
 };
 
 }  // namespace bale::cli

@@ -56,13 +56,13 @@ S3Store::S3Store(Session& session, Region region)
 }
 
 std::string S3Store::region_of(const BucketName& bucket) {
-  const std::scoped_lock lock(mutex_);
+  const Lock lock(mutex_);
   const auto known = regions_.find(bucket);
   return known == regions_.end() ? region_.str() : known->second;
 }
 
 const aws::S3Requests& S3Store::requests_for(const std::string& region) {
-  const std::scoped_lock lock(mutex_);
+  const Lock lock(mutex_);
   const auto found = requests_.find(region);
   if (found != requests_.end()) return found->second;
   return requests_.try_emplace(region, session_.endpoint(aws::Service::s3, region), addressing_).first->second;
@@ -77,7 +77,7 @@ Outcome S3Store::send(const BucketName& bucket, const Build& build, http::Body* 
   const std::string elsewhere = outcome.failure->region;
   Outcome second = session_.send(build(requests_for(elsewhere)), aws::Service::s3, elsewhere, body, options);
   if (second.failure && second.failure->region != elsewhere && !second.failure->region.empty()) return second;
-  const std::scoped_lock lock(mutex_);
+  const Lock lock(mutex_);
   regions_[bucket] = elsewhere;
   return second;
 }

@@ -3,10 +3,10 @@
 
 #include <map>
 #include <memory>
-#include <mutex>
 #include <string>
 
 #include "aws/s3.hpp"
+#include "base/mutex.hpp"
 #include "cloud/session.hpp"
 #include "store/object_store.hpp"
 
@@ -76,9 +76,9 @@ class S3Store final : public store::ObjectStore {
   Session& session_;
   const Region region_;
   const aws::Addressing addressing_;
-  std::mutex mutex_;
-  std::map<std::string, aws::S3Requests> requests_;  // by region; guarded by mutex_; its nodes stay where they are
-  std::map<BucketName, std::string> regions_;        // of buckets elsewhere; guarded by mutex_
+  Mutex mutex_;
+  std::map<std::string, aws::S3Requests> requests_ BALE_GUARDED_BY(mutex_);  // by region; its nodes stay where they are
+  std::map<BucketName, std::string> regions_ BALE_GUARDED_BY(mutex_);        // of buckets elsewhere
 };
 
 }  // namespace bale::cloud

@@ -30,9 +30,9 @@ CommitQueue::CommitQueue(const std::filesystem::path& file, std::function<void(c
 
 void CommitQueue::run(Database::Durability durability, const Work& work) {
   Request mine{.work = &work, .durability = durability};
-  std::unique_lock lock(mutex_);
+  Lock lock(mutex_);
   waiting_.push_back(&mine);
-  mine.changed.wait(lock, [&] { return mine.done || waiting_.front() == &mine; });
+  mine.changed.wait(lock, [&]() BALE_REQUIRES(mutex_) { return mine.done || waiting_.front() == &mine; });
   if (!mine.done) {
     // First in line. The group stays in the queue meanwhile, so that nobody else becomes first.
     const std::size_t size = std::min(waiting_.size(), most_parts);

@@ -5,8 +5,8 @@
 #include <deque>
 #include <exception>
 #include <functional>
-#include <mutex>
 
+#include "base/mutex.hpp"
 #include "embedded/sqlite.hpp"
 
 namespace bale::embedded {
@@ -58,8 +58,8 @@ class CommitQueue {
   Database database_;  // used by the first in line only
   std::int64_t data_version_ = 0;
   const std::function<void(const Committed&)> committed_;
-  std::mutex mutex_;
-  std::deque<Request*> waiting_;
+  Mutex mutex_;
+  std::deque<Request*> waiting_ BALE_GUARDED_BY(mutex_);
 };
 
 }  // namespace bale::embedded

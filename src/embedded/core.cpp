@@ -37,7 +37,7 @@ std::int64_t take_number(CommitQueue& commits) {
 ReaderPool::Reader ReaderPool::borrow() {
   std::unique_ptr<Database> database;
   {
-    const std::scoped_lock lock(mutex_);
+    const Lock lock(mutex_);
     if (!idle_.empty()) {
       database = std::move(idle_.back());
       idle_.pop_back();
@@ -48,26 +48,26 @@ ReaderPool::Reader ReaderPool::borrow() {
 }
 
 void ReaderPool::give_back(std::unique_ptr<Database> database) noexcept {
-  const std::scoped_lock lock(mutex_);
+  const Lock lock(mutex_);
   if (idle_.size() < most_idle_readers) idle_.push_back(std::move(database));
 }
 
 void ReceiverSignal::notify() {
   {
-    const std::scoped_lock lock(mutex_);
+    const Lock lock(mutex_);
     ++count_;
   }
   changed_.notify_all();
 }
 
 std::uint64_t ReceiverSignal::wait(std::uint64_t seen, Milliseconds most, const std::stop_token& stop) {
-  std::unique_lock lock(mutex_);
-  changed_.wait_for(lock, stop, most, [&] { return count_ != seen; });
+  Lock lock(mutex_);
+  changed_.wait_for(lock, stop, most, [&]() BALE_REQUIRES(mutex_) { return count_ != seen; });
   return count_;
 }
 
 std::uint64_t ReceiverSignal::count() {
-  const std::scoped_lock lock(mutex_);
+  const Lock lock(mutex_);
   return count_;
 }
 

@@ -3,10 +3,10 @@
 
 #include <condition_variable>
 #include <memory>
-#include <mutex>
 #include <stop_token>
 #include <vector>
 
+#include "base/mutex.hpp"
 #include "embedded/commit_queue.hpp"
 #include "embedded/data_files.hpp"
 #include "embedded/sqlite.hpp"
@@ -42,8 +42,8 @@ class ReaderPool {
  private:
   void give_back(std::unique_ptr<Database> database) noexcept;
   const os::fs::path file_;
-  std::mutex mutex_;
-  std::vector<std::unique_ptr<Database>> idle_;
+  Mutex mutex_;
+  std::vector<std::unique_ptr<Database>> idle_ BALE_GUARDED_BY(mutex_);
 };
 
 /// Wakes whoever waits for messages. Thread-safe.
@@ -55,9 +55,9 @@ class ReceiverSignal {
   std::uint64_t count();
 
  private:
-  std::mutex mutex_;
+  Mutex mutex_;
   std::condition_variable_any changed_;
-  std::uint64_t count_ = 0;
+  std::uint64_t count_ BALE_GUARDED_BY(mutex_) = 0;
 };
 
 /// Thread-safe, apart from its making.

@@ -13,7 +13,7 @@ constexpr int most_attempts = 100;
 }  // namespace
 
 void SharedDirectorySync::sync(const os::fs::path& directory) {
-  std::unique_lock lock(mutex_);
+  Lock lock(mutex_);
   Syncs& syncs = directories_[directory.native()];
   ++syncs.users;
   const std::uint64_t wanted = syncs.begun + 1;
@@ -23,31 +23,26 @@ void SharedDirectorySync::sync(const os::fs::path& directory) {
       syncs.changed.wait(lock);
       continue;
     }
-    try {
-      run_one(directory, syncs, lock);
-    } catch (const Error&) {
-      failure = std::current_exception();  // the others try themselves
-    }
+    const std::uint64_t number = ++syncs.begun;
+    syncs.running = true;
+    lock.unlock();
+    failure = failure_of_sync(directory);  // the others, who wait, try themselves
+    lock.lock();
+    syncs.running = false;
+    syncs.changed.notify_all();
+    if (!failure) syncs.ended = number;
   }
   if (--syncs.users == 0) directories_.erase(directory.native());
   if (failure) std::rethrow_exception(failure);
 }
 
-void SharedDirectorySync::run_one(const os::fs::path& directory, Syncs& syncs, std::unique_lock<std::mutex>& lock) {
-  const std::uint64_t number = ++syncs.begun;
-  syncs.running = true;
-  std::exception_ptr failure;
-  lock.unlock();
+std::exception_ptr SharedDirectorySync::failure_of_sync(const os::fs::path& directory) const noexcept {
   try {
     files_.sync_directory(directory);
+    return nullptr;
   } catch (...) {
-    failure = std::current_exception();
+    return std::current_exception();
   }
-  lock.lock();
-  syncs.running = false;
-  syncs.changed.notify_all();
-  if (failure) std::rethrow_exception(failure);
-  syncs.ended = number;
 }
 
 DataFiles::DataFiles(os::Files& files, os::fs::path root) : files_(files), root_(std::move(root)) {}
@@ -108,14 +103,14 @@ void DataFiles::sync_name(const os::fs::path& relative) {
   std::vector<std::string> added;
   for (os::fs::path at = directory; at != root_ && at.has_relative_path(); at = at.parent_path()) {
     {
-      const std::scoped_lock lock(mutex_);
+      const Lock lock(mutex_);
       if (durable_.contains(at.native())) break;
     }
     directory_sync_.sync(at.parent_path());
     added.push_back(at.native());
   }
   if (added.empty()) return;
-  const std::scoped_lock lock(mutex_);
+  const Lock lock(mutex_);
   if (durable_.size() > most_remembered) durable_.clear();
   durable_.insert(added.begin(), added.end());
 }
@@ -125,7 +120,7 @@ void DataFiles::remove(const os::fs::path& relative) {
   files_.remove(path);
   for (os::fs::path at = path.parent_path(); at != root_ && at.has_relative_path(); at = at.parent_path()) {
     // Under the lock: whoever makes a file in a directory made anew asks after that whether its name is durable.
-    const std::scoped_lock lock(mutex_);
+    const Lock lock(mutex_);
     if (!files_.remove(at)) return;
     durable_.erase(at.native());
   }
@@ -142,12 +137,12 @@ void DataFiles::remove_tree(const os::fs::path& relative) {
       if (error.kind() != ErrorKind::not_found) throw;  // somebody else is removing it
     }
   }
-  const std::scoped_lock lock(mutex_);
+  const Lock lock(mutex_);
   if (files_.remove(path)) durable_.erase(path.native());
 }
 
 void DataFiles::forget_directories() {
-  const std::scoped_lock lock(mutex_);
+  const Lock lock(mutex_);
   durable_.clear();
 }
 

@@ -2,11 +2,12 @@
 #pragma once
 
 #include <condition_variable>
+#include <exception>
 #include <memory>
-#include <mutex>
 #include <unordered_map>
 #include <unordered_set>
 
+#include "base/mutex.hpp"
 #include "os/world.hpp"
 
 namespace bale::embedded {
@@ -26,10 +27,11 @@ class SharedDirectorySync {
     std::size_t users = 0;
     std::condition_variable changed;
   };
-  void run_one(const os::fs::path& directory, Syncs& syncs, std::unique_lock<std::mutex>& lock);
+  /// Null when it went well.
+  std::exception_ptr failure_of_sync(const os::fs::path& directory) const noexcept;
   os::Files& files_;
-  std::mutex mutex_;
-  std::unordered_map<std::string, Syncs> directories_;  // those that somebody waits for
+  Mutex mutex_;
+  std::unordered_map<std::string, Syncs> directories_ BALE_GUARDED_BY(mutex_);  // those that somebody waits for
 };
 
 /// The files below one directory. Thread-safe, and safe against other processes that add and remove files there:
@@ -62,9 +64,9 @@ class DataFiles {
   os::Files& files_;
   SharedDirectorySync directory_sync_{files_};
   const os::fs::path root_;
-  std::mutex mutex_;
+  Mutex mutex_;
   /// Directories whose names are durable, with those of all above them.
-  std::unordered_set<std::string> durable_;
+  std::unordered_set<std::string> durable_ BALE_GUARDED_BY(mutex_);
 };
 
 }  // namespace bale::embedded

@@ -96,7 +96,7 @@ std::shared_ptr<WriterJournal::Chapter> WriterJournal::new_chapter() {
 }
 
 FileId WriterJournal::new_file_id() {
-  const std::scoped_lock lock(mutex_);
+  const Lock lock(mutex_);
   const std::int64_t now = to_epoch_ms(world_.clock.now());
   if (now > last_time_ || next_file_ > most_number) {
     last_time_ = std::max(now, last_time_ + 1);
@@ -107,7 +107,7 @@ FileId WriterJournal::new_file_id() {
 }
 
 WriterJournal::Announcement WriterJournal::announce(const os::fs::path& path) {
-  const std::scoped_lock lock(mutex_);
+  const Lock lock(mutex_);
   if (chapter_->written >= chapter_bytes) chapter_ = new_chapter();
   chapter_->append(path.native() + "\n");
   return Announcement(chapter_);

@@ -8,9 +8,9 @@
 
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <string>
 
+#include "base/mutex.hpp"
 #include "embedded/object_path.hpp"
 #include "os/world.hpp"
 
@@ -62,10 +62,10 @@ class WriterJournal {
   const std::string writer_;   // four characters
   const std::string boot_id_;  // of the running system; empty where there is none
   bool machine_restarted_ = false;
-  std::mutex mutex_;
-  std::shared_ptr<Chapter> chapter_;
-  std::uint64_t next_file_ = 0;
-  std::int64_t last_time_ = 0;
+  Mutex mutex_;
+  std::shared_ptr<Chapter> chapter_ BALE_GUARDED_BY(mutex_);
+  std::uint64_t next_file_ BALE_GUARDED_BY(mutex_) = 0;
+  std::int64_t last_time_ BALE_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace bale::embedded

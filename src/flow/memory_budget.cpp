@@ -57,10 +57,11 @@ Ticket MemoryBudget::grant(ByteCount bytes) noexcept {
 }
 
 Ticket MemoryBudget::acquire(ByteCount bytes, std::stop_token stop) {
-  std::unique_lock lock(mutex_);
+  Lock lock(mutex_);
   const std::uint64_t number = next_number_++;
   waiting_.push_back(number);
-  const bool granted = freed_.wait(lock, stop, [&] { return waiting_.front() == number && fits(bytes); });
+  const bool granted =
+      freed_.wait(lock, stop, [&]() BALE_REQUIRES(mutex_) { return waiting_.front() == number && fits(bytes); });
   std::erase(waiting_, number);
   freed_.notify_all();  // another one is the first now
   if (!granted) throw Error(ErrorKind::cancelled, "stopped while waiting for memory");
@@ -68,7 +69,7 @@ Ticket MemoryBudget::acquire(ByteCount bytes, std::stop_token stop) {
 }
 
 std::optional<Ticket> MemoryBudget::try_acquire(ByteCount bytes) {
-  const std::scoped_lock lock(mutex_);
+  const Lock lock(mutex_);
   if (!waiting_.empty() || !fits(bytes)) return std::nullopt;
   return grant(bytes);
 }
@@ -88,7 +89,7 @@ std::optional<std::pair<PaidBuffer, Ticket>> MemoryBudget::try_acquire_buffer(By
 std::pair<PaidBuffer, Ticket> MemoryBudget::fill(Ticket paid, ByteCount capacity) {
   Ticket for_buffer = paid.split(capacity);
   {
-    const std::scoped_lock lock(mutex_);
+    const Lock lock(mutex_);
     const auto latest =
         std::find_if(kept_.rbegin(), kept_.rend(), [&](const Buffer& buffer) { return buffer.capacity() == capacity; });
     if (latest != kept_.rend()) {
@@ -105,7 +106,7 @@ void MemoryBudget::keep(Buffer buffer) noexcept {
   const ByteCount capacity = buffer.capacity();
   if (capacity == 0) return;
   buffer.resize(0);
-  const std::scoped_lock lock(mutex_);
+  const Lock lock(mutex_);
   if (held_ + kept_bytes_ + capacity > limit_) return;
   try {
     kept_.push_back(std::move(buffer));
@@ -123,7 +124,7 @@ void MemoryBudget::make_room() noexcept {
 }
 
 ByteCount MemoryBudget::kept() const {
-  const std::scoped_lock lock(mutex_);
+  const Lock lock(mutex_);
   return kept_bytes_;
 }
 
@@ -139,12 +140,12 @@ PaidBuffer::~PaidBuffer() {
 }
 
 ByteCount MemoryBudget::peak() const {
-  const std::scoped_lock lock(mutex_);
+  const Lock lock(mutex_);
   return peak_;
 }
 
 void MemoryBudget::release(ByteCount bytes) noexcept {
-  const std::scoped_lock lock(mutex_);
+  const Lock lock(mutex_);
   held_ -= bytes;
   freed_.notify_all();
 }

@@ -3,13 +3,13 @@
 
 #include <condition_variable>
 #include <deque>
-#include <mutex>
 #include <optional>
 #include <stop_token>
 #include <utility>
 #include <vector>
 
 #include "base/bytes.hpp"
+#include "base/mutex.hpp"
 
 namespace bale::flow {
 
@@ -88,18 +88,19 @@ class MemoryBudget {
   std::pair<PaidBuffer, Ticket> fill(Ticket paid, ByteCount capacity);
   void keep(Buffer buffer) noexcept;
   /// Frees kept buffers until they fit beside what is held.
-  void make_room() noexcept;
+  void make_room() noexcept BALE_REQUIRES(mutex_);
   void release(ByteCount bytes) noexcept;
-  bool fits(ByteCount bytes) const noexcept;
-  Ticket grant(ByteCount bytes) noexcept;
+  bool fits(ByteCount bytes) const noexcept BALE_REQUIRES(mutex_);
+  Ticket grant(ByteCount bytes) noexcept BALE_REQUIRES(mutex_);
   const ByteCount limit_;
-  mutable std::mutex mutex_;
+  mutable Mutex mutex_;
   std::condition_variable_any freed_;
-  ByteCount held_ = 0, peak_ = 0;
-  std::vector<Buffer> kept_;  ///< the latest last
-  ByteCount kept_bytes_ = 0;
-  std::uint64_t next_number_ = 0;
-  std::deque<std::uint64_t> waiting_;  ///< numbers of those who wait, in the order in which they came
+  ByteCount held_ BALE_GUARDED_BY(mutex_) = 0, peak_ BALE_GUARDED_BY(mutex_) = 0;
+  std::vector<Buffer> kept_ BALE_GUARDED_BY(mutex_);  ///< the latest last
+  ByteCount kept_bytes_ BALE_GUARDED_BY(mutex_) = 0;
+  std::uint64_t next_number_ BALE_GUARDED_BY(mutex_) = 0;
+  /// Numbers of those who wait, in the order in which they came.
+  std::deque<std::uint64_t> waiting_ BALE_GUARDED_BY(mutex_);
 };
 
 }  // namespace bale::flow

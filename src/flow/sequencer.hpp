@@ -4,8 +4,9 @@
 #include <cstdint>
 #include <functional>
 #include <map>
-#include <mutex>
 #include <utility>
+
+#include "base/mutex.hpp"
 
 namespace bale::flow {
 
@@ -20,7 +21,7 @@ class Sequencer {
   /// Each number is put once. When emit throws, that call throws; nothing is emitted any more, and what waits or still
   /// comes is dropped, with the memory tickets it holds.
   void put(std::uint64_t number, T result) {
-    std::unique_lock lock(mutex_);
+    Lock lock(mutex_);
     if (dead_) return;
     waiting_.emplace(number, std::move(result));
     if (emitting_) return;
@@ -37,7 +38,7 @@ class Sequencer {
 
   /// Number of the result that is emitted next: how many have been.
   std::uint64_t next() const {
-    const std::scoped_lock lock(mutex_);
+    const Lock lock(mutex_);
     return next_;
   }
 
@@ -48,7 +49,7 @@ class Sequencer {
     } catch (...) {
       std::map<std::uint64_t, T> dropped;  // destroyed outside the lock: a result may hold the last of many things
       {
-        const std::scoped_lock lock(mutex_);
+        const Lock lock(mutex_);
         dead_ = true;
         dropped.swap(waiting_);
       }
@@ -57,10 +58,10 @@ class Sequencer {
   }
 
   const std::function<void(std::uint64_t, T)> emit_;
-  mutable std::mutex mutex_;
-  std::map<std::uint64_t, T> waiting_;
-  std::uint64_t next_ = 0;
-  bool emitting_ = false, dead_ = false;
+  mutable Mutex mutex_;
+  std::map<std::uint64_t, T> waiting_ BALE_GUARDED_BY(mutex_);
+  std::uint64_t next_ BALE_GUARDED_BY(mutex_) = 0;
+  bool emitting_ BALE_GUARDED_BY(mutex_) = false, dead_ BALE_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace bale::flow

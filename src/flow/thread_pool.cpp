@@ -23,7 +23,7 @@ ThreadPool::~ThreadPool() { close(); }
 
 void ThreadPool::close() noexcept {
   {
-    const std::scoped_lock lock(mutex_);
+    const Lock lock(mutex_);
     closed_ = true;
   }
   changed_.notify_all();
@@ -31,7 +31,7 @@ void ThreadPool::close() noexcept {
 
 void ThreadPool::submit(std::function<void()> task) {
   {
-    const std::scoped_lock lock(mutex_);
+    const Lock lock(mutex_);
     tasks_.push_back(std::move(task));
   }
   changed_.notify_one();
@@ -41,8 +41,8 @@ void ThreadPool::run() {
   for (;;) {
     std::function<void()> task;
     {
-      std::unique_lock lock(mutex_);
-      changed_.wait(lock, [&] { return closed_ || !tasks_.empty(); });
+      Lock lock(mutex_);
+      changed_.wait(lock, [&]() BALE_REQUIRES(mutex_) { return closed_ || !tasks_.empty(); });
       if (tasks_.empty()) return;
       task = std::move(tasks_.front());
       tasks_.pop_front();
@@ -52,13 +52,13 @@ void ThreadPool::run() {
 }
 
 TaskGroup::~TaskGroup() {
-  std::unique_lock lock(mutex_);
-  idle_.wait(lock, [&] { return running_ == 0; });
+  Lock lock(mutex_);
+  idle_.wait(lock, [&]() BALE_REQUIRES(mutex_) { return running_ == 0; });
 }
 
 void TaskGroup::run(ThreadPool& pool, std::function<void()> task) {
   {
-    const std::scoped_lock lock(mutex_);
+    const Lock lock(mutex_);
     ++running_;
   }
   try {
@@ -78,24 +78,24 @@ void TaskGroup::run(ThreadPool& pool, std::function<void()> task) {
 }
 
 void TaskGroup::fail(std::exception_ptr failure) {
-  const std::scoped_lock lock(mutex_);
+  const Lock lock(mutex_);
   if (!failure_) failure_ = std::move(failure);
 }
 
 bool TaskGroup::failed() const {
-  const std::scoped_lock lock(mutex_);
+  const Lock lock(mutex_);
   return failure_ != nullptr;
 }
 
 void TaskGroup::finish_one() noexcept {
   // Notified under the lock: the waiter may destroy the group as soon as it can take it.
-  const std::scoped_lock lock(mutex_);
+  const Lock lock(mutex_);
   if (--running_ == 0) idle_.notify_all();
 }
 
 void TaskGroup::wait() {
-  std::unique_lock lock(mutex_);
-  idle_.wait(lock, [&] { return running_ == 0; });
+  Lock lock(mutex_);
+  idle_.wait(lock, [&]() BALE_REQUIRES(mutex_) { return running_ == 0; });
   if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
 }
 

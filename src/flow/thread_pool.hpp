@@ -5,10 +5,11 @@
 #include <deque>
 #include <exception>
 #include <functional>
-#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
+
+#include "base/mutex.hpp"
 
 namespace bale::flow {
 
@@ -28,10 +29,10 @@ class ThreadPool {
  private:
   void run();
   void close() noexcept;
-  std::mutex mutex_;
+  Mutex mutex_;
   std::condition_variable changed_;
-  std::deque<std::function<void()>> tasks_;
-  bool closed_ = false;
+  std::deque<std::function<void()>> tasks_ BALE_GUARDED_BY(mutex_);
+  bool closed_ BALE_GUARDED_BY(mutex_) = false;
   std::vector<std::jthread> threads_;
 };
 
@@ -58,10 +59,10 @@ class TaskGroup {
 
  private:
   void finish_one() noexcept;
-  mutable std::mutex mutex_;
+  mutable Mutex mutex_;
   std::condition_variable idle_;
-  std::size_t running_ = 0;
-  std::exception_ptr failure_;
+  std::size_t running_ BALE_GUARDED_BY(mutex_) = 0;
+  std::exception_ptr failure_ BALE_GUARDED_BY(mutex_);
 };
 
 }  // namespace bale::flow

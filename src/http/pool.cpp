@@ -83,7 +83,7 @@ void Pool::unlock(CURL*, curl_lock_data what, void* self) { static_cast<Pool*>(s
 
 std::unique_ptr<Handle> Pool::take(const std::string& origin) {
   {
-    const std::scoped_lock guard(mutex_);
+    const Lock guard(mutex_);
     const auto found = idle_.find(origin);
     if (found != idle_.end() && !found->second.empty()) {
       std::unique_ptr<Handle> handle = std::move(found->second.back());
@@ -96,7 +96,7 @@ std::unique_ptr<Handle> Pool::take(const std::string& origin) {
 }
 
 void Pool::give_back(const std::string& origin, std::unique_ptr<Handle> handle) {
-  const std::scoped_lock guard(mutex_);
+  const Lock guard(mutex_);
   if (idle_count_ >= settings_.max_idle_connections) return;  // and it is closed
   idle_[origin].push_back(std::move(handle));
   ++idle_count_;

@@ -5,11 +5,11 @@
 
 #include <array>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
+#include "base/mutex.hpp"
 #include "http/settings.hpp"
 
 namespace bale::http {
@@ -59,9 +59,9 @@ class Pool {
   std::array<std::mutex, CURL_LOCK_DATA_LAST> share_mutexes_;
   CURLSH* share_ = nullptr;
 
-  std::mutex mutex_;
-  std::unordered_map<std::string, std::vector<std::unique_ptr<Handle>>> idle_;  // guarded by mutex_
-  std::size_t idle_count_ = 0;                                                  // guarded by mutex_
+  Mutex mutex_;
+  std::unordered_map<std::string, std::vector<std::unique_ptr<Handle>>> idle_ BALE_GUARDED_BY(mutex_);
+  std::size_t idle_count_ BALE_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace bale::http

@@ -13,7 +13,7 @@ class SystemClock final : public Clock {
   }
   std::chrono::steady_clock::time_point steady() override { return std::chrono::steady_clock::now(); }
   bool sleep_for(Milliseconds duration, std::stop_token stop) override {
-    std::mutex mutex;
+    std::mutex mutex;  // guards nothing: a condition wants one
     std::condition_variable_any wake;
     std::unique_lock lock(mutex);
     return !wake.wait_for(lock, stop, duration, [&] { return stop.stop_requested(); });

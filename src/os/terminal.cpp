@@ -52,7 +52,7 @@ class SystemTerminal final : public Terminal {
     }
     return true;
   }
-  std::mutex mutex_;
+  std::mutex mutex_;  ///< one text at a time
 };
 
 }  // namespace

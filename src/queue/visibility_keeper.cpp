@@ -16,12 +16,12 @@ VisibilityKeeper::VisibilityKeeper(MessageQueue& queue, QueueName name, std::chr
 VisibilityKeeper::~VisibilityKeeper() = default;
 
 void VisibilityKeeper::hold(const std::vector<Message>& messages) {
-  const std::scoped_lock lock(mutex_);
+  const Lock lock(mutex_);
   for (const Message& message : messages) held_.insert(message.receipt);
 }
 
 void VisibilityKeeper::drop(const std::vector<Receipt>& receipts) {
-  const std::scoped_lock lock(mutex_);
+  const Lock lock(mutex_);
   for (const Receipt& receipt : receipts) held_.erase(receipt);
 }
 
@@ -32,7 +32,7 @@ void VisibilityKeeper::run(std::stop_token stop) {
     try {
       // Under the lock, so that drop() returns only when no extension of its receipts is under way: a message that was
       // given back must not be hidden again.
-      const std::scoped_lock lock(mutex_);
+      const Lock lock(mutex_);
       if (held_.empty()) continue;
       const std::vector<Receipt> receipts(held_.begin(), held_.end());
       for (const EntryResult& result : queue_.set_visibility(name_, receipts, timeout_)) {

@@ -3,11 +3,11 @@
 
 #include <condition_variable>
 #include <functional>
-#include <mutex>
 #include <set>
 #include <thread>
 #include <vector>
 
+#include "base/mutex.hpp"
 #include "os/clock.hpp"
 #include "queue/message_queue.hpp"
 
@@ -37,8 +37,8 @@ class VisibilityKeeper {
   const std::chrono::seconds timeout_;
   os::Clock& clock_;
   const std::function<void(const Error&)> on_failure_;
-  std::mutex mutex_;
-  std::set<Receipt> held_;
+  Mutex mutex_;
+  std::set<Receipt> held_ BALE_GUARDED_BY(mutex_);
   std::jthread thread_;  // last: it uses the members above
 };
 

@@ -6,7 +6,7 @@ namespace bale::service {
 
 void FailureLedger::record(const std::string& stage, const std::string& work,
                            std::vector<ReplicationFailure> failures) {
-  const std::scoped_lock lock(mutex_);
+  const Lock lock(mutex_);
   if (failures.empty() && of_work_.empty()) return;
   const auto earlier = of_work_.find({stage, work});
   if (earlier != of_work_.end()) {
@@ -28,12 +28,12 @@ void FailureLedger::record(const std::string& stage, const std::string& work,
 }
 
 std::uint64_t FailureLedger::size() const {
-  const std::scoped_lock lock(mutex_);
+  const Lock lock(mutex_);
   return kept_ + beyond_;
 }
 
 std::vector<ReplicationFailure> FailureLedger::failures() const {
-  const std::scoped_lock lock(mutex_);
+  const Lock lock(mutex_);
   std::vector<ReplicationFailure> all;
   for (const auto& [work, failures] : of_work_) all.insert(all.end(), failures.begin(), failures.end());
   return all;

@@ -3,11 +3,11 @@
 
 #include <cstdint>
 #include <map>
-#include <mutex>
 #include <string>
 #include <vector>
 
 #include "base/error.hpp"
+#include "base/mutex.hpp"
 
 namespace bale::service {
 
@@ -34,10 +34,10 @@ class FailureLedger {
   std::vector<ReplicationFailure> failures() const;
 
  private:
-  mutable std::mutex mutex_;
-  std::map<std::pair<std::string, std::string>, std::vector<ReplicationFailure>> of_work_;
-  std::uint64_t kept_ = 0;
-  std::uint64_t beyond_ = 0;
+  mutable Mutex mutex_;
+  std::map<std::pair<std::string, std::string>, std::vector<ReplicationFailure>> of_work_ BALE_GUARDED_BY(mutex_);
+  std::uint64_t kept_ BALE_GUARDED_BY(mutex_) = 0;
+  std::uint64_t beyond_ BALE_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace bale::service

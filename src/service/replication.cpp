@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <thread>
 
+#include "base/mutex.hpp"
 #include "jobs/relay/relay.hpp"
 #include "service/loops.hpp"
 

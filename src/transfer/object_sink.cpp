@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <condition_variable>
-#include <mutex>
 #include <optional>
 #include <vector>
 
 #include "base/error.hpp"
+#include "base/mutex.hpp"
 #include "transfer/byte_io.hpp"
 
 namespace bale::transfer {
@@ -83,7 +83,7 @@ class MultipartObjectSink final : public ObjectSink {
    public:
     PartInFlight(MultipartObjectSink& sink, Part&& taken) : part(std::move(taken)), sink_(sink) {}
     ~PartInFlight() {
-      const std::scoped_lock lock(sink_.mutex_);
+      const Lock lock(sink_.mutex_);
       --sink_.in_flight_;
       sink_.left_.notify_all();
     }
@@ -118,8 +118,13 @@ class MultipartObjectSink final : public ObjectSink {
   void complete() {
     if (filling_.bytes > 0) start_part();
     parts_.wait();
-    std::sort(uploaded_.begin(), uploaded_.end(), [](const auto& a, const auto& b) { return a.number < b.number; });
-    result_ = store_.complete_upload(object_, *upload_, uploaded_, options_.conditions);
+    std::vector<store::UploadedPart> uploaded;
+    {
+      const Lock lock(mutex_);
+      uploaded = std::move(uploaded_);
+    }
+    std::sort(uploaded.begin(), uploaded.end(), [](const auto& a, const auto& b) { return a.number < b.number; });
+    result_ = store_.complete_upload(object_, *upload_, uploaded, options_.conditions);
   }
 
   void start_part() {
@@ -138,17 +143,17 @@ class MultipartObjectSink final : public ObjectSink {
   void upload(std::uint32_t number, const Part& part) {
     store::MemoryBody body = part.body();
     const ETag etag = store_.upload_part(object_, *upload_, number, body);
-    const std::scoped_lock lock(mutex_);
+    const Lock lock(mutex_);
     uploaded_.push_back({number, etag, part.bytes});
   }
 
   void wait_for_room() {
     {
-      std::unique_lock lock(mutex_);
-      left_.wait(lock, [&] { return in_flight_ < most_in_flight_; });
+      Lock lock(mutex_);
+      left_.wait(lock, [&]() BALE_REQUIRES(mutex_) { return in_flight_ < most_in_flight_; });
     }
     if (parts_.failed()) parts_.wait();  // throws what the part failed with
-    const std::scoped_lock lock(mutex_);
+    const Lock lock(mutex_);
     ++in_flight_;
   }
 
@@ -181,10 +186,10 @@ class MultipartObjectSink final : public ObjectSink {
   std::uint32_t parts_started_ = 0;
   bool abandoned_ = false;
   store::PutResult result_;
-  std::mutex mutex_;
+  Mutex mutex_;
   std::condition_variable left_;
-  std::size_t in_flight_ = 0;
-  std::vector<store::UploadedPart> uploaded_;
+  std::size_t in_flight_ BALE_GUARDED_BY(mutex_) = 0;
+  std::vector<store::UploadedPart> uploaded_ BALE_GUARDED_BY(mutex_);
   flow::TaskGroup parts_;  // last: waits for the tasks before what they use is gone
 };
 

@@ -1,10 +1,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <mutex>
 #include <optional>
 
 #include "base/error.hpp"
+#include "base/mutex.hpp"
 #include "transfer/byte_io.hpp"
 
 namespace bale::transfer {
@@ -67,16 +67,16 @@ class ObjectSource final : public RandomSource {
 
  private:
   std::optional<ByteCount> known_size() const {
-    const std::scoped_lock lock(mutex_);
+    const Lock lock(mutex_);
     return size_;
   }
   store::ReadConditions conditions() const {
-    const std::scoped_lock lock(mutex_);
+    const Lock lock(mutex_);
     return asked_;
   }
   /// From the first answer on, the same version is asked for: by its id, or where there is none by its ETag.
   void learn(const store::ObjectInfo& info) {
-    const std::scoped_lock lock(mutex_);
+    const Lock lock(mutex_);
     if (size_) return;
     size_ = info.size;
     if (asked_.version_id.empty()) asked_.version_id = info.version_id;
@@ -85,9 +85,9 @@ class ObjectSource final : public RandomSource {
 
   store::ObjectStore& store_;
   const ObjectAddress object_;
-  mutable std::mutex mutex_;
-  store::ReadConditions asked_;
-  std::optional<ByteCount> size_;
+  mutable Mutex mutex_;
+  store::ReadConditions asked_ BALE_GUARDED_BY(mutex_);
+  std::optional<ByteCount> size_ BALE_GUARDED_BY(mutex_);
 };
 
 }  // namespace

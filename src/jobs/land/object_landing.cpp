@@ -119,7 +119,7 @@ class ObjectLanding::LargeObject {
     for (Upload& upload : uploads_) {
       const std::size_t slot = part_number_ - 1;
       {
-        const std::scoped_lock lock(parts_mutex_);
+        const Lock lock(parts_mutex_);
         upload.parts.push_back({part_number_, ETag(), size});
       }
       parts_group_.run(landing_.connections_, [this, &upload, slot, pieces] {
@@ -128,7 +128,7 @@ class ObjectLanding::LargeObject {
         store::MemoryBody body(std::move(views));
         const std::uint32_t number = static_cast<std::uint32_t>(slot + 1);
         const ETag etag = landing_.destination_.store().upload_part(address(*upload.target), upload.id, number, body);
-        const std::scoped_lock lock(parts_mutex_);
+        const Lock lock(parts_mutex_);
         upload.parts[slot].etag = etag;
       });
     }
@@ -180,7 +180,7 @@ class ObjectLanding::LargeObject {
   bool is_multipart_ = false;
   bool broken_ = false;
   std::deque<Upload> uploads_;  ///< addresses stay: tasks refer to them
-  std::mutex parts_mutex_;      ///< guards the vectors of parts, which grow while tasks fill in tags
+  Mutex parts_mutex_;           ///< guards the vectors of parts, which grow while tasks fill in tags
   flow::TaskGroup parts_group_;
 };
 
@@ -253,31 +253,32 @@ std::vector<ObjectFailure> ObjectLanding::finish() {
                   name_of(manifest_.objects[i])));
   }
   std::vector<ObjectFailure> failures;
+  const Lock lock(mutex_);
   for (const auto& [object, error] : failures_) failures.push_back({object, error});
   return failures;
 }
 
 void ObjectLanding::fail(std::size_t object, Error error) {
-  const std::scoped_lock lock(mutex_);
+  const Lock lock(mutex_);
   failures_.emplace(object, std::move(error));  // the first reason is the one that counts
 }
 
 void ObjectLanding::count(Outcome outcome, ByteCount bytes) {
-  const std::scoped_lock lock(mutex_);
+  const Lock lock(mutex_);
   ++(outcome == Outcome::written ? written_ : kept_);
   bytes_ += bytes;
 }
 
 std::size_t ObjectLanding::written() const {
-  const std::scoped_lock lock(mutex_);
+  const Lock lock(mutex_);
   return written_;
 }
 std::size_t ObjectLanding::kept() const {
-  const std::scoped_lock lock(mutex_);
+  const Lock lock(mutex_);
   return kept_;
 }
 ByteCount ObjectLanding::bytes() const {
-  const std::scoped_lock lock(mutex_);
+  const Lock lock(mutex_);
   return bytes_;
 }
 

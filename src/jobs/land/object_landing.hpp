@@ -4,11 +4,11 @@
 #include <deque>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <vector>
 
 #include "archive/reader.hpp"
 #include "base/hash.hpp"
+#include "base/mutex.hpp"
 #include "flow/thread_pool.hpp"
 #include "jobs/land/destination.hpp"
 
@@ -62,10 +62,10 @@ class ObjectLanding final : public archive::FrameVisitor {
   std::vector<bool> seen_;  ///< by the visiting thread: some piece of the object came
   std::map<std::size_t, std::unique_ptr<LargeObject>> large_;
 
-  mutable std::mutex mutex_;
-  std::map<std::size_t, Error> failures_;
-  std::size_t written_ = 0, kept_ = 0;
-  ByteCount bytes_ = 0;
+  mutable Mutex mutex_;
+  std::map<std::size_t, Error> failures_ BALE_GUARDED_BY(mutex_);
+  std::size_t written_ BALE_GUARDED_BY(mutex_) = 0, kept_ BALE_GUARDED_BY(mutex_) = 0;
+  ByteCount bytes_ BALE_GUARDED_BY(mutex_) = 0;
   flow::TaskGroup group_;  // last: its tasks use the members above
 };
 

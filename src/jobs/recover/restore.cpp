@@ -145,7 +145,7 @@ void Restore::run(const std::vector<catalog::Record>& records, const std::functi
     for (const catalog::Record& record : records) keys.push_back(record.object_path.str());
     paths = archive::safe_paths(keys);
   }
-  std::mutex mutex;
+  std::mutex mutex;  // one call of done() at a time
   flow::ThreadPool workers(std::clamp<std::size_t>(records.size(), 1, options_.at_once), "bale-restore");
   flow::TaskGroup group;
   for (std::size_t i = 0; i < records.size(); ++i) {
