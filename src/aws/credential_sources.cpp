@@ -25,6 +25,14 @@ std::string text_member(const nlohmann::json& document, const std::string& name)
   return found != document.end() && found->is_string() ? found->get<std::string>() : std::string();
 }
 
+/// A profile for people: its credentials begin in a browser.
+void refuse_sso(const SharedConfig& config, const std::string& profile) {
+  if (!config.get(profile, "sso_session") && !config.get(profile, "sso_start_url")) return;
+  throw Error(ErrorKind::unsupported, "the profile signs in through a browser", "profile " + profile,
+              "make a profile with credential_process = aws configure export-credentials --profile " + profile +
+                  " --format process");
+}
+
 }  // namespace
 
 std::vector<std::string> split_command(std::string_view line) {
@@ -126,6 +134,7 @@ Credentials find_credentials(const CredentialPlaces& places) {
   if (auto found = from_web_identity(places, profile.name, !profile.is_explicit)) return *found;
   if (auto found = from_profile_keys(places.config, profile.name)) return *found;
   if (auto found = from_process(places, profile.name)) return *found;
+  refuse_sso(places.config, profile.name);
   if (auto found = from_container(places)) return *found;
   if (auto found = from_instance(places)) return *found;
   throw Error(ErrorKind::denied, "no credentials found", {},

@@ -169,7 +169,9 @@ store::PutResult parse_complete(const AnswerHead& head, std::string_view body, c
   pugi::xml_document document;
   // moto calls it CompleteMultipartUploadResponse.
   parse_xml_or_failure(document, head, body, "CompleteMultipartUpload", where);
-  return {parse_etag(child_text(document.document_element(), "ETag")), version_of(head)};
+  const pugi::xml_node etag = document.document_element().child("ETag");
+  if (!etag) throw corrupt("the answer has no ETag", where);
+  return {parse_etag(etag.text().get()), version_of(head)};
 }
 
 UploadId parse_create_upload(std::string_view body, const std::string& where) {

@@ -48,15 +48,15 @@ struct Exchange::State {
   State(const State&) = delete;
   State& operator=(const State&) = delete;
 
-  void start(const Request& the_request, Body* the_body);
+  void start(const Request& request, Body* the_body);
   template <typename Enough>
   void drive(const Enough& enough);
   std::size_t read(MutableBytes bytes);
   void drain(const Sink& the_sink);
 
-  void set_request();
-  void set_body();
-  void set_header_lines();
+  void set_request(const Request& request);
+  void set_body(Method method);
+  void set_header_lines(const Request& request);
   void finish(CURLcode result);
   [[noreturn]] void fail(std::exception_ptr why);
   [[noreturn]] void fail(const Error& why) { fail(std::make_exception_ptr(why)); }
@@ -64,7 +64,6 @@ struct Exchange::State {
   void resume();
   void note_progress(steady_clock::time_point now);
   Milliseconds check_time(steady_clock::time_point now);
-  std::string where() const;
 
   std::size_t take_header_line(std::string_view line);
   std::size_t take_body(ByteView bytes);
@@ -80,9 +79,10 @@ struct Exchange::State {
   const Deadlines deadlines;
   const std::stop_token stop;
 
-  const Request* request = nullptr;
   Body* body = nullptr;
+  bool may_repeat = true;
   std::string origin, url;
+  std::string where;                     // "GET https://host/path", without the query: it may hold a signature
   std::string header_text;               // the lines of `header_lines`, each ended by NUL
   std::vector<curl_slist> header_lines;  // points into header_text
 
@@ -113,34 +113,34 @@ struct Exchange::State {
 
 // --- Setting up -----------------------------------------------------------------------------------------------------
 
-void Exchange::State::start(const Request& the_request, Body* the_body) {
-  request = &the_request;
+void Exchange::State::start(const Request& request, Body* the_body) {
   body = the_body;
-  origin = pool_key(request->origin);
-  url = url_of(*request);
+  may_repeat = request.may_repeat;
+  origin = pool_key(request.origin);
+  url = url_of(request);
+  where = std::string(to_string(request.method)) + " " + origin + request.path;
   handle = client.pool.take(origin);
   handle->clear_detail();
-  set_request();
-  set_body();
-  set_header_lines();
+  set_request(request);
+  set_body(request.method);
+  set_header_lines(request);
   started = window_start = client.clock.steady();
   curl_multi_add_handle(handle->multi(), handle->easy());
   waker.emplace(stop, Waker{handle->multi()});
 }
 
-void Exchange::State::set_request() {
+void Exchange::State::set_request(const Request& request) {
   CURL* easy = handle->easy();
   const Settings& settings = client.pool.settings();
   curl_easy_setopt(easy, CURLOPT_URL, url.c_str());
-  curl_easy_setopt(easy, CURLOPT_PROXY,
-                   (request->origin.is_tls() ? settings.https_proxy : settings.http_proxy).c_str());
+  curl_easy_setopt(easy, CURLOPT_PROXY, (request.origin.is_tls() ? settings.https_proxy : settings.http_proxy).c_str());
   curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);  // undoes what an earlier request set
-  curl_easy_setopt(easy, CURLOPT_NOBODY, request->method == Method::head ? 1L : 0L);
-  const bool named = request->method == Method::get || request->method == Method::head;
-  curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, named ? nullptr : to_string(request->method).data());
+  curl_easy_setopt(easy, CURLOPT_NOBODY, request.method == Method::head ? 1L : 0L);
+  const bool named = request.method == Method::get || request.method == Method::head;
+  curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, named ? nullptr : to_string(request.method).data());
   curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(deadlines.connect.count()));
   curl_easy_setopt(easy, CURLOPT_BUFFERSIZE,
-                   request->method == Method::get ? receive_buffer_bytes : small_receive_buffer_bytes);
+                   request.method == Method::get ? receive_buffer_bytes : small_receive_buffer_bytes);
   curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, &State::on_header);
   curl_easy_setopt(easy, CURLOPT_HEADERDATA, this);
   curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, &State::on_body);
@@ -149,9 +149,9 @@ void Exchange::State::set_request() {
   curl_easy_setopt(easy, CURLOPT_PREREQDATA, this);
 }
 
-void Exchange::State::set_body() {
+void Exchange::State::set_body(Method method) {
   CURL* easy = handle->easy();
-  if (body == nullptr && request->method != Method::put && request->method != Method::post) return;
+  if (body == nullptr && method != Method::put && method != Method::post) return;
   const ByteCount size = body == nullptr ? 0 : body->size();
   if (size > 0 && size < inline_body_bytes) {
     const ByteView whole = body->next(size);
@@ -173,7 +173,7 @@ void Exchange::State::set_body() {
 }
 
 /// The nodes of libcurl's list point into one string: two allocations for all headers.
-void Exchange::State::set_header_lines() {
+void Exchange::State::set_header_lines(const Request& request) {
   std::vector<std::size_t> starts;
   const auto add = [&](std::string_view name, std::string_view separator, std::string_view value) {
     starts.push_back(header_text.size());
@@ -182,12 +182,12 @@ void Exchange::State::set_header_lines() {
     header_text += value;
     header_text += '\0';
   };
-  header_text.reserve(64 * (request->headers.size() + 2));
-  for (const Header& header : request->headers) {
+  header_text.reserve(64 * (request.headers.size() + 2));
+  for (const Header& header : request.headers) {
     // What would start another header, or end the line for libcurl, is never sent.
     for (const std::string* text : {&header.name, &header.value}) {
       if (text->find_first_of(std::string_view("\r\n\0", 3)) != std::string::npos)
-        throw Error(ErrorKind::invalid, "a header holds a line end", where());
+        throw Error(ErrorKind::invalid, "a header holds a line end", where);
     }
     if (header.value.empty())
       add(header.name, ";", "");  // libcurl's way to send an empty value
@@ -196,8 +196,8 @@ void Exchange::State::set_header_lines() {
   }
   const bool large = body != nullptr && body->size() >= expect_continue_bytes;
   add("Expect", ":", large ? " 100-continue" : "");
-  if (request->headers.find("content-type") == nullptr) add("Content-Type", ":", "");  // libcurl would make one up
-  if (request->headers.find("accept") == nullptr) add("Accept", ":", "");
+  if (request.headers.find("content-type") == nullptr) add("Content-Type", ":", "");  // libcurl would make one up
+  if (request.headers.find("accept") == nullptr) add("Accept", ":", "");
   header_lines.resize(starts.size());
   for (std::size_t i = 0; i < starts.size(); ++i) {
     header_lines[i].data = header_text.data() + starts[i];
@@ -214,7 +214,7 @@ void Exchange::State::drive(const Enough& enough) {
   if (failure) std::rethrow_exception(failure);  // what was cut short never looks like an end
   window_start = client.clock.steady();          // the time that the caller took does not count as idle
   while (!over && !enough()) {
-    if (stop.stop_requested()) fail(Error(ErrorKind::cancelled, "interrupted", where()));
+    if (stop.stop_requested()) fail(Error(ErrorKind::cancelled, "interrupted", where));
     int running = 0;
     curl_multi_perform(handle->multi(), &running);
     int left = 0;
@@ -246,7 +246,7 @@ Milliseconds Exchange::State::check_time(steady_clock::time_point now) {
     if (limit.count() == 0) return;
     const auto left = std::chrono::ceil<Milliseconds>(since + limit - now);
     if (left.count() <= 0) {
-      fail(Error(ErrorKind::timeout, std::string(what) + " for " + format_duration(limit), where(),
+      fail(Error(ErrorKind::timeout, std::string(what) + " for " + format_duration(limit), where,
                  "if the network is slow, allow more time"));
     }
     wait = std::min(wait, left);
@@ -265,7 +265,7 @@ void Exchange::State::finish(CURLcode result) {
   }
   if (result == CURLE_OK) result = CURLE_GOT_NOTHING;  // libcurl takes a head that was cut for a head
   if (callback_failure) fail(callback_failure);
-  fail(to_error(result, handle->detail(), where()));
+  fail(to_error(result, handle->detail(), where));
 }
 
 void Exchange::State::fail(std::exception_ptr why) {
@@ -282,11 +282,6 @@ void Exchange::State::release(bool keep) {
   curl_multi_remove_handle(handle->multi(), handle->easy());  // closes the connection of an unfinished transfer
   if (keep) client.pool.give_back(origin, std::move(handle));
   handle.reset();
-}
-
-std::string Exchange::State::where() const {
-  // Without the query: it may hold a signature.
-  return std::string(to_string(request->method)) + " " + origin + request->path;
 }
 
 // --- What libcurl calls back ----------------------------------------------------------------------------------------
@@ -358,7 +353,7 @@ std::size_t Exchange::State::give_body(MutableBytes bytes) {
       given += piece.size();
     }
     if (given == 0 && body_given < body->size())
-      throw Error(ErrorKind::internal, "the body is shorter than its size says", where());
+      throw Error(ErrorKind::internal, "the body is shorter than its size says", where);
     return given;
   } catch (...) {
     callback_failure = std::current_exception();
@@ -385,7 +380,7 @@ int Exchange::State::on_ready(void* self, char*, char*, int, int) {
   State& state = *static_cast<State*>(self);
   constexpr int expectation_failed = 417;
   state.progress.connected = true;
-  if (++state.attempts > 1 && !state.request->may_repeat && state.head.status != expectation_failed)
+  if (++state.attempts > 1 && !state.may_repeat && state.head.status != expectation_failed)
     return CURL_PREREQFUNC_ABORT;
   state.head_complete = false;
   return CURL_PREREQFUNC_OK;
@@ -447,7 +442,7 @@ std::string Exchange::text(ByteCount most) {
   std::string text;
   drain([&](ByteView bytes) {
     if (text.size() + bytes.size() > most)
-      throw Error(ErrorKind::corrupt, "the answer is longer than " + format_bytes(most), state_->where());
+      throw Error(ErrorKind::corrupt, "the answer is longer than " + format_bytes(most), state_->where);
     text.append(as_text(bytes));
   });
   return text;

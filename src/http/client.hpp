@@ -52,8 +52,8 @@ class Exchange {
   Exchange(Exchange&&) noexcept;
   Exchange& operator=(Exchange&&) noexcept;
 
-  /// Sends the request and returns the answer's head as soon as it is there. `request` and `body` are borrowed until
-  /// the exchange ends: an early answer may come before the last byte was sent. An exception of `body` passes through.
+  /// Sends the request and returns the answer's head as soon as it is there. `body` is borrowed until the
+  /// exchange ends: an early answer may come before its last byte was sent. An exception of `body` passes through.
   /// Bodies from 1 MiB wait for the service's "100 Continue", at most a second.
   const AnswerHead& send(const Request& request, Body* body = nullptr);
 

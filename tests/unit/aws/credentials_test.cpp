@@ -115,6 +115,14 @@ TEST_F(CredentialsTest, ComeFromAProgram) {
   EXPECT_ERROR(ErrorKind::invalid, "", split_command("a 'b"));
 }
 
+TEST_F(CredentialsTest, OfAProfileThatNeedsABrowserAreRefusedWithAWayOut) {
+  use_files("[profile sso]\nsso_session=s\nsso_role_name=r\n", "");
+  profile_option = "sso";
+  const Error error = failure();
+  EXPECT_EQ(error.kind(), ErrorKind::unsupported);
+  EXPECT_NE(error.hint().find("export-credentials --profile sso"), std::string::npos);
+}
+
 TEST_F(CredentialsTest, ComeFromARoleThroughProfilesThatNameEachOther) {
   const auto sts = ScriptedServer::answering([](const Received& request) {
     const bool first = request.body.find("role%2Fmiddle") != std::string::npos;

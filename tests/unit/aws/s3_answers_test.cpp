@@ -82,6 +82,10 @@ TEST(S3Answers, ToWrites) {
                      where);  // whitespace came first, to keep the connection alive
   EXPECT_EQ(complete.etag, ETag("m-2"));
   EXPECT_EQ(complete.version_id, VersionId("v"));
+  EXPECT_EQ(
+      parse_complete(head, "<CompleteMultipartUploadResult><ETag></ETag></CompleteMultipartUploadResult>", where).etag,
+      ETag());
+  EXPECT_ERROR(ErrorKind::corrupt, "", parse_complete(head, "<CompleteMultipartUploadResult/>", where));
   EXPECT_TRUE(parse_remove({204, {{"x-amz-delete-marker", "true"}, {"x-amz-version-id", "m"}}}).delete_marker);
   EXPECT_EQ(parse_create_upload("<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>",
                                 where),
