@@ -10,7 +10,9 @@ set -euo pipefail
 build=(g++ make cmake ninja-build pkg-config ccache mold
        libfmt-dev nlohmann-json3-dev libspdlog-dev libcli11-dev libssl-dev libsqlite3-dev
        libzstd-dev libarchive-dev libxxhash-dev libcurl4-openssl-dev libpugixml-dev)
-test=(libgtest-dev libgmock-dev python3 python3-pytest zstd tar openssl)
+# The second line: servers that speak AWS's protocols (docs/testing.md); dynalite and moto are not Debian's.
+test=(libgtest-dev libgmock-dev python3 python3-pytest zstd tar openssl
+      ceph-mon ceph-osd radosgw nodejs npm python3-venv python3-boto3)
 lint=(clang-14 libclang-rt-14-dev clang-format-14 clang-tidy-14 git python3 shellcheck)
 bench=(libbenchmark-dev python3 zstd tar)
 
@@ -41,7 +43,11 @@ if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
        "install what these packages hold in your system's way: ${packages[*]}"
 fi
 
-installed() { [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
+installed() {
+  [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" = installed ] && return
+  # A nodejs that is not Debian's brings npm along, and conflicts with Debian's.
+  [ "$1" = npm ] && command -v npm >/dev/null
+}
 
 missing=()
 for package in "${packages[@]}"; do

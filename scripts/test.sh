@@ -16,8 +16,8 @@ status=0
 echo "== C++ tests"
 ctest --test-dir "$build" -j 2 --output-on-failure --no-tests=error -LE style \
       --output-junit "$PWD/$results/cpp.xml" || status=1
-echo "== black-box tests"
-BALE_BIN=${BALE_BIN:-$PWD/build/bale} "$python" -m pytest -q -p no:cacheprovider --junitxml "$results/blackbox.xml" \
+echo "== black-box tests"  # -rs: each skipped test with its reason
+BALE_BIN=${BALE_BIN:-$PWD/build/bale} "$python" -m pytest -q -rs -p no:cacheprovider --junitxml "$results/blackbox.xml" \
       tests/e2e || status=1
 echo "== style"
 ctest --test-dir "$build" -j 2 --output-on-failure --no-tests=error -L style \

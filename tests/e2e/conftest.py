@@ -10,6 +10,8 @@ import subprocess
 
 import pytest
 
+from servers import dynalite, moto, rgw  # noqa: F401  (fixtures)
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SOURCE_REGION, COPY_REGION, BACKUP_REGION = "eu-central-1", "eu-west-1", "us-east-1"
 STACK, ACCOUNT = "e2e", "000000000000"

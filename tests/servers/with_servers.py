@@ -1,0 +1,88 @@
+#!/usr/bin/python3
+"""Runs a command with test servers, and stops them when it ends.
+
+    with_servers.py NAME[=OPTIONS]... -- COMMAND [ARGUMENT...]
+
+NAME is rgw, moto or dynalite; OPTIONS are those of its program, as one word: "rgw=--objectstore bluestore --size-gib
+64". COMMAND finds in its environment BALE_TEST_<NAME>_ENDPOINT, BALE_TEST_<NAME>_ACCESS_KEY and
+BALE_TEST_<NAME>_SECRET_KEY of each, and AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION; no other AWS_
+variable of the caller reaches it.
+
+Exit status: the command's (128 + N when signal N ended it); 77 when a server cannot run on this machine, with the
+reason on stderr: the command was not run; 1 when a server failed, while the command ran too; 2 usage; 127 no such
+command. SIGTERM and SIGHUP are passed on to the command. However this program ends, kill -9 included, the servers
+stop.
+"""
+import os
+import shlex
+import signal
+import subprocess
+import sys
+
+import launching
+import serving
+
+
+def say(text):
+    print(f"with_servers: {text}", file=sys.stderr)
+
+
+def parse(arguments):
+    """([(name, options)], command), or None."""
+    if "--" not in arguments:
+        return None
+    split = arguments.index("--")
+    servers = [(name, shlex.split(options)) for name, _, options in (word.partition("=") for word in arguments[:split])]
+    names = [name for name, _ in servers]
+    if not names or not arguments[split + 1:] or set(names) - set(launching.NAMES) or len(set(names)) != len(names):
+        return None
+    return servers, arguments[split + 1:]
+
+
+def run(command, environment):
+    """Runs the command; returns its exit status."""
+    parent = os.getpid()
+    try:
+        process = subprocess.Popen(command, env=environment,
+                                   preexec_fn=lambda: serving.die_with_parent(parent, signal.SIGTERM))
+    except OSError as error:
+        say(f"{command[0]}: {error.strerror}")
+        return 127
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: process.send_signal(signal.SIGTERM))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to the command too
+    status = process.wait()
+    return status if status >= 0 else 128 - status
+
+
+def main(arguments):
+    parsed = parse(arguments)
+    if parsed is None:
+        print(__doc__, file=sys.stderr)
+        return 2
+    servers, command = parsed
+    launched = []
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        launched += [launching.Launched(name, *options) for name, options in servers]
+        answers = {server.name: server.ready() for server in launched}
+        status = run(command, launching.changed(os.environ, launching.environment(answers)))
+    except serving.CannotRun as reason:
+        say(f"skipped: {reason}")
+        return serving.CANNOT_RUN
+    except serving.ServerFailed as error:
+        say(error)
+        return 1
+    finally:
+        for server in launched:
+            server.process.stdin.close()  # all stop at once
+        failed = [server.name for server in launched if server.close() not in (0, serving.CANNOT_RUN)]
+    if failed:
+        say(f"ended before the command did: {' '.join(failed)}")
+        return status or 1
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
