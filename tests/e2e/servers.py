@@ -29,7 +29,7 @@ def boto():
 
 def unavailable(name, reason):
     """Ends the test: skipped, or failed when the server was required."""
-    if name in os.environ.get("BALE_TEST_REQUIRE", "").replace(",", " ").split():
+    if launching.required(name):
         pytest.fail(f"{name} is required by BALE_TEST_REQUIRE, but: {reason}", pytrace=False)
     pytest.skip(f"{name}: {reason}")
 

@@ -3,6 +3,7 @@ import contextlib
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -308,6 +309,27 @@ def test_a_server_that_cannot_run_says_why(runs, monkeypatch, capfd):
     assert directories_in(runs) == []
 
 
+@pytest.mark.parametrize("name, how", [("moto", "pip install"), ("dynalite", "npm could not install")])
+def test_a_server_that_cannot_be_installed_says_so(tmp_path, runs, monkeypatch, name, how):
+    """No registry: pip has no index, npm one that does not answer and nothing kept from before."""
+    if name == "dynalite" and shutil.which("npm") is None:
+        pytest.skip("no npm")
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    for tool in ("node", "npm"):  # and no python3 that might have moto
+        if shutil.which(tool):
+            (tools / tool).symlink_to(shutil.which(tool))
+    for variable, value in {"PATH": f"{tools}", "BALE_TEST_SERVERS_DIR": tmp_path / "servers", "PIP_NO_INDEX": "1",
+                            "PIP_FIND_LINKS": "", "npm_config_registry": "http://127.0.0.1:1/",
+                            "npm_config_cache": tmp_path / "cache"}.items():
+        monkeypatch.setenv(variable, str(value))
+    launched = launching.Launched(name)
+    with pytest.raises(serving.CannotRun, match=how):
+        launched.ready()
+    assert launched.process.returncode == serving.CANNOT_RUN
+    assert directories_in(runs) == [] and not (tmp_path / "servers/moto-venv").exists()
+
+
 def test_a_required_server_is_not_skipped(monkeypatch):
     monkeypatch.setenv("BALE_TEST_REQUIRE", "rgw,moto")
     with pytest.raises(pytest.fail.Exception, match="because"):
@@ -351,6 +373,29 @@ def test_servers_and_command_end_with_the_supervisor(runs, rgw, dynalite, number
     wait_until(lambda: not directories_in(runs) and not processes_in(runs) and not alive(command))
 
 
+def test_rgw_on_a_file(runs, rgw):
+    """bluestore instead of memory, for data that memory would not hold."""
+    code = ("import os, urllib.request as r; print(r.urlopen(os.environ['BALE_TEST_RGW_ENDPOINT']).status, "
+            "[name for name in os.listdir(os.environ['BALE_TEST_RUNS_DIR'] + '/' + next(d for d in "
+            "os.listdir(os.environ['BALE_TEST_RUNS_DIR']) if d.startswith('rgw')) + '/osd') if name == 'block'])")
+    process = with_servers("rgw=--objectstore bluestore --size-gib 20", "--", sys.executable, "-c", code)
+    out, err = process.communicate(timeout=120)
+    assert (process.returncode, out) == (0, "200 ['block']\n"), err
+    assert directories_in(runs) == []
+
+
+def test_optional_servers_are_left_out(runs, dynalite, monkeypatch):
+    monkeypatch.setenv("BALE_TEST_MOTO_PYTHON", "/nonexistent/python3")
+    command = ["--optional", "moto", "dynalite", "--", "sh", "-c",
+               'echo "$BALE_TEST_MOTO_MISSING $BALE_TEST_MOTO_ENDPOINT"; test -n "$BALE_TEST_DYNALITE_ENDPOINT"']
+    out, err = (process := with_servers(*command)).communicate(timeout=60)
+    assert process.returncode == 0 and "has no moto 5" in out and "http" not in out, err
+    monkeypatch.setenv("BALE_TEST_REQUIRE", "moto")
+    out, err = (process := with_servers(*command)).communicate(timeout=60)
+    assert process.returncode == 1 and out == "" and "BALE_TEST_REQUIRE" in err
+    assert directories_in(runs) == []
+
+
 def test_a_command_is_not_run_without_its_servers(runs, monkeypatch):
     monkeypatch.setenv("BALE_TEST_MOTO_PYTHON", "/nonexistent/python3")
     process = with_servers("moto", "--", "echo", "ran")
@@ -362,4 +407,4 @@ def test_a_command_is_not_run_without_its_servers(runs, monkeypatch):
 def test_wrong_usage(arguments):
     process = with_servers(*arguments)
     _, err = process.communicate(timeout=60)
-    assert process.returncode == 2 and "with_servers.py NAME" in err
+    assert process.returncode == 2 and "with_servers.py [--optional] NAME" in err

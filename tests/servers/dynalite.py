@@ -33,8 +33,8 @@ def install(run):
                 shutil.copy(PACKAGE / name, target)
             try:
                 # No install scripts: everything that is needed is plain JavaScript, tables are in memory.
-                run.call(["npm", "ci", "--prefix", target, "--ignore-scripts", "--no-audit", "--no-fund",
-                          "--fetch-retries", "1", "--loglevel", "error"], timeout=INSTALL_SECONDS)
+                run.call(["npm", "ci", "--prefix", target, "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel",
+                          "error", "--fetch-retries", "1", "--fetch-retry-mintimeout", "1000"], timeout=INSTALL_SECONDS)
             except serving.ServerFailed as error:
                 last = str(error).strip().splitlines()[-1]
                 raise serving.CannotRun(f"npm could not install dynalite: {last}") from error

@@ -10,6 +10,11 @@ DIRECTORY = pathlib.Path(__file__).resolve().parent
 NAMES = ("rgw", "moto", "dynalite")
 
 
+def required(name):
+    """Whether $BALE_TEST_REQUIRE, a list of servers, says that tests of this one may not be skipped."""
+    return name in os.environ.get("BALE_TEST_REQUIRE", "").replace(",", " ").split()
+
+
 class Launched:
     """A server that lives until close(), or until this process ends, however it ends."""
 
