@@ -23,7 +23,16 @@ std::string_view to_string(ErrorKind kind) noexcept {
 
 Error::Error(ErrorKind kind, std::string what, std::string where, std::string hint)
     : kind_(kind), what_(std::move(what)), where_(std::move(where)), hint_(std::move(hint)) {
-  message_ = where_.empty() ? what_ : what_ + " (" + where_ + ")";
+  write_message();
+}
+
+void Error::write_message() { message_ = where_.empty() ? what_ : what_ + " (" + where_ + ")"; }
+
+Error Error::with_summary(std::string what) const {
+  Error copy = *this;
+  copy.what_ = std::move(what);
+  copy.write_message();
+  return copy;
 }
 
 Error Error::with_code(std::string code) const {
@@ -39,15 +48,27 @@ Error Error::with_cause(const std::exception& cause) const {
 }
 
 Error Error::with_where(std::string where) const {
-  Error copy(kind_, what_, std::move(where), hint_);
-  copy.code_ = code_;
-  copy.cause_ = cause_;
+  Error copy = *this;
+  copy.where_ = std::move(where);
+  copy.write_message();
   return copy;
 }
 
 Error Error::with_hint(std::string hint) const {
   Error copy = *this;
   copy.hint_ = std::move(hint);
+  return copy;
+}
+
+Error Error::with_retry_after(Milliseconds wait) const {
+  Error copy = *this;
+  copy.retry_after_ = wait;
+  return copy;
+}
+
+Error Error::without_effect() const {
+  Error copy = *this;
+  copy.had_no_effect_ = true;
   return copy;
 }
 

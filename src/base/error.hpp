@@ -2,8 +2,11 @@
 #pragma once
 
 #include <exception>
+#include <optional>
 #include <string>
 #include <string_view>
+
+#include "base/time.hpp"
 
 namespace bale {
 
@@ -44,15 +47,28 @@ class Error : public std::exception {
   /// what() of the failure underneath, or empty.
   const std::string& cause() const noexcept { return cause_; }
 
+  /// How long the service asked to be left alone (x-amz-retry-after, Retry-After); absent where it did not say.
+  const std::optional<Milliseconds>& retry_after() const noexcept { return retry_after_; }
+  /// Whether the request certainly changed nothing: it never reached the service, or the service refused to begin with
+  /// it. False: nobody knows; the service may have done it, and only its answer was lost.
+  bool had_no_effect() const noexcept { return had_no_effect_; }
+
+  Error with_summary(std::string what) const;
   Error with_code(std::string code) const;
   Error with_cause(const std::exception& cause) const;
   Error with_where(std::string where) const;
   Error with_hint(std::string hint) const;
+  Error with_retry_after(Milliseconds wait) const;
+  /// A copy whose had_no_effect() is true.
+  Error without_effect() const;
 
  private:
+  void write_message();
   ErrorKind kind_;
   std::string what_, where_, hint_, code_, cause_;
   std::string message_;
+  std::optional<Milliseconds> retry_after_;
+  bool had_no_effect_ = false;
 };
 
 /// Whether repeating the same request may succeed without anything being changed: throttled,

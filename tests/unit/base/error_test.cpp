@@ -13,15 +13,22 @@ TEST(Error, KeepsEveryPartThroughChanges) {
   const Error error = Error(ErrorKind::denied, "no", "s3://b/k", "ask")
                           .with_code("AccessDenied")
                           .with_cause(std::runtime_error("403"))
+                          .with_retry_after(Milliseconds(7))
+                          .without_effect()
                           .with_where("s3://b/other")
+                          .with_summary("not now")
                           .with_hint("ask again");
   EXPECT_EQ(error.kind(), ErrorKind::denied);
-  EXPECT_STREQ(error.what(), "no (s3://b/other)");
-  EXPECT_EQ(error.summary(), "no");
+  EXPECT_STREQ(error.what(), "not now (s3://b/other)");
+  EXPECT_EQ(error.summary(), "not now");
   EXPECT_EQ(error.where(), "s3://b/other");
   EXPECT_EQ(error.hint(), "ask again");
   EXPECT_EQ(error.code(), "AccessDenied");
   EXPECT_EQ(error.cause(), "403");
+  EXPECT_EQ(error.retry_after(), Milliseconds(7));
+  EXPECT_TRUE(error.had_no_effect());
+  EXPECT_FALSE(Error(ErrorKind::denied, "no").had_no_effect());
+  EXPECT_FALSE(Error(ErrorKind::denied, "no").retry_after());
 }
 
 TEST(Error, WhatHasNoEmptyPlace) { EXPECT_STREQ(Error(ErrorKind::invalid, "no").what(), "no"); }
