@@ -6,7 +6,6 @@
 #include <array>
 
 #include "base/error.hpp"
-#include "base/hash.hpp"
 #include "base/text.hpp"
 
 namespace bale::embedded {
@@ -118,15 +117,6 @@ Extent resolve_range(const std::optional<store::ByteRange>& range, ByteCount siz
 
 std::string restore_header(TimePoint until) {
   return fmt::format("ongoing-request=\"false\", expiry-date=\"{}\"", to_http_date(until));
-}
-
-ETag multipart_etag(const std::vector<ETag>& parts) {
-  Md5 all;
-  for (const ETag& part : parts) {
-    const std::string digest = from_hex(part.str());
-    all.update(as_bytes(digest));
-  }
-  return ETag(fmt::format("{}-{}", to_hex_digest(all.finish()), parts.size()));
 }
 
 }  // namespace bale::embedded

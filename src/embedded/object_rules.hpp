@@ -33,8 +33,4 @@ Extent resolve_range(const std::optional<store::ByteRange>& range, ByteCount siz
 /// The text of x-amz-restore for a restored copy that is kept until a time.
 std::string restore_header(TimePoint until);
 
-/// md5 of the parts' MD5s and their number, as S3 makes it, for one part too.
-/// https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html
-ETag multipart_etag(const std::vector<ETag>& parts);
-
 }  // namespace bale::embedded

@@ -14,6 +14,7 @@
 #include "embedded/object_data.hpp"
 #include "embedded/object_rules.hpp"
 #include "embedded/object_store.hpp"
+#include "store/own_write.hpp"
 
 namespace bale::embedded {
 namespace {
@@ -268,9 +269,7 @@ store::PutResult EmbeddedStore::complete_upload(const ObjectAddress& object, con
   adopt_last_part(core_, completion);
   NewObjectFile file(core_, object);
   assemble(core_, completion, file);
-  std::vector<ETag> tags;
-  for (const PartRow& part : completion.parts) tags.push_back(part.etag);
-  const ETag etag = multipart_etag(tags);
+  const ETag etag = store::multipart_etag(parts).value();
   const VersionChange change = file.publish([&](WriteContext& context) {
     UploadRow row = require_upload(context.database, object, upload);
     set_part_bytes(row.stored, size_of_parts(completion.parts));

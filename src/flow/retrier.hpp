@@ -8,6 +8,7 @@
 #include <optional>
 #include <stop_token>
 #include <type_traits>
+#include <utility>
 
 #include "base/error.hpp"
 #include "flow/retry_policy.hpp"
@@ -112,5 +113,25 @@ class Attempts {
   std::optional<Error> failure_;
   End end_ = End::none;
 };
+
+/// Does `work` as often as it takes; see Attempts::run().
+template <typename Work>
+std::invoke_result_t<Work&> retry(Retrier& retrier, Work work) {
+  return Attempts(retrier).run(std::move(work));
+}
+
+/// The same for work that returns nothing and fails when it is done twice: where it fails after an attempt whose answer
+/// may have been lost, `has_worked(error)` tells whether that attempt has worked.
+template <typename Work, typename HasWorked>
+void retry_until_done(Retrier& retrier, Work work, HasWorked has_worked) {
+  Attempts attempts(retrier);
+  attempts.run([&] {
+    try {
+      work();
+    } catch (const Error& error) {
+      if (!attempts.may_have_worked() || !has_worked(error)) throw;
+    }
+  });
+}
 
 }  // namespace bale::flow
