@@ -62,7 +62,8 @@ class MessageQueue {
   /// Approximate on AWS.
   virtual QueueDepth depth(const QueueName& queue) = 0;
 
-  /// Any number of messages; batches of ten inside. One result per body. Error{not_found} for a missing queue.
+  /// Any number of messages; batches of ten inside. One result per body: a batch that failed is in the results of its
+  /// messages. Throws only what holds for all of them, Error{not_found} for a missing queue for one.
   virtual std::vector<EntryResult> send(const QueueName& queue, const std::vector<std::string>& bodies,
                                         std::chrono::seconds delay = {}) = 0;
   /// Up to `most` (1-10) messages; waits up to `wait` (0-20 s) for the first, or until `stop`. May return fewer, or
