@@ -1,0 +1,8 @@
+#include "contract/object_store_suite.hpp"
+#include "contract/retrying_kind.hpp"
+
+namespace bale::testing {
+
+INSTANTIATE_TYPED_TEST_SUITE_P(Retrying, ObjectStoreSuite, RetryingKinds);
+
+}  // namespace bale::testing
