@@ -9,19 +9,19 @@
 namespace bale::flow {
 
 bool RetryBudget::take(std::uint32_t tokens) noexcept {
-  const std::scoped_lock lock(mutex_);
+  const Lock lock(mutex_);
   if (left_ < tokens) return false;
   left_ -= tokens;
   return true;
 }
 
 void RetryBudget::give(std::uint32_t tokens) noexcept {
-  const std::scoped_lock lock(mutex_);
+  const Lock lock(mutex_);
   left_ += std::min(tokens, limit_ - left_);
 }
 
 std::uint32_t RetryBudget::left() const noexcept {
-  const std::scoped_lock lock(mutex_);
+  const Lock lock(mutex_);
   return left_;
 }
 

@@ -4,13 +4,13 @@
 
 #include <cstdint>
 #include <functional>
-#include <mutex>
 #include <optional>
 #include <stop_token>
 #include <type_traits>
 #include <utility>
 
 #include "base/error.hpp"
+#include "base/mutex.hpp"
 #include "flow/retry_policy.hpp"
 #include "os/world.hpp"
 
@@ -29,8 +29,8 @@ class RetryBudget {
 
  private:
   const std::uint32_t limit_;
-  mutable std::mutex mutex_;
-  std::uint32_t left_;
+  mutable Mutex mutex_;
+  std::uint32_t left_ BALE_GUARDED_BY(mutex_);
 };
 
 /// The retries of all requests to one service: settings, budget, clock, chance, and when to stop. Thread-safe. Outlives
