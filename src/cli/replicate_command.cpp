@@ -12,6 +12,7 @@
 #include "cli/commands.hpp"
 #include "cli/output.hpp"
 #include "config/replication.hpp"
+#include "config/service_environment.hpp"
 #include "jobs/collect/backfill.hpp"
 #include "service/replication.hpp"
 #include "service/setup.hpp"
@@ -151,6 +152,8 @@ void reserve_compressors(Context& context, const config::ReplicationConfig& conf
 /// The value of --only-region. Throws Error{invalid} for one that the configuration does not have.
 Region known_region(const config::ReplicationConfig& config, const std::string& name) {
   if (name.empty()) return Region();
+  if (config.settings.given)
+    throw Error(ErrorKind::invalid, "needs --config: the environment names one region", "--only-region");
   std::vector<std::string> names;
   for (const config::EnabledRegion& enabled : config.settings.enabled_regions) {
     if (enabled.region.str() == name) return enabled.region;
@@ -160,8 +163,25 @@ Region known_region(const config::ReplicationConfig& config, const std::string& 
               fmt::format("its regions are {}", fmt::join(names, ", ")));
 }
 
+/// A store of this machine names its queues; only the last part of a URL is such a name.
+void name_queue_locally(config::GivenPlaces& given) {
+  const std::string& url = given.queue.str();
+  given.queue = QueueName(url.substr(url.find_last_of('/') + 1));
+}
+
+/// What the services are to do: --config, or for a source or target alone the environment.
+config::ReplicationConfig service_config(Context& context, const ReplicateOptions& options,
+                                         const service::Roles& roles) {
+  if (!options.config_directory.empty()) return load(context, options);
+  const os::Environment& environment = context.world().environment;
+  config::ReplicationConfig config =
+      roles.source ? config::source_from_environment(environment) : config::target_from_environment(environment);
+  if (!context.options().local.empty()) name_queue_locally(*config.settings.given);
+  return config;
+}
+
 int run_loops(Context& context, const ReplicateOptions& options, service::Roles roles) {
-  const config::ReplicationConfig config = load(context, options);
+  const config::ReplicationConfig config = service_config(context, options, roles);
   if (context.options().dryrun) {
     throw Error(ErrorKind::unsupported, "replicate services have no --dryrun", {},
                 "`bale replicate status` shows what is waiting; `bale replicate backfill --dryrun` counts what would "
@@ -334,11 +354,14 @@ int redrive(Context& context, const ReplicateOptions& options) {
 using Options = std::shared_ptr<ReplicateOptions>;
 
 CLI::App* add_command(CLI::App& parent, const Options& options, Action& action, const char* name,
-                      const char* description, std::function<int(Context&, const ReplicateOptions&)> run) {
+                      const char* description, std::function<int(Context&, const ReplicateOptions&)> run,
+                      bool needs_config = true) {
   CLI::App* command = parent.add_subcommand(name, description);
-  command->add_option("--config", options->config_directory, "directory of settings.json and replication_config.json")
-      ->type_name("DIR")
-      ->required();
+  CLI::Option* config =
+      command
+          ->add_option("--config", options->config_directory, "directory of settings.json and replication_config.json")
+          ->type_name("DIR");
+  if (needs_config) config->required();
   command->callback([&action, options, run = std::move(run)] {
     action = [options, run](Context& context) { return run(context, *options); };
   });
@@ -384,7 +407,7 @@ void add_replicate_command(CLI::App& app, Action& action) {
   add_level(*run, options);
   add_landing(*run, options);
   const auto add_service = [&](const char* name, const char* description, service::Roles roles) {
-    CLI::App* command = add_command(*replicate, options, action, name, description, loops(roles));
+    CLI::App* command = add_command(*replicate, options, action, name, description, loops(roles), roles.relay);
     command->add_flag("--once", options->once, "work the queues empty and return");
     add_service_options(*command, options);
     return command;

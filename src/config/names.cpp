@@ -36,16 +36,17 @@ std::string filter_hash(const Source& source) {
 }  // namespace
 
 BucketName outbound_bucket(const Settings& settings, const Region& region) {
-  return staging_bucket(settings, region, "outbound");
+  return settings.given ? settings.given->outbound : staging_bucket(settings, region, "outbound");
 }
 BucketName inbound_bucket(const Settings& settings, const Region& region) {
   return staging_bucket(settings, region, "inbound");
 }
 BucketName catalog_bucket(const Settings& settings, const Region& region) {
-  return staging_bucket(settings, region, "catalog");
+  return settings.given ? settings.given->catalog : staging_bucket(settings, region, "catalog");
 }
 
 QueueName source_queue(const Settings& settings, const Source& source) {
+  if (settings.given) return settings.given->queue;
   const std::string plain = fmt::format("{}-source-{}", settings.stack_name, source.bucket.str());
   std::string name = plain;
   for (const std::string& filter : {source.prefix, source.suffix}) {
@@ -58,6 +59,7 @@ QueueName source_queue(const Settings& settings, const Source& source) {
 }
 
 QueueName target_queue(const Settings& settings, const Region& region) {
+  if (settings.given) return settings.given->queue;
   return QueueName(fmt::format("{}-{}-target", settings.stack_name, region.str()));
 }
 

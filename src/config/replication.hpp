@@ -25,6 +25,14 @@ struct EnabledRegion {
   int availability_zones = 2;
 };
 
+/// Places that a service is told one by one, instead of their following from stack and account.
+struct GivenPlaces {
+  QueueName queue;       ///< the service's queue; on AWS its URL
+  BucketName outbound;   ///< of a source
+  BucketName catalog;    ///< of a target; empty: backups are not catalogued
+  TableName parameters;  ///< of a source: holds the destinations of its buckets
+};
+
 /// settings.json.
 struct Settings {
   std::string stack_name;
@@ -32,6 +40,7 @@ struct Settings {
   std::vector<EnabledRegion> enabled_regions;
   std::vector<std::string> notification_emails;
   std::map<std::string, std::string> tags;
+  std::optional<GivenPlaces> given;  ///< not of settings.json: see config/service_environment.hpp
 };
 
 /// When a batch is full.
@@ -44,7 +53,7 @@ struct BatchLimits {
 /// replication_config.json: `source`. An empty string is the same as an absent member.
 struct Source {
   Region region;
-  BucketName bucket;
+  BucketName bucket;  ///< empty, for services of GivenPlaces alone: every bucket that the queue has events of
   std::string kms_key_arn;
   std::string prefix;  ///< prefix_filter without trailing '/'; "" is the whole bucket. Matches keys starting "prefix/"
   std::string suffix;  ///< suffix_filter
@@ -118,11 +127,12 @@ std::optional<std::string> find_replication_loop(const std::vector<Rule>& rules)
 std::string settings_schema();
 std::string replication_schema();
 
-// Names that follow from the configuration.
+// Names that follow from the configuration, or that Settings::given says.
 
 /// "{stack}-{account}-{region}-outbound".
 BucketName outbound_bucket(const Settings& settings, const Region& region);
 BucketName inbound_bucket(const Settings& settings, const Region& region);
+/// Empty only where Settings::given leaves it so.
 BucketName catalog_bucket(const Settings& settings, const Region& region);
 
 /// Queue of one rule's events: "{stack}-source-{bucket}", with "-{prefix and suffix, made safe}-{hash}" where there are

@@ -11,6 +11,7 @@
 #include "jobs/land/lander.hpp"
 #include "jobs/pack/packer.hpp"
 #include "service/replication.hpp"
+#include "service/target_directory.hpp"
 
 namespace bale::service {
 
@@ -57,11 +58,13 @@ class SourceLoop {
  private:
   void pack(collect::Batch batch);
   std::vector<collect::Failure> pack_items(const collect::Batch& batch);
-  void fail(const collect::Batch& batch, const Error& error);
+  void pack_bucket(const BucketName& bucket, const collect::Batch& batch, const std::vector<std::size_t>& indices,
+                   std::vector<collect::Failure>& failures);
+  void fail(const collect::Batch& batch, std::size_t item, const Error& error, std::vector<collect::Failure>& failures);
   LoopContext& context_;
   const config::Rule& rule_;
   collect::Collector collector_;
-  pack::Packer packer_;
+  const std::unique_ptr<TargetDirectory> targets_;
 };
 
 /// Takes archive events from a queue, one message at a time, and has each archive worked on.

@@ -135,7 +135,8 @@ void Replication::Shared::abort_stale_uploads() {
   const TimePoint oldest = context.world.clock.now() - std::chrono::hours(24);
   for (const config::Rule* rule : source_rules()) {
     const BucketName bucket = config::outbound_bucket(config.settings, rule->source.region);
-    const std::string prefix = config::archive_prefix(rule->source.bucket, rule->source.prefix);
+    const std::string prefix =
+        rule->source.bucket.empty() ? "" : config::archive_prefix(rule->source.bucket, rule->source.prefix);
     try {
       store::ObjectStore& store = ports.store(rule->source.region);
       for (const store::ListedUpload& upload : store.list_uploads(bucket, prefix)) {
@@ -155,7 +156,8 @@ void Replication::Shared::check_set_up() const {
   const auto check = [&](const Region& region, const QueueName& name) {
     if (ports.queues(region).exists(name)) return;
     throw Error(ErrorKind::not_found, fmt::format("the queue {} does not exist", name.str()), region.str(),
-                "run `bale replicate init` with the same configuration first");
+                config.settings.given ? "check SQS_QUEUE_URL and the region"
+                                      : "run `bale replicate init` with the same configuration first");
   };
   for (const config::Rule* rule : source_rules())
     check(rule->source.region, config::source_queue(config.settings, rule->source));

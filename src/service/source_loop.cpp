@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <map>
 
 #include "service/loops.hpp"
 
@@ -7,32 +8,36 @@ namespace {
 
 using collect::Batch;
 
-std::vector<archive::Target> targets_of(const config::Rule& rule) {
-  std::vector<archive::Target> targets;
-  for (const config::Destination& d : rule.destinations)
-    targets.push_back({d.region, d.bucket, d.kms_key_arn, d.storage_class, d.backup});
-  return targets;
+std::unique_ptr<TargetDirectory> targets_for(const LoopContext& context, const config::Rule& rule) {
+  const config::Settings& settings = context.config.settings;
+  if (!settings.given) return std::make_unique<RuleTargets>(rule);
+  return std::make_unique<TableTargets>(context.ports.records(rule.source.region), settings.given->parameters,
+                                        settings.stack_name, rule.source.prefix, context.world.clock);
 }
 
-pack::PackPlan plan_of(const LoopContext& context, const config::Rule& rule) {
-  const config::Source& source = rule.source;
+pack::PackPlan plan_of(const LoopContext& context, const config::Source& source, const BucketName& bucket) {
   pack::PackPlan plan;
-  plan.source_bucket = source.bucket;
+  plan.source_bucket = bucket;
   plan.source_region = source.region;
   plan.prefix = source.prefix;
   plan.outbound_bucket = config::outbound_bucket(context.config.settings, source.region);
-  plan.archive_prefix = config::archive_prefix(source.bucket, source.prefix);
-  plan.targets = targets_of(rule);
-  plan.level = source.level.value_or(context.options.level);
+  plan.archive_prefix = config::archive_prefix(bucket, source.prefix);
   plan.frame_size = source.frame_size.value_or(archive::default_frame_size);
   return plan;
 }
 
-std::vector<pack::Item> items_of(const Batch& batch) {
+/// Items of a batch by bucket, as indices.
+std::map<BucketName, std::vector<std::size_t>> by_bucket(const Batch& batch) {
+  std::map<BucketName, std::vector<std::size_t>> groups;
+  for (std::size_t i = 0; i < batch.items.size(); ++i) groups[batch.items[i].event.bucket].push_back(i);
+  return groups;
+}
+
+std::vector<pack::Item> items_of(const Batch& batch, const std::vector<std::size_t>& indices) {
   std::vector<pack::Item> items;
-  items.reserve(batch.items.size());
-  for (const collect::BatchItem& item : batch.items) {
-    const store::ObjectEvent& event = item.event;
+  items.reserve(indices.size());
+  for (const std::size_t i : indices) {
+    const store::ObjectEvent& event = batch.items[i].event;
     items.push_back({event.key, event.size, event.etag, event.version_id, event.sequencer, event.time, event.deleted});
   }
   return items;
@@ -51,8 +56,7 @@ SourceLoop::SourceLoop(LoopContext& context, const config::Rule& rule)
       rule_(rule),
       collector_(context.ports.queues(rule.source.region), config::source_queue(context.config.settings, rule.source),
                  rule.source, context.world, context.log),
-      packer_(plan_of(context, rule), context.ports.store(rule.source.region), context.ports.store(rule.source.region),
-              context.world, context.log, context.pools, context.budget) {}
+      targets_(targets_for(context, rule)) {}
 
 void SourceLoop::run(std::stop_token stop) {
   std::future<void> packing;
@@ -72,7 +76,8 @@ void SourceLoop::run(std::stop_token stop) {
       packing = std::async(std::launch::async, [this, held = std::move(*batch)]() mutable { pack(std::move(held)); });
     } catch (const std::exception&) {
       const Error error = current_error();
-      context_.log.error("source.loop", error.what(), {{"bucket", rule_.source.bucket.str()}});
+      context_.log.error("source.loop", error.what(),
+                         {{"queue", config::source_queue(context_.config.settings, rule_.source).str()}});
       context_.world.clock.sleep_for(pause_after(failures++), stop);
     }
   }
@@ -81,50 +86,65 @@ void SourceLoop::run(std::stop_token stop) {
 
 void SourceLoop::pack(Batch batch) {
   const InHand in_hand(context_.in_hand, batch.messages.size());
+  std::vector<collect::Failure> failures;
   try {
-    collector_.settle(batch, pack_items(batch));
-  } catch (const std::exception&) {
-    const Error error = current_error();
-    if (error.kind() == ErrorKind::cancelled) return collector_.give_back(batch);
-    fail(batch, error);
+    failures = pack_items(batch);
+  } catch (const Error&) {  // cancelled
+    return collector_.give_back(batch);
   }
+  collector_.settle(batch, failures);
 }
 
+/// One archive, or a few, for each bucket. A bucket that cannot be packed does not keep the others back.
 std::vector<collect::Failure> SourceLoop::pack_items(const Batch& batch) {
-  const pack::PackResult result = packer_.pack(items_of(batch), context_.give_up);
   std::vector<collect::Failure> failures;
-  for (std::size_t i = 0; i < batch.items.size(); ++i) {
+  for (const auto& [bucket, indices] : by_bucket(batch)) {
+    try {
+      pack_bucket(bucket, batch, indices, failures);
+    } catch (const std::exception&) {
+      const Error error = current_error();
+      if (error.kind() == ErrorKind::cancelled) throw error;
+      log_failure(context_.log, "a batch of " + bucket.str(), error);
+      for (const std::size_t i : indices) fail(batch, i, error, failures);
+    }
+  }
+  return failures;
+}
+
+void SourceLoop::pack_bucket(const BucketName& bucket, const Batch& batch, const std::vector<std::size_t>& indices,
+                             std::vector<collect::Failure>& failures) {
+  pack::PackPlan plan = plan_of(context_, rule_.source, bucket);
+  plan.targets = targets_->targets_of(bucket);
+  plan.level = rule_.source.level.value_or(context_.options.level);
+  store::ObjectStore& store = context_.ports.store(rule_.source.region);
+  pack::Packer packer(std::move(plan), store, store, context_.world, context_.log, context_.pools, context_.budget);
+  const pack::PackResult result = packer.pack(items_of(batch, indices), context_.give_up);
+  for (std::size_t i = 0; i < indices.size(); ++i) {
     const pack::ItemResult& item = result.items[i];
-    const store::ObjectEvent& event = batch.items[i].event;
-    const std::string what = to_uri(rule_.source.bucket, event.key);
-    if (item.fate != pack::Fate::failed) {
-      ++(item.fate == pack::Fate::gone ? context_.counts.objects_gone
-         : event.deleted               ? context_.counts.deletions_packed
-                                       : context_.counts.objects_packed);
-      context_.attempted("source", what, {});
+    const store::ObjectEvent& event = batch.items[indices[i]].event;
+    if (item.fate == pack::Fate::failed) {
+      log_failure(context_.log, to_uri(bucket, event.key), *item.error);
+      fail(batch, indices[i], *item.error, failures);
       continue;
     }
-    context_.attempted("source", what, {{"source", what, *item.error}});
-    log_failure(context_.log, what, *item.error);
-    failures.push_back({i, *item.error});
+    ++(item.fate == pack::Fate::gone ? context_.counts.objects_gone
+       : event.deleted               ? context_.counts.deletions_packed
+                                     : context_.counts.objects_packed);
+    context_.attempted("source", to_uri(bucket, event.key), {});
   }
   for (const pack::PackedArchive& archive : result.archives) {
     ++context_.counts.archives;
     context_.counts.object_bytes += archive.object_bytes;
     context_.counts.archive_bytes += archive.archive_bytes;
   }
-  return failures;
 }
 
-void SourceLoop::fail(const Batch& batch, const Error& error) {
-  log_failure(context_.log, "a batch of " + rule_.source.bucket.str(), error);
-  std::vector<collect::Failure> failures;
-  for (std::size_t i = 0; i < batch.items.size(); ++i) {
-    const std::string what = to_uri(rule_.source.bucket, batch.items[i].event.key);
-    context_.attempted("source", what, {{"source", what, error}});
-    failures.push_back({i, error});
-  }
-  collector_.settle(batch, failures);
+void SourceLoop::fail(const Batch& batch, std::size_t item, const Error& error,
+                      std::vector<collect::Failure>& failures) {
+  const store::ObjectEvent& event = batch.items[item].event;
+  const std::string what = to_uri(event.bucket, event.key);
+  context_.attempted("source", what, {{"source", what, error}});
+  failures.push_back({item, error});
 }
 
 }  // namespace bale::service

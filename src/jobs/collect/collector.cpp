@@ -9,7 +9,7 @@
 namespace bale::collect {
 
 bool BatchBuilder::concerns_source(const store::ObjectEvent& event) const {
-  if (event.bucket != source_.bucket) return false;
+  if (!source_.bucket.empty() && event.bucket != source_.bucket) return false;
   if (event.deleted && !source_.track_deletes) return false;
   const std::string& key = event.key.str();
   return (source_.prefix.empty() || key.starts_with(source_.prefix + "/")) && key.ends_with(source_.suffix);
@@ -21,7 +21,7 @@ bool BatchBuilder::add(const queue::Message& message, const std::vector<store::O
   for (const store::ObjectEvent& event : events) {
     if (!concerns_source(event)) continue;
     concerned = true;
-    const auto [place, is_new] = item_of_key_.emplace(event.key.str(), batch_.items.size());
+    const auto [place, is_new] = item_of_object_.emplace(ObjectAddress{event.bucket, event.key}, batch_.items.size());
     if (is_new) batch_.items.push_back({event, {}});
     BatchItem& item = batch_.items[place->second];
     if (is_new) {
@@ -41,7 +41,7 @@ bool BatchBuilder::is_full() const noexcept {
 }
 
 Batch BatchBuilder::take() {
-  item_of_key_.clear();
+  item_of_object_.clear();
   return std::exchange(batch_, {});
 }
 

@@ -25,12 +25,12 @@ struct BatchItem {
 
 /// Objects to be packed together, and the messages to be settled when that is done.
 struct Batch {
-  std::vector<BatchItem> items;  ///< at most one per key
+  std::vector<BatchItem> items;  ///< at most one per object; all of one bucket where the source names it
   std::vector<queue::Message> messages;
   ByteCount bytes = 0;  ///< as announced by the events
 };
 
-/// Adds the events of one message to a batch, merging events of one key (the newest wins). Pure, apart from its
+/// Adds the events of one message to a batch, merging events of one object (the newest wins). Pure, apart from its
 /// argument. Returns whether the message has anything to do with the batch (false: nothing in it concerns `source`).
 class BatchBuilder {
  public:
@@ -44,7 +44,7 @@ class BatchBuilder {
   bool concerns_source(const store::ObjectEvent& event) const;
   const config::Source& source_;
   Batch batch_;
-  std::map<std::string, std::size_t> item_of_key_;
+  std::map<ObjectAddress, std::size_t> item_of_object_;
 };
 
 /// What becomes of a message when its batch is done.

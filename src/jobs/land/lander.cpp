@@ -152,7 +152,12 @@ LandResult Lander::land(const ObjectAddress& archive, std::stop_token stop) {
   if (!targets.normal.empty()) landing.land_objects(targets.normal);
   if (!targets.backup.empty()) landing.store_backups(targets.backup);
   LandResult& result = landing.result();
-  if (result.backups > 0) landing.write_catalog(config::catalog_bucket(settings_, region_));
+  const BucketName catalog = config::catalog_bucket(settings_, region_);
+  if (result.backups > 0 && !catalog.empty()) landing.write_catalog(catalog);
+  if (result.backups > 0 && catalog.empty()) {
+    log_.warning("land.uncatalogued", "a backup is stored without a catalog file: no catalog bucket is named",
+                 {{"archive", to_uri(archive)}, {"hint", "set CATALOG_BUCKET_NAME"}});
+  }
   // From here on nothing but the destinations holds the data: every write above has been durable when it returned.
   if (result.failures.empty()) store_.remove(archive);
   const auto milliseconds = std::chrono::duration_cast<Milliseconds>(world_.clock.steady() - started).count();
