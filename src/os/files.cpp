@@ -204,7 +204,7 @@ class LinuxStream final : public WritableFile {
 std::optional<int> own_descriptor(fs::path path) {
   constexpr int most_links = 40;  // as many as the kernel follows
   for (int i = 0; i < most_links; ++i) {
-    const std::string& directory = path.parent_path().native();
+    const std::string directory = path.parent_path().native();
     const std::string name = path.filename().native();
     const bool number = !name.empty() && name.size() < 9 && name.find_first_not_of("0123456789") == std::string::npos;
     if (number && (directory == "/dev/fd" || directory == "/proc/self/fd")) {
