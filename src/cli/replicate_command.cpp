@@ -13,10 +13,14 @@
 #include "cli/output.hpp"
 #include "config/replication.hpp"
 #include "config/service_environment.hpp"
+#include "http/server.hpp"
 #include "jobs/collect/backfill.hpp"
+#include "os/process_use.hpp"
+#include "service/metrics.hpp"
 #include "service/replication.hpp"
 #include "service/setup.hpp"
 #include "service/status.hpp"
+#include "telemetry/metrics.hpp"
 
 namespace bale::cli {
 namespace {
@@ -32,6 +36,7 @@ struct ReplicateOptions {
   int grace_seconds = 20;
   int archives_at_once = 3;
   std::string only_region;
+  std::string listen;
   // backfill
   std::string source_bucket, prefix, suffix, since, until;
   bool restart = false;
@@ -180,6 +185,29 @@ config::ReplicationConfig service_config(Context& context, const ReplicateOption
   return config;
 }
 
+/// /healthz and /metrics, when --listen asks for them.
+std::unique_ptr<http::Server> serve_status(Context& context, const ReplicateOptions& options,
+                                           const service::Replication& replication) {
+  const std::string listen =
+      options.listen.empty() ? context.world().environment.get("BALE_LISTEN").value_or("") : options.listen;
+  if (listen.empty()) return nullptr;
+  const http::ListenAddress address = http::parse_listen_address(listen);
+  const auto health = [&replication] {
+    const auto loops = replication.health();
+    return http::Page{service::all_healthy(loops) ? 200 : 503, "application/json", service::health_json(loops)};
+  };
+  const auto metrics = [&context, &replication] {
+    return http::Page{200, std::string(telemetry::prometheus_content_type),
+                      service::metrics_text(replication.counts(), replication.in_hand(), replication.health(),
+                                            os::process_use(context.world().files), BALE_VERSION)};
+  };
+  auto server = std::make_unique<http::Server>(
+      address, std::map<std::string, http::Server::Handler>{{"/healthz", health}, {"/metrics", metrics}});
+  context.log().info("service.listen", "health and metrics are served",
+                     {{"host", address.host}, {"port", server->port()}});
+  return server;
+}
+
 int run_loops(Context& context, const ReplicateOptions& options, service::Roles roles) {
   const config::ReplicationConfig config = service_config(context, options, roles);
   if (context.options().dryrun) {
@@ -198,6 +226,7 @@ int run_loops(Context& context, const ReplicateOptions& options, service::Roles 
   const service::Ports ports = ports_of(context);
   service::Replication replication(config, service_options, ports, context.world(), context.log(), context.pools(),
                                    context.budget());
+  const auto server = serve_status(context, options, replication);
   const auto started = context.world().clock.steady();
   {
     const CountsPrinter printer(context, replication.counts());
@@ -374,6 +403,10 @@ void add_service_options(CLI::App& command, const Options& options) {
   command.add_option("--grace", options->grace_seconds, "after SIGTERM, seconds until work in hand is given back")
       ->capture_default_str()
       ->check(CLI::Range(0, 3600));
+  command
+      .add_option("--listen", options->listen,
+                  "serve /healthz and /metrics here; port 0 is one that is free [BALE_LISTEN]")
+      ->type_name("HOST:PORT");
 }
 
 void add_level(CLI::App& command, const Options& options) {

@@ -24,6 +24,7 @@ bool any_permanent(const std::vector<ReplicationFailure>& failures) {
 ArchiveLoop::ArchiveLoop(LoopContext& context, std::string stage, const Region& region, QueueName queue, Work work)
     : context_(context),
       stage_(std::move(stage)),
+      region_(region),
       queues_(context.ports.queues(region)),
       queue_(std::move(queue)),
       work_(std::move(work)),
@@ -34,22 +35,27 @@ ArchiveLoop::ArchiveLoop(LoopContext& context, std::string stage, const Region& 
       }) {}
 
 void ArchiveLoop::run(std::stop_token stop) {
+  Health::Loop& health = context_.health.add(stage_ + " " + region_.str());
   int failures = 0;
   while (!stop.stop_requested()) {
     try {
       const Milliseconds wait = context_.options.until_idle ? Milliseconds(200) : Milliseconds(queue::max_wait);
-      for (const queue::Message& message : queues_.receive(queue_, 1, wait, stop)) take(message);
+      const auto messages = queues_.receive(queue_, 1, wait, stop);
+      health.answered();
+      for (const queue::Message& message : messages) take(message, health);
       failures = 0;
     } catch (const std::exception&) {
       const Error error = current_error();
+      health.failed(error);
       context_.log.error(stage_ + ".loop", error.what(), {{"queue", queue_.str()}});
       context_.world.clock.sleep_for(pause_after(failures++), stop);
     }
   }
 }
 
-void ArchiveLoop::take(const queue::Message& message) {
+void ArchiveLoop::take(const queue::Message& message, Health::Loop& health) {
   const InHand in_hand(context_.in_hand, 1);
+  const Health::Loop::Work working(health);
   keeper_.hold({message});
   const std::vector<ReplicationFailure> failures = work_on(message);
   keeper_.drop({message.receipt});

@@ -10,6 +10,7 @@
 #include "jobs/collect/collector.hpp"
 #include "jobs/land/lander.hpp"
 #include "jobs/pack/packer.hpp"
+#include "service/health.hpp"
 #include "service/replication.hpp"
 #include "service/target_directory.hpp"
 
@@ -27,6 +28,7 @@ struct LoopContext {
   flow::MemoryBudget& budget;
   ReplicationCounts& counts;
   std::atomic<std::uint64_t>& in_hand;  ///< messages that the loops of this process hold
+  Health& health;
   /// An attempt at `work` ended, see FailureLedger::record.
   std::function<void(const std::string& stage, const std::string& work,
                      const std::vector<ReplicationFailure>& failures)>
@@ -56,7 +58,7 @@ class SourceLoop {
   void run(std::stop_token stop);
 
  private:
-  void pack(collect::Batch batch);
+  void pack(collect::Batch batch, Health::Loop& health);
   std::vector<collect::Failure> pack_items(const collect::Batch& batch);
   void pack_bucket(const BucketName& bucket, const collect::Batch& batch, const std::vector<std::size_t>& indices,
                    std::vector<collect::Failure>& failures);
@@ -77,11 +79,12 @@ class ArchiveLoop {
   void run(std::stop_token stop);
 
  private:
-  void take(const queue::Message& message);
+  void take(const queue::Message& message, Health::Loop& health);
   std::vector<ReplicationFailure> work_on(const queue::Message& message);
   void tell(const queue::Message& message, const std::vector<ReplicationFailure>& failures);
   LoopContext& context_;
   const std::string stage_;
+  const Region region_;
   queue::MessageQueue& queues_;
   const QueueName queue_;
   const Work work_;

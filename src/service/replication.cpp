@@ -24,9 +24,19 @@ struct Replication::Shared {
       : config(c),
         options(std::move(o)),
         ports(p),
-        context{config, options, ports, w, give_up.get_token(), l, pl, b, counts, in_hand, [this](auto&&... attempt) {
-                  keep(attempt...);
-                }} {}
+        health(w.clock),
+        context{config,
+                options,
+                ports,
+                w,
+                give_up.get_token(),
+                l,
+                pl,
+                b,
+                counts,
+                in_hand,
+                health,
+                [this](auto&&... attempt) { keep(attempt...); }} {}
 
   void keep(const std::string& stage, const std::string& work, const std::vector<ReplicationFailure>& failures) {
     ledger.record(stage, work, failures);
@@ -80,6 +90,7 @@ struct Replication::Shared {
   ReplicationCounts counts;
   std::atomic<std::uint64_t> in_hand{0};
   FailureLedger ledger;
+  Health health;
   LoopContext context;
   std::vector<std::unique_ptr<SourceLoop>> sources;
   std::vector<std::unique_ptr<ArchiveLoop>> archives;
@@ -280,6 +291,10 @@ void Replication::run() {
     }
   }  // joins the loops
 }
+
+std::uint64_t Replication::in_hand() const noexcept { return shared_->in_hand; }
+
+std::vector<LoopReport> Replication::health() const { return shared_->health.report(); }
 
 const ReplicationCounts& Replication::counts() const noexcept { return shared_->counts; }
 

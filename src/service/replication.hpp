@@ -14,6 +14,7 @@
 #include "flow/thread_pool.hpp"
 #include "os/world.hpp"
 #include "service/failure_ledger.hpp"
+#include "service/health.hpp"
 #include "service/ports.hpp"
 #include "telemetry/log.hpp"
 
@@ -58,6 +59,10 @@ class Replication {
   void run();
 
   const ReplicationCounts& counts() const noexcept;
+  /// Messages that the loops hold now.
+  std::uint64_t in_hand() const noexcept;
+  /// How the loops are that have started.
+  std::vector<LoopReport> health() const;
   /// What stands as failed: not what succeeded at a later attempt.
   std::vector<ReplicationFailure> failures() const;
 

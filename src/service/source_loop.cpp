@@ -59,6 +59,7 @@ SourceLoop::SourceLoop(LoopContext& context, const config::Rule& rule)
       targets_(targets_for(context, rule)) {}
 
 void SourceLoop::run(std::stop_token stop) {
+  Health::Loop& health = context_.health.add("source " + rule_.source.region.str());
   std::future<void> packing;
   int failures = 0;
   while (!stop.stop_requested()) {
@@ -66,6 +67,7 @@ void SourceLoop::run(std::stop_token stop) {
       // A short first wait while idle is being watched for; else the longest that SQS allows costs the fewest requests.
       const Milliseconds first_wait = context_.options.until_idle ? Milliseconds(200) : Milliseconds(queue::max_wait);
       auto batch = collector_.next(first_wait, context_.options.until_idle, stop);
+      health.answered();
       if (packing.valid()) packing.get();
       failures = 0;
       if (!batch) continue;
@@ -73,9 +75,11 @@ void SourceLoop::run(std::stop_token stop) {
         collector_.give_back(*batch);
         break;
       }
-      packing = std::async(std::launch::async, [this, held = std::move(*batch)]() mutable { pack(std::move(held)); });
+      packing = std::async(std::launch::async,
+                           [this, &health, held = std::move(*batch)]() mutable { pack(std::move(held), health); });
     } catch (const std::exception&) {
       const Error error = current_error();
+      health.failed(error);
       context_.log.error("source.loop", error.what(),
                          {{"queue", config::source_queue(context_.config.settings, rule_.source).str()}});
       context_.world.clock.sleep_for(pause_after(failures++), stop);
@@ -84,8 +88,9 @@ void SourceLoop::run(std::stop_token stop) {
   if (packing.valid()) packing.get();
 }
 
-void SourceLoop::pack(Batch batch) {
+void SourceLoop::pack(Batch batch, Health::Loop& health) {
   const InHand in_hand(context_.in_hand, batch.messages.size());
+  const Health::Loop::Work working(health);
   std::vector<collect::Failure> failures;
   try {
     failures = pack_items(batch);

@@ -1,0 +1,129 @@
+"""Services as an operator runs them: health, metrics, JSON logs, SIGTERM."""
+import json
+import signal
+import time
+import urllib.error
+import urllib.request
+
+import pytest
+from conftest import write_tree
+
+
+class Service:
+    """A long-running `bale replicate`, and what it serves and logs."""
+
+    def __init__(self, bale, *arguments):
+        self.log_path = bale.directory / "service.log"
+        self.log = self.log_path.open("wb")
+        self.process = bale.start("--log-level", "info", "--log-format", "json", "replicate", *arguments,
+                                  "--listen", "127.0.0.1:0", stderr=self.log)
+        self.address = self._address()
+
+    def lines(self):
+        return [json.loads(line) for line in self.log_path.read_text().splitlines() if line.endswith("}")]
+
+    def _address(self):
+        for _ in range(200):
+            for line in self.lines():
+                if line["name"] == "service.listen":
+                    return f"http://127.0.0.1:{line['port']}"
+            assert self.process.poll() is None, self.log_path.read_text()
+            time.sleep(0.05)
+        raise AssertionError("the service does not say where it listens")
+
+    def get(self, path):
+        try:
+            with urllib.request.urlopen(self.address + path, timeout=10) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+
+    def metrics(self):
+        status, text = self.get("/metrics")
+        assert status == 200
+        return {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1])
+                for line in text.splitlines() if not line.startswith("#")}
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        started = time.monotonic()
+        status = self.process.wait(timeout=40)
+        self.log.close()
+        return status, time.monotonic() - started
+
+
+@pytest.fixture
+def service(bale):
+    bale.mixed()
+    running = Service(bale, "run", "--config", str(bale.config))
+    yield running
+    if running.process.poll() is None:
+        running.process.kill()
+        running.process.wait()
+
+
+def wait_for(condition, seconds=60):
+    for _ in range(seconds * 10):
+        if condition():
+            return
+        time.sleep(0.1)
+    raise AssertionError("it did not happen")
+
+
+def test_counts_what_it_does(bale, service):
+    assert service.metrics()["bale_packed_objects_total"] == 0
+    write_tree(bale.directory / "in", {f"f{i}": b"x" * 1000 for i in range(20)})
+    bale.put_tree("source", "", bale.directory / "in")
+    wait_for(lambda: service.metrics()["bale_landed_objects_total"] == 20 and
+             service.metrics()["bale_stored_backups_total"] >= 1)
+    metrics = service.metrics()
+    assert metrics["bale_packed_objects_total"] == 20
+    assert metrics["bale_packed_object_bytes_total"] == 20000
+    assert metrics["bale_failing_items"] == 0
+    assert metrics["process_resident_memory_bytes"] > 1e6
+    assert [name for name in metrics if name.startswith("bale_build_info{version=")]
+
+
+def test_is_healthy_and_says_so(service):
+    status, text = service.get("/healthz")
+    health = json.loads(text)
+    assert status == 200 and health["status"] == "ok"
+    names = {loop["name"].split()[0] for loop in health["loops"]}
+    assert names == {"source", "relay", "target"}
+    assert service.get("/nothing")[0] == 404
+
+
+def test_ends_soon_on_sigterm(service):
+    status, seconds = service.stop()
+    assert status == 0 and seconds < 30
+
+
+def test_logs_lines_of_json_with_the_names_that_log_pipelines_know(bale, service):
+    write_tree(bale.directory / "in", {"f": b"x"})
+    bale.put_tree("source", "", bale.directory / "in")
+    wait_for(lambda: any(line["name"] == "land.done" for line in service.lines()))
+    service.stop()
+    for line in service.lines():
+        assert {"asctime", "levelname", "name", "message"} <= set(line), line
+        time.strptime(line["asctime"], "%Y-%m-%d %H:%M:%S")
+        assert line["levelname"] in ("INFO", "WARNING")
+
+
+def test_an_address_that_is_taken_is_refused(bale, service):
+    port = service.address.rsplit(":", 1)[1]
+    refused = bale.run("replicate", "run", "--config", bale.config, "--listen", f"127.0.0.1:{port}", status=4)
+    assert "cannot listen" in refused.err and "choose another port" in refused.err
+
+
+def test_an_address_that_is_none_is_refused(bale, service):
+    refused = bale.run("replicate", "run", "--config", bale.config, "--listen", "9090", status=2)
+    assert "host:port" in refused.err
+
+
+def test_a_service_without_configuration_names_what_it_misses(bale):
+    refused = bale.run("replicate", "source", "--once", status=2)
+    for name in ("SQS_QUEUE_URL", "AWS_DEFAULT_REGION", "BUCKET", "STACK_NAME", "REPLICATION_PARAMETERS_TABLE"):
+        assert name in refused.err
+    assert "--config" in refused.err
+    refused = bale.run("replicate", "target", "--once", status=2)
+    assert "SQS_QUEUE_URL" in refused.err and "BUCKET," not in refused.err

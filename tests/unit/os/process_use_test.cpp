@@ -1,0 +1,28 @@
+#include "os/process_use.hpp"
+
+#include <gtest/gtest.h>
+
+#include <thread>
+
+namespace bale::os {
+namespace {
+
+TEST(ProcessUse, SeesThisProcess) {
+  const ProcessUse before = process_use(system_files());
+  EXPECT_GT(before.resident_bytes, 1u << 20);
+  EXPECT_GE(before.open_files, 3u);
+  EXPECT_GE(before.threads, 1u);
+  std::stop_source stop;
+  const std::jthread other([token = stop.get_token()] {
+    while (!token.stop_requested()) std::this_thread::yield();
+  });
+  const auto file = system_files().open_if_exists("/proc/self/exe");
+  const ProcessUse after = process_use(system_files());
+  EXPECT_EQ(after.threads, before.threads + 1);
+  EXPECT_EQ(after.open_files, before.open_files + 1);
+  EXPECT_GE(after.processor_time, before.processor_time);
+  stop.request_stop();
+}
+
+}  // namespace
+}  // namespace bale::os
