@@ -29,6 +29,7 @@ OWNERS = {
     "sqlite3.h": {"embedded"},
     "CLI/": {"cli"},
     "curl/": {"http"},
+    "httplib.h": {"http"},
     "pugixml.hpp": {"aws"},
 }
 
