@@ -124,6 +124,17 @@ Addressing resolve_addressing(const SharedConfig& config, const std::string& pro
               "s3.addressing_style of " + profile, "it is auto, path or virtual");
 }
 
+bool is_aws(const Endpoint& endpoint) {
+  if (!endpoint.is_custom) return true;
+  const std::string host = to_lower(endpoint.origin.host);
+  const auto is_below = [&](std::string_view domain) {
+    return host.size() > domain.size() && host.ends_with(domain) && host[host.size() - domain.size() - 1] == '.';
+  };
+  return std::any_of(partitions.begin(), partitions.end(), [&](const Partition& partition) {
+    return is_below(partition.suffix) || is_below(partition.dual_stack_suffix);
+  });
+}
+
 void address_bucket(http::Request& request, const Endpoint& endpoint, Addressing addressing, const BucketName& bucket,
                     const ObjectKey& key) {
   request.origin = endpoint.origin;

@@ -22,6 +22,9 @@ struct Endpoint {
   bool is_custom = false;  ///< given by the user, not AWS's own
 };
 
+/// Whether AWS itself answers there, also through an endpoint that the user named (VPC, FIPS).
+bool is_aws(const Endpoint& endpoint);
+
 /// What the command line says about places.
 struct PlaceOptions {
   std::string endpoint_url;  ///< --endpoint-url; for all services

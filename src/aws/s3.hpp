@@ -14,7 +14,9 @@
 namespace bale::aws {
 
 /// Makes unsigned requests to one endpoint. A value; thread-safe. Where the port gives limits, they are the caller's to
-/// check; S3 checks them too. may_repeat is false for what a silent second time would answer differently.
+/// check (store/object_rules.hpp); S3 checks them too. Each throws Error{invalid} for a name of bucket or object that
+/// would make it a request for something else. may_repeat is false for what a silent second time would answer
+/// differently.
 class S3Requests {
  public:
   S3Requests(Endpoint endpoint, Addressing addressing) : endpoint_(std::move(endpoint)), addressing_(addressing) {}
@@ -59,7 +61,9 @@ class S3Requests {
   Call restore(const ObjectAddress& object, int days, const std::string& tier, const VersionId& version) const;
 
  private:
-  Call to(http::Method method, const BucketName& bucket, const ObjectKey& key, std::string query) const;
+  Call to(http::Method method, const BucketName& bucket, std::string query) const;
+  Call to(http::Method method, const ObjectAddress& object, std::string query) const;
+  Call address(http::Method method, const ObjectAddress& object, std::string query) const;
 
   Endpoint endpoint_;
   Addressing addressing_;

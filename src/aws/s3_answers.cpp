@@ -95,6 +95,15 @@ void parse_xml_or_failure(pugi::xml_document& document, const AnswerHead& head, 
     throw corrupt(fmt::format("the answer is no {}", root), where);
 }
 
+/// Parses an answer that moto names after the operation and S3 after the thing.
+void parse_xml_of(pugi::xml_document& document, std::string_view body, std::string_view root, std::string_view by_moto,
+                  const std::string& where) {
+  parse_xml(document, body, "", where);
+  const std::string_view name = document.document_element().name();
+  if (name != root && name != by_moto)
+    throw corrupt(fmt::format("the answer is a {}, not a {}", escape_for_terminal(name), root), where);
+}
+
 ETag require_etag(ETag etag, const std::string& where) {
   if (etag.empty()) throw corrupt("the answer has no ETag", where);
   return etag;
@@ -238,7 +247,7 @@ store::Tags parse_tags(std::string_view body, const std::string& where) {
 
 store::Versioning parse_versioning(std::string_view body, const std::string& where) {
   pugi::xml_document document;
-  parse_xml(document, body, "VersioningConfiguration", where);
+  parse_xml_of(document, body, "VersioningConfiguration", "GetBucketVersioningResponse", where);
   const std::string status = child_text(document.document_element(), "Status");
   if (status == "Enabled") return store::Versioning::enabled;
   return status == "Suspended" ? store::Versioning::suspended : store::Versioning::never;
@@ -295,7 +304,7 @@ Page<store::ListedUpload> parse_uploads(std::string_view body, const std::string
 
 Page<store::UploadedPart> parse_parts(std::string_view body, const std::string& where) {
   pugi::xml_document document;
-  parse_xml(document, body, "ListPartsResult", where);
+  parse_xml_of(document, body, "ListPartsResult", "ListPartsResponse", where);
   const pugi::xml_node root = document.document_element();
   Page<store::UploadedPart> page;
   for (const pugi::xml_node& node : root.children("Part")) {

@@ -59,10 +59,11 @@ void add_attributes(Headers& headers, const store::ObjectAttributes& attributes)
   }
 }
 
-/// A condition that held the first time fails the second: such a request is not repeated silently.
+/// A condition that held the first time fails the second: such a request is not repeated silently. The tag goes without
+/// quotes: S3 takes both, Ceph RGW 16 compares what comes with the bare tag of the object that is there.
 void add_conditions(http::Request& request, const store::WriteConditions& conditions) {
   if (conditions.if_none_match) request.headers.add("If-None-Match", "*");
-  if (!conditions.if_match.empty()) request.headers.add("If-Match", quoted(conditions.if_match));
+  if (!conditions.if_match.empty()) request.headers.add("If-Match", conditions.if_match.str());
   if (conditions.if_none_match || !conditions.if_match.empty()) request.may_repeat = false;
 }
 
@@ -103,18 +104,35 @@ std::string rule_xml(const store::NotificationRule& rule) {
 
 }  // namespace
 
-Call S3Requests::to(Method method, const BucketName& bucket, const ObjectKey& key, std::string query) const {
+Call S3Requests::to(Method method, const BucketName& bucket, std::string query) const {
+  return address(method, {bucket, {}}, std::move(query));
+}
+
+Call S3Requests::to(Method method, const ObjectAddress& object, std::string query) const {
+  // It would be a request for the bucket: a DELETE would delete that.
+  if (object.key.empty())
+    throw Error(ErrorKind::invalid, "an object key must not be empty", to_uri(object)).with_code("InvalidArgument");
+  return address(method, object, std::move(query));
+}
+
+Call S3Requests::address(Method method, const ObjectAddress& object, std::string query) const {
+  // Nothing, or what a path takes for something else, would be a request for another bucket.
+  const std::string& name = object.bucket.str();
+  if (name.empty() || name == "." || name == ".." || name.find('/') != std::string::npos) {
+    throw Error(ErrorKind::invalid, fmt::format("'{}' is not a bucket name", escape_for_terminal(name)))
+        .with_code("InvalidBucketName");
+  }
   Call call;
   call.request.method = method;
   call.request.query = std::move(query);
-  address_bucket(call.request, endpoint_, addressing_, bucket, key);
+  address_bucket(call.request, endpoint_, addressing_, object.bucket, object.key);
   return call;
 }
 
 // --- Buckets --------------------------------------------------------------------------------------------------------
 
 Call S3Requests::create_bucket(const BucketName& bucket) const {
-  Call call = to(Method::put, bucket, {}, "");
+  Call call = to(Method::put, bucket, "");
   call.request.may_repeat = false;
   // us-east-1 is what no constraint means, and S3 refuses to be told.
   if (endpoint_.region != "us-east-1")
@@ -122,8 +140,8 @@ Call S3Requests::create_bucket(const BucketName& bucket) const {
   return call;
 }
 
-Call S3Requests::delete_bucket(const BucketName& bucket) const { return to(Method::del, bucket, {}, ""); }
-Call S3Requests::head_bucket(const BucketName& bucket) const { return to(Method::head, bucket, {}, ""); }
+Call S3Requests::delete_bucket(const BucketName& bucket) const { return to(Method::del, bucket, ""); }
+Call S3Requests::head_bucket(const BucketName& bucket) const { return to(Method::head, bucket, ""); }
 
 Call S3Requests::list_buckets(const std::string& continuation) const {
   Call call;
@@ -136,31 +154,29 @@ Call S3Requests::list_buckets(const std::string& continuation) const {
 Call S3Requests::set_versioning(const BucketName& bucket, store::Versioning versioning) const {
   if (versioning == store::Versioning::never)
     throw Error(ErrorKind::invalid, "versioning can be suspended, but not undone", "s3://" + bucket.str());
-  Call call = to(Method::put, bucket, {}, "versioning");
+  Call call = to(Method::put, bucket, "versioning");
   set_body(call, "VersioningConfiguration",
            element("Status", versioning == store::Versioning::enabled ? "Enabled" : "Suspended"));
   return call;
 }
 
-Call S3Requests::get_versioning(const BucketName& bucket) const { return to(Method::get, bucket, {}, "versioning"); }
+Call S3Requests::get_versioning(const BucketName& bucket) const { return to(Method::get, bucket, "versioning"); }
 
 Call S3Requests::set_notifications(const BucketName& bucket, const std::vector<store::NotificationRule>& rules) const {
-  Call call = to(Method::put, bucket, {}, "notification");
+  Call call = to(Method::put, bucket, "notification");
   std::string xml;
   for (const store::NotificationRule& rule : rules) xml += rule_xml(rule);
   set_body(call, "NotificationConfiguration", xml);
   return call;
 }
 
-Call S3Requests::get_notifications(const BucketName& bucket) const {
-  return to(Method::get, bucket, {}, "notification");
-}
+Call S3Requests::get_notifications(const BucketName& bucket) const { return to(Method::get, bucket, "notification"); }
 
 // --- Objects --------------------------------------------------------------------------------------------------------
 
 Call S3Requests::put(const ObjectAddress& object, const store::ObjectAttributes& attributes,
                      const store::WriteConditions& conditions) const {
-  Call call = to(Method::put, object.bucket, object.key, "");
+  Call call = to(Method::put, object, "");
   add_attributes(call.request.headers, attributes);
   add_conditions(call.request, conditions);
   return call;
@@ -175,25 +191,27 @@ Call S3Requests::get(const ObjectAddress& object, const std::optional<store::Byt
 }
 
 Call S3Requests::head(const ObjectAddress& object, const store::ReadConditions& conditions) const {
-  Call call = to(Method::head, object.bucket, object.key, with_version("", conditions.version_id));
+  Call call = to(Method::head, object, with_version("", conditions.version_id));
   if (!conditions.if_match.empty()) call.request.headers.add("If-Match", quoted(conditions.if_match));
   return call;
 }
 
 Call S3Requests::remove(const ObjectAddress& object, const VersionId& version) const {
-  return to(Method::del, object.bucket, object.key, with_version("", version));
+  return to(Method::del, object, with_version("", version));
 }
 
 Call S3Requests::copy(const store::CopySource& from, const ObjectAddress& to_object,
                       const std::optional<store::ObjectAttributes>& replace,
                       const store::WriteConditions& conditions) const {
-  Call call = to(Method::put, to_object.bucket, to_object.key, "");
+  Call call = to(Method::put, to_object, "");
   add_copy_source(call.request.headers, from);
   if (replace) {
     call.request.headers.add("x-amz-metadata-directive", "REPLACE");
     call.request.headers.add("x-amz-tagging-directive", "REPLACE");
     add_attributes(call.request.headers, *replace);
   }
+  // Said aloud: S3 means it when nothing is said, Ceph RGW 16 takes the source's class.
+  if (!replace || replace->storage_class == "STANDARD") call.request.headers.add("x-amz-storage-class", "STANDARD");
   add_conditions(call.request, conditions);
   return call;
 }
@@ -205,7 +223,7 @@ Call S3Requests::list(const BucketName& bucket, const store::ListRequest& reques
   add_parameter(query, "max-keys", std::to_string(request.max_keys));
   add_parameter(query, "prefix", request.prefix);
   if (request.continuation.empty()) add_parameter(query, "start-after", request.start_after);
-  return to(Method::get, bucket, {}, std::move(query));
+  return to(Method::get, bucket, std::move(query));
 }
 
 Call S3Requests::list_versions(const BucketName& bucket, const store::ListRequest& request) const {
@@ -217,15 +235,15 @@ Call S3Requests::list_versions(const BucketName& bucket, const store::ListReques
     add_parameter(query, "key-marker", request.start_after);
   else
     query += "&" + request.continuation;  // as parse_versions() wrote it
-  return to(Method::get, bucket, {}, std::move(query));
+  return to(Method::get, bucket, std::move(query));
 }
 
 Call S3Requests::get_tags(const ObjectAddress& object, const VersionId& version) const {
-  return to(Method::get, object.bucket, object.key, with_version("tagging", version));
+  return to(Method::get, object, with_version("tagging", version));
 }
 
 Call S3Requests::set_tags(const ObjectAddress& object, const store::Tags& tags, const VersionId& version) const {
-  Call call = to(Method::put, object.bucket, object.key, with_version("tagging", version));
+  Call call = to(Method::put, object, with_version("tagging", version));
   std::string xml;
   for (const auto& [name, value] : tags) xml += "<Tag>" + element("Key", name) + element("Value", value) + "</Tag>";
   set_body(call, "Tagging", "<TagSet>" + xml + "</TagSet>");
@@ -234,7 +252,7 @@ Call S3Requests::set_tags(const ObjectAddress& object, const store::Tags& tags, 
 
 Call S3Requests::restore(const ObjectAddress& object, int days, const std::string& tier,
                          const VersionId& version) const {
-  Call call = to(Method::post, object.bucket, object.key, with_version("restore", version));
+  Call call = to(Method::post, object, with_version("restore", version));
   call.request.may_repeat = false;  // the second time says RestoreAlreadyInProgress
   set_body(call, "RestoreRequest",
            element("Days", std::to_string(days)) + "<GlacierJobParameters>" + element("Tier", tier) +
@@ -245,7 +263,7 @@ Call S3Requests::restore(const ObjectAddress& object, int days, const std::strin
 // --- Multipart ------------------------------------------------------------------------------------------------------
 
 Call S3Requests::create_upload(const ObjectAddress& object, const store::ObjectAttributes& attributes) const {
-  Call call = to(Method::post, object.bucket, object.key, "uploads");
+  Call call = to(Method::post, object, "uploads");
   call.request.may_repeat = false;  // a second upload would be left behind
   add_attributes(call.request.headers, attributes);
   return call;
@@ -254,7 +272,7 @@ Call S3Requests::create_upload(const ObjectAddress& object, const store::ObjectA
 Call S3Requests::upload_part(const ObjectAddress& object, const UploadId& upload, std::uint32_t number) const {
   std::string query = fmt::format("partNumber={}", number);
   add_parameter(query, "uploadId", upload.str());
-  return to(Method::put, object.bucket, object.key, std::move(query));
+  return to(Method::put, object, std::move(query));
 }
 
 Call S3Requests::upload_part_copy(const ObjectAddress& object, const UploadId& upload, std::uint32_t number,
@@ -270,7 +288,7 @@ Call S3Requests::complete_upload(const ObjectAddress& object, const UploadId& up
                                  const store::WriteConditions& conditions) const {
   std::string query;
   add_parameter(query, "uploadId", upload.str());
-  Call call = to(Method::post, object.bucket, object.key, std::move(query));
+  Call call = to(Method::post, object, std::move(query));
   std::string xml;
   ByteCount size = 0;
   bool sizes_known = true;
@@ -290,14 +308,14 @@ Call S3Requests::complete_upload(const ObjectAddress& object, const UploadId& up
 Call S3Requests::abort_upload(const ObjectAddress& object, const UploadId& upload) const {
   std::string query;
   add_parameter(query, "uploadId", upload.str());
-  return to(Method::del, object.bucket, object.key, std::move(query));
+  return to(Method::del, object, std::move(query));
 }
 
 Call S3Requests::list_parts(const ObjectAddress& object, const UploadId& upload, std::uint32_t after_part) const {
   std::string query;
   if (after_part > 0) add_parameter(query, "part-number-marker", std::to_string(after_part));
   add_parameter(query, "uploadId", upload.str());
-  return to(Method::get, object.bucket, object.key, std::move(query));
+  return to(Method::get, object, std::move(query));
 }
 
 Call S3Requests::list_uploads(const BucketName& bucket, const std::string& prefix,
@@ -305,7 +323,7 @@ Call S3Requests::list_uploads(const BucketName& bucket, const std::string& prefi
   std::string query = "uploads&encoding-type=url";
   add_parameter(query, "prefix", prefix);
   if (!continuation.empty()) query += "&" + continuation;  // as parse_uploads() wrote it
-  return to(Method::get, bucket, {}, std::move(query));
+  return to(Method::get, bucket, std::move(query));
 }
 
 }  // namespace bale::aws

@@ -14,6 +14,10 @@ namespace bale::cloud {
 
 /// S3, or a server that speaks its protocol, as seen from one region. Buckets of other regions are found by following
 /// the service's redirect once, and remembered. Tries nothing twice beyond that: retrying is a decorator's work.
+///
+/// What the port says that S3 refuses is refused before anything is sent. Servers other than AWS are not trusted with
+/// two things that some of them leave out without a word: conditions of copies and completed uploads are looked at
+/// before, and after where it can be told, and tags of uploads are compared. docs/invariants.md says what remains.
 /// Thread-safe; each call takes a connection of the session's for itself.
 class S3Store final : public store::ObjectStore {
  public:
@@ -73,12 +77,24 @@ class S3Store final : public store::ObjectStore {
   /// Sends and reads the whole answer.
   std::string fetch(const BucketName& bucket, const std::string& where, const Build& build);
 
+  bool is_aws(const BucketName& bucket);
+  void look_at_target(const ObjectAddress& object, const store::WriteConditions& conditions);
+  void look_at_source(const store::CopySource& from);
+  void remember_tags(const UploadId& upload, const store::Tags& tags);
+  void forget_tags(const UploadId& upload);
+  void mend_tags(const ObjectAddress& object, const UploadId& upload, const VersionId& version);
+  void mend_tags_of_own(const ObjectAddress& object, const UploadId& upload,
+                        const std::vector<store::UploadedPart>& parts);
+  store::PutResult complete(const ObjectAddress& object, const UploadId& upload,
+                            const std::vector<store::UploadedPart>& parts, const store::WriteConditions& conditions);
+
   Session& session_;
   const Region region_;
   const aws::Addressing addressing_;
   Mutex mutex_;
   std::map<std::string, aws::S3Requests> requests_ BALE_GUARDED_BY(mutex_);  // by region; its nodes stay where they are
   std::map<BucketName, std::string> regions_ BALE_GUARDED_BY(mutex_);        // of buckets elsewhere
+  std::map<UploadId, store::Tags> upload_tags_ BALE_GUARDED_BY(mutex_);      // of uploads under way on other servers
 };
 
 }  // namespace bale::cloud

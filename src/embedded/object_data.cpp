@@ -55,7 +55,7 @@ Md5Digest write_body(os::WritableFile& file, ByteCount offset, store::Body& body
   return md5.finish();
 }
 
-Md5Digest md5_of(os::ReadableFile& file, const Extent& extent) {
+Md5Digest md5_of(os::ReadableFile& file, const store::Extent& extent) {
   Md5 md5;
   Buffer block(std::min<std::size_t>(copy_block, std::max<ByteCount>(extent.length, 1)));
   for (ByteCount done = 0; done < extent.length;) {

@@ -9,7 +9,7 @@
 #include "base/hash.hpp"
 #include "embedded/core.hpp"
 #include "embedded/object_rows.hpp"
-#include "embedded/object_rules.hpp"
+#include "store/object_rules.hpp"
 
 namespace bale::embedded {
 
@@ -17,7 +17,7 @@ namespace bale::embedded {
 /// Throws Error{invalid} IncompleteBody when the body has not the size that it claims.
 Md5Digest write_body(os::WritableFile& file, ByteCount offset, store::Body& body);
 /// The MD5 of a stretch of a file.
-Md5Digest md5_of(os::ReadableFile& file, const Extent& extent);
+Md5Digest md5_of(os::ReadableFile& file, const store::Extent& extent);
 
 /// Files that belong to nobody once a transaction is committed. Used by one thread at a time.
 class DoomedFiles {

@@ -8,6 +8,7 @@
 #include "base/error.hpp"
 #include "embedded/message_queue.hpp"
 #include "embedded/object_rules.hpp"
+#include "store/object_rules.hpp"
 
 namespace bale::embedded {
 namespace {
@@ -178,7 +179,7 @@ VersionRow require_object(Database& database, const BucketRow& bucket, const Obj
 }
 
 void check_readable(const VersionRow& row, const ObjectAddress& object, TimePoint now) {
-  if (!is_archive_class(row.stored.storage_class) || (row.restored_until && now < *row.restored_until)) return;
+  if (!store::is_archive_class(row.stored.storage_class) || (row.restored_until && now < *row.restored_until)) return;
   throw Error(ErrorKind::denied, fmt::format("the object is archived ({})", row.stored.storage_class), to_uri(object),
               "restore it first")
       .with_code("InvalidObjectState");
@@ -209,11 +210,7 @@ store::ObjectInfo to_info(const BucketRow& bucket, const VersionRow& row, TimePo
 void check_write_conditions(const std::optional<VersionRow>& current, const ObjectAddress& object,
                             const store::WriteConditions& conditions) {
   const bool exists = current && !current->marker;
-  if (!conditions.if_match.empty() && !exists) throw no_such_key(object);
-  if ((conditions.if_none_match && exists) || (!conditions.if_match.empty() && conditions.if_match != current->etag)) {
-    throw Error(ErrorKind::precondition, "the condition of the write does not hold", to_uri(object))
-        .with_code("PreconditionFailed");
-  }
+  store::check_write_conditions(exists ? std::optional(current->etag) : std::nullopt, object, conditions);
 }
 
 VersionChange insert_version(WriteContext& context, const ObjectAddress& object, const NewVersion& version,

@@ -8,7 +8,7 @@
 #include "base/hash.hpp"
 #include "embedded/message_queue.hpp"
 #include "embedded/object_data.hpp"
-#include "embedded/object_rules.hpp"
+#include "store/object_rules.hpp"
 
 namespace bale::embedded {
 namespace {
@@ -18,7 +18,8 @@ using Durability = Database::Durability;
 /// A GET of a file that stays open: the bytes are those of the version that was found, whatever happens to the key.
 class FileGetStream final : public store::GetStream {
  public:
-  FileGetStream(store::ObjectInfo info, Extent extent, std::unique_ptr<os::ReadableFile> file, ObjectAddress object)
+  FileGetStream(store::ObjectInfo info, store::Extent extent, std::unique_ptr<os::ReadableFile> file,
+                ObjectAddress object)
       : info_(std::move(info)), extent_(extent), file_(std::move(file)), object_(std::move(object)) {}
   const store::ObjectInfo& info() const override { return info_; }
   ByteCount length() const override { return extent_.length; }
@@ -35,7 +36,7 @@ class FileGetStream final : public store::GetStream {
 
  private:
   const store::ObjectInfo info_;
-  const Extent extent_;
+  const store::Extent extent_;
   const std::unique_ptr<os::ReadableFile> file_;
   const ObjectAddress object_;
   ByteCount done_ = 0;
@@ -52,7 +53,7 @@ TimePoint restore_end(TimePoint now, int days) {
 }
 
 void check_restore(const VersionRow& row, const ObjectAddress& object, int days, const std::string& tier) {
-  if (!is_archive_class(row.stored.storage_class)) {
+  if (!store::is_archive_class(row.stored.storage_class)) {
     throw Error(ErrorKind::denied, fmt::format("objects in {} need no restore", row.stored.storage_class),
                 to_uri(object))
         .with_code("InvalidObjectState");
@@ -159,8 +160,8 @@ void EmbeddedStore::check_target(const ObjectAddress& object, const store::Write
 store::PutResult EmbeddedStore::put(const ObjectAddress& object, store::Body& body,
                                     const store::ObjectAttributes& attributes,
                                     const store::WriteConditions& conditions) {
-  check_upload_size(body.size());
-  check_attributes(attributes);
+  store::check_upload_size(body.size());
+  store::check_attributes(attributes);
   check_target(object, conditions);
   NewObjectFile file(core_, object);
   const ETag etag(to_hex_digest(write_body(file.create(), 0, body)));
@@ -174,9 +175,9 @@ std::unique_ptr<store::GetStream> EmbeddedStore::get(const ObjectAddress& object
                                                      const std::optional<store::ByteRange>& range,
                                                      const store::ReadConditions& conditions) {
   OpenedObject opened = open_object(core_, object, conditions);
-  Extent extent;
+  store::Extent extent;
   try {
-    extent = resolve_range(range, opened.row.size);
+    extent = store::resolve_range(range, opened.row.size);
   } catch (const Error& error) {
     throw error.with_where(to_uri(object));
   }
@@ -207,12 +208,9 @@ store::DeleteResult EmbeddedStore::remove(const ObjectAddress& object, const Ver
 store::PutResult EmbeddedStore::copy(const store::CopySource& from, const ObjectAddress& to,
                                      const std::optional<store::ObjectAttributes>& replace,
                                      const store::WriteConditions& conditions) {
-  if (replace) check_attributes(*replace);
+  if (replace) store::check_attributes(*replace);
   check_target(to, conditions);
-  if (from.address == to && from.version_id.empty() && !replace) {
-    throw refuse("InvalidRequest", "a copy of an object onto itself must change something", to)
-        .with_hint("give new attributes");
-  }
+  store::check_copy(from, to, replace);
   const OpenedObject source = open_object(core_, from.address, {from.version_id, from.if_match});
   if (source.row.size > store::max_part_bytes) {
     throw refuse("InvalidRequest",
@@ -242,7 +240,7 @@ store::Tags EmbeddedStore::get_tags(const ObjectAddress& object, const VersionId
 }
 
 void EmbeddedStore::set_tags(const ObjectAddress& object, const store::Tags& tags, const VersionId& version) {
-  check_tags(tags);
+  store::check_tags(tags);
   core_.commits.run(Durability::power_safe, [&](WriteContext& context) {
     const BucketRow bucket = require_bucket(context.database, object.bucket);
     const VersionRow row = require_object(context.database, bucket, object, {version, {}});

@@ -14,6 +14,7 @@
 #include "embedded/object_data.hpp"
 #include "embedded/object_rules.hpp"
 #include "embedded/object_store.hpp"
+#include "store/object_rules.hpp"
 #include "store/own_write.hpp"
 
 namespace bale::embedded {
@@ -220,7 +221,7 @@ void assemble(Core& core, const Completion& completion, NewObjectFile& target) {
 
 UploadId EmbeddedStore::create_upload(const ObjectAddress& object, const store::ObjectAttributes& attributes) {
   check_object_key(object.key);
-  check_attributes(attributes);
+  store::check_attributes(attributes);
   UploadId upload(core_.journal.new_file_id().str());
   const StoredAttributes stored = to_stored(attributes);
   core_.commits.run(Durability::power_safe, [&](WriteContext& context) {
@@ -235,8 +236,8 @@ UploadId EmbeddedStore::create_upload(const ObjectAddress& object, const store::
 
 ETag EmbeddedStore::upload_part(const ObjectAddress& object, const UploadId& upload, std::uint32_t number,
                                 store::Body& body) {
-  check_part_number(number);
-  check_upload_size(body.size());
+  store::check_part_number(number);
+  store::check_upload_size(body.size());
   return store_part(core_, object, upload, number, body.size(), [&](os::WritableFile& file, ByteCount offset) {
     return ETag(to_hex_digest(write_body(file, offset, body)));
   });
@@ -244,15 +245,15 @@ ETag EmbeddedStore::upload_part(const ObjectAddress& object, const UploadId& upl
 
 ETag EmbeddedStore::upload_part_copy(const ObjectAddress& object, const UploadId& upload, std::uint32_t number,
                                      const store::CopySource& from, const std::optional<store::ByteRange>& range) {
-  check_part_number(number);
+  store::check_part_number(number);
   const OpenedObject source = open_object(core_, from.address, {from.version_id, from.if_match});
   if (range && (range->suffix || range->last >= source.row.size)) {
     throw Error(ErrorKind::invalid, fmt::format("the range is not one of the {} bytes of the source", source.row.size),
                 to_uri(from.address))
         .with_code("InvalidArgument");
   }
-  const Extent extent = resolve_range(range, source.row.size);
-  check_upload_size(extent.length);
+  const store::Extent extent = store::resolve_range(range, source.row.size);
+  store::check_upload_size(extent.length);
   const bool has_md5 = source.row.etag.str().find('-') == std::string::npos && extent.length == source.row.size;
   return store_part(core_, object, upload, number, extent.length, [&](os::WritableFile& file, ByteCount offset) {
     file.copy_from(*source.file, extent.offset, extent.length, offset);
@@ -263,7 +264,7 @@ ETag EmbeddedStore::upload_part_copy(const ObjectAddress& object, const UploadId
 store::PutResult EmbeddedStore::complete_upload(const ObjectAddress& object, const UploadId& upload,
                                                 const std::vector<store::UploadedPart>& parts,
                                                 const store::WriteConditions& conditions) {
-  check_part_order(parts);
+  store::check_part_order(parts);
   Completion completion = read_completion(*core_.readers.borrow(), object, upload, parts);
   check_target(object, conditions);
   adopt_last_part(core_, completion);

@@ -10,9 +10,6 @@ namespace bale::testing {
 
 class EmbeddedKind {
  public:
-  static constexpr bool checks_archive_state = true;
-  static constexpr bool has_notifications = true;
-
   store::ObjectStore& store() { return *store_; }
   queue::MessageQueue& queues() { return *queues_; }
   records::RecordStore& records() { return *records_; }

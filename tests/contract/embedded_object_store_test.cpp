@@ -3,6 +3,8 @@
 
 namespace bale::testing {
 
-INSTANTIATE_TYPED_TEST_SUITE_P(Embedded, ObjectStoreSuite, EmbeddedKind);
+class EmbeddedObjectKind : public EmbeddedKind, public AsS3 {};
+
+INSTANTIATE_TYPED_TEST_SUITE_P(Embedded, ObjectStoreSuite, EmbeddedObjectKind);
 
 }  // namespace bale::testing

@@ -15,9 +15,6 @@ namespace bale::testing {
 template <int FaultEvery>
 class RetryingKind {
  public:
-  static constexpr bool checks_archive_state = EmbeddedKind::checks_archive_state;
-  static constexpr bool has_notifications = EmbeddedKind::has_notifications;
-
   RetryingKind() {
     faulty_store_.faults.every(FaultEvery);
     faulty_queues_.faults.every(FaultEvery);

@@ -3,6 +3,11 @@
 
 namespace bale::testing {
 
-INSTANTIATE_TYPED_TEST_SUITE_P(Retrying, ObjectStoreSuite, RetryingKinds);
+template <int FaultEvery>
+class RetryingObjectKind : public RetryingKind<FaultEvery>, public AsS3 {};
+
+using RetryingObjectKinds = ::testing::Types<RetryingObjectKind<0>, RetryingObjectKind<3>>;
+
+INSTANTIATE_TYPED_TEST_SUITE_P(Retrying, ObjectStoreSuite, RetryingObjectKinds);
 
 }  // namespace bale::testing

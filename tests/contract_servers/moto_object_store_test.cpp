@@ -4,10 +4,18 @@
 
 namespace bale::testing {
 
-class MotoKind {
+// moto 5. docs/testing.md says what each deviation means.
+class MotoKind : public AsS3 {
  public:
   static constexpr bool checks_archive_state = false;
   static constexpr bool has_notifications = false;
+  static constexpr bool keeps_null_versions = false;
+  static constexpr bool tells_part_bytes = false;
+  static constexpr bool checks_ranges_of_part_copies = false;
+  static constexpr bool knows_ended_uploads = false;  // 500
+  static constexpr bool lists_markers_among_versions = false;
+  static constexpr bool tells_removed_markers = false;
+  static constexpr bool takes_key(std::string_view key) { return key.find('\n') == std::string_view::npos; }
 
   store::ObjectStore& store() { return store_; }
   queue::MessageQueue& queues() { throw Error(ErrorKind::unsupported, "not used here"); }

@@ -4,10 +4,19 @@
 
 namespace bale::testing {
 
-class RgwKind {
+// Ceph RGW 16.2. docs/testing.md says what each deviation means.
+class RgwKind : public AsS3 {
  public:
-  static constexpr bool checks_archive_state = false;  // GLACIER is a label: objects stay readable
-  static constexpr bool has_notifications = false;     // to HTTP endpoints only, not to SQS
+  static constexpr bool checks_archive_state = false;   // GLACIER is a label: objects stay readable
+  static constexpr bool has_notifications = false;      // to HTTP endpoints only, not to SQS
+  static constexpr bool counts_tag_characters = false;  // counts bytes
+  static constexpr bool has_reduced_redundancy = false;
+  static constexpr bool has_s3_codes = false;
+  static constexpr bool tells_missing_from_changed = false;
+  static constexpr bool tells_null_versions = false;
+  static constexpr bool tells_part_bytes = false;
+  static constexpr bool gives_copies_own_tags = false;
+  static constexpr bool leaves_out_parts = false;  // InvalidPart unless all that were uploaded are listed
 
   store::ObjectStore& store() { return store_; }
   queue::MessageQueue& queues() { throw Error(ErrorKind::unsupported, "RGW has no queues"); }

@@ -41,6 +41,20 @@ TEST_F(EndpointTest, KnowsAwsOwnPlaces) {
   EXPECT_EQ(resolve(Service::dynamodb), "https://dynamodb-fips.eu-central-1.amazonaws.com");
 }
 
+TEST_F(EndpointTest, KnowsWhetherAwsAnswers) {
+  const auto answers = [&](const char* url) {
+    options.endpoint_url = url;
+    return is_aws(resolve_endpoint(Service::s3, "eu-central-1", options, environment, config));
+  };
+  for (const char* url : {"", "https://bucket.vpce-1a.s3.us-east-1.vpce.amazonaws.com", "https://S3.Amazonaws.com",
+                          "https://s3.cn-north-1.amazonaws.com.cn", "https://s3.us-iso-east-1.c2s.ic.gov",
+                          "https://sqs.eu-central-1.api.aws"})
+    EXPECT_TRUE(answers(url)) << url;
+  for (const char* url : {"http://127.0.0.1:9000", "https://amazonaws.com", "https://notamazonaws.com",
+                          "https://s3.amazonaws.com.example.org"})
+    EXPECT_FALSE(answers(url)) << url;
+}
+
 TEST_F(EndpointTest, FollowsThePrecedenceOfTheSdks) {
   use_config(
       "[default]\nendpoint_url = http://profile\nservices = mine\n[services mine]\ns3 =\n  endpoint_url = "

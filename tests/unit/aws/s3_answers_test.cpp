@@ -177,6 +177,8 @@ TEST(S3Answers, ListPartsUploadsAndBuckets) {
       ErrorKind::corrupt, "",
       parse_parts("<ListPartsResult><Part><PartNumber>10001</PartNumber><Size>1</Size></Part></ListPartsResult>",
                   where));
+  EXPECT_TRUE(parse_parts("<ListPartsResponse/>", where).items.empty()) << "moto's word";
+  EXPECT_ERROR(ErrorKind::corrupt, "", parse_parts("<html/>", where));
   const auto uploads = parse_uploads(
       "<ListMultipartUploadsResult><EncodingType>url</EncodingType><IsTruncated>true</IsTruncated><NextKeyMarker>k%20"
       "</NextKeyMarker><NextUploadIdMarker>u+</NextUploadIdMarker><Upload><Key>k+1</Key><UploadId>u+</UploadId>"
@@ -200,6 +202,8 @@ TEST(S3Answers, TellTagsVersioningAndNotifications) {
                        where),
             (store::Tags{{"a", " "}, {"b&", ""}}));
   EXPECT_EQ(parse_versioning("<VersioningConfiguration/>", where), store::Versioning::never);
+  EXPECT_EQ(parse_versioning("<GetBucketVersioningResponse/>", where), store::Versioning::never) << "moto's word";
+  EXPECT_ERROR(ErrorKind::corrupt, "", parse_versioning("<html/>", where));
   EXPECT_EQ(parse_versioning("<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>", where),
             store::Versioning::enabled);
   EXPECT_EQ(parse_versioning("<VersioningConfiguration><Status>Suspended</Status></VersioningConfiguration>", where),

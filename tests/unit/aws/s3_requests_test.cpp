@@ -83,7 +83,7 @@ TEST(S3Requests, ForPutCarryAllAttributesAndConditions) {
   EXPECT_EQ(wire(s3.put(object, full_attributes(), {})), "PUT /b/k" + full_headers);
   EXPECT_EQ(wire(s3.put(object, {}, {true, {}})), "PUT /b/k\nIf-None-Match: *");
   EXPECT_FALSE(s3.put(object, {}, {true, {}}).request.may_repeat);
-  EXPECT_EQ(wire(s3.put(object, {}, {false, ETag("e")})), "PUT /b/k\nIf-Match: \"e\"");
+  EXPECT_EQ(wire(s3.put(object, {}, {false, ETag("e")})), "PUT /b/k\nIf-Match: e");
   EXPECT_FALSE(s3.put(object, {}, {false, ETag("e")}).request.may_repeat);
 }
 
@@ -101,14 +101,32 @@ TEST(S3Requests, ForReads) {
 TEST(S3Requests, ForCopies) {
   const store::CopySource from{{BucketName("s"), ObjectKey("a b+\xC3\xA4")}, VersionId("v"), ETag("e")};
   EXPECT_EQ(wire(s3.copy(from, object, {}, {})),
-            "PUT /b/k\nx-amz-copy-source: s/a%20b%2B%C3%A4?versionId=v\nx-amz-copy-source-if-match: \"e\"");
+            "PUT /b/k\nx-amz-copy-source: s/a%20b%2B%C3%A4?versionId=v\nx-amz-copy-source-if-match: \"e\""
+            "\nx-amz-storage-class: STANDARD");
   EXPECT_EQ(wire(s3.copy({from.address, {}, {}}, object, full_attributes(), {true, {}})),
             "PUT /b/k\nx-amz-copy-source: s/a%20b%2B%C3%A4\nx-amz-metadata-directive: REPLACE\n"
             "x-amz-tagging-directive: REPLACE" +
                 full_headers + "\nIf-None-Match: *");
+  EXPECT_EQ(wire(s3.copy({from.address, {}, {}}, object, store::ObjectAttributes{}, {})),
+            "PUT /b/k\nx-amz-copy-source: s/a%20b%2B%C3%A4\nx-amz-metadata-directive: REPLACE\n"
+            "x-amz-tagging-directive: REPLACE\nx-amz-storage-class: STANDARD");
   EXPECT_EQ(
       wire(s3.upload_part_copy(object, UploadId("u"), 2, {from.address, {}, {}}, ByteRange::at(0, 10))),
       "PUT /b/k?partNumber=2&uploadId=u\nx-amz-copy-source: s/a%20b%2B%C3%A4\nx-amz-copy-source-range: bytes=0-9");
+}
+
+// Each of these would ask for something else than its caller means: a DELETE of the bucket, say.
+TEST(S3Requests, ThatWouldGoElsewhereAreRefused) {
+  const ObjectAddress no_key{bucket, ObjectKey()};
+  EXPECT_ERROR(ErrorKind::invalid, "InvalidArgument", s3.remove(no_key, {}));
+  EXPECT_ERROR(ErrorKind::invalid, "InvalidArgument", s3.get(no_key, {}, {}));
+  EXPECT_ERROR(ErrorKind::invalid, "InvalidArgument", s3.head(no_key, {}));
+  EXPECT_ERROR(ErrorKind::invalid, "InvalidArgument", s3.put(no_key, {}, {}));
+  EXPECT_ERROR(ErrorKind::invalid, "InvalidArgument", s3.abort_upload(no_key, UploadId("u")));
+  for (const char* name : {"", ".", "..", "a/b", "/"}) {
+    EXPECT_ERROR(ErrorKind::invalid, "InvalidBucketName", s3.delete_bucket(BucketName(name)));
+    EXPECT_ERROR(ErrorKind::invalid, "InvalidBucketName", s3.remove({BucketName(name), ObjectKey("k")}, {}));
+  }
 }
 
 TEST(S3Requests, ForLists) {
