@@ -1,0 +1,223 @@
+// What the S3 kind asks a server for, and what it makes of answers that no server of the contract suite gives.
+#include "cloud/s3_store.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "contract/errors.hpp"
+#include "store/own_write.hpp"
+#include "support/fake_world.hpp"
+#include "support/scripted_server.hpp"
+
+namespace bale::cloud {
+namespace {
+
+using testing::answer;
+using ::testing::ElementsAre;
+using testing::error_of;
+using ::testing::IsEmpty;
+using testing::Received;
+using testing::ScriptedServer;
+
+constexpr const char* md5_of_a = "0cc175b9c0f1b6a831c399e269772661";
+
+/// A store whose server answers as the test says, by "METHOD target"; what it does not say is 404.
+class S3StoreTest : public ::testing::Test {
+ protected:
+  S3StoreTest() {
+    world_.environment.variables = {{"AWS_ACCESS_KEY_ID", "AK"},
+                                    {"AWS_SECRET_ACCESS_KEY", "secret"},
+                                    {"AWS_EC2_METADATA_DISABLED", "true"},
+                                    {"HOME", world_.path("home").string()}};
+  }
+
+  S3Store& store() {
+    if (!store_) {
+      session_ = std::make_unique<Session>(outside_, os::system_processes(), SessionOptions{.endpoint_url = endpoint_});
+      store_ = std::make_unique<S3Store>(*session_, Region("eu-west-1"));
+    }
+    return *store_;
+  }
+
+  /// From now on the store believes to speak to AWS itself: the server stands in as a proxy.
+  void pretend_to_be_aws() {
+    endpoint_ = "http://s3.eu-west-1.amazonaws.com";
+    world_.environment.variables["http_proxy"] = server_->url();
+  }
+
+  std::string reply(const Received& request) {
+    const std::size_t host = request.target.starts_with("http://") ? request.target.find('/', 7) : 0;
+    const std::string asked = request.method + " " + request.target.substr(host);
+    const std::scoped_lock lock(mutex_);
+    asked_.push_back(asked);
+    const auto found = answers_.find(asked);
+    if (found == answers_.end() || found->second.empty()) return answer(404);
+    const std::string next = found->second.front();
+    if (found->second.size() > 1) found->second.erase(found->second.begin());
+    return next;
+  }
+  /// What is answered to this request, one after the other; the last for ever.
+  void on(const std::string& request, std::vector<std::string> answers) {
+    const std::scoped_lock lock(mutex_);
+    answers_[request] = std::move(answers);
+  }
+  std::vector<std::string> asked() {
+    const std::scoped_lock lock(mutex_);
+    return std::exchange(asked_, {});
+  }
+
+  static std::string head_of(const std::string& etag) {
+    return answer(200, "", {{"ETag", "\"" + etag + "\""}, {"Last-Modified", "Thu, 23 Jan 2025 09:05:07 GMT"}});
+  }
+
+  const ObjectAddress object_{BucketName("b"), ObjectKey("k")};
+  const ObjectAddress other_{BucketName("b"), ObjectKey("other")};
+  testing::FakeWorld world_;
+  os::World outside_ = world_.world();
+  std::mutex mutex_;
+  std::map<std::string, std::vector<std::string>> answers_;
+  std::vector<std::string> asked_;
+  std::unique_ptr<ScriptedServer> server_ = ScriptedServer::answering([this](const Received& r) { return reply(r); });
+  std::string endpoint_ = server_->url();
+  std::unique_ptr<Session> session_;
+  std::unique_ptr<S3Store> store_;
+};
+
+const std::string copied = answer(200, "<CopyObjectResult><ETag>\"new\"</ETag></CopyObjectResult>");
+const std::string begun = answer(200,
+                                 "<InitiateMultipartUploadResult><UploadId>u</UploadId>"
+                                 "</InitiateMultipartUploadResult>");
+const std::string completed = answer(200,
+                                     "<CompleteMultipartUploadResult><ETag>\"e-1\"</ETag>"
+                                     "</CompleteMultipartUploadResult>");
+const std::string no_such_upload = answer(404, "<Error><Code>NoSuchUpload</Code></Error>");
+const std::string tagging_without = answer(200, "<Tagging><TagSet/></Tagging>");
+const store::ObjectAttributes tagged{.headers = {}, .metadata = {}, .tags = {{"t", "1"}}};
+
+TEST_F(S3StoreTest, AsksAwsForNothingTwice) {
+  pretend_to_be_aws();
+  on("PUT /bucket/k", {copied});
+  on("PUT /bucket/k?partNumber=1&uploadId=u", {answer(200, "<CopyPartResult><ETag>\"p\"</ETag></CopyPartResult>")});
+  on("POST /bucket/k?uploads", {begun});
+  on("POST /bucket/k?uploadId=u", {completed});
+  const store::CopySource from{other_, {}, ETag("old")};
+  const ObjectAddress to{BucketName("bucket"), ObjectKey("k")};
+  EXPECT_EQ(store().copy(from, to, std::nullopt, {true, {}}).etag, ETag("new"));
+  EXPECT_EQ(store().create_upload(to, tagged), UploadId("u"));
+  store().upload_part_copy(to, UploadId("u"), 1, from, std::nullopt);
+  store().complete_upload(to, UploadId("u"), {{1, ETag("p"), 1}}, {true, {}});
+  EXPECT_THAT(asked(), ElementsAre("PUT /bucket/k", "POST /bucket/k?uploads", "PUT /bucket/k?partNumber=1&uploadId=u",
+                                   "POST /bucket/k?uploadId=u"));
+}
+
+TEST_F(S3StoreTest, LooksAtConditionsThatOtherServersMayIgnore) {
+  on("HEAD /b/k", {head_of("there")});
+  on("HEAD /b/other", {head_of("changed")});
+  const store::CopySource from{other_, {}, {}};
+  EXPECT_ERROR(ErrorKind::precondition, "PreconditionFailed", store().copy(from, object_, {}, {true, {}}));
+  EXPECT_ERROR(ErrorKind::precondition, "PreconditionFailed", store().copy(from, object_, {}, {false, ETag("x")}));
+  EXPECT_ERROR(ErrorKind::precondition, "PreconditionFailed",
+               store().complete_upload(object_, UploadId("u"), {{1, ETag("p"), 1}}, {true, {}}));
+  EXPECT_ERROR(ErrorKind::precondition, "PreconditionFailed",
+               store().copy({other_, {}, ETag("expected")}, object_, {}, {}));
+  EXPECT_ERROR(ErrorKind::precondition, "PreconditionFailed",
+               store().upload_part_copy(object_, UploadId("u"), 1, {other_, {}, ETag("expected")}, std::nullopt));
+  for (const std::string& request : asked())
+    EXPECT_THAT(request, ::testing::StartsWith("HEAD")) << "nothing is written";
+}
+
+TEST_F(S3StoreTest, SeesASourceThatChangesWhileItIsCopied) {
+  on("HEAD /b/other", {head_of("old"), head_of("changed")});
+  on("PUT /b/k", {copied});
+  EXPECT_ERROR(ErrorKind::precondition, "PreconditionFailed", store().copy({other_, {}, ETag("old")}, object_, {}, {}));
+  EXPECT_THAT(asked(), ElementsAre("HEAD /b/other", "PUT /b/k", "HEAD /b/other"));
+  on("HEAD /b/other", {head_of("new")});  // the copy has the ETag that was wanted: nothing more to look at
+  EXPECT_EQ(store().copy({other_, {}, ETag("new")}, object_, {}, {}).etag, ETag("new"));
+  EXPECT_THAT(asked(), ElementsAre("HEAD /b/other", "PUT /b/k"));
+}
+
+TEST_F(S3StoreTest, SetsTagsThatAServerForgot) {
+  on("POST /b/k?uploads", {begun});
+  on("POST /b/k?uploadId=u", {completed});
+  on("GET /b/k?tagging", {tagging_without});
+  on("PUT /b/k?tagging", {answer(503), answer(200)});
+  const UploadId upload = store().create_upload(object_, tagged);
+  const std::vector<store::UploadedPart> parts{{1, ETag(md5_of_a), 1}};
+  EXPECT_EQ(error_of([&] { store().complete_upload(object_, upload, parts, {}); }).kind(), ErrorKind::unavailable);
+  // Who comes again finds the upload gone and the object there: it still gets its tags.
+  on("POST /b/k?uploadId=u", {no_such_upload});
+  on("HEAD /b/k", {head_of(store::multipart_etag(parts)->str())});
+  asked();
+  EXPECT_ERROR(ErrorKind::not_found, "NoSuchUpload", store().complete_upload(object_, upload, parts, {}));
+  EXPECT_THAT(asked(), ElementsAre("POST /b/k?uploadId=u", "HEAD /b/k", "GET /b/k?tagging", "PUT /b/k?tagging"));
+  EXPECT_ERROR(ErrorKind::not_found, "NoSuchUpload", store().complete_upload(object_, upload, parts, {}));
+  EXPECT_THAT(asked(), ElementsAre("POST /b/k?uploadId=u")) << "once is enough";
+}
+
+TEST_F(S3StoreTest, TakesSilenceAboutTagsForNoneButNotFromAws) {
+  on("GET /b/k?tagging", {answer(200)});
+  EXPECT_THAT(store().get_tags(object_, {}), IsEmpty());
+  store_.reset();
+  pretend_to_be_aws();
+  on("GET /bucket/k?tagging", {answer(200)});
+  const ObjectAddress there{BucketName("bucket"), ObjectKey("k")};
+  EXPECT_EQ(error_of([&] { store().get_tags(there, {}); }).kind(), ErrorKind::corrupt);
+}
+
+TEST_F(S3StoreTest, LeavesTheTagsOfOthersAlone) {
+  on("POST /b/k?uploads", {begun});
+  on("POST /b/k?uploadId=u", {no_such_upload});
+  on("HEAD /b/k", {head_of("of another")});
+  const UploadId upload = store().create_upload(object_, tagged);
+  EXPECT_ERROR(ErrorKind::not_found, "NoSuchUpload",
+               store().complete_upload(object_, upload, {{1, ETag(md5_of_a), 1}}, {}));
+  EXPECT_THAT(asked(), ElementsAre("POST /b/k?uploads", "POST /b/k?uploadId=u", "HEAD /b/k"));
+  on("POST /b/k?uploads", {begun});
+  store().create_upload(object_, {});
+  on("POST /b/k?uploadId=u", {completed});
+  asked();
+  store().abort_upload(object_, upload);
+  store().complete_upload(object_, upload, {{1, ETag(md5_of_a), 1}}, {});
+  EXPECT_THAT(asked(), ElementsAre("DELETE /b/k?uploadId=u", "POST /b/k?uploadId=u"))
+      << "an aborted upload is forgotten";
+}
+
+TEST_F(S3StoreTest, FollowsABucketToItsRegionAndRemembers) {
+  on("HEAD /b/k", {answer(301, "", {{"x-amz-bucket-region", "ap-south-1"}}), head_of("e")});
+  EXPECT_EQ(store().head(object_, {})->etag, ETag("e"));
+  EXPECT_EQ(asked().size(), 2u);
+  EXPECT_EQ(store().head(object_, {})->etag, ETag("e"));
+  EXPECT_EQ(asked().size(), 1u);
+  const auto requests = server_->requests();
+  EXPECT_THAT(std::string(requests.at(0).headers.get("authorization")), ::testing::HasSubstr("/eu-west-1/s3/"));
+  EXPECT_THAT(std::string(requests.at(1).headers.get("authorization")), ::testing::HasSubstr("/ap-south-1/s3/"));
+  EXPECT_THAT(std::string(requests.at(2).headers.get("authorization")), ::testing::HasSubstr("/ap-south-1/s3/"));
+}
+
+TEST_F(S3StoreTest, MakesBucketsWhereAServerKnowsNoRegions) {
+  on("PUT /bbb", {answer(400, "<Error><Code>InvalidLocationConstraint</Code></Error>"), answer(200)});
+  store().create_bucket(BucketName("bbb"));
+  EXPECT_THAT(asked(), ElementsAre("HEAD /bbb", "PUT /bbb", "PUT /bbb"));
+  EXPECT_THAT(server_->requests().back().body, IsEmpty());
+}
+
+TEST_F(S3StoreTest, RefusesBytesThatWereNotAskedFor) {
+  on("GET /b/k", {answer(200, "0123456789", {{"ETag", "\"e\""}, {"Last-Modified", "Thu, 23 Jan 2025 09:05:07 GMT"}})});
+  EXPECT_EQ(error_of([&] { store().get(object_, store::ByteRange::at(2, 3), {}); }).kind(), ErrorKind::corrupt);
+  EXPECT_ERROR(ErrorKind::invalid, "InvalidRange", store().get(object_, store::ByteRange{3, 2, std::nullopt}, {}));
+}
+
+TEST_F(S3StoreTest, RefusesBeforeItAsks) {
+  store::MemoryBody body(as_bytes("x"));
+  store::ObjectAttributes eleven;
+  for (int i = 0; i < 11; ++i) eleven.tags[std::to_string(i)] = "";
+  EXPECT_EQ(error_of([&] { store().put(object_, body, eleven, {}); }).kind(), ErrorKind::invalid);
+  EXPECT_EQ(error_of([&] { store().put({BucketName("b"), ObjectKey()}, body, {}, {}); }).kind(), ErrorKind::invalid);
+  EXPECT_ERROR(ErrorKind::invalid, "InvalidArgument", store().upload_part(object_, UploadId("u"), 0, body));
+  EXPECT_ERROR(ErrorKind::invalid, "InvalidRequest", store().copy({object_, {}, {}}, object_, std::nullopt, {}));
+  EXPECT_ERROR(ErrorKind::invalid, "InvalidBucketName", store().create_bucket(BucketName("Up")));
+  EXPECT_THAT(asked(), IsEmpty());
+}
+
+}  // namespace
+}  // namespace bale::cloud
