@@ -6,6 +6,7 @@
 #include <charconv>
 
 #include "base/error.hpp"
+#include "queue/rules.hpp"
 
 namespace bale::embedded {
 
@@ -18,33 +19,6 @@ namespace {
 
 /// How often other processes are looked at for new messages; those of this process wake us at once.
 constexpr Milliseconds poll_interval{25};
-constexpr std::chrono::seconds max_delay{900};
-constexpr std::chrono::seconds min_retention{60}, max_retention{14 * 24 * 3600};
-constexpr std::uint32_t max_max_receive_count = 1000;
-
-Error invalid_value(std::string what) {
-  return Error(ErrorKind::invalid, std::move(what)).with_code("InvalidParameterValue");
-}
-
-/// 1-80 letters, digits, '-' and '_'.
-/// https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-queues.html
-void check_queue_name(const QueueName& queue) {
-  const std::string& name = queue.str();
-  const bool legal = !name.empty() && name.size() <= 80 && std::all_of(name.begin(), name.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
-  });
-  if (!legal) throw invalid_value(fmt::format("'{}' is not a queue name: use 1-80 letters, digits, '-' and '_'", name));
-}
-
-void check_settings(const QueueSettings& settings) {
-  if (settings.visibility_timeout.count() < 0 || settings.visibility_timeout > queue::max_visibility)
-    throw invalid_value("the visibility timeout must be 0-43200 seconds");
-  if (settings.retention < min_retention || settings.retention > max_retention)
-    throw invalid_value("messages are kept 60 seconds to 14 days");
-  if (!settings.dead_letter.empty() &&
-      (settings.max_receive_count < 1 || settings.max_receive_count > max_max_receive_count))
-    throw invalid_value("max_receive_count must be 1-1000");
-}
 
 /// A receipt is the message's number and the receive's, which nobody reuses.
 struct ReceiptParts {
@@ -68,16 +42,6 @@ std::optional<ReceiptParts> parse_receipt(const Receipt& receipt) {
 
 Error invalid_receipt() {
   return Error(ErrorKind::invalid, "that is not a receipt of this queue").with_code("ReceiptHandleIsInvalid");
-}
-
-EntryResult check_body(const std::string& body) {
-  if (body.empty()) return Error(ErrorKind::invalid, "a message must not be empty").with_code("MissingParameter");
-  if (body.size() > queue::max_message_bytes) {
-    return Error(ErrorKind::invalid,
-                 fmt::format("the message has {} bytes; at most {} are allowed", body.size(), queue::max_message_bytes))
-        .with_code("InvalidParameterValue");
-  }
-  return std::nullopt;
 }
 
 }  // namespace
@@ -124,13 +88,11 @@ EmbeddedQueues::Row EmbeddedQueues::require(Database& database, const QueueName&
 }
 
 void EmbeddedQueues::create(const QueueName& queue, const QueueSettings& settings) {
-  check_queue_name(queue);
-  check_settings(settings);
+  queue::check_name(queue);
+  queue::check_settings(settings);
   core_.commits.run(Database::Durability::power_safe, [&](WriteContext& context) {
     if (!settings.dead_letter.empty() && !find(context.database, settings.dead_letter)) {
-      throw invalid_value(fmt::format("the dead-letter queue '{}' does not exist", settings.dead_letter.str()))
-          .with_where(queue.str())
-          .with_hint("create the dead-letter queue first");
+      throw queue::no_dead_letter(queue, settings.dead_letter);
     }
     const auto ms = [](std::chrono::seconds seconds) { return Milliseconds(seconds).count(); };
     context.database.execute(
@@ -144,6 +106,11 @@ void EmbeddedQueues::create(const QueueName& queue, const QueueSettings& setting
 }
 
 bool EmbeddedQueues::exists(const QueueName& queue) { return find(*core_.readers.borrow(), queue).has_value(); }
+
+std::string EmbeddedQueues::notification_target(const QueueName& queue) {
+  require(*core_.readers.borrow(), queue);
+  return queue.str();
+}
 
 void EmbeddedQueues::destroy(const QueueName& queue) {
   core_.commits.run(Database::Durability::power_safe, [&](WriteContext& context) {
@@ -183,9 +150,9 @@ QueueDepth EmbeddedQueues::depth(const QueueName& queue) {
 
 std::vector<EntryResult> EmbeddedQueues::send(const QueueName& queue, const std::vector<std::string>& bodies,
                                               std::chrono::seconds delay) {
-  if (delay.count() < 0 || delay > max_delay) throw invalid_value("messages are delayed by 0-900 seconds");
+  queue::check_delay(delay);
   std::vector<EntryResult> results;
-  for (const std::string& body : bodies) results.push_back(check_body(body));
+  for (const std::string& body : bodies) results.push_back(queue::check_body(body));
   core_.commits.run(Database::Durability::power_safe, [&](WriteContext& context) {
     const Row row = require(context.database, queue);
     const std::int64_t time = now();
@@ -253,8 +220,7 @@ std::optional<std::int64_t> EmbeddedQueues::next_visible(const QueueName& queue)
 
 std::vector<Message> EmbeddedQueues::receive(const QueueName& queue, std::size_t most, Milliseconds wait,
                                              std::stop_token stop) {
-  if (most < 1 || most > queue::max_batch) throw invalid_value("1-10 messages are received at once");
-  if (wait.count() < 0 || wait > queue::max_wait) throw invalid_value("a receive waits 0-20 seconds");
+  queue::check_receive(most, wait);
   const auto deadline = core_.world.clock.steady() + wait;
   for (;;) {
     const std::uint64_t seen = core_.receivers.count();
@@ -296,8 +262,7 @@ std::vector<EntryResult> EmbeddedQueues::remove(const QueueName& queue, const st
 
 std::vector<EntryResult> EmbeddedQueues::set_visibility(const QueueName& queue, const std::vector<Receipt>& receipts,
                                                         std::chrono::seconds timeout) {
-  if (timeout.count() < 0 || timeout > queue::max_visibility)
-    throw invalid_value("the visibility timeout must be 0-43200 seconds");
+  queue::check_visibility(timeout);
   std::vector<EntryResult> results(receipts.size());
   core_.commits.run(Database::Durability::process, [&](WriteContext& context) {
     const Row row = require(context.database, queue);

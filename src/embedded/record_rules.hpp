@@ -1,16 +1,12 @@
-// What DynamoDB does with items: pure functions. All throw Error{invalid} ValidationException.
+// What DynamoDB does with the items of a table: pure functions. All throw Error{invalid} ValidationException.
 #pragma once
 
 #include <string>
 #include <vector>
 
-#include "records/record_store.hpp"
+#include "records/item_rules.hpp"
 
 namespace bale::embedded {
-
-/// Letters, digits, '_', '-' and '.', 3-255 of them.
-void check_table_name(const TableName& table);
-void check_schema(const records::KeySchema& schema);
 
 /// A key in bytes that compare as DynamoDB orders: strings by UTF-8 bytes, numbers by value, binary as unsigned bytes.
 struct EncodedKey {
@@ -28,13 +24,6 @@ records::Item key_of(const records::KeySchema& schema, const records::Item& item
 /// Where an encoded partition key is in the order of a scan, 0..2^31-1.
 std::int64_t scan_position(const std::string& partition);
 inline constexpr std::int64_t scan_positions = std::int64_t{1} << 31;
-
-/// The item with its numbers in their shortest form, as DynamoDB returns them. Refuses empty sets and items over 400
-/// KB.
-records::Item normalize(records::Item item);
-/// DynamoDB's count of an item's bytes.
-/// https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html
-std::size_t item_size(const records::Item& item);
 
 /// Whether all conditions hold of an item; an absent one has no attributes.
 bool holds(const std::vector<records::Condition>& conditions, const records::Item& item);

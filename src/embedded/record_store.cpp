@@ -21,7 +21,6 @@ using Durability = Database::Durability;
 
 /// https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_Scan.html
 constexpr std::size_t most_page_bytes = 1 << 20;
-constexpr std::uint32_t most_segments = 1'000'000;
 /// Greater than every sort key, which has at most 1024 bytes.
 const std::string after_every_sort_key(1025, '\xff');
 
@@ -205,8 +204,7 @@ ItemPage EmbeddedRecords::query(const TableName& table, const QueryRequest& requ
 }
 
 ItemPage EmbeddedRecords::scan(const TableName& table, const ScanRequest& request) {
-  if (request.total_segments < 1 || request.total_segments > most_segments || request.segment >= request.total_segments)
-    throw refuse(fmt::format("segment {} of {} does not exist", request.segment, request.total_segments));
+  check_scan(request);
   auto reader = core_.readers.borrow();
   const Snapshot snapshot(*reader);
   const Table found = require(*reader, table);
@@ -227,7 +225,7 @@ ItemPage EmbeddedRecords::scan(const TableName& table, const ScanRequest& reques
 }
 
 std::vector<Item> EmbeddedRecords::put_batch(const TableName& table, const std::vector<Item>& items) {
-  if (items.empty() || items.size() > max_batch_write) throw refuse("a batch has 1-25 items");
+  check_batch(items);
   std::vector<Item> stored;
   for (const Item& item : items) stored.push_back(normalize(item));
   core_.commits.run(Durability::power_safe, [&](WriteContext& context) {

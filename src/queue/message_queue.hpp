@@ -29,6 +29,9 @@ struct QueueSettings {
   std::chrono::seconds retention{4 * 24 * 3600};
   QueueName dead_letter;                ///< empty: none
   std::uint32_t max_receive_count = 5;  ///< receives before a message goes to dead_letter
+  /// Buckets, of the queue's own account, whose event notifications the queue takes. Who else may send stays as it is.
+  /// Has no effect where there are no permissions (the embedded kind).
+  std::vector<BucketName> event_sources;
 };
 
 struct Message {
@@ -57,6 +60,9 @@ class MessageQueue {
   /// Makes the queue, or changes the settings of the one that has the name. The dead-letter queue must exist.
   virtual void create(const QueueName& queue, const QueueSettings& settings) = 0;
   virtual bool exists(const QueueName& queue) = 0;
+  /// What the rules of a bucket of this region call the queue (store::NotificationRule::queue): its ARN on AWS, its
+  /// name on the embedded kind. Error{not_found} for a missing queue.
+  virtual std::string notification_target(const QueueName& queue) = 0;
   virtual void destroy(const QueueName& queue) = 0;
   virtual std::vector<QueueName> list(const std::string& prefix) = 0;
   /// Approximate on AWS.

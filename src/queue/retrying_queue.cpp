@@ -85,6 +85,10 @@ bool RetryingQueue::exists(const QueueName& queue) {
   return flow::retry(retrier_, [&] { return inner_.exists(queue); });
 }
 
+std::string RetryingQueue::notification_target(const QueueName& queue) {
+  return flow::retry(retrier_, [&] { return inner_.notification_target(queue); });
+}
+
 void RetryingQueue::destroy(const QueueName& queue) {
   const auto is_gone = [](const Error& error) { return error.kind() == ErrorKind::not_found; };
   flow::retry_until_done(

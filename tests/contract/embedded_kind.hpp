@@ -3,16 +3,18 @@
 
 #include <memory>
 
+#include "contract/faithful.hpp"
 #include "embedded/backend.hpp"
 #include "support/fake_world.hpp"
 
 namespace bale::testing {
 
-class EmbeddedKind {
+class EmbeddedKind : public FaithfulQueues, public FaithfulRecords {
  public:
   store::ObjectStore& store() { return *store_; }
   queue::MessageQueue& queues() { return *queues_; }
   records::RecordStore& records() { return *records_; }
+  std::string name(const std::string& name) { return "contract-" + name; }
   BucketName bucket(const std::string& name) {
     const BucketName bucket("contract-" + name);
     store_->create_bucket(bucket);

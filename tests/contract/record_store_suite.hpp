@@ -1,7 +1,8 @@
 // What every RecordStore must do: the documented behaviour of DynamoDB.
 //
-// A kind is a class with
+// A kind is a FaithfulRecords (faithful.hpp) with
 //   records::RecordStore& records();
+//   std::string name(const std::string&);  // a name of a table that no other test uses, always the same for one text
 #pragma once
 
 #include <gmock/gmock.h>
@@ -12,6 +13,7 @@
 #include <thread>
 
 #include "contract/errors.hpp"
+#include "contract/faithful.hpp"
 #include "records/record_store.hpp"
 
 namespace bale::testing {
@@ -42,7 +44,7 @@ class RecordStoreSuite : public ::testing::Test {
   }
 
   Kind kind_;
-  TableName simple_{"contract-simple"}, sorted_{"contract-sorted"};
+  TableName simple_{kind_.name("simple")}, sorted_{kind_.name("sorted")};
 };
 
 TYPED_TEST_SUITE_P(RecordStoreSuite);
@@ -106,7 +108,9 @@ TYPED_TEST_P(RecordStoreSuite, RefusesWhatDynamoDbRefuses) {
                put(this->item("a", {{"x", Value(std::string(max_item_bytes, 'x'))}})));
   EXPECT_ERROR(ErrorKind::invalid, "ValidationException",
                this->records().get(this->simple_, this->item("a", {{"more", Value("x")}})));
-  put(this->item("a", {{"x", Value(std::string(max_item_bytes - 4, 'x'))}}));
+  if constexpr (TypeParam::takes_largest_item) {
+    put(this->item("a", {{"x", Value(std::string(max_item_bytes - 4, 'x'))}}));
+  }
 }
 
 TYPED_TEST_P(RecordStoreSuite, ChecksConditions) {
@@ -131,7 +135,10 @@ TYPED_TEST_P(RecordStoreSuite, ChecksConditions) {
   EXPECT_FALSE(holds({"n", Must::not_equal, this->number("9")}));
   EXPECT_TRUE(holds({"n", Must::less_or_equal, this->number("9")}));
   EXPECT_TRUE(holds({"n", Must::greater_or_equal, this->number("9")}));
-  EXPECT_FALSE(holds({"n", Must::less, Value("a")}));  // other types do not compare
+  // Other types do not compare.
+  if constexpr (TypeParam::compares_across_types) {
+    EXPECT_FALSE(holds({"n", Must::less, Value("a")}));
+  }
   EXPECT_TRUE(holds({"s", Must::greater, Value("tex")}));
   EXPECT_FALSE(holds({"none", Must::equal, Value("a")}));
   EXPECT_TRUE(holds({"none", Must::not_equal, Value("a")}));
@@ -159,7 +166,9 @@ TYPED_TEST_P(RecordStoreSuite, UpdatesNestedPaths) {
   again.remove.push_back({"none"});
   const Item item = this->records().update(this->simple_, this->item("a"), again);
   EXPECT_EQ(item.at("kept"), Value("first"));
-  EXPECT_EQ(item.at("count"), this->number("99999999999999999999999999999999999.3"));
+  if constexpr (TypeParam::adds_all_digits) {
+    EXPECT_EQ(item.at("count"), this->number("99999999999999999999999999999999999.3"));
+  }
   EXPECT_EQ(std::get<Map>(std::get<Map>(item.at("levels").data).at("12").data).at("trials"), this->number("-2"));
   EXPECT_EQ(this->records().get(this->simple_, this->item("a")), item);
 }
@@ -180,6 +189,7 @@ TYPED_TEST_P(RecordStoreSuite, RefusesUpdatesThatCannotBe) {
 }
 
 TYPED_TEST_P(RecordStoreSuite, AddsExactlyUnderConcurrency) {
+  if (!TypeParam::has_atomic_updates) GTEST_SKIP() << "the server loses updates";
   using namespace records;
   Update add;
   add.add.push_back({{"n"}, Number{"0.01"}});
@@ -211,7 +221,7 @@ TYPED_TEST_P(RecordStoreSuite, QueriesInNumericOrder) {
 
 TYPED_TEST_P(RecordStoreSuite, QueriesByPrefixAndBinaryKeys) {
   using namespace records;
-  const TableName texts("contract-texts"), binaries("contract-binaries");
+  const TableName texts(this->kind_.name("texts")), binaries(this->kind_.name("binaries"));
   this->records().create_table(texts, {{"id", KeyType::string}, KeyAttribute{"s", KeyType::string}});
   for (const char* s : {"a", "ab", "abc", "b", "aé"}) this->records().put(texts, this->item("p", {{"s", Value(s)}}));
   QueryRequest request;

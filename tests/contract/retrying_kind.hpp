@@ -13,7 +13,7 @@
 namespace bale::testing {
 
 template <int FaultEvery>
-class RetryingKind {
+class RetryingKind : public FaithfulQueues, public FaithfulRecords {
  public:
   RetryingKind() {
     faulty_store_.faults.every(FaultEvery);
@@ -23,6 +23,7 @@ class RetryingKind {
   store::ObjectStore& store() { return store_; }
   queue::MessageQueue& queues() { return queues_; }
   records::RecordStore& records() { return records_; }
+  std::string name(const std::string& name) { return embedded_.name(name); }
   BucketName bucket(const std::string& name) { return embedded_.bucket(name); }
   bool advance(Milliseconds duration) { return embedded_.advance(duration); }
 

@@ -31,6 +31,9 @@ class FaultyQueue final : public queue::MessageQueue {
   bool exists(const QueueName& q) override {
     return call("exists", q, [&] { return inner_.exists(q); });
   }
+  std::string notification_target(const QueueName& q) override {
+    return call("notification_target", q, [&] { return inner_.notification_target(q); });
+  }
   void destroy(const QueueName& q) override {
     call("destroy", q, [&] { inner_.destroy(q); });
   }
