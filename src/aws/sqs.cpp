@@ -112,6 +112,15 @@ Call SqsRequests::get_attributes(const QueueUrl& url) const {
                     "ApproximateNumberOfMessagesDelayed", "QueueArn"}}});
 }
 
+Call SqsRequests::get_policy(const QueueUrl& url) const {
+  return call_of(endpoint_, "GetQueueAttributes",
+                 {{"QueueUrl", url.str()}, {"AttributeNames", json::array({"Policy"})}});
+}
+
+Call SqsRequests::set_policy(const QueueUrl& url, const std::string& policy) const {
+  return call_of(endpoint_, "SetQueueAttributes", {{"QueueUrl", url.str()}, {"Attributes", {{"Policy", policy}}}});
+}
+
 Call SqsRequests::send(const QueueUrl& url, std::span<const std::string> bodies, std::chrono::seconds delay) const {
   json entries = entries_of(bodies, "MessageBody", [](const std::string& body) { return body; });
   if (delay.count() > 0) {

@@ -33,6 +33,9 @@ class SqsRequests {
   Call list(const std::string& prefix, const std::string& continuation) const;
   /// Depths and ARN.
   Call get_attributes(const QueueUrl& url) const;
+  /// The answer is for parse_policy() of aws/sqs_policy.hpp.
+  Call get_policy(const QueueUrl& url) const;
+  Call set_policy(const QueueUrl& url, const std::string& policy) const;
 
   Call send(const QueueUrl& url, std::span<const std::string> bodies, std::chrono::seconds delay) const;
   /// `most` 1-10, `wait` 0-20 s. The answer takes as long: the deadline of the exchange has to be longer.

@@ -7,6 +7,7 @@
 #include "aws/credential_sources.hpp"
 #include "aws/dynamodb.hpp"
 #include "aws/sqs.hpp"
+#include "aws/sqs_policy.hpp"
 
 using namespace bale;
 using namespace bale::aws;
@@ -15,7 +16,7 @@ namespace {
 
 void parse(unsigned choice, std::string_view body) {
   const std::string where = "fuzz";
-  switch (choice % 13) {
+  switch (choice % 14) {
     case 0: parse_queue_url(body, where); break;
     case 1: parse_queues(body, where); break;
     case 2: parse_queue_attributes(body, where); break;
@@ -30,6 +31,7 @@ void parse(unsigned choice, std::string_view body) {
     case 9: parse_items(body, where); break;
     case 10: parse_unprocessed(body, TableName("t"), where); break;
     case 11: parse_credentials_json(body, "Token", where); break;
+    case 13: parse_policy(body, where); break;
     default:
       if (parse_json_failure({400, {}}, body).code.empty()) std::abort();  // a failure always has a name
   }
