@@ -1,0 +1,252 @@
+#include "cloud/sqs_queue.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include "aws/sqs_policy.hpp"
+#include "base/error.hpp"
+#include "queue/rules.hpp"
+
+namespace bale::cloud {
+namespace {
+
+using queue::EntryResult;
+
+/// Ten messages of 1 MiB, each byte of them as \u0000, with what is said about them.
+constexpr ByteCount most_answer_bytes = 64 << 20;
+/// What all messages of one batch may have together.
+/// https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html
+constexpr std::size_t most_batch_bytes = queue::max_message_bytes;
+
+bool is_missing(const Error& error) { return error.kind() == ErrorKind::not_found; }
+
+/// Sizes of the batches of `count` entries.
+std::vector<std::size_t> tens_of(std::size_t count) {
+  std::vector<std::size_t> sizes(count / queue::max_batch, queue::max_batch);
+  if (count % queue::max_batch != 0) sizes.push_back(count % queue::max_batch);
+  return sizes;
+}
+
+/// Sizes of the batches of `bodies`, in their order.
+std::vector<std::size_t> batches_of(const std::vector<std::string>& bodies) {
+  std::vector<std::size_t> sizes;
+  std::size_t bytes = 0;
+  for (const std::string& body : bodies) {
+    if (sizes.empty() || sizes.back() == queue::max_batch || bytes + body.size() > most_batch_bytes) {
+      sizes.push_back(0);
+      bytes = 0;
+    }
+    ++sizes.back();
+    bytes += body.size();
+  }
+  return sizes;
+}
+
+}  // namespace
+
+SqsQueues::SqsQueues(Session& session, Region region)
+    : session_(session), region_(std::move(region)), requests_(session.endpoint(aws::Service::sqs, region_.str())) {}
+
+std::string SqsQueues::where_of(const QueueName& queue) const {
+  return fmt::format("{}/{}", region_.str(), queue.str());
+}
+
+std::string SqsQueues::fetch(aws::Call call, const std::string& where, const SendOptions& options) {
+  Outcome outcome = session_.send(std::move(call), aws::Service::sqs, region_.str(), nullptr, options);
+  if (outcome.failure) throw aws::to_error(*outcome.failure, where);
+  return read_text(*outcome.answer, most_answer_bytes);
+}
+
+std::string SqsQueues::fetch(const QueueName& queue, const Build& build, const SendOptions& options) {
+  const aws::QueueUrl url = url_of(queue);
+  try {
+    return fetch(build(url), where_of(queue), options);
+  } catch (const Error& error) {
+    if (is_missing(error)) forget(queue);
+    throw;
+  }
+}
+
+std::optional<aws::QueueUrl> SqsQueues::ask_url(const QueueName& queue) {
+  const std::string where = where_of(queue);
+  try {
+    aws::QueueUrl url = aws::parse_queue_url(fetch(requests_.get_queue_url(queue), where), where);
+    const Lock lock(mutex_);
+    return urls_.insert_or_assign(queue, std::move(url)).first->second;
+  } catch (const Error& error) {
+    if (!is_missing(error)) throw;
+    forget(queue);
+    return std::nullopt;
+  }
+}
+
+aws::QueueUrl SqsQueues::url_of(const QueueName& queue) {
+  {
+    const Lock lock(mutex_);
+    const auto known = urls_.find(queue);
+    if (known != urls_.end()) return known->second;
+  }
+  if (auto url = ask_url(queue)) return *url;
+  throw Error(ErrorKind::not_found, "there is no such queue", where_of(queue), "check the queue's name and region")
+      .with_code("AWS.SimpleQueueService.NonExistentQueue");
+}
+
+void SqsQueues::forget(const QueueName& queue) {
+  const Lock lock(mutex_);
+  urls_.erase(queue);
+}
+
+// Queues
+
+void SqsQueues::create(const QueueName& queue, const queue::QueueSettings& settings) {
+  queue::check_name(queue);
+  queue::check_settings(settings);
+  std::string dead_letter_arn;
+  if (!settings.dead_letter.empty()) {
+    if (!ask_url(settings.dead_letter)) throw queue::no_dead_letter(queue, settings.dead_letter);
+    dead_letter_arn = notification_target(settings.dead_letter);
+  }
+  // CreateQueue refuses a queue that is there with other settings.
+  if (const auto url = ask_url(queue)) {
+    fetch(requests_.set_settings(*url, settings, dead_letter_arn), where_of(queue));
+  } else {
+    const std::string where = where_of(queue);
+    const aws::QueueUrl made =
+        aws::parse_queue_url(fetch(requests_.create(queue, settings, dead_letter_arn), where), where);
+    const Lock lock(mutex_);
+    urls_.insert_or_assign(queue, made);
+  }
+  if (!settings.event_sources.empty()) allow_events(queue, settings.event_sources);
+}
+
+void SqsQueues::allow_events(const QueueName& queue, const std::vector<BucketName>& buckets) {
+  const std::string where = where_of(queue);
+  const std::string arn = notification_target(queue);
+  const std::string present =
+      aws::parse_policy(fetch(queue, [&](const auto& url) { return requests_.get_policy(url); }), where);
+  const std::string policy = aws::allow_bucket_events(present, arn, buckets, where);
+  if (policy != present) fetch(queue, [&](const auto& url) { return requests_.set_policy(url, policy); });
+}
+
+bool SqsQueues::exists(const QueueName& queue) { return ask_url(queue).has_value(); }
+
+std::string SqsQueues::notification_target(const QueueName& queue) {
+  const std::string where = where_of(queue);
+  const std::string body = fetch(queue, [&](const auto& url) { return requests_.get_attributes(url); });
+  std::string arn = aws::parse_queue_attributes(body, where).arn;
+  if (arn.empty()) throw Error(ErrorKind::corrupt, "the answer has no QueueArn", where);
+  return arn;
+}
+
+void SqsQueues::destroy(const QueueName& queue) {
+  fetch(queue, [&](const auto& url) { return requests_.destroy(url); });
+  forget(queue);
+}
+
+std::vector<QueueName> SqsQueues::list(const std::string& prefix) {
+  const std::string where = fmt::format("the queues of {}", region_.str());
+  std::vector<QueueName> all;
+  std::string continuation;
+  do {
+    auto page = aws::parse_queues(fetch(requests_.list(prefix, continuation), where), where);
+    all.insert(all.end(), page.queues.begin(), page.queues.end());
+    continuation = page.next;
+  } while (!continuation.empty());
+  std::sort(all.begin(), all.end());
+  return all;
+}
+
+queue::QueueDepth SqsQueues::depth(const QueueName& queue) {
+  return aws::parse_queue_attributes(fetch(queue, [&](const auto& url) { return requests_.get_attributes(url); }),
+                                     where_of(queue))
+      .depth;
+}
+
+void SqsQueues::purge(const QueueName& queue) {
+  fetch(queue, [&](const auto& url) { return requests_.purge(url); });
+}
+
+// Messages
+
+std::vector<EntryResult> SqsQueues::run_batch(const QueueName& queue, const BuildBatch& build, std::size_t first,
+                                              std::size_t count) {
+  return aws::parse_batch(fetch(queue, [&](const auto& url) { return build(url, first, count); }), count,
+                          where_of(queue));
+}
+
+/// The failure of a whole batch is thrown as long as nothing was done. Afterwards it is the result of that batch and of
+/// those behind it, which are not tried any more: what went well before must not be repeated.
+std::vector<EntryResult> SqsQueues::run_batches(const QueueName& queue, const std::vector<std::size_t>& sizes,
+                                                const BuildBatch& build) {
+  url_of(queue);  // a missing queue is a failure without entries, too
+  const std::size_t total = std::accumulate(sizes.begin(), sizes.end(), std::size_t{0});
+  std::vector<EntryResult> results;
+  results.reserve(total);
+  for (const std::size_t count : sizes) {
+    try {
+      for (EntryResult& result : run_batch(queue, build, results.size(), count)) results.push_back(std::move(result));
+    } catch (const Error& error) {
+      if (results.empty()) throw;
+      results.resize(total, error);
+      break;
+    }
+  }
+  return results;
+}
+
+std::vector<EntryResult> SqsQueues::send(const QueueName& queue, const std::vector<std::string>& bodies,
+                                         std::chrono::seconds delay) {
+  queue::check_delay(delay);
+  std::vector<EntryResult> results;
+  std::vector<std::string> fit;
+  for (const std::string& body : bodies) {
+    results.push_back(queue::check_body(body));
+    if (!results.back()) fit.push_back(body);
+  }
+  auto sent = run_batches(queue, batches_of(fit), [&](const aws::QueueUrl& url, std::size_t first, std::size_t count) {
+    return requests_.send(url, std::span(fit).subspan(first, count), delay);
+  });
+  auto next = sent.begin();
+  for (EntryResult& result : results) {
+    if (!result) result = std::move(*next++);
+  }
+  return results;
+}
+
+std::vector<queue::Message> SqsQueues::receive(const QueueName& queue, std::size_t most, Milliseconds wait,
+                                               std::stop_token stop) {
+  queue::check_receive(most, wait);
+  if (stop.stop_requested()) return {};
+  SendOptions options;
+  options.deadlines.idle += wait;
+  options.stop = stop;
+  const auto seconds = std::chrono::ceil<std::chrono::seconds>(wait);
+  try {
+    const std::string body = fetch(
+        queue, [&](const auto& url) { return requests_.receive(url, most, seconds); }, options);
+    return aws::parse_messages(body, where_of(queue));
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::cancelled && stop.stop_requested()) return {};
+    throw;
+  }
+}
+
+std::vector<EntryResult> SqsQueues::remove(const QueueName& queue, const std::vector<Receipt>& receipts) {
+  return run_batches(queue, tens_of(receipts.size()),
+                     [&](const aws::QueueUrl& url, std::size_t first, std::size_t count) {
+                       return requests_.remove(url, std::span(receipts).subspan(first, count));
+                     });
+}
+
+std::vector<EntryResult> SqsQueues::set_visibility(const QueueName& queue, const std::vector<Receipt>& receipts,
+                                                   std::chrono::seconds timeout) {
+  queue::check_visibility(timeout);
+  return run_batches(queue, tens_of(receipts.size()),
+                     [&](const aws::QueueUrl& url, std::size_t first, std::size_t count) {
+                       return requests_.set_visibility(url, std::span(receipts).subspan(first, count), timeout);
+                     });
+}
+
+}  // namespace bale::cloud

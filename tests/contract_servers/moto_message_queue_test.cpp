@@ -1,0 +1,24 @@
+// The SQS kind against moto.
+#include "cloud/sqs_queue.hpp"
+#include "contract/message_queue_suite.hpp"
+#include "contract_servers/server_kind.hpp"
+
+namespace bale::testing {
+
+class MotoQueuesKind : public FaithfulQueues {
+ public:
+  static constexpr bool knows_newest_receipt = false;  // any receipt that a message ever had will do
+
+  queue::MessageQueue& queues() { return queues_; }
+  std::string name(const std::string& name) { return unique_ + name; }
+  bool advance(Milliseconds duration) { return wait_for_server(duration); }
+
+ private:
+  const std::string unique_ = unique_name("");
+  ServerSession server_{"BALE_TEST_MOTO_ENDPOINT"};
+  cloud::SqsQueues queues_{server_.session(), Region("eu-west-1")};
+};
+
+INSTANTIATE_TYPED_TEST_SUITE_P(Moto, MessageQueueSuite, MotoQueuesKind);
+
+}  // namespace bale::testing
