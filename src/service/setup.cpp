@@ -72,25 +72,22 @@ class Setup {
       bucket(destination.bucket, destination.region, destination.backup ? "destination (backup)" : "destination");
     }
     const QueueName name = config::source_queue(settings_, source);
-    queue(name, source.region, {source.visibility_timeout, source.max_receive_count},
+    queue(name, source.region, {source.visibility_timeout, source.max_receive_count}, source.bucket,
           "events of " + source.bucket.str());
-    store::NotificationRule notification;
-    notification.id = "bale-" + name.str();
-    notification.queue = name.str();
-    notification.events.emplace_back("s3:ObjectCreated:*");
+    store::NotificationRule notification = created_rule(name);
     if (source.track_deletes) notification.events.emplace_back("s3:ObjectRemoved:*");
     notification.prefix = source.prefix.empty() ? "" : source.prefix + "/";
     notification.suffix = source.suffix;
-    notify(source.bucket, source.region, std::move(notification));
+    notify(source.bucket, source.region, name, std::move(notification));
   }
 
   void make_source_region(const Region& region) {
     const BucketName outbound = config::outbound_bucket(settings_, region);
     bucket(outbound, region, "staging: archives to be relayed");
     const QueueName name = config::relay_queue(settings_, region);
-    queue(name, region, times_of([&](const config::Rule& rule) { return rule.source.region == region; }),
+    queue(name, region, times_of([&](const config::Rule& rule) { return rule.source.region == region; }), outbound,
           "archives to be relayed");
-    notify(outbound, region, created_rule(name));
+    notify(outbound, region, name, created_rule(name));
     table(config::replication_table(settings_), region);
   }
 
@@ -103,15 +100,14 @@ class Setup {
       const auto regions = config::destination_regions(rule.destinations);
       return std::find(regions.begin(), regions.end(), region) != regions.end();
     };
-    queue(name, region, times_of(lands_here), "archives to be landed");
-    notify(inbound, region, created_rule(name));
+    queue(name, region, times_of(lands_here), inbound, "archives to be landed");
+    notify(inbound, region, name, created_rule(name));
     table(config::replication_table(settings_), region);
   }
 
   static store::NotificationRule created_rule(const QueueName& name) {
     store::NotificationRule rule;
     rule.id = "bale-" + name.str();
-    rule.queue = name.str();
     rule.events.emplace_back("s3:ObjectCreated:*");
     return rule;
   }
@@ -132,7 +128,9 @@ class Setup {
     add_step("bucket", name.str(), region, purpose, there.has_value());
   }
 
-  void queue(const QueueName& name, const Region& region, QueueTimes times, const std::string& purpose) {
+  /// A queue that takes the events of a bucket, with its dead-letter queue.
+  void queue(const QueueName& name, const Region& region, QueueTimes times, const BucketName& event_source,
+             const std::string& purpose) {
     const QueueName dead_letter = config::dead_letter_queue(name);
     const bool exists =
         ports_ != nullptr && ports_->queues(region).exists(name) && ports_->queues(region).exists(dead_letter);
@@ -147,6 +145,7 @@ class Setup {
       settings.retention = dead.retention;
       settings.dead_letter = dead_letter;
       settings.max_receive_count = times.max_receive_count;
+      settings.event_sources = {event_source};
       queues.create(name, settings);
     }
     add_step("queue", name.str(), region, purpose, exists);
@@ -160,15 +159,20 @@ class Setup {
     add_step("table", name.str(), region, "what replicate itself has to remember", exists);
   }
 
-  void notify(const BucketName& bucket, const Region& region, store::NotificationRule rule) {
+  /// To be called after queue(): a rule names its queue as the bucket knows it.
+  void notify(const BucketName& bucket, const Region& region, const QueueName& queue, store::NotificationRule rule) {
+    const bool is_there = ports_ != nullptr && (!dryrun_ || ports_->queues(region).exists(queue));
+    rule.queue = is_there ? ports_->queues(region).notification_target(queue) : queue.str();
     auto& entry = notifications_[bucket];
     entry.region = region;
+    entry.queues.push_back(queue);
     entry.rules.push_back(std::move(rule));
   }
 
   struct BucketRules {
     Region region;
     std::vector<store::NotificationRule> rules;
+    std::vector<QueueName> queues;  ///< of the rules, one each
   };
 
   void set_notifications(const BucketName& bucket, const BucketRules& wanted) {
@@ -184,9 +188,10 @@ class Setup {
     all.insert(all.end(), wanted.rules.begin(), wanted.rules.end());
     const bool same = std::is_permutation(all.begin(), all.end(), present.begin(), present.end(), same_rule);
     if (!same && !dryrun_) ports_->store(wanted.region).set_notifications(bucket, all);
-    for (const store::NotificationRule& rule : wanted.rules) {
-      add_step("notification", bucket.str() + "/" + rule.prefix + "*" + rule.suffix, wanted.region, "to " + rule.queue,
-               same);
+    for (std::size_t i = 0; i < wanted.rules.size(); ++i) {
+      const store::NotificationRule& rule = wanted.rules[i];
+      add_step("notification", bucket.str() + "/" + rule.prefix + "*" + rule.suffix, wanted.region,
+               "to " + wanted.queues[i].str(), same);
     }
   }
 
