@@ -109,7 +109,7 @@ Call SqsRequests::get_attributes(const QueueUrl& url) const {
                  {{"QueueUrl", url.str()},
                   {"AttributeNames",
                    {"ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible",
-                    "ApproximateNumberOfMessagesDelayed", "QueueArn"}}});
+                    "ApproximateNumberOfMessagesDelayed", "QueueArn", "VisibilityTimeout"}}});
 }
 
 Call SqsRequests::get_policy(const QueueUrl& url) const {
@@ -184,7 +184,9 @@ QueueAttributes parse_queue_attributes(std::string_view body, const std::string&
   return {{number_of(*attributes, "ApproximateNumberOfMessages", where),
            number_of(*attributes, "ApproximateNumberOfMessagesNotVisible", where),
            number_of(*attributes, "ApproximateNumberOfMessagesDelayed", where)},
-          text_of(*attributes, "QueueArn")};
+          text_of(*attributes, "QueueArn"),
+          std::chrono::seconds(std::min<std::uint64_t>(number_of(*attributes, "VisibilityTimeout", where),
+                                                       queue::max_visibility.count()))};
 }
 
 std::vector<queue::Message> parse_messages(std::string_view body, const std::string& where) {

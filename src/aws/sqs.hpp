@@ -31,7 +31,7 @@ class SqsRequests {
   Call destroy(const QueueUrl& url) const;
   /// `continuation`: of the page before; empty: the first.
   Call list(const std::string& prefix, const std::string& continuation) const;
-  /// Depths and ARN.
+  /// Depths, ARN and visibility timeout.
   Call get_attributes(const QueueUrl& url) const;
   /// The answer is for parse_policy() of aws/sqs_policy.hpp.
   Call get_policy(const QueueUrl& url) const;
@@ -51,6 +51,7 @@ class SqsRequests {
 struct QueueAttributes {
   queue::QueueDepth depth;
   std::string arn;
+  std::chrono::seconds visibility_timeout{};
 };
 
 struct QueuePage {

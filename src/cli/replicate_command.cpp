@@ -182,6 +182,11 @@ config::ReplicationConfig service_config(Context& context, const ReplicateOption
   config::ReplicationConfig config =
       roles.source ? config::source_from_environment(environment) : config::target_from_environment(environment);
   if (!context.options().local.empty()) name_queue_locally(*config.settings.given);
+  config::Source& source = config.rules.front().source;
+  const Region region = roles.source ? source.region : config.rules.front().destinations.front().region;
+  // At least a second: messages are held by extending it three times as often.
+  source.visibility_timeout =
+      std::max(std::chrono::seconds(1), context.queues(region).visibility_timeout(config.settings.given->queue));
   return config;
 }
 

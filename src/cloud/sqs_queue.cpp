@@ -20,6 +20,11 @@ constexpr ByteCount most_answer_bytes = 64 << 20;
 /// https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html
 constexpr std::size_t most_batch_bytes = queue::max_message_bytes;
 
+/// Such a name needs no GetQueueUrl, nor the permission for it.
+bool is_url(const QueueName& queue) {
+  return queue.str().starts_with("https://") || queue.str().starts_with("http://");
+}
+
 bool is_missing(const Error& error) { return error.kind() == ErrorKind::not_found; }
 
 /// Sizes of the batches of `count` entries.
@@ -83,6 +88,7 @@ std::optional<aws::QueueUrl> SqsQueues::ask_url(const QueueName& queue) {
 }
 
 aws::QueueUrl SqsQueues::url_of(const QueueName& queue) {
+  if (is_url(queue)) return aws::QueueUrl(queue.str());
   {
     const Lock lock(mutex_);
     const auto known = urls_.find(queue);
@@ -130,7 +136,16 @@ void SqsQueues::allow_events(const QueueName& queue, const std::vector<BucketNam
   if (policy != present) fetch(queue, [&](const auto& url) { return requests_.set_policy(url, policy); });
 }
 
-bool SqsQueues::exists(const QueueName& queue) { return ask_url(queue).has_value(); }
+bool SqsQueues::exists(const QueueName& queue) {
+  if (!is_url(queue)) return ask_url(queue).has_value();
+  try {
+    depth(queue);
+    return true;
+  } catch (const Error& error) {
+    if (is_missing(error)) return false;
+    throw;
+  }
+}
 
 std::string SqsQueues::notification_target(const QueueName& queue) {
   const std::string where = where_of(queue);
@@ -162,6 +177,12 @@ queue::QueueDepth SqsQueues::depth(const QueueName& queue) {
   return aws::parse_queue_attributes(fetch(queue, [&](const auto& url) { return requests_.get_attributes(url); }),
                                      where_of(queue))
       .depth;
+}
+
+std::chrono::seconds SqsQueues::visibility_timeout(const QueueName& queue) {
+  return aws::parse_queue_attributes(fetch(queue, [&](const auto& url) { return requests_.get_attributes(url); }),
+                                     where_of(queue))
+      .visibility_timeout;
 }
 
 void SqsQueues::purge(const QueueName& queue) {

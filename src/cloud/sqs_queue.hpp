@@ -16,6 +16,8 @@ namespace bale::cloud {
 /// host a queue's URL names. Tries nothing twice: retrying is a decorator's work. Thread-safe; each call takes a
 /// connection of the session's for itself.
 ///
+/// The name of a queue may be its URL too: the queue of another account, or one that was given by URL alone.
+///
 /// What SQS does late, it does late here: a destroyed queue may be seen for a minute, and settings and permissions take
 /// as long to be known everywhere.
 class SqsQueues final : public queue::MessageQueue {
@@ -26,6 +28,7 @@ class SqsQueues final : public queue::MessageQueue {
   void create(const QueueName& queue, const queue::QueueSettings& settings) override;
   bool exists(const QueueName& queue) override;
   std::string notification_target(const QueueName& queue) override;
+  std::chrono::seconds visibility_timeout(const QueueName& queue) override;
   void destroy(const QueueName& queue) override;
   std::vector<QueueName> list(const std::string& prefix) override;
   queue::QueueDepth depth(const QueueName& queue) override;

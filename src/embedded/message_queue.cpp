@@ -112,6 +112,11 @@ std::string EmbeddedQueues::notification_target(const QueueName& queue) {
   return queue.str();
 }
 
+std::chrono::seconds EmbeddedQueues::visibility_timeout(const QueueName& queue) {
+  return std::chrono::duration_cast<std::chrono::seconds>(
+      Milliseconds(require(*core_.readers.borrow(), queue).visibility_ms));
+}
+
 void EmbeddedQueues::destroy(const QueueName& queue) {
   core_.commits.run(Database::Durability::power_safe, [&](WriteContext& context) {
     const Row row = require(context.database, queue);

@@ -14,6 +14,7 @@ class EmbeddedQueues final : public queue::MessageQueue {
   void create(const QueueName& queue, const queue::QueueSettings& settings) override;
   bool exists(const QueueName& queue) override;
   std::string notification_target(const QueueName& queue) override;
+  std::chrono::seconds visibility_timeout(const QueueName& queue) override;
   void destroy(const QueueName& queue) override;
   std::vector<QueueName> list(const std::string& prefix) override;
   queue::QueueDepth depth(const QueueName& queue) override;

@@ -63,6 +63,8 @@ class MessageQueue {
   /// What the rules of a bucket of this region call the queue (store::NotificationRule::queue): its ARN on AWS, its
   /// name on the embedded kind. Error{not_found} for a missing queue.
   virtual std::string notification_target(const QueueName& queue) = 0;
+  /// For how long a received message is invisible. Error{not_found} for a missing queue.
+  virtual std::chrono::seconds visibility_timeout(const QueueName& queue) = 0;
   virtual void destroy(const QueueName& queue) = 0;
   virtual std::vector<QueueName> list(const std::string& prefix) = 0;
   /// Approximate on AWS.

@@ -85,6 +85,10 @@ bool RetryingQueue::exists(const QueueName& queue) {
   return flow::retry(retrier_, [&] { return inner_.exists(queue); });
 }
 
+std::chrono::seconds RetryingQueue::visibility_timeout(const QueueName& queue) {
+  return flow::retry(retrier_, [&] { return inner_.visibility_timeout(queue); });
+}
+
 std::string RetryingQueue::notification_target(const QueueName& queue) {
   return flow::retry(retrier_, [&] { return inner_.notification_target(queue); });
 }

@@ -22,6 +22,7 @@ class RetryingQueue final : public MessageQueue {
   void create(const QueueName& queue, const QueueSettings& settings) override;
   bool exists(const QueueName& queue) override;
   std::string notification_target(const QueueName& queue) override;
+  std::chrono::seconds visibility_timeout(const QueueName& queue) override;
   void destroy(const QueueName& queue) override;
   std::vector<QueueName> list(const std::string& prefix) override;
   QueueDepth depth(const QueueName& queue) override;

@@ -78,6 +78,7 @@ TYPED_TEST_P(MessageQueueSuite, TakesNewSettingsForAQueueThatIsThere) {
   settings.visibility_timeout = std::chrono::seconds(2);
   this->queues().create(this->queue_, settings);
   this->send({"x"});
+  EXPECT_EQ(this->queues().visibility_timeout(this->queue_), std::chrono::seconds(2));
   EXPECT_EQ(this->receive_one().receive_count, 1u);
   EXPECT_THAT(this->receive(), ::testing::IsEmpty());
   if (!this->kind_.advance(Milliseconds(2500))) GTEST_SKIP();
@@ -267,6 +268,7 @@ TYPED_TEST_P(MessageQueueSuite, SaysThatAQueueIsMissing) {
   const QueueName none(this->kind_.name("none"));
   const auto kind_of = [](const auto& call) { return error_of(call).kind(); };
   EXPECT_EQ(kind_of([&] { this->queues().send(none, {"x"}); }), ErrorKind::not_found);
+  EXPECT_EQ(kind_of([&] { this->queues().visibility_timeout(none); }), ErrorKind::not_found);
   EXPECT_EQ(kind_of([&] { this->queues().receive(none, 1, Milliseconds(0), {}); }), ErrorKind::not_found);
   EXPECT_EQ(kind_of([&] { this->queues().depth(none); }), ErrorKind::not_found);
   EXPECT_EQ(kind_of([&] { this->queues().remove(none, {}); }), ErrorKind::not_found);

@@ -21,4 +21,17 @@ class MotoQueuesKind : public FaithfulQueues {
 
 INSTANTIATE_TYPED_TEST_SUITE_P(Moto, MessageQueueSuite, MotoQueuesKind);
 
+TEST(MotoQueues, MayBeNamedByTheirUrls) {
+  MotoQueuesKind kind;
+  const QueueName name(kind.name("by-url")), url("https://sqs.eu-west-1.amazonaws.com/123456789012/" + name.str());
+  EXPECT_FALSE(kind.queues().exists(url));
+  kind.queues().create(name, {});
+  EXPECT_TRUE(kind.queues().exists(url));
+  EXPECT_FALSE(kind.queues().send(url, {"x"}).at(0));
+  const auto messages = kind.queues().receive(url, 10, Milliseconds(0), {});
+  ASSERT_EQ(messages.size(), 1u);
+  EXPECT_FALSE(kind.queues().remove(url, {messages[0].receipt}).at(0));
+  EXPECT_EQ(kind.queues().depth(url).total(), 0u);
+}
+
 }  // namespace bale::testing

@@ -31,6 +31,9 @@ class FaultyQueue final : public queue::MessageQueue {
   bool exists(const QueueName& q) override {
     return call("exists", q, [&] { return inner_.exists(q); });
   }
+  std::chrono::seconds visibility_timeout(const QueueName& q) override {
+    return call("visibility_timeout", q, [&] { return inner_.visibility_timeout(q); });
+  }
   std::string notification_target(const QueueName& q) override {
     return call("notification_target", q, [&] { return inner_.notification_target(q); });
   }

@@ -78,10 +78,11 @@ TEST(SqsAnswers, OfQueues) {
   EXPECT_TRUE(parse_queues("{}", where).queues.empty());
   const QueueAttributes attributes = parse_queue_attributes(
       R"({"Attributes":{"ApproximateNumberOfMessages":"1","ApproximateNumberOfMessagesNotVisible":"2",)"
-      R"("ApproximateNumberOfMessagesDelayed":"3","QueueArn":"arn"}})",
+      R"("ApproximateNumberOfMessagesDelayed":"3","QueueArn":"arn","VisibilityTimeout":"45"}})",
       where);
   EXPECT_EQ(attributes.depth.total(), 6u);
   EXPECT_EQ(attributes.arn, "arn");
+  EXPECT_EQ(attributes.visibility_timeout.count(), 45);
 }
 
 TEST(SqsAnswers, OfReceives) {
