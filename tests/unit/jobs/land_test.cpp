@@ -57,6 +57,18 @@ TEST_F(Land, BringsObjectsBackupAndCatalogAndRemovesTheStagingObjectLast) {
   }
 }
 
+TEST_F(Land, NothingIsDecompressedForBackupsAlone) {  // DA10
+  targets = {{region, vault, "", "", true}};
+  std::string noise(2 << 20, '\0');
+  outside.entropy.fill({reinterpret_cast<std::byte*>(noise.data()), noise.size()});
+  put("x/noise", noise);
+  const land::LandResult result = land(packed({item("x/noise")}));
+  EXPECT_EQ(result.backups, 1U);
+  EXPECT_TRUE(result.failures.empty());
+  EXPECT_EQ(catalog_records().size(), 1U);
+  EXPECT_EQ(target.faults.calls("get"), 1) << "the tail, which says all that the catalog needs";
+}
+
 TEST_F(Land, AFailedBackupKeepsTheStagingObject) {  // DA1
   put("a", "1");
   const ObjectAddress archive = packed({item("a")});

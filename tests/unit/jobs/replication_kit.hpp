@@ -59,7 +59,7 @@ class ReplicationKit : public ::testing::Test {
     made.source_region = region;
     made.outbound_bucket = outbound;
     made.archive_prefix = "src-bucket/";
-    made.targets = {{region, copy, "", "", false}, {region, vault, "", "STANDARD_IA", true}};
+    made.targets = targets;
     made.level = 3;
     made.frame_size = frame_size;
     return made;
@@ -88,6 +88,7 @@ class ReplicationKit : public ::testing::Test {
   const BucketName src{"src-bucket"}, outbound{"demo-000000000000-eu-west-1-outbound"},
       inbound{"demo-000000000000-eu-west-1-inbound"}, copy{"copy-bucket"}, vault{"vault-bucket"},
       catalog{"demo-000000000000-eu-west-1-catalog"};
+  std::vector<archive::Target> targets{{region, copy, "", "", false}, {region, vault, "", "STANDARD_IA", true}};
   config::Settings settings = [] {
     config::Settings made;
     made.stack_name = "demo";
