@@ -8,14 +8,16 @@ namespace bale::os {
 namespace {
 
 TEST(ProcessUse, SeesThisProcess) {
+  std::stop_source stop;
+  const auto wait_for_stop = [token = stop.get_token()] {
+    while (!token.stop_requested()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  };
+  const std::jthread first(wait_for_stop);  // with the first thread a sanitizer starts one of its own
   const ProcessUse before = process_use(system_files());
   EXPECT_GT(before.resident_bytes, 1u << 20);
   EXPECT_GE(before.open_files, 3u);
   EXPECT_GE(before.threads, 1u);
-  std::stop_source stop;
-  const std::jthread other([token = stop.get_token()] {
-    while (!token.stop_requested()) std::this_thread::yield();
-  });
+  const std::jthread second(wait_for_stop);
   const auto file = system_files().open_if_exists("/proc/self/exe");
   const ProcessUse after = process_use(system_files());
   EXPECT_EQ(after.threads, before.threads + 1);
