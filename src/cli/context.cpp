@@ -21,7 +21,10 @@ using namespace literals;
 constexpr std::string_view default_region = "us-east-1";
 constexpr std::size_t default_connections = 32;
 constexpr std::size_t max_connections = 1024;
-constexpr ByteCount least_memory = 64_MiB;           // a few frames of the default size
+constexpr ByteCount least_memory = 64_MiB;  // a few frames of the default size
+/// Code, libraries, SQLite's page caches, the stacks of the pools and what the allocator keeps: measured by
+/// tests/e2e/test_memory.py.
+constexpr ByteCount own_memory = 48_MiB;
 constexpr ByteCount least_default_memory = 256_MiB;  // the default limit is at least this
 
 void take_from(std::string& value, const os::Environment& environment, std::initializer_list<const char*> names) {
@@ -193,7 +196,8 @@ flow::MemoryBudget& Context::budget() {
     const ByteCount limit = options_.memory_limit != 0
                                 ? options_.memory_limit
                                 : std::max(os::usable_memory(world_.files) / 4, least_default_memory);
-    parts_->budget = std::make_unique<flow::MemoryBudget>(limit - std::min(parts_->reserved_memory, limit / 2));
+    const ByteCount beside = own_memory + parts_->reserved_memory;
+    parts_->budget = std::make_unique<flow::MemoryBudget>(limit - std::min(beside, limit / 2));
   }
   return *parts_->budget;
 }

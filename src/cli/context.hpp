@@ -89,7 +89,7 @@ class Context {
   records::RecordStore& records(const Region& region);
 
   flow::Pools pools();
-  /// The memory limit, less what was reserved.
+  /// For data in flight: the memory limit, less what the program itself needs and what was reserved.
   flow::MemoryBudget& budget();
   /// Takes memory that the command uses beside the budget (compression contexts of the cores) off the limit, but at
   /// most half of it. To be called before the first budget(); the largest of several calls counts.
