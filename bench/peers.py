@@ -1,12 +1,12 @@
 #!/usr/bin/python3
 """Measures `bale s3 cp` against rclone and the AWS CLI on the same server, in turns, in one run.
 
-    tests/servers/with_servers.py rgw -- bench/peers.py [--directory DIR] [--large-mib 1024] [--small 2000] [--rounds 2]
-                                                        [--latency 0.05]
+    tests/servers/with_servers.py rgw -- bench/peers.py [--directory DIR] [--large-mib 1024] [--small 2000]
+                                                        [--rounds 2] [--latency 0.05]
 
-For each case it prints the processor seconds of the client (user and system, with its children), the wall time, and the
-ratios of bale's to the others'. A peer that is not installed is left out. With --latency, bale alone runs once more through
-a proxy that adds as much to every answer.
+For each case it prints the processor seconds of the client (user and system, with its children), the wall time, and
+the ratios of bale's to the others'. A peer that is not installed is left out. With --latency, bale alone runs once more
+through a proxy that adds as much to every answer.
 """
 import argparse
 import json
@@ -45,7 +45,8 @@ class Client:
 def clients(endpoint):
     """The programs that are installed, bale first."""
     common = ["--endpoint-url", endpoint]
-    found = [Client("bale", lambda f, u: [BALE, *common, "s3", "cp", f, u], lambda u, f: [BALE, *common, "s3", "cp", u, f],
+    found = [Client("bale", lambda f, u: [BALE, *common, "s3", "cp", f, u],
+                    lambda u, f: [BALE, *common, "s3", "cp", u, f],
                     lambda d, u: [BALE, *common, "--connections", "32", "s3", "cp", "--recursive", d, u])]
     if shutil.which("rclone"):
         remote = {"RCLONE_CONFIG": "/dev/null", "RCLONE_CONFIG_R_TYPE": "s3", "RCLONE_CONFIG_R_PROVIDER": "Ceph",
@@ -55,8 +56,8 @@ def clients(endpoint):
             return "r:" + uri.removeprefix("s3://")
         found.append(Client("rclone", lambda f, u: ["rclone", "copyto", "--s3-no-check-bucket", f, path(u)],
                             lambda u, f: ["rclone", "copyto", path(u), f],
-                            lambda d, u: ["rclone", "copy", "--s3-no-check-bucket", "--transfers", "32", "--checkers", "32",
-                                          d, path(u)], remote))
+                            lambda d, u: ["rclone", "copy", "--s3-no-check-bucket", "--transfers", "32", "--checkers",
+                                          "32", d, path(u)], remote))
     if shutil.which("aws"):
         found.append(Client("aws", lambda f, u: ["aws", *common, "s3", "cp", "--no-progress", f, u],
                             lambda u, f: ["aws", *common, "s3", "cp", "--no-progress", u, f],
@@ -71,7 +72,8 @@ def measured(command, environment):
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
     wall, after = time.monotonic() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
     if done.returncode != 0:
-        sys.exit(f"{' '.join(map(str, command))}\nended with {done.returncode}: {done.stdout.decode(errors='replace')[-2000:]}")
+        output = done.stdout.decode(errors="replace")[-2000:]
+        sys.exit(f"{' '.join(map(str, command))}\nended with {done.returncode}: {output}")
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, wall
 
 
@@ -109,8 +111,9 @@ class Bench:
         for case, clients_ in self.results.items():
             cpu, wall = clients_["bale"]
             for name, (other_cpu, other_wall) in clients_.items():
-                ratios = "" if name == "bale" else f"   bale's share: CPU {cpu / other_cpu:.2f}  wall {wall / other_wall:.2f}"
-                print(f"{case:18} {name:12} {other_cpu:7.2f} s CPU {other_wall:7.2f} s wall{ratios}")
+                ratios = f"   bale's share: CPU {cpu / other_cpu:.2f}  wall {wall / other_wall:.2f}"
+                print(f"{case:18} {name:12} {other_cpu:7.2f} s CPU {other_wall:7.2f} s wall"
+                      f"{'' if name == 'bale' else ratios}")
             print(json.dumps({"bench": "peers", "case": case, "clients": {
                 name: {"cpu": round(c, 3), "wall": round(w, 3)} for name, (c, w) in clients_.items()}}))
 

@@ -80,7 +80,7 @@ ConfigFile parse_config_file(std::string_view text, const std::string& name) {
       refuse("that is no setting");
     }
     const std::string key = to_lower(trim(content.substr(0, equals)));
-    (*section)[nested ? parent + "." + key : key] = trim(content.substr(equals + 1));
+    (*section)[nested ? fmt::format("{}.{}", parent, key) : key] = trim(content.substr(equals + 1));
     if (!nested) parent = key;
   }
   return file;
