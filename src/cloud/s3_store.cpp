@@ -132,7 +132,12 @@ void S3Store::forget_tags(const UploadId& upload) {
   upload_tags_.erase(upload);
 }
 
-/// Sets the tags of a completed upload where the server has left them out.
+/// Sets the tags of what was just written where the server has left them out. Costs a request: not for AWS.
+void S3Store::ensure_tags(const ObjectAddress& object, const store::Tags& tags, const VersionId& version) {
+  if (get_tags(object, version) != tags) set_tags(object, tags, version);
+}
+
+/// The same for a completed upload, whose tags were remembered.
 void S3Store::mend_tags(const ObjectAddress& object, const UploadId& upload, const VersionId& version) {
   store::Tags tags;
   {
@@ -141,7 +146,7 @@ void S3Store::mend_tags(const ObjectAddress& object, const UploadId& upload, con
     if (found == upload_tags_.end()) return;
     tags = found->second;
   }
-  if (get_tags(object, version) != tags) set_tags(object, tags, version);
+  ensure_tags(object, tags, version);
   forget_tags(upload);  // not before: who meets a failure comes again
 }
 
@@ -279,6 +284,7 @@ store::PutResult S3Store::copy(const store::CopySource& from, const ObjectAddres
   // The same tag is the same content; another one, after a multipart upload, says nothing. A copy onto itself has a new
   // one, perhaps.
   if (result.etag != from.if_match && from.address != to) look_at_source(from);
+  if (replace && !replace->tags.empty() && !is_aws(to.bucket)) ensure_tags(to, replace->tags, result.version_id);
   return result;
 }
 

@@ -17,8 +17,8 @@ namespace bale::cloud {
 ///
 /// What the port says that S3 refuses is refused before anything is sent. Servers other than AWS are not trusted with
 /// two things that some of them leave out without a word: conditions of copies and completed uploads are looked at
-/// before, and after where it can be told, and tags of uploads are compared. docs/invariants.md says what remains.
-/// Thread-safe; each call takes a connection of the session's for itself.
+/// before, and after where it can be told, and tags of uploads and copies are compared. docs/invariants.md says what
+/// remains. Thread-safe; each call takes a connection of the session's for itself.
 class S3Store final : public store::ObjectStore {
  public:
   /// Borrows the session. Throws Error{invalid} for an endpoint that is none.
@@ -82,6 +82,7 @@ class S3Store final : public store::ObjectStore {
   void look_at_source(const store::CopySource& from);
   void remember_tags(const UploadId& upload, const store::Tags& tags);
   void forget_tags(const UploadId& upload);
+  void ensure_tags(const ObjectAddress& object, const store::Tags& tags, const VersionId& version);
   void mend_tags(const ObjectAddress& object, const UploadId& upload, const VersionId& version);
   void mend_tags_of_own(const ObjectAddress& object, const UploadId& upload,
                         const std::vector<store::UploadedPart>& parts);

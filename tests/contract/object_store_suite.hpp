@@ -499,6 +499,9 @@ TYPED_TEST_P(ObjectStoreSuite, CopiesObjects) {
   info = this->store().head(this->at("to"));
   EXPECT_EQ(info->metadata, others.metadata);
   EXPECT_EQ(info->tag_count, 0u);
+  others.tags = {{"other", "a b+c=/@"}};
+  this->store().copy({this->at("from"), {}, {}}, this->at("to"), others);
+  EXPECT_EQ(this->store().get_tags(this->at("to")), others.tags);
 }
 
 TYPED_TEST_P(ObjectStoreSuite, RefusesCopiesThatCannotBe) {

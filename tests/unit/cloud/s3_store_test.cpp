@@ -102,7 +102,7 @@ TEST_F(S3StoreTest, AsksAwsForNothingTwice) {
   on("POST /bucket/k?uploadId=u", {completed});
   const store::CopySource from{other_, {}, ETag("old")};
   const ObjectAddress to{BucketName("bucket"), ObjectKey("k")};
-  EXPECT_EQ(store().copy(from, to, std::nullopt, {true, {}}).etag, ETag("new"));
+  EXPECT_EQ(store().copy(from, to, tagged, {true, {}}).etag, ETag("new"));
   EXPECT_EQ(store().create_upload(to, tagged), UploadId("u"));
   store().upload_part_copy(to, UploadId("u"), 1, from, std::nullopt);
   store().complete_upload(to, UploadId("u"), {{1, ETag("p"), 1}}, {true, {}});
