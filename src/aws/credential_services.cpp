@@ -272,7 +272,9 @@ std::optional<Credentials> from_instance(const CredentialPlaces& places) {
   if (!metadata.start()) return std::nullopt;
   const std::string path = "/latest/meta-data/iam/security-credentials/";
   const http::Answer roles = metadata.get(path);
-  if (roles.head.status == 404 || roles.body.empty()) return std::nullopt;  // a machine without a role
+  // A machine without a role, and one whose metadata service is turned off.
+  // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html
+  if (roles.head.status == 404 || roles.head.status == 403 || roles.body.empty()) return std::nullopt;
   const std::string where = "credentials of the instance";
   const std::string role = roles.body.substr(0, roles.body.find('\n'));
   const http::Answer answer = metadata.get(path + percent_encode(role));

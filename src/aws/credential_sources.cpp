@@ -138,7 +138,8 @@ Credentials find_credentials(const CredentialPlaces& places) {
   if (auto found = from_container(places)) return *found;
   if (auto found = from_instance(places)) return *found;
   throw Error(ErrorKind::denied, "no credentials found", {},
-              "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or choose a profile of ~/.aws with --profile");
+              "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or choose a profile of ~/.aws with --profile; no "
+              "service is needed with a store of this machine: --local DIR");
 }
 
 }  // namespace bale::aws

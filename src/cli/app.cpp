@@ -29,7 +29,7 @@ void add_store_options(CLI::App& app, GlobalOptions& options) {
   app.add_option("--local", options.local, "directory of the embedded store of all regions [BALE_LOCAL]")
       ->type_name("DIR")
       ->group(group);
-  app.add_option("--region", options.region, "region [AWS_REGION, AWS_DEFAULT_REGION; us-east-1]")
+  app.add_option("--region", options.region, "region [AWS_REGION, AWS_DEFAULT_REGION; of the profile; us-east-1]")
       ->type_name("NAME")
       ->group(group);
   app.add_option("--endpoint-url", options.endpoint_url, "address of the service [AWS_ENDPOINT_URL]")
@@ -37,6 +37,9 @@ void add_store_options(CLI::App& app, GlobalOptions& options) {
       ->group(group);
   app.add_option("--profile", options.profile, "profile of the shared configuration [AWS_PROFILE]")
       ->type_name("NAME")
+      ->group(group);
+  app.add_option("--ca-bundle", options.ca_bundle, "certificates of trusted authorities, PEM [AWS_CA_BUNDLE]")
+      ->type_name("FILE")
       ->group(group);
 }
 

@@ -9,6 +9,7 @@
 #include "base/error.hpp"
 #include "base/mutex.hpp"
 #include "base/text.hpp"
+#include "cli/cloud_backend.hpp"
 #include "cli/status_terminal.hpp"
 #include "embedded/backend.hpp"
 #include "os/machine.hpp"
@@ -18,7 +19,7 @@ namespace {
 
 using namespace literals;
 
-constexpr std::string_view default_region = "us-east-1";
+constexpr const char* default_region = "us-east-1";
 constexpr std::size_t default_connections = 32;
 constexpr std::size_t max_connections = 1024;
 constexpr ByteCount least_memory = 64_MiB;  // a few frames of the default size
@@ -60,12 +61,6 @@ Port& cached(PerRegion<Port>& ports, const Region& region, Make make) {
   return *port;
 }
 
-Error no_backend() {
-  return Error(
-      ErrorKind::unsupported, "no store was chosen: this build of Bale works on its embedded store only", {},
-      "name a directory with --local DIR or BALE_LOCAL; it holds the buckets, queues and tables of all regions");
-}
-
 /// Only what begins a store makes its directory and what is in it: anywhere else a missing one is a misspelt name.
 void check_store(os::Files& files, const std::string& local, bool may_make) {
   const auto found = files.info_followed(local);
@@ -102,9 +97,6 @@ int exit_status(ErrorKind kind) noexcept {
 GlobalOptions resolve(GlobalOptions options, const os::Environment& environment) {
   take_from(options.local, environment, {"BALE_LOCAL"});
   take_from(options.region, environment, {"AWS_REGION", "AWS_DEFAULT_REGION"});
-  take_from(options.profile, environment, {"AWS_PROFILE"});
-  take_from(options.endpoint_url, environment, {"AWS_ENDPOINT_URL"});
-  if (options.region.empty()) options.region = default_region;
   check_region(options.region);
   if (options.connections == 0) options.connections = default_connections;
   if (options.connections > max_connections) {
@@ -125,20 +117,37 @@ struct Context::Parts {
         world{outside.clock, outside.entropy, outside.environment, outside.files, terminal, outside.stop},
         log(world, telemetry::parse_level(options.log_level), parse_format(options.log_format)) {}
 
-  embedded::Backend& open_backend(const GlobalOptions& options, bool may_make) BALE_REQUIRES(mutex) {
-    if (options.local.empty()) throw no_backend();
-    if (!backend) {
+  embedded::Backend& open_embedded(const GlobalOptions& options, bool may_make) BALE_REQUIRES(mutex) {
+    if (!embedded_backend) {
       check_store(world.files, options.local, may_make);
-      backend = embedded::Backend::open(options.local, world);
+      embedded_backend = embedded::Backend::open(options.local, world);
     }
-    return *backend;
+    return *embedded_backend;
+  }
+
+  CloudBackend& open_cloud(const GlobalOptions& options) BALE_REQUIRES(mutex) {
+    if (!cloud_backend) cloud_backend = std::make_unique<CloudBackend>(world, options, log);
+    return *cloud_backend;
+  }
+
+  /// What `make` makes of the backend that was chosen, either kind of which has the same functions.
+  template <typename Port, typename Make>
+  Port& open(PerRegion<Port>& ports, const Region& region, const GlobalOptions& options, bool may_make, Make make)
+      BALE_REQUIRES(mutex) {
+    if (!options.local.empty()) {
+      embedded::Backend& backend = open_embedded(options, may_make);
+      return cached(ports, region, [&] { return make(backend); });
+    }
+    CloudBackend& backend = open_cloud(options);
+    return cached(ports, region, [&] { return make(backend); });
   }
 
   StatusTerminal terminal;
   os::World world;
   telemetry::Log log;
   Mutex mutex;
-  std::unique_ptr<embedded::Backend> backend BALE_GUARDED_BY(mutex);
+  std::unique_ptr<embedded::Backend> embedded_backend BALE_GUARDED_BY(mutex);
+  std::unique_ptr<CloudBackend> cloud_backend BALE_GUARDED_BY(mutex);
   PerRegion<store::ObjectStore> stores BALE_GUARDED_BY(mutex);
   PerRegion<queue::MessageQueue> queues BALE_GUARDED_BY(mutex);
   PerRegion<records::RecordStore> records BALE_GUARDED_BY(mutex);
@@ -157,7 +166,12 @@ Context::~Context() = default;
 
 telemetry::Log& Context::log() { return parts_->log; }
 
-Region Context::region() const { return Region(options_.region); }
+Region Context::region() {
+  if (!options_.region.empty()) return Region(options_.region);
+  if (!options_.local.empty()) return Region(default_region);
+  const Lock lock(parts_->mutex);
+  return Region(parts_->open_cloud(options_).region().value_or(default_region));
+}
 
 bool Context::store_exists() {
   return options_.local.empty() || embedded::Backend::exists(options_.local, world_.files);
@@ -165,20 +179,20 @@ bool Context::store_exists() {
 
 store::ObjectStore& Context::store(const Region& region) {
   const Lock lock(parts_->mutex);
-  embedded::Backend& backend = parts_->open_backend(options_, may_make_store_);
-  return cached(parts_->stores, region, [&] { return backend.store(region); });
+  return parts_->open(parts_->stores, region, options_, may_make_store_,
+                      [&](auto& backend) { return backend.store(region); });
 }
 
 queue::MessageQueue& Context::queues(const Region& region) {
   const Lock lock(parts_->mutex);
-  embedded::Backend& backend = parts_->open_backend(options_, may_make_store_);
-  return cached(parts_->queues, region, [&] { return backend.queues(region); });
+  return parts_->open(parts_->queues, region, options_, may_make_store_,
+                      [&](auto& backend) { return backend.queues(region); });
 }
 
 records::RecordStore& Context::records(const Region& region) {
   const Lock lock(parts_->mutex);
-  embedded::Backend& backend = parts_->open_backend(options_, may_make_store_);
-  return cached(parts_->records, region, [&] { return backend.records(region); });
+  return parts_->open(parts_->records, region, options_, may_make_store_,
+                      [&](auto& backend) { return backend.records(region); });
 }
 
 flow::Pools Context::pools() {

@@ -24,10 +24,11 @@ enum class Output { text, json };
 
 /// Options that every command takes.
 struct GlobalOptions {
-  std::string local;  ///< --local or BALE_LOCAL: directory of the embedded backend; empty: AWS
-  std::string endpoint_url;
-  std::string region;  ///< --region, AWS_REGION, AWS_DEFAULT_REGION; default us-east-1
-  std::string profile;
+  std::string local;         ///< --local or BALE_LOCAL: directory of the embedded backend; empty: AWS
+  std::string endpoint_url;  ///< --endpoint-url alone: cloud::Session knows the other places
+  std::string region;        ///< --region, AWS_REGION, AWS_DEFAULT_REGION; empty: see Context::region()
+  std::string profile;       ///< --profile alone: one that the environment chooses counts less than keys there
+  std::string ca_bundle;     ///< --ca-bundle: PEM file of trusted authorities; empty: see cloud::SessionOptions
   Output output = Output::text;
   std::string log_level = "warning";
   std::string log_format = "text";
@@ -54,8 +55,7 @@ enum Exit : int {
 int exit_status(ErrorKind kind) noexcept;
 
 /// The options with what the environment says where the command line was silent (BALE_LOCAL, AWS_REGION,
-/// AWS_DEFAULT_REGION, AWS_PROFILE, AWS_ENDPOINT_URL), and defaults. Throws Error{invalid} for a region or number that
-/// cannot be.
+/// AWS_DEFAULT_REGION), and defaults. Throws Error{invalid} for a region or number that cannot be.
 GlobalOptions resolve(GlobalOptions options, const os::Environment& environment);
 
 /// Everything a command works with. Stores and pools are made at first use and live as long as the context.
@@ -71,8 +71,9 @@ class Context {
   os::World& world() noexcept { return world_; }
   const GlobalOptions& options() const noexcept { return options_; }
   telemetry::Log& log();
-  /// --region or its default.
-  Region region() const;
+  /// --region or its variables; else, where AWS is asked, that of the profile; else us-east-1. Throws Error{invalid}
+  /// for configuration files that cannot be read.
+  Region region();
   /// The stop token of the world: requested by SIGINT and SIGTERM.
   std::stop_token stop() const { return world_.stop; }
 
@@ -82,8 +83,9 @@ class Context {
   /// Whether the embedded store is there; true for other kinds.
   bool store_exists();
 
-  /// The ports as seen from a region. Error{unsupported} with a hint where this build has no such kind; without
-  /// allow_new_store(), Error{not_found} where the embedded store is missing.
+  /// The ports as seen from a region: of the embedded store with --local, else of AWS. Error{unsupported} with a hint
+  /// where this build has no such kind; without allow_new_store(), Error{not_found} where the embedded store is
+  /// missing.
   store::ObjectStore& store(const Region& region);
   queue::MessageQueue& queues(const Region& region);
   records::RecordStore& records(const Region& region);

@@ -37,9 +37,14 @@ http::Settings direct(http::Settings settings) {
   return settings;
 }
 
-http::Settings settings_for(const os::Environment& environment, const SessionOptions& options) {
+http::Settings settings_for(const os::Environment& environment, const aws::SharedConfig& config,
+                            const std::string& profile, const SessionOptions& options) {
   http::Settings settings = http::settings_from(environment);
   settings.max_idle_connections = std::max<std::size_t>(settings.max_idle_connections, options.connections);
+  if (!options.ca_bundle.empty())
+    settings.ca_bundle = options.ca_bundle;
+  else if (!aws::get_nonempty(environment, "AWS_CA_BUNDLE"))
+    settings.ca_bundle = config.get(profile, "ca_bundle").value_or(settings.ca_bundle);
   return settings;
 }
 
@@ -59,8 +64,8 @@ Session::Session(os::World& world, os::Processes& processes, const SessionOption
     : world_(world),
       config_(aws::SharedConfig::load(world.files, world.environment)),
       places_{options.endpoint_url, options.region, aws::choose_profile(options.profile, world.environment)},
-      client_(settings_for(world.environment, options), world.clock),
-      direct_client_(direct(settings_for(world.environment, options)), world.clock),
+      client_(settings_for(world.environment, config_, places_.profile.name, options), world.clock),
+      direct_client_(direct(settings_for(world.environment, config_, places_.profile.name, options)), world.clock),
       sends_checksums_(wants_checksums(world.environment, config_, places_.profile.name)) {
   const aws::CredentialPlaces credential_places{world, config_, client_, direct_client_, processes, places_};
   sources_ = std::unique_ptr<Sources>(new Sources{

@@ -22,7 +22,10 @@ struct SessionOptions {
   std::string endpoint_url;  ///< --endpoint-url; empty: what environment and files say
   std::string region;        ///< --region
   std::string profile;       ///< --profile
-  std::size_t connections = 64;
+  /// --ca-bundle, a PEM file of trusted authorities; empty: AWS_CA_BUNDLE, `ca_bundle` of the profile, the other
+  /// variables that http::settings_from() reads, the system's.
+  std::string ca_bundle;
+  std::size_t connections = 64;  ///< kept open at the same time
 };
 
 /// A request that was answered with success; its body may still come in. Move-only; used by one thread at a time.

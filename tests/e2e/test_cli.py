@@ -69,9 +69,10 @@ def test_errors_as_json(bale):
 
 
 def test_a_missing_store_says_how_to_name_one(bale):
-    finished = subprocess.run([binary(), "s3", "ls"], env=clean_environment(), capture_output=True, text=True,
+    environment = {**clean_environment(), "AWS_EC2_METADATA_DISABLED": "true", "HOME": str(bale.directory)}
+    finished = subprocess.run([binary(), "s3", "ls"], env=environment, capture_output=True, text=True,
                               stdin=subprocess.DEVNULL, timeout=60)
-    assert finished.returncode != 0 and "--local" in finished.stderr
+    assert finished.returncode == 4 and "--local" in finished.stderr
     assert "hint: " in finished.stderr
 
 

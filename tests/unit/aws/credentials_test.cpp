@@ -275,8 +275,10 @@ TEST_F(InstanceTest, GivesThemWithoutTokenOnlyWhereThatIsAllowed) {
 }
 
 TEST_F(InstanceTest, IsNoFailureWhereThereIsNoneOrNoRole) {
-  role_answer = answer(404);
-  EXPECT_EQ(from_instance(places()), std::nullopt);
+  for (const int status : {404, 403}) {
+    role_answer = answer(status, "turned off");
+    EXPECT_EQ(from_instance(places()), std::nullopt) << status;
+  }
   env("AWS_EC2_METADATA_SERVICE_ENDPOINT") = "http://127.0.0.1:1";
   EXPECT_EQ(from_instance(places()), std::nullopt);
   const Error error = failure();

@@ -8,11 +8,13 @@
 
 #include "base/error.hpp"
 #include "cli/context.hpp"
+#include "contract/errors.hpp"
 #include "support/fake_world.hpp"
 
 namespace bale::cli {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
@@ -75,8 +77,9 @@ TEST_F(AppTest, ErrorsAreJsonWhenResultsAre) {
 }
 
 TEST_F(AppTest, WithoutAStoreItSaysHowToNameOne) {
-  EXPECT_EQ(bale({"s3", "ls"}), exit_usage);
-  EXPECT_THAT(world.terminal.errors(), HasSubstr("hint: name a directory with --local DIR or BALE_LOCAL"));
+  world.environment.variables["AWS_EC2_METADATA_DISABLED"] = "true";
+  EXPECT_EQ(bale({"s3", "ls"}), exit_refused);
+  EXPECT_THAT(world.terminal.errors(), AllOf(HasSubstr("no credentials found"), HasSubstr("--local DIR")));
   world.environment.variables["BALE_LOCAL"] = world.path("store");
   EXPECT_EQ(bale({"s3", "mb", "s3://bucket"}), exit_ok);
   EXPECT_EQ(bale({"s3", "ls"}), exit_ok);
@@ -129,11 +132,11 @@ TEST(ExitStatus, FollowsTheKind) {
 
 TEST(Resolve, TakesOptionsBeforeTheEnvironmentBeforeDefaults) {
   testing::FakeEnvironment environment;
-  EXPECT_EQ(resolve({}, environment).region, "us-east-1");
+  EXPECT_EQ(resolve({}, environment).region, "");
   EXPECT_EQ(resolve({}, environment).connections, 32u);
   environment.variables = {{"AWS_DEFAULT_REGION", "eu-west-1"}, {"AWS_PROFILE", "work"}, {"BALE_LOCAL", "/data"}};
   EXPECT_EQ(resolve({}, environment).region, "eu-west-1");
-  EXPECT_EQ(resolve({}, environment).profile, "work");
+  EXPECT_EQ(resolve({}, environment).profile, "") << "what is chosen there counts less than keys there";
   EXPECT_EQ(resolve({}, environment).local, "/data");
   environment.variables["AWS_REGION"] = "eu-central-1";
   EXPECT_EQ(resolve({}, environment).region, "eu-central-1");
@@ -144,6 +147,44 @@ TEST(Resolve, TakesOptionsBeforeTheEnvironmentBeforeDefaults) {
   given.local = "/other";
   EXPECT_EQ(resolve(given, environment).region, "ap-southeast-2");
   EXPECT_EQ(resolve(given, environment).local, "/other");
+}
+
+TEST(ContextTest, KnowsItsRegion) {
+  testing::FakeWorld world;
+  const auto region = [&](const GlobalOptions& options) {
+    return Context(world.world(), resolve(options, world.environment)).region().str();
+  };
+  GlobalOptions local;
+  local.local = world.path("store");
+  world.environment.variables = {{"AWS_CONFIG_FILE", world.write("config",
+                                                                 "[default]\nregion = eu-north-1\n"
+                                                                 "[profile work]\nregion = eu-south-1\n")}};
+  EXPECT_EQ(region({}), "eu-north-1");
+  EXPECT_EQ(region(local), "us-east-1") << "profiles are for services";
+  world.environment.variables["AWS_PROFILE"] = "work";
+  EXPECT_EQ(region({}), "eu-south-1");
+  GlobalOptions chosen;
+  chosen.profile = "default";
+  EXPECT_EQ(region(chosen), "eu-north-1");
+  world.environment.variables["AWS_DEFAULT_REGION"] = "eu-west-3";
+  EXPECT_EQ(region({}), "eu-west-3");
+  EXPECT_EQ(region(local), "eu-west-3");
+  chosen.region = "eu-west-1";
+  EXPECT_EQ(region(chosen), "eu-west-1");
+  world.environment.variables.clear();
+  EXPECT_EQ(region({}), "us-east-1");
+}
+
+TEST(ContextTest, ReachesOnlyTheStoreOfAServiceSoFar) {
+  testing::FakeWorld world;
+  Context context(world.world(), resolve({}, world.environment));
+  EXPECT_EQ(&context.store(Region("eu-west-1")), &context.store(Region("eu-west-1")));
+  EXPECT_NE(&context.store(Region("eu-west-1")), &context.store(Region("us-east-1")));
+  const Error error = testing::error_of([&] { context.queues(Region("eu-west-1")); });
+  EXPECT_EQ(error.kind(), ErrorKind::unsupported);
+  EXPECT_NE(error.hint().find("--local"), std::string::npos);
+  EXPECT_EQ(testing::error_of([&] { context.records(Region("eu-west-1")); }).kind(), ErrorKind::unsupported);
+  EXPECT_EQ(testing::error_of([&] { context.store(Region("../x")); }).kind(), ErrorKind::invalid);
 }
 
 TEST(ContextTest, MakesOnePortPerRegionOnce) {

@@ -1,0 +1,51 @@
+#include "cli/cloud_backend.hpp"
+
+#include <fmt/format.h>
+
+#include "base/error.hpp"
+#include "store/retrying_store.hpp"
+
+namespace bale::cli {
+namespace {
+
+cloud::SessionOptions session_options(const GlobalOptions& options) {
+  return {.endpoint_url = options.endpoint_url,
+          .region = options.region,
+          .profile = options.profile,
+          .ca_bundle = options.ca_bundle,
+          .connections = options.connections};
+}
+
+/// Tells the log what is tried again. `log` is borrowed.
+flow::Retrier::Notice told_to(telemetry::Log& log, const char* service) {
+  return [&log, service](const Error& failure, std::uint32_t attempt, Milliseconds delay) {
+    log.info("request.retry", "a request failed in passing and is tried again",
+             {{"service", service},
+              {"attempt", attempt},
+              {"wait_ms", delay.count()},
+              {"code", failure.code()},
+              {"error", failure.summary()},
+              {"where", failure.where()}});
+  };
+}
+
+Error only_embedded(const char* what) {
+  return Error(ErrorKind::unsupported, fmt::format("this build of Bale reaches no {} of AWS", what), {},
+               "use the embedded store for replication: name a directory with --local DIR or BALE_LOCAL");
+}
+
+}  // namespace
+
+CloudBackend::CloudBackend(os::World& world, const GlobalOptions& options, telemetry::Log& log)
+    : session_(world, os::system_processes(), session_options(options)), s3_retrier_(world, {}, told_to(log, "s3")) {}
+
+std::unique_ptr<store::ObjectStore> CloudBackend::store(const Region& region) {
+  stores_.push_back(std::make_unique<cloud::S3Store>(session_, region));
+  return std::make_unique<store::RetryingStore>(*stores_.back(), s3_retrier_);
+}
+
+std::unique_ptr<queue::MessageQueue> CloudBackend::queues(const Region&) { throw only_embedded("queues"); }
+
+std::unique_ptr<records::RecordStore> CloudBackend::records(const Region&) { throw only_embedded("tables"); }
+
+}  // namespace bale::cli

@@ -1,0 +1,40 @@
+// AWS, or servers that speak its protocols, as the kinds of the ports.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/names.hpp"
+#include "cli/context.hpp"
+#include "cloud/s3_store.hpp"
+#include "cloud/session.hpp"
+#include "flow/retrier.hpp"
+
+namespace bale::cli {
+
+/// One session with the services, and the ports over it, each of which tries again what failed in passing: one budget
+/// of retries for each service, over all regions. Used by one thread at a time; the ports are thread-safe. Outlives
+/// every port that it made.
+class CloudBackend {
+ public:
+  /// Reads the shared configuration files; asks nobody anything yet. Borrows `world` and `log`, which get a line at
+  /// level info for each request that is tried again. Throws Error{invalid} for configuration that cannot be.
+  CloudBackend(os::World& world, const GlobalOptions& options, telemetry::Log& log);
+
+  /// --region, the environment, the profile; absent when none says one.
+  std::optional<std::string> region() const { return session_.region(); }
+
+  /// Throws Error{invalid} for an endpoint that is none, with the place where it is written.
+  std::unique_ptr<store::ObjectStore> store(const Region& region);
+  /// Throws Error{unsupported}: this build reaches no queues and tables but those of the embedded store.
+  std::unique_ptr<queue::MessageQueue> queues(const Region& region);
+  std::unique_ptr<records::RecordStore> records(const Region& region);
+
+ private:
+  cloud::Session session_;
+  flow::Retrier s3_retrier_;
+  std::vector<std::unique_ptr<cloud::S3Store>> stores_;  ///< what the decorators borrow
+};
+
+}  // namespace bale::cli
