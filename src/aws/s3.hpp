@@ -30,7 +30,9 @@ class S3Requests {
   Call list_buckets(const std::string& continuation) const;
   Call set_versioning(const BucketName& bucket, store::Versioning versioning) const;
   Call get_versioning(const BucketName& bucket) const;
-  Call set_notifications(const BucketName& bucket, const std::vector<store::NotificationRule>& rules) const;
+  /// `others`: what parse_other_notifications() found, as the request replaces everything.
+  Call set_notifications(const BucketName& bucket, const std::vector<store::NotificationRule>& rules,
+                         const std::string& others) const;
   Call get_notifications(const BucketName& bucket) const;
 
   /// The body is streamed by whoever sends it, here and in upload_part().
@@ -98,6 +100,8 @@ store::Tags parse_tags(std::string_view body, const std::string& where);
 store::Versioning parse_versioning(std::string_view body, const std::string& where);
 /// Rules for queues; those for functions and topics are left out.
 std::vector<store::NotificationRule> parse_notifications(std::string_view body, const std::string& where);
+/// The XML of what is not for queues: functions, topics, EventBridge.
+std::string parse_other_notifications(std::string_view body, const std::string& where);
 
 template <typename Item>
 struct Page {

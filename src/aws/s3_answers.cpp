@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <sstream>
 
 #include "aws/s3.hpp"
 #include "aws/xml.hpp"
@@ -255,7 +256,7 @@ store::Versioning parse_versioning(std::string_view body, const std::string& whe
 
 std::vector<store::NotificationRule> parse_notifications(std::string_view body, const std::string& where) {
   pugi::xml_document document;
-  parse_xml(document, body, "NotificationConfiguration", where);
+  parse_xml_of(document, body, "NotificationConfiguration", "GetBucketNotificationResponse", where);
   std::vector<store::NotificationRule> rules;
   for (const pugi::xml_node& node : document.document_element().children("QueueConfiguration")) {
     store::NotificationRule rule{child_text(node, "Id"), child_text(node, "Queue"), {}, {}, {}};
@@ -268,6 +269,17 @@ std::vector<store::NotificationRule> parse_notifications(std::string_view body, 
     rules.push_back(std::move(rule));
   }
   return rules;
+}
+
+std::string parse_other_notifications(std::string_view body, const std::string& where) {
+  pugi::xml_document document;
+  parse_xml_of(document, body, "NotificationConfiguration", "GetBucketNotificationResponse", where);
+  std::ostringstream others;
+  for (const pugi::xml_node& node : document.document_element().children()) {
+    if (node.type() == pugi::node_element && std::string_view(node.name()) != "QueueConfiguration")
+      node.print(others, "", pugi::format_raw);
+  }
+  return others.str();
 }
 
 Page<store::BucketInfo> parse_buckets(std::string_view body, const std::string& where) {

@@ -162,10 +162,12 @@ Call S3Requests::set_versioning(const BucketName& bucket, store::Versioning vers
 
 Call S3Requests::get_versioning(const BucketName& bucket) const { return to(Method::get, bucket, "versioning"); }
 
-Call S3Requests::set_notifications(const BucketName& bucket, const std::vector<store::NotificationRule>& rules) const {
+Call S3Requests::set_notifications(const BucketName& bucket, const std::vector<store::NotificationRule>& rules,
+                                   const std::string& others) const {
   Call call = to(Method::put, bucket, "notification");
   std::string xml;
   for (const store::NotificationRule& rule : rules) xml += rule_xml(rule);
+  xml += others;
   set_body(call, "NotificationConfiguration", xml);
   return call;
 }

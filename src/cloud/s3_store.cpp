@@ -217,7 +217,11 @@ store::Versioning S3Store::get_versioning(const BucketName& bucket) {
 }
 
 void S3Store::set_notifications(const BucketName& bucket, const std::vector<store::NotificationRule>& rules) {
-  fetch(bucket, where_of(bucket), [&](const aws::S3Requests& s3) { return s3.set_notifications(bucket, rules); });
+  // The request replaces what leads to functions, topics and EventBridge too.
+  const std::string where = where_of(bucket);
+  const std::string others = aws::parse_other_notifications(
+      fetch(bucket, where, [&](const aws::S3Requests& s3) { return s3.get_notifications(bucket); }), where);
+  fetch(bucket, where, [&](const aws::S3Requests& s3) { return s3.set_notifications(bucket, rules, others); });
 }
 
 std::vector<store::NotificationRule> S3Store::get_notifications(const BucketName& bucket) {

@@ -225,7 +225,8 @@ class ObjectStore {
   virtual std::vector<BucketInfo> list_buckets() = 0;
   virtual void set_versioning(const BucketName& bucket, Versioning versioning) = 0;
   virtual Versioning get_versioning(const BucketName& bucket) = 0;
-  /// Replaces all rules; S3 sends an s3:TestEvent to each queue. Overlapping rules for one event are Error{invalid}.
+  /// Replaces all rules for queues, and keeps what sends elsewhere (functions, topics); S3 sends an s3:TestEvent to
+  /// each queue. Overlapping rules for one event are Error{invalid}.
   virtual void set_notifications(const BucketName& bucket, const std::vector<NotificationRule>& rules) = 0;
   virtual std::vector<NotificationRule> get_notifications(const BucketName& bucket) = 0;
 

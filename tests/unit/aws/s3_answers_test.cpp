@@ -208,15 +208,18 @@ TEST(S3Answers, TellTagsVersioningAndNotifications) {
             store::Versioning::enabled);
   EXPECT_EQ(parse_versioning("<VersioningConfiguration><Status>Suspended</Status></VersioningConfiguration>", where),
             store::Versioning::suspended);
-  const auto rules = parse_notifications(
+  const std::string notifications =
       "<NotificationConfiguration><TopicConfiguration><Id>t</Id></TopicConfiguration><QueueConfiguration><Id>i</Id>"
       "<Queue>arn</Queue><Event>s3:ObjectCreated:*</Event><Event>s3:ObjectRemoved:*</Event><Filter><S3Key><FilterRule>"
       "<Name>Prefix</Name><Value>p/</Value></FilterRule><FilterRule><Name>Suffix</Name><Value>.x</Value></FilterRule>"
-      "</S3Key></Filter></QueueConfiguration></NotificationConfiguration>",
-      where);
+      "</S3Key></Filter></QueueConfiguration><EventBridgeConfiguration/></NotificationConfiguration>";
+  const auto rules = parse_notifications(notifications, where);
   ASSERT_EQ(rules.size(), 1u);
   EXPECT_EQ(rules[0].events, (std::vector<std::string>{"s3:ObjectCreated:*", "s3:ObjectRemoved:*"}));
   EXPECT_EQ(rules[0].queue + rules[0].prefix + rules[0].suffix, "arnp/.x");
+  EXPECT_EQ(parse_other_notifications(notifications, where),
+            "<TopicConfiguration><Id>t</Id></TopicConfiguration><EventBridgeConfiguration/>");
+  EXPECT_TRUE(parse_notifications("<GetBucketNotificationResponse/>", where).empty());  // moto's
 }
 
 }  // namespace

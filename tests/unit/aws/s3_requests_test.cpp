@@ -66,14 +66,13 @@ TEST(S3Requests, ForBuckets) {
 
 TEST(S3Requests, ForNotifications) {
   EXPECT_EQ(wire(s3.get_notifications(bucket)), "GET /b?notification");
-  EXPECT_EQ(wire(s3.set_notifications(bucket, {{"i", "arn", {"s3:ObjectCreated:*"}, "p", ""}})),
+  EXPECT_EQ(wire(s3.set_notifications(bucket, {{"i", "arn", {"s3:ObjectCreated:*"}, "p", ""}}, "")),
             "PUT /b?notification\nContent-Type: application/xml\n<NotificationConfiguration" + xmlns +
                 "><QueueConfiguration><Id>i</Id><Queue>arn</Queue><Event>s3:ObjectCreated:*</Event><Filter><S3Key>"
                 "<FilterRule><Name>prefix</Name><Value>p</Value></FilterRule></S3Key></Filter></QueueConfiguration>"
                 "</NotificationConfiguration>");
-  EXPECT_NE(wire(s3.set_notifications(bucket, {}))
-                .find("><"
-                      "/NotificationConfiguration>"),
+  EXPECT_NE(wire(s3.set_notifications(bucket, {}, "<EventBridgeConfiguration/>"))
+                .find("><EventBridgeConfiguration/></NotificationConfiguration>"),
             std::string::npos);
 }
 
