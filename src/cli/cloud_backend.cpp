@@ -1,8 +1,7 @@
 #include "cli/cloud_backend.hpp"
 
-#include <fmt/format.h>
-
-#include "base/error.hpp"
+#include "queue/retrying_queue.hpp"
+#include "records/retrying_records.hpp"
 #include "store/retrying_store.hpp"
 
 namespace bale::cli {
@@ -29,23 +28,27 @@ flow::Retrier::Notice told_to(telemetry::Log& log, const char* service) {
   };
 }
 
-Error only_embedded(const char* what) {
-  return Error(ErrorKind::unsupported, fmt::format("this build of Bale reaches no {} of AWS", what), {},
-               "use the embedded store for replication: name a directory with --local DIR or BALE_LOCAL");
-}
-
 }  // namespace
 
 CloudBackend::CloudBackend(os::World& world, const GlobalOptions& options, telemetry::Log& log)
-    : session_(world, os::system_processes(), session_options(options)), s3_retrier_(world, {}, told_to(log, "s3")) {}
+    : session_(world, os::system_processes(), session_options(options)),
+      s3_retrier_(world, {}, told_to(log, "s3")),
+      sqs_retrier_(world, {}, told_to(log, "sqs")),
+      dynamodb_retrier_(world, {}, told_to(log, "dynamodb")) {}
 
 std::unique_ptr<store::ObjectStore> CloudBackend::store(const Region& region) {
   stores_.push_back(std::make_unique<cloud::S3Store>(session_, region));
   return std::make_unique<store::RetryingStore>(*stores_.back(), s3_retrier_);
 }
 
-std::unique_ptr<queue::MessageQueue> CloudBackend::queues(const Region&) { throw only_embedded("queues"); }
+std::unique_ptr<queue::MessageQueue> CloudBackend::queues(const Region& region) {
+  queues_.push_back(std::make_unique<cloud::SqsQueues>(session_, region));
+  return std::make_unique<queue::RetryingQueue>(*queues_.back(), sqs_retrier_);
+}
 
-std::unique_ptr<records::RecordStore> CloudBackend::records(const Region&) { throw only_embedded("tables"); }
+std::unique_ptr<records::RecordStore> CloudBackend::records(const Region& region) {
+  records_.push_back(std::make_unique<cloud::DynamoRecords>(session_, region));
+  return std::make_unique<records::RetryingRecords>(*records_.back(), dynamodb_retrier_);
+}
 
 }  // namespace bale::cli

@@ -7,8 +7,10 @@
 
 #include "base/names.hpp"
 #include "cli/context.hpp"
+#include "cloud/dynamo_records.hpp"
 #include "cloud/s3_store.hpp"
 #include "cloud/session.hpp"
+#include "cloud/sqs_queue.hpp"
 #include "flow/retrier.hpp"
 
 namespace bale::cli {
@@ -25,16 +27,19 @@ class CloudBackend {
   /// --region, the environment, the profile; absent when none says one.
   std::optional<std::string> region() const { return session_.region(); }
 
-  /// Throws Error{invalid} for an endpoint that is none, with the place where it is written.
+  /// The ports as seen from a region. Each throws Error{invalid} for an endpoint that is none, with the place where it
+  /// is written.
   std::unique_ptr<store::ObjectStore> store(const Region& region);
-  /// Throws Error{unsupported}: this build reaches no queues and tables but those of the embedded store.
   std::unique_ptr<queue::MessageQueue> queues(const Region& region);
   std::unique_ptr<records::RecordStore> records(const Region& region);
 
  private:
   cloud::Session session_;
-  flow::Retrier s3_retrier_;
-  std::vector<std::unique_ptr<cloud::S3Store>> stores_;  ///< what the decorators borrow
+  flow::Retrier s3_retrier_, sqs_retrier_, dynamodb_retrier_;
+  // What the decorators borrow.
+  std::vector<std::unique_ptr<cloud::S3Store>> stores_;
+  std::vector<std::unique_ptr<cloud::SqsQueues>> queues_;
+  std::vector<std::unique_ptr<cloud::DynamoRecords>> records_;
 };
 
 }  // namespace bale::cli

@@ -59,15 +59,22 @@ class Bale:
         self.store = self.directory / "store"
         self.config = self.directory / "config"
 
+    def store_options(self):
+        """Options that say which store is used."""
+        return [b"--local", bytes_of(str(self.store))]
+
+    def environment(self):
+        return clean_environment()
+
     def command(self, *arguments):
-        return [bytes_of(binary()), b"--local", bytes_of(str(self.store)), *[bytes_of(str(a) if isinstance(
+        return [bytes_of(binary()), *self.store_options(), *[bytes_of(str(a) if isinstance(
             a, (pathlib.Path, int)) else a) for a in arguments]]
 
     def start(self, *arguments, **options):
         options.setdefault("stdout", subprocess.PIPE)
         options.setdefault("stderr", subprocess.PIPE)
         return subprocess.Popen(self.command(*arguments), stdin=subprocess.DEVNULL, cwd=self.directory,
-                                env=clean_environment(), **options)
+                                env=self.environment(), **options)
 
     def run(self, *arguments, status=0, timeout=120):
         """Runs the program; `status` is what it must end with (None: anything)."""
