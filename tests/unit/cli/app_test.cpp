@@ -175,15 +175,13 @@ TEST(ContextTest, KnowsItsRegion) {
   EXPECT_EQ(region({}), "us-east-1");
 }
 
-TEST(ContextTest, ReachesOnlyTheStoreOfAServiceSoFar) {
+TEST(ContextTest, ReachesAServicesPortsPerRegion) {
   testing::FakeWorld world;
   Context context(world.world(), resolve({}, world.environment));
   EXPECT_EQ(&context.store(Region("eu-west-1")), &context.store(Region("eu-west-1")));
   EXPECT_NE(&context.store(Region("eu-west-1")), &context.store(Region("us-east-1")));
-  const Error error = testing::error_of([&] { context.queues(Region("eu-west-1")); });
-  EXPECT_EQ(error.kind(), ErrorKind::unsupported);
-  EXPECT_NE(error.hint().find("--local"), std::string::npos);
-  EXPECT_EQ(testing::error_of([&] { context.records(Region("eu-west-1")); }).kind(), ErrorKind::unsupported);
+  EXPECT_EQ(&context.queues(Region("eu-west-1")), &context.queues(Region("eu-west-1")));
+  EXPECT_NE(&context.records(Region("eu-west-1")), &context.records(Region("us-east-1")));
   EXPECT_EQ(testing::error_of([&] { context.store(Region("../x")); }).kind(), ErrorKind::invalid);
 }
 
