@@ -40,7 +40,7 @@ std::string DynamoRecords::where_of(const TableName& table) const {
 
 std::string DynamoRecords::fetch(aws::Call call, const std::string& where) {
   Outcome outcome = session_.send(std::move(call), aws::Service::dynamodb, region_.str());
-  if (outcome.failure) throw aws::to_error(*outcome.failure, where);
+  if (outcome.failure) throw queue_or_table_error(*outcome.failure, where);
   std::string body = read_text(*outcome.answer, most_answer_bytes);
   aws::check_crc32(outcome.answer->exchange.head(), body, where);
   return body;

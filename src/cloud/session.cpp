@@ -133,6 +133,14 @@ std::string Session::presign(aws::Call call, const std::string& region, std::chr
   return http::url_of(call.request);
 }
 
+Error queue_or_table_error(const aws::ServiceFailure& failure, const std::string& where) {
+  const Error error = aws::to_error(failure, where);
+  constexpr int method_not_allowed = 405;
+  if (failure.status != method_not_allowed) return error;
+  return error.with_hint(
+      "does this endpoint speak SQS and DynamoDB? Set AWS_ENDPOINT_URL_SQS and AWS_ENDPOINT_URL_DYNAMODB");
+}
+
 std::string read_text(OpenCall& answer, ByteCount most) { return answer.exchange.text(most); }
 
 }  // namespace bale::cloud

@@ -92,6 +92,10 @@ class Session {
   std::atomic<std::int64_t> skew_ms_{0};  ///< how much the services' clock is ahead
 };
 
+/// The refusal of SQS or DynamoDB as an Error. A server that knows only S3 says that the method is not allowed: the
+/// hint tells where to name the right endpoint.
+Error queue_or_table_error(const aws::ServiceFailure& failure, const std::string& where);
+
 /// The rest of the answer's body. Error{corrupt} when it is longer than `most` bytes.
 std::string read_text(OpenCall& answer, ByteCount most);
 

@@ -60,7 +60,7 @@ std::string SqsQueues::where_of(const QueueName& queue) const {
 
 std::string SqsQueues::fetch(aws::Call call, const std::string& where, const SendOptions& options) {
   Outcome outcome = session_.send(std::move(call), aws::Service::sqs, region_.str(), nullptr, options);
-  if (outcome.failure) throw aws::to_error(*outcome.failure, where);
+  if (outcome.failure) throw queue_or_table_error(*outcome.failure, where);
   return read_text(*outcome.answer, most_answer_bytes);
 }
 

@@ -377,3 +377,11 @@ def test_no_link_to_the_embedded_store(bale):
     bale.make_bucket("bucket", "eu-west-1")
     finished = bale.run("s3", "presign", "s3://bucket/k", status=2)
     assert "no server that could answer a URL" in finished.err and "hint: " in finished.err
+
+
+def test_a_server_without_queues_says_where_to_name_one(rgw, tmp_path):
+    environment = {**rgw.environment(), "AWS_ENDPOINT_URL": rgw.endpoint, "SQS_QUEUE_URL": "queue", "STACK_NAME": "s",
+                   "AWS_DEFAULT_REGION": "eu-west-1"}
+    done = subprocess.run([binary(), "replicate", "target", "--once"], env=environment, capture_output=True, text=True,
+                          timeout=60, check=False)
+    assert done.returncode == 2 and "AWS_ENDPOINT_URL_SQS" in done.stderr, done

@@ -70,14 +70,15 @@ std::optional<Batch> Collector::next(Milliseconds first_wait, bool drain, std::s
     const auto left = std::chrono::duration_cast<Milliseconds>(deadline - world_.clock.steady());
     const bool may_wait = left.count() > 0 && !(drain && !waiting_for_first);
     const Milliseconds wait = may_wait ? std::min<Milliseconds>(left, queue::max_wait) : Milliseconds(0);
-    const auto messages = queue_.receive(name_, queue::max_batch, wait, stop);
-    if (messages.empty()) {
+    const auto messages = receive(wait, stop, !builder.empty());
+    if (!messages) break;
+    if (messages->empty()) {
       if (!may_wait || world_.clock.steady() >= deadline) break;
       continue;
     }
-    keeper_.hold(messages);
+    keeper_.hold(*messages);
     std::vector<Receipt> done;
-    for (const queue::Message& message : messages) take_message(message, builder, done);
+    for (const queue::Message& message : *messages) take_message(message, builder, done);
     remove(done);
     if (waiting_for_first && !builder.empty()) {
       waiting_for_first = false;
@@ -88,6 +89,28 @@ std::optional<Batch> Collector::next(Milliseconds first_wait, bool drain, std::s
   return builder.take();
 }
 
+/// What was gathered before the queue failed must not be lost sight of: it is held, and nobody else would get it.
+std::optional<std::vector<queue::Message>> Collector::receive(Milliseconds wait, const std::stop_token& stop,
+                                                              bool has_gathered) {
+  try {
+    return queue_.receive(name_, queue::max_batch, wait, stop);
+  } catch (const Error& error) {
+    if (!has_gathered) throw;
+    log_.warning("collect.receive", error.what(), {{"queue", name_.str()}});
+    return std::nullopt;
+  }
+}
+
+/// Sets when a message comes back; where that fails, it does so after its visibility timeout.
+void Collector::come_back(const std::vector<Receipt>& receipts, std::chrono::seconds delay) {
+  keeper_.drop(receipts);
+  try {
+    queue_.set_visibility(name_, receipts, delay);
+  } catch (const Error& error) {
+    log_.warning("collect.release", error.what(), {{"queue", name_.str()}});
+  }
+}
+
 void Collector::take_message(const queue::Message& message, BatchBuilder& builder, std::vector<Receipt>& done) {
   try {
     const store::Notification notification = store::parse_notification(message.body);
@@ -95,18 +118,23 @@ void Collector::take_message(const queue::Message& message, BatchBuilder& builde
   } catch (const Error& error) {
     log_.error("collect.poison", error.what(),
                {{"queue", name_.str()}, {"message", message.id}, {"receives", message.receive_count}});
-    keeper_.drop({message.receipt});
-    queue_.set_visibility(name_, {message.receipt}, retry_delay(message.receive_count, source_.visibility_timeout));
+    come_back({message.receipt}, retry_delay(message.receive_count, source_.visibility_timeout));
   }
 }
 
 void Collector::remove(const std::vector<Receipt>& receipts) {
   if (receipts.empty()) return;
   keeper_.drop(receipts);
-  for (const auto& result : queue_.remove(name_, receipts)) {
+  const auto tell = [&](const Error& error) {
     // The message comes back and its work is done again, which changes nothing.
-    if (result)
-      log_.warning("collect.delete", "cannot delete a message", {{"queue", name_.str()}, {"error", result->what()}});
+    log_.warning("collect.delete", "cannot delete a message", {{"queue", name_.str()}, {"error", error.what()}});
+  };
+  try {
+    for (const auto& result : queue_.remove(name_, receipts)) {
+      if (result) tell(*result);
+    }
+  } catch (const Error& error) {
+    tell(error);
   }
 }
 
@@ -124,10 +152,10 @@ std::size_t Collector::settle(const Batch& batch, const std::vector<Failure>& fa
       continue;
     }
     const queue::Message& message = batch.messages[i];
-    keeper_.drop({message.receipt});
-    if (found->second) {
-      queue_.set_visibility(name_, {message.receipt}, retry_delay(message.receive_count, source_.visibility_timeout));
-    }
+    if (found->second)
+      come_back({message.receipt}, retry_delay(message.receive_count, source_.visibility_timeout));
+    else
+      keeper_.drop({message.receipt});
   }
   remove(done);
   return done.size();
@@ -136,8 +164,7 @@ std::size_t Collector::settle(const Batch& batch, const std::vector<Failure>& fa
 void Collector::give_back(const Batch& batch) {
   std::vector<Receipt> receipts;
   for (const queue::Message& message : batch.messages) receipts.push_back(message.receipt);
-  keeper_.drop(receipts);
-  queue_.set_visibility(name_, receipts, std::chrono::seconds(0));
+  come_back(receipts, std::chrono::seconds(0));
 }
 
 }  // namespace bale::collect

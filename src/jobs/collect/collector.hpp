@@ -63,18 +63,20 @@ class Collector {
   /// Waits up to `first_wait` for a first message, then gathers until the batch is full or no more came within the
   /// configured wait (`drain`: within no time at all). Nothing when no message came before `stop` was requested. Test
   /// events and events of other prefixes are deleted on the way; messages that are not events stay for the dead-letter
-  /// queue.
+  /// queue. Throws what the queue answers when nothing was gathered before; else the batch is what came until then.
   std::optional<Batch> next(Milliseconds first_wait, bool drain, std::stop_token stop);
 
-  /// Deletes the messages whose items all succeeded. The others come back: after their visibility timeout when the
-  /// failure may pass by itself, sooner when it will not (they then reach the dead-letter queue sooner too). Returns
-  /// how many were deleted.
+  /// Deletes the messages whose items all succeeded; what cannot be deleted comes back, and changes nothing. The others
+  /// come back: after their visibility timeout when the failure may pass by itself, sooner when it will not (they then
+  /// reach the dead-letter queue sooner too). Returns how many were deleted.
   std::size_t settle(const Batch& batch, const std::vector<Failure>& failures);
 
   /// Gives a batch back untouched, to be received again at once: when the process is about to stop.
   void give_back(const Batch& batch);
 
  private:
+  std::optional<std::vector<queue::Message>> receive(Milliseconds wait, const std::stop_token& stop, bool has_gathered);
+  void come_back(const std::vector<Receipt>& receipts, std::chrono::seconds delay);
   void take_message(const queue::Message& message, BatchBuilder& builder, std::vector<Receipt>& done);
   void remove(const std::vector<Receipt>& receipts);
   queue::MessageQueue& queue_;
