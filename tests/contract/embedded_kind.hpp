@@ -3,13 +3,12 @@
 
 #include <memory>
 
-#include "contract/faithful.hpp"
 #include "embedded/backend.hpp"
 #include "support/fake_world.hpp"
 
 namespace bale::testing {
 
-class EmbeddedKind : public FaithfulQueues, public FaithfulRecords {
+class EmbeddedKind {
  public:
   store::ObjectStore& store() { return *store_; }
   queue::MessageQueue& queues() { return *queues_; }

@@ -3,6 +3,8 @@
 
 namespace bale::testing {
 
-INSTANTIATE_TYPED_TEST_SUITE_P(Embedded, MessageQueueSuite, EmbeddedKind);
+class EmbeddedQueueKind : public EmbeddedKind, public AsSqs {};
+
+INSTANTIATE_TYPED_TEST_SUITE_P(Embedded, MessageQueueSuite, EmbeddedQueueKind);
 
 }  // namespace bale::testing

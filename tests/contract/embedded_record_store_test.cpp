@@ -3,6 +3,8 @@
 
 namespace bale::testing {
 
-INSTANTIATE_TYPED_TEST_SUITE_P(Embedded, RecordStoreSuite, EmbeddedKind);
+class EmbeddedRecordKind : public EmbeddedKind, public AsDynamoDb {};
+
+INSTANTIATE_TYPED_TEST_SUITE_P(Embedded, RecordStoreSuite, EmbeddedRecordKind);
 
 }  // namespace bale::testing

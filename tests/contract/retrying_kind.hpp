@@ -13,7 +13,7 @@
 namespace bale::testing {
 
 template <int FaultEvery>
-class RetryingKind : public FaithfulQueues, public FaithfulRecords {
+class RetryingKind {
  public:
   RetryingKind() {
     faulty_store_.faults.every(FaultEvery);
@@ -39,7 +39,5 @@ class RetryingKind : public FaithfulQueues, public FaithfulRecords {
   queue::RetryingQueue queues_{faulty_queues_, retrier_};
   records::RetryingRecords records_{faulty_records_, retrier_};
 };
-
-using RetryingKinds = ::testing::Types<RetryingKind<0>, RetryingKind<3>>;
 
 }  // namespace bale::testing

@@ -3,6 +3,11 @@
 
 namespace bale::testing {
 
-INSTANTIATE_TYPED_TEST_SUITE_P(Retrying, MessageQueueSuite, RetryingKinds);
+template <int FaultEvery>
+class RetryingQueueKind : public RetryingKind<FaultEvery>, public AsSqs {};
+
+using RetryingQueueKinds = ::testing::Types<RetryingQueueKind<0>, RetryingQueueKind<3>>;
+
+INSTANTIATE_TYPED_TEST_SUITE_P(Retrying, MessageQueueSuite, RetryingQueueKinds);
 
 }  // namespace bale::testing

@@ -3,6 +3,11 @@
 
 namespace bale::testing {
 
-INSTANTIATE_TYPED_TEST_SUITE_P(Retrying, RecordStoreSuite, RetryingKinds);
+template <int FaultEvery>
+class RetryingRecordKind : public RetryingKind<FaultEvery>, public AsDynamoDb {};
+
+using RetryingRecordKinds = ::testing::Types<RetryingRecordKind<0>, RetryingRecordKind<3>>;
+
+INSTANTIATE_TYPED_TEST_SUITE_P(Retrying, RecordStoreSuite, RetryingRecordKinds);
 
 }  // namespace bale::testing

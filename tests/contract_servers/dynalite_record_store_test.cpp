@@ -5,7 +5,7 @@
 
 namespace bale::testing {
 
-class DynaliteRecordsKind : public FaithfulRecords {
+class DynaliteRecordsKind : public AsDynamoDb {
  public:
   records::RecordStore& records() { return records_; }
   std::string name(const std::string& name) { return unique_ + name; }

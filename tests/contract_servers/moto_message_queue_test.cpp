@@ -5,9 +5,10 @@
 
 namespace bale::testing {
 
-class MotoQueuesKind : public FaithfulQueues {
+class MotoQueuesKind : public AsSqs {
  public:
   static constexpr bool knows_newest_receipt = false;  // any receipt that a message ever had will do
+  static constexpr bool gives_messages_once = false;   // its threads choose messages without a lock
 
   queue::MessageQueue& queues() { return queues_; }
   std::string name(const std::string& name) { return unique_ + name; }

@@ -5,7 +5,7 @@
 
 namespace bale::testing {
 
-class MotoRecordsKind : public FaithfulRecords {
+class MotoRecordsKind : public AsDynamoDb {
  public:
   static constexpr bool takes_largest_item = false;     // 405,000 bytes, not 409,600, are its limit
   static constexpr bool compares_across_types = false;  // Python cannot: status 500
