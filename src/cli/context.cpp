@@ -25,7 +25,7 @@ constexpr std::size_t max_connections = 1024;
 constexpr ByteCount least_memory = 64_MiB;  // a few frames of the default size
 /// Code, libraries, SQLite's page caches, the stacks of the pools and what the allocator keeps: measured by
 /// tests/e2e/test_memory.py.
-constexpr ByteCount own_memory = 48_MiB;
+constexpr ByteCount own_memory = 64_MiB;
 constexpr ByteCount least_default_memory = 256_MiB;  // the default limit is at least this
 
 void take_from(std::string& value, const os::Environment& environment, std::initializer_list<const char*> names) {

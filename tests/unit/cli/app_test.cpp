@@ -199,7 +199,7 @@ TEST(ContextTest, MakesOnePortPerRegionOnce) {
   EXPECT_EQ(&context.queues(Region("eu-west-1")), &context.queues(Region("eu-west-1")));
   EXPECT_EQ(&context.records(Region("eu-west-1")), &context.records(Region("eu-west-1")));
   EXPECT_THROW(context.store(Region("../x")), Error);
-  EXPECT_GE(context.budget().limit(), 208u << 20);
+  EXPECT_GE(context.budget().limit(), 192u << 20);
   EXPECT_EQ(context.pools().connections.size(), 32u);
 }
 
@@ -207,7 +207,7 @@ TEST(ContextTest, TheMemoryLimitIsTheBudget) {
   testing::FakeWorld world;
   GlobalOptions options;
   options.memory_limit = 100 << 20;
-  EXPECT_EQ(Context(world.world(), resolve(options, world.environment)).budget().limit(), 52u << 20)
+  EXPECT_EQ(Context(world.world(), resolve(options, world.environment)).budget().limit(), 50u << 20)
       << "the program itself needs some";
 }
 
