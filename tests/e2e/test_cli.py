@@ -13,7 +13,7 @@ COMMANDS = [("s3",), ("s3", "mb"), ("s3", "ls"), ("s3", "cp"), ("s3", "rm"), ("s
             ("replicate", "init"), ("replicate", "run"), ("replicate", "source"), ("replicate", "relay"),
             ("replicate", "target"), ("replicate", "backfill"), ("replicate", "status"), ("archive",),
             ("archive", "create"), ("archive", "list"), ("archive", "extract"), ("archive", "verify"),
-            ("archive", "info"), ("catalog",), ("catalog", "search"), ("restore",), ("config", "check"),
+            ("archive", "info"), ("catalog",), ("catalog", "search"), ("restore",), ("doctor",), ("config", "check"),
             ("config", "schema"), ("version",)]
 
 

@@ -1,0 +1,241 @@
+// Probes of conditions: what keeps two writers, or a writer and a reader, apart.
+//
+// A condition that the server itself does not look at is asked again of the store as every command uses it: there Bale
+// looks in the server's place (docs/invariants.md).
+#include <fmt/format.h>
+
+#include <atomic>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <thread>
+
+#include "base/error.hpp"
+#include "base/text.hpp"
+#include "jobs/doctor/probes.hpp"
+
+namespace bale::doctor {
+namespace {
+
+const ETag other_etag("0123456789abcdef0123456789abcdef");  // of no object here
+
+constexpr const char* overwritten =
+    "a late, older version overwrites a newer one, and two workers do one piece of work";
+constexpr const char* bale_looks =
+    "Bale looks before it writes; what another writer does between the look and the write is overwritten";
+
+/// Whether the condition of a request is refused. Other failures are let through. A condition on an object that is not
+/// there counts as refused, however it is said.
+bool is_refused(const std::function<void()>& request) {
+  try {
+    request();
+    return false;
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::precondition && error.kind() != ErrorKind::not_found) throw;
+    return true;
+  }
+}
+
+void put_if(store::ObjectStore& store, const ObjectAddress& object, std::string_view content,
+            const store::WriteConditions& conditions) {
+  store::MemoryBody body(as_bytes(content));
+  store.put(object, body, {}, conditions);
+}
+
+Outcome probe_conditional_put(Ground& ground) {
+  constexpr const char* name = "conditional-put";
+  const ObjectAddress object = ground.at(name);
+  if (is_refused([&] { put_if(ground.bare(), object, "first", {.if_none_match = true, .if_match = {}}); }))
+    return failed("If-None-Match: * refuses an object that is not there yet", "nothing new can be landed here");
+  if (!is_refused([&] { put_if(ground.bare(), object, "second", {.if_none_match = true, .if_match = {}}); }))
+    return failed("If-None-Match: * is not looked at: an object was overwritten", overwritten);
+  const auto info = ground.bare().head(object);
+  if (!info) return failed("an object that was just put is not there", "nothing that is stored here can be relied on");
+  if (!is_refused([&] { put_if(ground.bare(), object, "third", {.if_none_match = false, .if_match = other_etag}); }))
+    return failed("If-Match is not looked at: another object than the one meant was overwritten", overwritten);
+  if (is_refused([&] { put_if(ground.bare(), object, "fourth", {.if_none_match = false, .if_match = info->etag}); }))
+    return failed("If-Match refuses the object's own ETag", "newer versions cannot replace older ones here");
+  if (ground.read(name) != "fourth") return failed("a write on a condition is not what is read", overwritten);
+  return ok("If-None-Match and If-Match are looked at");
+}
+
+constexpr int writers = 8;
+
+Outcome probe_claims(Ground& ground) {
+  const ObjectAddress object = ground.at("claims");
+  std::atomic<int> won{0};
+  std::mutex mutex;  // of failure
+  std::optional<Error> failure;
+  {
+    std::vector<std::jthread> threads;
+    for (int writer = 0; writer < writers; ++writer) {
+      threads.emplace_back([&, writer] {
+        try {
+          put_if(ground.bare(), object, fmt::format("writer {}", writer), {.if_none_match = true, .if_match = {}});
+          ++won;
+        } catch (...) {
+          const Error error = current_error();
+          if (error.kind() == ErrorKind::precondition) return;
+          const std::scoped_lock lock(mutex);
+          failure = error;
+        }
+      });
+    }
+  }
+  if (failure) throw *failure;
+  if (won == 1) return ok(fmt::format("of {} writers at the same time one was let through", writers));
+  return failed(fmt::format("of {} writers at the same time {} were let through", writers, won.load()), overwritten);
+}
+
+Outcome probe_conditional_read(Ground& ground) {
+  const std::string content = "content that a reader relies on";
+  ground.put("conditional-read", content);
+  const auto read_if = [&](const ETag& etag) {
+    return ground.read("conditional-read", std::nullopt, {.version_id = {}, .if_match = etag});
+  };
+  if (!is_refused([&] { read_if(other_etag); }))
+    return failed("If-Match of a GET is not looked at",
+                  "an object that is replaced while it is read in ranges is mixed up with the new one");
+  const auto info = ground.store().head(ground.at("conditional-read"));
+  if (!info || read_if(info->etag) != content)
+    return failed("If-Match of a GET refuses the object's own ETag", "large objects cannot be read here");
+  return ok("a GET with If-Match reads the object that was meant, or nothing");
+}
+
+/// A condition that has to refuse: asked of the server, and then of the store with Bale's help. `request` writes.
+Outcome judge(Ground& ground, const char* what, const std::function<void(store::ObjectStore&)>& request) {
+  if (is_refused([&] { request(ground.bare()); })) return ok(fmt::format("{} is looked at", what));
+  const std::string seen = fmt::format("{} is ignored by the server", what);
+  if (is_refused([&] { request(ground.store()); })) return limited(seen, bale_looks);
+  return failed(seen, overwritten);
+}
+
+Outcome probe_conditional_complete(Ground& ground) {
+  constexpr const char* name = "conditional-complete";
+  ground.put(name, "there already");
+  return judge(ground, "If-None-Match of CompleteMultipartUpload", [&](store::ObjectStore& store) {
+    const UploadId upload = ground.begin_upload(name);
+    const store::UploadedPart part = ground.put_part(name, upload, 1, "from the upload");
+    store.complete_upload(ground.at(name), upload, {part}, {.if_none_match = true, .if_match = {}});
+  });
+}
+
+Outcome probe_conditional_copy(Ground& ground) {
+  ground.put("copy-source", "source");
+  ground.put("copy-target", "there already");
+  const Outcome source = judge(ground, "x-amz-copy-source-if-match", [&](store::ObjectStore& store) {
+    store.copy({ground.at("copy-source"), {}, other_etag}, ground.at("copy-elsewhere"));
+  });
+  const Outcome target = judge(ground, "If-None-Match of CopyObject", [&](store::ObjectStore& store) {
+    store.copy({ground.at("copy-source"), {}, {}}, ground.at("copy-target"), std::nullopt,
+               {.if_none_match = true, .if_match = {}});
+  });
+  if (source.verdict == Verdict::ok && target.verdict == Verdict::ok)
+    return ok("conditions on the source and on the target of a copy are looked at");
+  Outcome worse = source.verdict > target.verdict ? source : target;
+  if (source.verdict != Verdict::ok && target.verdict != Verdict::ok) worse.seen = source.seen + "; " + target.seen;
+  return worse;
+}
+
+Outcome probe_copy(Ground& ground) {
+  store::ObjectAttributes sent;
+  sent.headers.content_type = "application/x-bale-doctor";
+  sent.metadata = {{"owner", "bale"}};
+  ground.put("copied", "content that is copied", sent);
+  const auto copy_to = [&](store::ObjectStore& store, const char* name,
+                           const std::optional<store::ObjectAttributes>& replace) {
+    store.copy({ground.at("copied"), {}, {}}, ground.at(name), replace);
+    return store.head(ground.at(name));
+  };
+  const auto kept = copy_to(ground.bare(), "copy-kept", std::nullopt);
+  store::ObjectAttributes others;
+  others.metadata = {{"owner", "someone else"}};
+  others.tags = {{"project", "bale doctor"}};
+  const auto replaced = copy_to(ground.bare(), "copy-replaced", others);
+  if (!kept || !replaced || ground.read("copy-kept") != "content that is copied")
+    return failed("a copy inside the store is not its source",
+                  "backups, which are copied into place, are damaged here");
+  if (kept->metadata != sent.metadata || kept->headers.content_type != sent.headers.content_type)
+    return failed("a copy loses the metadata of its source", "objects copied here lose their metadata");
+  if (replaced->metadata != others.metadata)
+    return failed("a copy keeps the metadata that it was to replace", "objects copied here have wrong metadata");
+  if (ground.bare().get_tags(ground.at("copy-replaced")) != others.tags) {
+    copy_to(ground.store(), "copy-tagged", others);
+    const char* const seen = "a copy is made without the tags that it was to have";
+    return ground.store().get_tags(ground.at("copy-tagged")) == others.tags
+               ? limited(seen, "Bale sets them after the copy: until then, and after a kill, it is without")
+               : failed(seen, "objects copied here lose their tags");
+  }
+  return ok("copied inside the store, with its metadata or with others");
+}
+
+/// Bytes that change after they were read for the signature, as on a bad line. Reading starts with rewind(), or with
+/// the first next().
+class ChangingBody final : public store::Body {
+ public:
+  ByteCount size() const override { return original.size(); }
+  ByteView next(std::size_t most) override {
+    touched_ = true;
+    // Every second reading is the one that is sent, also when all is tried again.
+    const std::string_view text = readings_ % 2 == 0 ? original : changed;
+    const std::string_view piece = text.substr(offset_, most);
+    offset_ += piece.size();
+    return as_bytes(piece);
+  }
+  void rewind() override {
+    if (touched_) ++readings_;
+    touched_ = false;
+    offset_ = 0;
+  }
+
+  static constexpr std::string_view original = "the bytes that were signed";
+  static constexpr std::string_view changed = "the bytes that were sent  ";
+  static_assert(original.size() == changed.size());
+
+ private:
+  std::size_t offset_ = 0;
+  int readings_ = 0;
+  bool touched_ = false;
+};
+
+Outcome probe_checksums(Ground& ground) {
+  ChangingBody body;
+  try {
+    ground.bare().put(ground.at("checksums"), body, {});
+  } catch (const Error& error) {
+    if (is_transient(error.kind()) || error.kind() == ErrorKind::internal) throw;
+    if (ground.bare().head(ground.at("checksums")))
+      return limited("a body that changed on the way is refused, and is there all the same",
+                     "a damaged object stays until it is written again");
+    return ok(fmt::format("a body that changed on the way is refused{}",
+                          error.code().empty() ? "" : " (" + error.code() + ")"));
+  }
+  if (ground.read("checksums") == ChangingBody::original)
+    return ok("bodies go straight to the store: nothing can change on the way");
+  return limited("a body that changed on the way is taken: neither signature nor SHA-256 is compared",
+                 "bytes that a bad line changes are found when they are read back, not when they are written",
+                 "reach the store by https, which protects bytes on the way");
+}
+
+}  // namespace
+
+std::vector<Probe> condition_probes() {
+  return {
+      {"conditional-put", "puts objects with If-None-Match and If-Match", true, Verdict::failed, overwritten,
+       probe_conditional_put},
+      {"claims", "puts one object from 8 writers at once, each only if it is not there", true, Verdict::failed,
+       overwritten, probe_claims},
+      {"conditional-read", "reads an object with If-Match", true, Verdict::failed, "large objects cannot be read here",
+       probe_conditional_read},
+      {"copy", "copies an object inside the store, with its metadata and with others", true, Verdict::failed,
+       "backups, which are copied into place, cannot be made here", probe_copy},
+      {"conditional-copy", "copies an object on conditions that do not hold", true, Verdict::limited, bale_looks,
+       probe_conditional_copy},
+      {"conditional-complete", "completes an upload only if there is no object", true, Verdict::limited, bale_looks,
+       probe_conditional_complete},
+      {"checksums", "puts an object whose bytes change between signature and sending", true, Verdict::limited,
+       "bytes that a bad line changes are found when they are read back, not when they are written", probe_checksums},
+  };
+}
+
+}  // namespace bale::doctor
