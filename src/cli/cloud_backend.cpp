@@ -36,9 +36,17 @@ CloudBackend::CloudBackend(os::World& world, const GlobalOptions& options, telem
       sqs_retrier_(world, {}, told_to(log, "sqs")),
       dynamodb_retrier_(world, {}, told_to(log, "dynamodb")) {}
 
-std::unique_ptr<store::ObjectStore> CloudBackend::store(const Region& region) {
-  stores_.push_back(std::make_unique<cloud::S3Store>(session_, region));
+std::unique_ptr<store::ObjectStore> CloudBackend::make_store(const Region& region, cloud::Help help) {
+  stores_.push_back(std::make_unique<cloud::S3Store>(session_, region, help));
   return std::make_unique<store::RetryingStore>(*stores_.back(), s3_retrier_);
+}
+
+std::unique_ptr<store::ObjectStore> CloudBackend::store(const Region& region) {
+  return make_store(region, cloud::Help::where_not_aws);
+}
+
+std::unique_ptr<store::ObjectStore> CloudBackend::bare_store(const Region& region) {
+  return make_store(region, cloud::Help::never);
 }
 
 std::unique_ptr<queue::MessageQueue> CloudBackend::queues(const Region& region) {

@@ -30,10 +30,13 @@ class CloudBackend {
   /// The ports as seen from a region. Each throws Error{invalid} for an endpoint that is none, with the place where it
   /// is written.
   std::unique_ptr<store::ObjectStore> store(const Region& region);
+  /// The same store, that does nothing in the place of a server that leaves something out.
+  std::unique_ptr<store::ObjectStore> bare_store(const Region& region);
   std::unique_ptr<queue::MessageQueue> queues(const Region& region);
   std::unique_ptr<records::RecordStore> records(const Region& region);
 
  private:
+  std::unique_ptr<store::ObjectStore> make_store(const Region& region, cloud::Help help);
   cloud::Session session_;
   flow::Retrier s3_retrier_, sqs_retrier_, dynamodb_retrier_;
   // What the decorators borrow.

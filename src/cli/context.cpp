@@ -148,7 +148,7 @@ struct Context::Parts {
   Mutex mutex;
   std::unique_ptr<embedded::Backend> embedded_backend BALE_GUARDED_BY(mutex);
   std::unique_ptr<CloudBackend> cloud_backend BALE_GUARDED_BY(mutex);
-  PerRegion<store::ObjectStore> stores BALE_GUARDED_BY(mutex);
+  PerRegion<store::ObjectStore> stores BALE_GUARDED_BY(mutex), bare_stores BALE_GUARDED_BY(mutex);
   PerRegion<queue::MessageQueue> queues BALE_GUARDED_BY(mutex);
   PerRegion<records::RecordStore> records BALE_GUARDED_BY(mutex);
   ByteCount reserved_memory BALE_GUARDED_BY(mutex) = 0;
@@ -181,6 +181,13 @@ store::ObjectStore& Context::store(const Region& region) {
   const Lock lock(parts_->mutex);
   return parts_->open(parts_->stores, region, options_, may_make_store_,
                       [&](auto& backend) { return backend.store(region); });
+}
+
+store::ObjectStore& Context::bare_store(const Region& region) {
+  if (!options_.local.empty()) return store(region);
+  const Lock lock(parts_->mutex);
+  CloudBackend& backend = parts_->open_cloud(options_);
+  return cached(parts_->bare_stores, region, [&] { return backend.bare_store(region); });
 }
 
 queue::MessageQueue& Context::queues(const Region& region) {

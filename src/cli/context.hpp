@@ -87,6 +87,9 @@ class Context {
   /// where this build has no such kind; without allow_new_store(), Error{not_found} where the embedded store is
   /// missing.
   store::ObjectStore& store(const Region& region);
+  /// As store(), without what Bale does in the place of a server that leaves something out: to examine the server. The
+  /// embedded store leaves nothing out, and is store() itself.
+  store::ObjectStore& bare_store(const Region& region);
   queue::MessageQueue& queues(const Region& region);
   records::RecordStore& records(const Region& region);
 

@@ -132,8 +132,9 @@ int examine(Context& context, const DoctorOptions& options, bool prefix_given) {
   const std::optional<Milliseconds> older_than = parse_age(options.abort_older_than);
   const ObjectAddress where = parse_s3_uri(options.uri);
   check_bucket_name(where.bucket);
-  store::ObjectStore& store = context.store(context.region());
-  const doctor::Place place{store, store, context.world(), where.bucket, as_directory(where.key.str())};
+  const Region region = context.region();
+  const doctor::Place place{context.store(region), context.bare_store(region), context.world(), where.bucket,
+                            as_directory(where.key.str())};
   const doctor::CheckupOptions checkup{.dryrun = context.options().dryrun,
                                        .probes = !options.no_probes,
                                        .leftovers_prefix = prefix_given ? options.prefix : place.directory,

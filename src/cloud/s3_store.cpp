@@ -57,8 +57,8 @@ bool is_redirect(const aws::ServiceFailure& failure) {
 
 }  // namespace
 
-S3Store::S3Store(Session& session, Region region)
-    : session_(session), region_(std::move(region)), addressing_(session.addressing()) {
+S3Store::S3Store(Session& session, Region region, Help help)
+    : session_(session), region_(std::move(region)), addressing_(session.addressing()), help_(help) {
   requests_for(region_.str());
 }
 
@@ -104,16 +104,19 @@ std::string S3Store::fetch(const BucketName& bucket, const std::string& where, c
 /// Whether AWS answers for the bucket.
 bool S3Store::is_aws(const BucketName& bucket) { return aws::is_aws(requests_for(region_of(bucket)).endpoint()); }
 
+/// Whether the store looks after what the bucket's server may leave out.
+bool S3Store::is_helped(const BucketName& bucket) { return help_ == Help::where_not_aws && !is_aws(bucket); }
+
 /// Checks the conditions of a write whose request may not do it. Another writer can come in between.
 void S3Store::look_at_target(const ObjectAddress& object, const store::WriteConditions& conditions) {
-  if ((!conditions.if_none_match && conditions.if_match.empty()) || is_aws(object.bucket)) return;
+  if ((!conditions.if_none_match && conditions.if_match.empty()) || !is_helped(object.bucket)) return;
   const auto current = head(object, {});
   store::check_write_conditions(current ? std::optional(current->etag) : std::nullopt, object, conditions);
 }
 
 /// Checks the condition of a copy whose request may not do it.
 void S3Store::look_at_source(const store::CopySource& from) {
-  if (from.if_match.empty() || is_aws(from.address.bucket)) return;
+  if (from.if_match.empty() || !is_helped(from.address.bucket)) return;
   const std::string where = to_uri(from.address);
   const auto source = head(from.address, {from.version_id, {}});
   if (!source) throw Error(ErrorKind::not_found, "there is no such object", where).with_code("NoSuchKey");
@@ -288,7 +291,7 @@ store::PutResult S3Store::copy(const store::CopySource& from, const ObjectAddres
   // The same tag is the same content; another one, after a multipart upload, says nothing. A copy onto itself has a new
   // one, perhaps.
   if (result.etag != from.if_match && from.address != to) look_at_source(from);
-  if (replace && !replace->tags.empty() && !is_aws(to.bucket)) ensure_tags(to, replace->tags, result.version_id);
+  if (replace && !replace->tags.empty() && is_helped(to.bucket)) ensure_tags(to, replace->tags, result.version_id);
   return result;
 }
 
@@ -327,7 +330,7 @@ UploadId S3Store::create_upload(const ObjectAddress& object, const store::Object
   UploadId upload = aws::parse_create_upload(
       fetch(object.bucket, where, [&](const aws::S3Requests& s3) { return s3.create_upload(object, attributes); }),
       where);
-  if (!attributes.tags.empty() && !is_aws(object.bucket)) remember_tags(upload, attributes.tags);
+  if (!attributes.tags.empty() && is_helped(object.bucket)) remember_tags(upload, attributes.tags);
   return upload;
 }
 

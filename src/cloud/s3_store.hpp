@@ -12,6 +12,12 @@
 
 namespace bale::cloud {
 
+/// Whether the store does what a server leaves out.
+enum class Help {
+  where_not_aws,  ///< for servers other than AWS
+  never,          ///< what the server does is what the caller sees: for those who examine it
+};
+
 /// S3, or a server that speaks its protocol, as seen from one region. Buckets of other regions are found by following
 /// the service's redirect once, and remembered. Tries nothing twice beyond that: retrying is a decorator's work.
 ///
@@ -22,7 +28,7 @@ namespace bale::cloud {
 class S3Store final : public store::ObjectStore {
  public:
   /// Borrows the session. Throws Error{invalid} for an endpoint that is none.
-  S3Store(Session& session, Region region);
+  S3Store(Session& session, Region region, Help help = Help::where_not_aws);
 
   void create_bucket(const BucketName& bucket) override;
   void delete_bucket(const BucketName& bucket) override;
@@ -78,6 +84,7 @@ class S3Store final : public store::ObjectStore {
   std::string fetch(const BucketName& bucket, const std::string& where, const Build& build);
 
   bool is_aws(const BucketName& bucket);
+  bool is_helped(const BucketName& bucket);
   void look_at_target(const ObjectAddress& object, const store::WriteConditions& conditions);
   void look_at_source(const store::CopySource& from);
   void remember_tags(const UploadId& upload, const store::Tags& tags);
@@ -92,6 +99,7 @@ class S3Store final : public store::ObjectStore {
   Session& session_;
   const Region region_;
   const aws::Addressing addressing_;
+  const Help help_;
   Mutex mutex_;
   std::map<std::string, aws::S3Requests> requests_ BALE_GUARDED_BY(mutex_);  // by region; its nodes stay where they are
   std::map<BucketName, std::string> regions_ BALE_GUARDED_BY(mutex_);        // of buckets elsewhere

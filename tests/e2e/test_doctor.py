@@ -2,10 +2,11 @@
 import json
 import re
 import signal
+import subprocess
 import time
 
 import pytest
-from conftest import SOURCE_REGION, MiB
+from conftest import SOURCE_REGION, Finished, MiB, binary
 
 PROBES = ["access", "objects", "keys", "ranges", "attributes", "tags", "storage-classes", "multipart",
           "multipart-etag", "multipart-attributes", "part-copy", "abort", "conditional-put", "claims",
@@ -134,3 +135,91 @@ def test_a_reader_that_leaves_early(bale, bucket):
     process.stdout.close()
     assert process.wait(timeout=60) == 141
     assert everything(bale, bucket) == []
+
+
+# Servers that are not Amazon's
+
+def examine(server, directory, bucket, *arguments, status=0):
+    """Findings by probe, and the summary, of the program on a server; `status` is what it must end with."""
+    environment = {name: value for name, value in server.environment().items() if not name.startswith("BALE_")}
+    done = subprocess.run([binary(), "--endpoint-url", server.endpoint, "--output", "json", "doctor", f"s3://{bucket}",
+                           *arguments], env={**environment, "HOME": str(directory)}, stdin=subprocess.DEVNULL,
+                          capture_output=True, timeout=120)
+    finished = Finished(done.args, done.returncode, done.stdout, done.stderr)
+    assert finished.status == status, finished
+    lines = finished.lines()
+    return {line["probe"]: line for line in lines if line["type"] == "finding"}, lines[-1]
+
+
+def left_in(s3, bucket):
+    versions = s3.list_object_versions(Bucket=bucket)
+    return [entry["Key"] for kind in ("Versions", "DeleteMarkers") for entry in versions.get(kind, [])] + [
+        upload["Key"] for upload in s3.list_multipart_uploads(Bucket=bucket).get("Uploads", [])]
+
+
+# What Ceph RGW 16 does otherwise; docs/testing.md says the same of it.
+RGW_LIMITS = {
+    "multipart-etag": ("limited", "the ETag is made as S3 makes it; the size of the parts is not told"),
+    "multipart-attributes": ("limited", "tags of an object in parts are lost"),
+    "copy": ("limited", "a copy is made without the tags that it was to have"),
+    "conditional-copy": ("limited", "x-amz-copy-source-if-match is ignored by the server; If-None-Match of CopyObject "
+                                    "is ignored by the server"),
+    "conditional-complete": ("limited", "If-None-Match of CompleteMultipartUpload is ignored by the server"),
+}
+RGW_FAILURES_WITH_VERSIONS = {
+    "conditional-put": ("failed", "If-None-Match: * is not looked at: an object was overwritten"),
+    "claims": ("failed", "of 8 writers at the same time 8 were let through"),
+}
+
+
+@pytest.mark.parametrize("versions", [False, True], ids=["plain", "versions"])
+def test_ceph_rgw(rgw, tmp_path, versions):
+    s3 = rgw.client("s3")
+    bucket = rgw.bucket(s3)
+    if versions:
+        s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    findings, summary = examine(rgw, tmp_path, bucket, status=1 if versions else 0)
+    said = {probe: (line["verdict"], line["seen"]) for probe, line in findings.items() if line["verdict"] != "ok"}
+    assert said == RGW_LIMITS | (RGW_FAILURES_WITH_VERSIONS if versions else {})
+    assert all(findings[probe]["consequence"] for probe in said)
+    assert list(findings) == PROBES and summary["sound"] != versions
+    assert left_in(s3, bucket) == []
+
+
+@pytest.mark.parametrize("versions", [False, True], ids=["plain", "versions"])
+def test_ceph_rgw_as_boto3_sees_it(rgw, versions):
+    """That a condition is ignored is the server's doing, not Bale's."""
+    s3 = rgw.client("s3")
+    bucket = rgw.bucket(s3)
+    if versions:
+        s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    s3.meta.events.register("before-sign.s3.PutObject",
+                            lambda request, **_: request.headers.add_header("If-None-Match", "*"))
+    s3.put_object(Bucket=bucket, Key="k", Body=b"first")
+    if versions:
+        s3.put_object(Bucket=bucket, Key="k", Body=b"second")
+    else:
+        with pytest.raises(s3.exceptions.ClientError, match="PreconditionFailed"):
+            s3.put_object(Bucket=bucket, Key="k", Body=b"second")
+    assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == (b"second" if versions else b"first")
+
+
+def test_leftovers_on_ceph_rgw(rgw, tmp_path):
+    s3 = rgw.client("s3")
+    bucket = rgw.bucket(s3)
+    for key in ("in/a", "in/b", "out/c"):
+        upload = s3.create_multipart_upload(Bucket=bucket, Key=key)["UploadId"]
+        s3.upload_part(Bucket=bucket, Key=key, UploadId=upload, PartNumber=1, Body=b"x" * 1000)
+    findings, _ = examine(rgw, tmp_path, bucket, "--no-probes")
+    assert findings["leftovers"]["seen"].startswith("3 multipart uploads under way with 2.9 KiB, the oldest for ")
+    _, summary = examine(rgw, tmp_path, bucket, "--no-probes", "--prefix", "in/", "--abort-older-than", "0s")
+    assert (summary["aborted"], summary["aborted_bytes"]) == (2, 2000)
+    assert left_in(s3, bucket) == ["out/c"]
+
+
+def test_a_server_that_refuses(rgw, tmp_path):
+    bucket = rgw.bucket()
+    environment = {**rgw.environment(), "HOME": str(tmp_path), "AWS_SECRET_ACCESS_KEY": "wrong"}
+    done = subprocess.run([binary(), "--endpoint-url", rgw.endpoint, "doctor", f"s3://{bucket}"], env=environment,
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 4 and done.stdout == "" and done.stderr.startswith("bale: "), done

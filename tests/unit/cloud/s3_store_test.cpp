@@ -34,7 +34,7 @@ class S3StoreTest : public ::testing::Test {
   S3Store& store() {
     if (!store_) {
       session_ = std::make_unique<Session>(outside_, os::system_processes(), SessionOptions{.endpoint_url = endpoint_});
-      store_ = std::make_unique<S3Store>(*session_, Region("eu-west-1"));
+      store_ = std::make_unique<S3Store>(*session_, Region("eu-west-1"), help_);
     }
     return *store_;
   }
@@ -79,6 +79,7 @@ class S3StoreTest : public ::testing::Test {
   std::vector<std::string> asked_;
   std::unique_ptr<ScriptedServer> server_ = ScriptedServer::answering([this](const Received& r) { return reply(r); });
   std::string endpoint_ = server_->url();
+  Help help_ = Help::where_not_aws;
   std::unique_ptr<Session> session_;
   std::unique_ptr<S3Store> store_;
 };
@@ -94,8 +95,15 @@ const std::string no_such_upload = answer(404, "<Error><Code>NoSuchUpload</Code>
 const std::string tagging_without = answer(200, "<Tagging><TagSet/></Tagging>");
 const store::ObjectAttributes tagged{.headers = {}, .metadata = {}, .tags = {{"t", "1"}}};
 
-TEST_F(S3StoreTest, AsksAwsForNothingTwice) {
-  pretend_to_be_aws();
+class S3StoreAsItIsTest : public S3StoreTest, public ::testing::WithParamInterface<bool> {};
+INSTANTIATE_TEST_SUITE_P(OnAwsAndElsewhere, S3StoreAsItIsTest, ::testing::Bool());
+
+TEST_P(S3StoreAsItIsTest, AsksForNothingTwice) {
+  const bool elsewhere = GetParam();
+  if (elsewhere)
+    help_ = Help::never;
+  else
+    pretend_to_be_aws();
   on("PUT /bucket/k", {copied});
   on("PUT /bucket/k?partNumber=1&uploadId=u", {answer(200, "<CopyPartResult><ETag>\"p\"</ETag></CopyPartResult>")});
   on("POST /bucket/k?uploads", {begun});
