@@ -123,6 +123,32 @@ TimePoint parse_time(std::string_view whole) {
          std::chrono::seconds(second) + std::chrono::milliseconds(ms) - offset;
 }
 
+Milliseconds parse_duration(std::string_view text) {
+  const auto fail = [&] {
+    return Error(ErrorKind::invalid, fmt::format("'{}' is not a duration", text), {},
+                 "write a whole number and a unit, for example 30s, 90m, 36h or 7d");
+  };
+  constexpr std::chrono::seconds most = std::chrono::days(36'525);
+  const auto seconds_in = [&](char unit) -> std::int64_t {
+    switch (unit) {
+      case 's': return 1;
+      case 'm': return 60;
+      case 'h': return 3600;
+      case 'd': return 86'400;
+      default: throw fail();
+    }
+  };
+  if (text.size() < 2) throw fail();
+  const std::int64_t unit = seconds_in(text.back());
+  std::int64_t number = 0;
+  for (const char c : text.substr(0, text.size() - 1)) {
+    if (c < '0' || c > '9') throw fail();
+    number = number * 10 + (c - '0');
+    if (number * unit > most.count()) throw fail();
+  }
+  return std::chrono::seconds(number * unit);
+}
+
 std::string format_duration(Milliseconds duration) {
   const std::int64_t ms = duration.count();
   if (ms < 1000) return fmt::format("{} ms", ms);

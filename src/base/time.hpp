@@ -29,6 +29,10 @@ std::string to_http_date(TimePoint time);
 /// Throws Error{invalid} naming the text.
 TimePoint parse_time(std::string_view text);
 
+/// Reads "7d", "36h", "90m", "30s": a whole number and its unit, at most 100 years. Throws Error{invalid} naming the
+/// text.
+Milliseconds parse_duration(std::string_view text);
+
 /// "950 ms", "12.3 s", "4 min 5 s", "2 h 3 min": for people.
 std::string format_duration(Milliseconds duration);
 

@@ -52,5 +52,20 @@ TEST(Duration, IsShortAndRounds) {
   EXPECT_EQ(format_duration(Milliseconds(7'380'000)), "2 h 3 min");
 }
 
+TEST(Duration, IsReadWithItsUnit) {
+  EXPECT_EQ(parse_duration("30s"), std::chrono::seconds(30));
+  EXPECT_EQ(parse_duration("90m"), std::chrono::minutes(90));
+  EXPECT_EQ(parse_duration("36h"), std::chrono::hours(36));
+  EXPECT_EQ(parse_duration("7d"), std::chrono::days(7));
+  EXPECT_EQ(parse_duration("0d"), Milliseconds(0));
+  EXPECT_EQ(parse_duration("36525d"), std::chrono::days(36'525));
+}
+
+TEST(Duration, RefusesWhatIsNone) {
+  for (const char* text : {"", "7", "d", "-7d", "7 d", "1.5h", "7w", "7D", "7d1h", "36526d", "99999999999999999999d"}) {
+    EXPECT_THROW(parse_duration(text), Error) << text;
+  }
+}
+
 }  // namespace
 }  // namespace bale
