@@ -34,7 +34,7 @@ test:
 	@scripts/test.sh
 
 bench:
-	@scripts/install-deps.sh build bench
+	@scripts/install-deps.sh build test bench
 	@cmake --preset release -DBALE_BENCH=ON
 	@cmake --build --preset release -j $(JOBS)
 	@ln -sfn release/src/cli/bale build/bale

@@ -6,6 +6,12 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 work=$(mktemp -d "${1:-${TMPDIR:-/tmp}}/bale-bench-XXXXXX")
 trap 'rm -rf "$work"' EXIT
+
+# A server that cannot run here (77) leaves its benchmark out, with the reason.
+servers() {
+  tests/servers/with_servers.py "$@" || [ $? -eq 77 ]
+}
+
 echo "== archive: create and read, against libzstd on the same bytes in memory"
 build/release/bench/archive_bench
 echo
@@ -14,3 +20,9 @@ build/release/bench/replicate_bench --directory "$work"
 echo
 echo "== http: CPU of the client, against the same bytes through bare sockets"
 build/release/bench/http_bench
+echo
+echo "== peers: s3 cp against rclone and the AWS CLI, on Ceph RGW"
+servers rgw -- bench/peers.py --directory "$work"
+echo
+echo "== services: replicate source and target on Ceph RGW, with moto's queues and dynalite's tables"
+servers rgw moto dynalite -- bench/services.py

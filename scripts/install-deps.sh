@@ -14,7 +14,7 @@ build=(g++ make cmake ninja-build pkg-config ccache mold
 test=(libgtest-dev libgmock-dev python3 python3-pytest zstd tar openssl
       ceph-mon ceph-osd radosgw nodejs npm python3-venv python3-boto3)
 lint=(clang-14 libclang-rt-14-dev clang-format-14 clang-tidy-14 git python3 shellcheck)
-bench=(libbenchmark-dev python3 zstd tar)
+bench=(libbenchmark-dev python3 zstd tar rclone awscli)
 
 fail() {
   echo "install-deps: $1" >&2

@@ -8,7 +8,7 @@ from conftest import ROOT, binary, clean_environment
 def tour():
     """The indented lines of the section, as one script."""
     text = (ROOT / "README.md").read_text()
-    section = text[text.index("## Five minutes"):text.index("## Read on")]
+    section = text[text.index("## Five minutes"):text.index("## On Amazon S3")]
     return "\n".join(line[4:] for line in section.splitlines() if line.startswith("    "))
 
 
