@@ -16,6 +16,17 @@ def body(lines):
     return "  f();\n" * lines
 
 
+class Mode(unittest.TestCase):
+    def test_a_script_that_may_not_be_executed(self):
+        with tempfile.TemporaryDirectory() as directory:
+            script = pathlib.Path(directory) / "a.sh"
+            script.write_text("#!/bin/bash\n")
+            script.chmod(0o644)
+            self.assertEqual(len(list(tidy.check_mode("a.sh", script))), 1)
+            script.chmod(0o755)
+            self.assertEqual(list(tidy.check_mode("a.sh", script)), [])
+
+
 class Length(unittest.TestCase):
     def test_function_at_the_limit(self):
         self.assertEqual(findings("void f() {\n" + body(68) + "}\n"), [])

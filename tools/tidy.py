@@ -14,6 +14,7 @@ Checks every C++ and Python file that git knows or would add:
 An exception is a line of EXCEPTIONS, with its reason.
 """
 import ast
+import os
 import pathlib
 import re
 import subprocess
@@ -212,10 +213,18 @@ def files_of(root):
     return sorted(name for name in names if name and not hidden.match(name) and (root / name).is_file())
 
 
+def check_mode(path, file):
+    """A script that lost its right to be executed fails where it is called, which may be far from any test."""
+    with open(file, "rb") as script:
+        if script.read(2) == b"#!" and not os.access(file, os.X_OK):
+            yield f"{path}:1: mode: begins with #!, but may not be executed: chmod +x"
+
+
 def check_tree(root, exceptions):
     """Lines to print; empty when all is well."""
     lines, used = [], set()
     for path in files_of(root):
+        lines += check_mode(path, root / path)
         if pathlib.PurePath(path).suffix not in CHECKS:
             continue
         for line, check, message in check_file(path, (root / path).read_text(errors="replace")):

@@ -21,3 +21,11 @@ def test_tour(tmp_path):
     assert finished.returncode == 0, finished
     original = open("/usr/share/doc/bash/copyright", "rb").read()
     assert (tmp_path / "restored/bash/copyright").read_bytes() == original
+
+
+def test_demo():
+    """What `make demo` runs once the program is built."""
+    finished = subprocess.run([ROOT / "scripts/demo.sh", binary()], cwd=ROOT, env=clean_environment(),
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
+    assert finished.returncode == 0, finished
+    assert "no difference" in finished.stdout and "identical" in finished.stdout
