@@ -63,24 +63,26 @@ class Far:
 
 
 def fill(stack, options):
-    """Objects of words, and one message for ten of them, as busy queues have them."""
-    chance, names = random.Random(7), []
+    """Puts objects of words; for each its key, size and ETag, as its event has them."""
+    chance, made = random.Random(7), []
     words = [bytes(chance.choices(b"abcdefghijklmnopqrstuvwxyz", k=chance.randint(2, 9))) for _ in range(2000)]
     client = stack.client("s3")
     for number in range(options.objects):
         body = b" ".join(chance.choices(words, k=options.bytes // 6))[:options.bytes]
-        names.append(f"logs/{number % 10}/object-{number:06}.txt")
-        client.put_object(Bucket=stack.bucket, Key=names[-1], Body=body)
-    return names
+        key = f"logs/{number % 10}/object-{number:06}.txt"
+        answer = client.put_object(Bucket=stack.bucket, Key=key, Body=body)
+        made.append((key, len(body), answer["ETag"].strip('"')))
+    return made
 
 
-def announce(stack, region, url, bucket, keys):
+def announce(stack, region, url, bucket, made):
+    """One message for ten objects, as busy queues have them."""
     sqs, records = stack.client("sqs", region), []
-    for key in keys:
+    for key, size, etag in made:
         records.append({"eventVersion": "2.1", "eventSource": "aws:s3", "awsRegion": region,
                         "eventTime": time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime()),
                         "eventName": "ObjectCreated:Put", "s3": {"bucket": {"name": bucket}, "object": {
-                            "key": key, "size": 7000, "eTag": "", "sequencer": f"{time.time_ns():X}"}}})
+                            "key": key, "size": size, "eTag": etag, "sequencer": f"{time.time_ns():X}"}}})
     for start in range(0, len(records), 10):
         sqs.send_message(QueueUrl=url, MessageBody=json.dumps({"Records": records[start:start + 10]}))
 
@@ -111,13 +113,13 @@ def round_of(names, where, options, s3):
     with tempfile.TemporaryDirectory(prefix="bale-services-") as directory:
         stack = Stack(pathlib.Path(directory), s3, names["moto"], names["dynalite"])
         stack.add_targets(backup=False)
-        keys = fill(stack, options)
-        announce(stack, SOURCE, stack.events, stack.bucket, keys)
+        announce(stack, SOURCE, stack.events, stack.bucket, fill(stack, options))
         report("source", where, options, *service(stack, "source", options))
-        archives = stack.keys(stack.outbound)
-        client = stack.client("s3", TARGET)
-        for key in archives:
+        client, archives = stack.client("s3", TARGET), []
+        for key in stack.keys(stack.outbound):
             client.copy_object(Bucket=stack.inbound, Key=key, CopySource={"Bucket": stack.outbound, "Key": key})
+            head = client.head_object(Bucket=stack.inbound, Key=key)
+            archives.append((key, head["ContentLength"], head["ETag"].strip('"')))
         announce(stack, TARGET, stack.arrivals, stack.inbound, archives)
         report("target", where, options, *service(stack, "target", options))
         pages = client.get_paginator("list_objects_v2").paginate(Bucket=stack.copy)

@@ -17,8 +17,11 @@ namespace bale {
 void Buffer::Free::operator()(std::byte* bytes) const noexcept { std::free(bytes); }
 
 Buffer::Buffer(std::size_t capacity) : capacity_(capacity) {
+  constexpr std::size_t page = 4096;
   if (capacity == 0) return;
-  data_.reset(static_cast<std::byte*>(std::malloc(capacity)));
+  void* bytes =
+      capacity < large_bytes ? std::malloc(capacity) : std::aligned_alloc(page, (capacity + page - 1) / page * page);
+  data_.reset(static_cast<std::byte*>(bytes));
   if (!data_) throw std::bad_alloc();
 }
 

@@ -27,6 +27,9 @@ inline std::string_view as_text(ByteView bytes) noexcept {
 /// Move-only. Not thread-safe; ownership moves between threads.
 class Buffer {
  public:
+  /// From here on a buffer starts on a page, so that files can take it without a copy (os::WritableFile).
+  static constexpr std::size_t large_bytes = 1 << 20;
+
   Buffer() = default;
   /// `capacity` bytes, size 0. Throws std::bad_alloc.
   explicit Buffer(std::size_t capacity);

@@ -4,13 +4,19 @@
 
 namespace bale::cli {
 
-void ItemRunner::wait_below(std::size_t count) {
+void ItemRunner::wait_until_at_most(std::size_t count) {
   Lock lock(mutex_);
-  ended_.wait(lock, [&]() BALE_REQUIRES(mutex_) { return under_way_ < count; });
+  ended_.wait(lock, [&]() BALE_REQUIRES(mutex_) { return under_way_ <= count; });
 }
 
 void ItemRunner::run(std::function<void()> task) {
-  wait_below(most_);
+  bool full = false;
+  {
+    const Lock lock(mutex_);
+    full = under_way_ >= most_;
+  }
+  // Half of the places are waited for: whoever starts tasks wakes once for many of them.
+  if (full) wait_until_at_most(most_ / 2);
   {
     const Lock lock(mutex_);
     ++under_way_;
@@ -20,10 +26,10 @@ void ItemRunner::run(std::function<void()> task) {
     work = nullptr;
     const Lock lock(mutex_);  // notified under the lock: the waiter may destroy this as soon as it has it
     --under_way_;
-    ended_.notify_all();
+    if (under_way_ == most_ / 2 || under_way_ == 0) ended_.notify_all();
   });
 }
 
-void ItemRunner::wait() { wait_below(1); }
+void ItemRunner::wait() { wait_until_at_most(0); }
 
 }  // namespace bale::cli

@@ -25,7 +25,7 @@ class ItemRunner {
   void wait();
 
  private:
-  void wait_below(std::size_t count);
+  void wait_until_at_most(std::size_t count);  // 0, or half of most_: nothing else is told
   Mutex mutex_;
   std::condition_variable ended_;
   std::size_t under_way_ BALE_GUARDED_BY(mutex_) = 0;

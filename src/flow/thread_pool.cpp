@@ -90,7 +90,14 @@ bool TaskGroup::failed() const {
 void TaskGroup::finish_one() noexcept {
   // Notified under the lock: the waiter may destroy the group as soon as it can take it.
   const Lock lock(mutex_);
-  if (--running_ == 0) idle_.notify_all();
+  if (--running_ <= awaited_) idle_.notify_all();
+}
+
+void TaskGroup::wait_until_at_most(std::size_t count) {
+  Lock lock(mutex_);
+  awaited_ = count;
+  idle_.wait(lock, [&]() BALE_REQUIRES(mutex_) { return running_ <= count; });
+  awaited_ = 0;
 }
 
 void TaskGroup::wait() {

@@ -54,6 +54,9 @@ class TaskGroup {
   /// Records a failure as if a task had thrown it.
   void fail(std::exception_ptr failure);
   bool failed() const;
+  /// Returns when at most `count` tasks have not ended, so that whoever adds tasks does not get far ahead of the work.
+  /// For one thread at a time, and none that the tasks need.
+  void wait_until_at_most(std::size_t count);
   /// Returns when every task has ended; throws the first failure. Never call it on a thread of a pool the tasks need.
   void wait();
 
@@ -62,6 +65,7 @@ class TaskGroup {
   mutable Mutex mutex_;
   std::condition_variable idle_;
   std::size_t running_ BALE_GUARDED_BY(mutex_) = 0;
+  std::size_t awaited_ BALE_GUARDED_BY(mutex_) = 0;  ///< how many tasks are few enough for who waits
   std::exception_ptr failure_ BALE_GUARDED_BY(mutex_);
 };
 

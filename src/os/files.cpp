@@ -11,7 +11,9 @@
 #include <atomic>
 #include <cerrno>
 #include <climits>
+#include <cstdint>
 #include <cstdlib>
+#include <mutex>
 #include <system_error>
 #include <utility>
 
@@ -127,6 +129,21 @@ class LinuxWritableFile final : public WritableFile {
       bytes = bytes.subspan(static_cast<std::size_t>(put));
     }
   }
+  void write_past_cache(ByteCount offset, ByteView bytes) override {
+    const bool aligned = offset % page_bytes == 0 && reinterpret_cast<std::uintptr_t>(bytes.data()) % page_bytes == 0;
+    std::size_t whole = aligned ? bytes.size() / page_bytes * page_bytes : 0;
+    while (whole > 0 && can_pass_cache()) {
+      const ssize_t put = ::pwrite(direct_->get(), bytes.data(), whole, static_cast<off_t>(offset));
+      if (put < 0 && errno == EINTR) continue;
+      if (put < 0 && errno == EINVAL) break;  // a file system that says only now that it cannot
+      if (put < 0) throw system_error("write", path_);
+      offset += static_cast<ByteCount>(put);
+      bytes = bytes.subspan(static_cast<std::size_t>(put));
+      whole -= static_cast<std::size_t>(put);
+      if (whole % page_bytes != 0) break;  // the disk is nearly full: the rest says so, or goes the other way
+    }
+    write_at(offset, bytes);
+  }
   void copy_from(ReadableFile& source, ByteCount from, ByteCount length, ByteCount to) override {
     const auto* linux_source = dynamic_cast<const LinuxReadableFile*>(&source);
     if (linux_source == nullptr) return WritableFile::copy_from(source, from, length, to);
@@ -172,9 +189,19 @@ class LinuxWritableFile final : public WritableFile {
     }
   }
 
+  /// Opens the file once more, for writes that pass by the cache. Thread-safe.
+  bool can_pass_cache() {
+    std::call_once(direct_opened_, [this] {
+      direct_.emplace(open_descriptor(fmt::format("/proc/self/fd/{}", fd_.get()), O_WRONLY | O_DIRECT));
+    });
+    return direct_->get() >= 0;
+  }
+
   Descriptor fd_;
   fs::path path_;
   ByteCount position_ = 0;
+  std::once_flag direct_opened_;
+  std::optional<Descriptor> direct_;
 };
 
 /// A pipe or device: bytes go out in order, and are gone.

@@ -16,6 +16,9 @@ namespace bale::os {
 
 namespace fs = std::filesystem;
 
+/// What a disk and the page cache work in; 4096 bytes also suit disks with sectors of 512 (open(2), "O_DIRECT").
+constexpr std::size_t page_bytes = 4096;
+
 /// A file opened for reading; its content stays readable after the name is gone. Thread-safe.
 class ReadableFile {
  public:
@@ -33,6 +36,10 @@ class WritableFile {
   virtual void write(ByteView bytes) = 0;
   /// Writes at an offset, for parallel writers of one file (pwrite). Does not move the append position.
   virtual void write_at(ByteCount offset, ByteView bytes) = 0;
+  /// As write_at(), for much data that are synced soon and not read soon: where the file system lets them, they go to
+  /// the disk without the page cache, whose fresh pages cost several times what a copy does, and which then keeps
+  /// what others need. Only bytes that lie on page_bytes in memory and in the file can. The default is write_at().
+  virtual void write_past_cache(ByteCount offset, ByteView bytes) { write_at(offset, bytes); }
   /// Copies bytes from..from+length of another file to offset `to`, where nothing may have been written before; does
   /// not move the append position. The real file system copies in the kernel, shares blocks where it can, and keeps
   /// holes as holes; this default reads and writes, leaving holes for blocks of zeros. `source` must have the bytes:

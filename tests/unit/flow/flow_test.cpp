@@ -240,6 +240,21 @@ TEST(TaskGroupTest, TheFirstFailureIsThrownAndWhatHasNotStartedIsSkipped) {
   EXPECT_EQ(ran, 1);
 }
 
+TEST(TaskGroupTest, WhoeverAddsTasksMayKeepNearTheWork) {
+  ThreadPool pool(4, "test");
+  TaskGroup group;
+  std::atomic<int> held{0}, most{0};
+  for (int i = 0; i < 200; ++i) {
+    group.wait_until_at_most(2);
+    const auto held_by_task = std::shared_ptr<void>(nullptr, [&](void*) { --held; });
+    most = std::max<int>(most, ++held);
+    group.run(pool, [held_by_task] { std::this_thread::yield(); });
+  }
+  group.wait();
+  EXPECT_LE(most, 4);  // three tasks, and what this loop itself has not let go of
+  EXPECT_EQ(held, 0);
+}
+
 TEST(TaskGroupTest, TasksMayAddTasksAndReleaseWhatTheyHoldBeforeWaitReturns) {
   ThreadPool pool(2, "two");
   TaskGroup group;

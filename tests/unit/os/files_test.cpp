@@ -89,6 +89,37 @@ TEST_F(FilesTest, WritesInOrderAndAnywhere) {
   EXPECT_EQ(world.read("f"), std::string("abcd\0\0gh", 8));
 }
 
+TEST_F(FilesTest, WritesPastTheCacheWhateverTheAlignment) {
+  // The directory of the tests, and a file system without direct writes.
+  for (const fs::path& path : {world.path("past"), fs::path("/dev/shm") / world.path("past").filename()}) {
+    if (!fs::is_directory(path.parent_path())) continue;
+    Buffer bytes(Buffer::large_bytes + 3);
+    bytes.resize(bytes.capacity());
+    ASSERT_EQ(reinterpret_cast<std::uintptr_t>(bytes.data()) % page_bytes, 0u);
+    std::string expected;
+    for (std::size_t i = 0; i < bytes.size(); ++i) {
+      bytes.data()[i] = static_cast<std::byte>(i * 7 + i / page_bytes);
+      expected += static_cast<char>(bytes.data()[i]);
+    }
+    fs::remove(path);
+    {
+      const auto file = files.create(path);
+      file->write_past_cache(0, bytes.view());                                               // pages, and a rest
+      file->write_past_cache(2 * Buffer::large_bytes, bytes.view());                         // a hole before it
+      file->write_past_cache(expected.size(), bytes.view().first(page_bytes));               // not on a page
+      file->write_past_cache(4 * Buffer::large_bytes, bytes.view().subspan(1).first(9000));  // not on a page in memory
+      file->write_past_cache(4 * Buffer::large_bytes + 9000, {});
+    }
+    std::string wanted(4 * Buffer::large_bytes + 9000, '\0');
+    wanted.replace(0, expected.size(), expected);
+    wanted.replace(2 * Buffer::large_bytes, expected.size(), expected);
+    wanted.replace(expected.size(), page_bytes, expected, 0, page_bytes);
+    wanted.replace(4 * Buffer::large_bytes, 9000, expected, 1, 9000);
+    EXPECT_TRUE(read_text_file(files, path) == wanted) << path;
+    fs::remove(path);
+  }
+}
+
 TEST_F(FilesTest, AFullDiskSaysSo) {
   if (::access("/dev/full", W_OK) != 0) GTEST_SKIP() << "no /dev/full here";
   const auto file = files.open_for_writing("/dev/full");
