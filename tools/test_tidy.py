@@ -103,6 +103,13 @@ class Swallow(unittest.TestCase):
         self.assertEqual(findings("void f() {\n  try {\n  } catch (...) {  // why\n  }\n}\n"), [])
 
 
+class Skip(unittest.TestCase):
+    def test_a_skipped_test_says_why(self):
+        path = "tests/unit/base/a_test.cpp"
+        self.assertEqual(findings("TEST(A, B) {\n  if (c) GTEST_SKIP();\n}\n", path), ["skip"])
+        self.assertEqual(findings('TEST(A, B) {\n  if (c) GTEST_SKIP() << "no c here";\n}\n', path), [])
+
+
 class Words(unittest.TestCase):
     def test_leftovers_and_places(self):
         self.assertEqual(findings("// TO" + "DO: more\n"), ["leftover"])

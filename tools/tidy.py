@@ -8,6 +8,7 @@ Checks every C++ and Python file that git knows or would add:
   world     calls that ask the system for time, chance, environment or sleep, or that print, outside src/os/
   mutex     a mutex in src/ that nothing says BALE_GUARDED_BY of (base/mutex.hpp), nor a comment on its line
   swallow   catch (...) that neither rethrows, nor keeps the error, nor says why it drops it
+  skip      a test that is skipped without a reason
   leftover  notes to oneself (the words are in LEFTOVERS)
   place     paths that exist on one machine only
   form      #pragma once, a newline at the end, no tabs, no space at the end of a line
@@ -165,6 +166,11 @@ def check_swallow(path, text, part):
     return findings
 
 
+def check_skip(path, text, part):
+    return [(line_of(text, match.start()), "skip", "the test is skipped, and nobody learns why: << \"...\"")
+            for match in re.finditer(r"\bGTEST_SKIP\(\)\s*;", strip_cpp(text))]
+
+
 def check_words(path, text, part):
     findings = []
     for number, line in enumerate(text.splitlines(), 1):
@@ -188,8 +194,8 @@ def check_form(path, text, part):
 
 
 CHECKS = {
-    ".cpp": [check_lengths, check_world, check_mutex, check_swallow, check_words, check_form],
-    ".hpp": [check_lengths, check_world, check_mutex, check_swallow, check_words, check_form],
+    ".cpp": [check_lengths, check_world, check_mutex, check_swallow, check_skip, check_words, check_form],
+    ".hpp": [check_lengths, check_world, check_mutex, check_swallow, check_skip, check_words, check_form],
     ".py": [check_lengths, check_words, check_form],
     ".md": [check_words], ".sh": [check_words, check_form], ".txt": [check_words], ".cmake": [check_words, check_form],
 }

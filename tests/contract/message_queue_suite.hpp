@@ -29,6 +29,9 @@ struct AsSqs {
   static constexpr bool gives_messages_once = true;
 };
 
+/// Why a test that needs time to pass is skipped.
+inline constexpr const char* too_long = "the server's clock cannot be moved, and the wait would be long";
+
 template <typename Kind>
 class MessageQueueSuite : public ::testing::Test {
  protected:
@@ -76,7 +79,7 @@ TYPED_TEST_P(MessageQueueSuite, HidesReceivedMessagesUntilTheirTimeout) {
   EXPECT_EQ(this->receive_one().receive_count, 1u);
   EXPECT_THAT(this->receive(), ::testing::IsEmpty());
   EXPECT_EQ(this->queues().depth(this->queue_).in_flight, 1u);
-  if (!this->kind_.advance(std::chrono::seconds(29))) GTEST_SKIP();
+  if (!this->kind_.advance(std::chrono::seconds(29))) GTEST_SKIP() << too_long;
   EXPECT_THAT(this->receive(), ::testing::IsEmpty());
   this->kind_.advance(std::chrono::seconds(2));
   EXPECT_EQ(this->receive_one().receive_count, 2u);
@@ -90,7 +93,7 @@ TYPED_TEST_P(MessageQueueSuite, TakesNewSettingsForAQueueThatIsThere) {
   EXPECT_EQ(this->queues().visibility_timeout(this->queue_), std::chrono::seconds(2));
   EXPECT_EQ(this->receive_one().receive_count, 1u);
   EXPECT_THAT(this->receive(), ::testing::IsEmpty());
-  if (!this->kind_.advance(Milliseconds(2500))) GTEST_SKIP();
+  if (!this->kind_.advance(Milliseconds(2500))) GTEST_SKIP() << too_long;
   EXPECT_EQ(this->receive_one().receive_count, 2u);
 }
 
@@ -113,7 +116,7 @@ TYPED_TEST_P(MessageQueueSuite, KeepsMessagesInvisibleOnRequest) {
   this->send({"x"});
   const Receipt receipt = this->receive_one().receipt;
   EXPECT_FALSE(this->queues().set_visibility(this->queue_, {receipt}, std::chrono::seconds(3)).at(0));
-  if (!this->kind_.advance(Milliseconds(2000))) GTEST_SKIP();
+  if (!this->kind_.advance(Milliseconds(2000))) GTEST_SKIP() << too_long;
   EXPECT_THAT(this->receive(), ::testing::IsEmpty());
   EXPECT_FALSE(this->queues().set_visibility(this->queue_, {receipt}, std::chrono::seconds(3)).at(0));
   this->kind_.advance(Milliseconds(2000));
@@ -175,7 +178,7 @@ TYPED_TEST_P(MessageQueueSuite, DelaysMessages) {
   this->send({"later"}, std::chrono::seconds(2));
   EXPECT_EQ(this->queues().depth(this->queue_).delayed, 1u);
   EXPECT_THAT(this->receive(), ::testing::IsEmpty());
-  if (!this->kind_.advance(Milliseconds(2500))) GTEST_SKIP();
+  if (!this->kind_.advance(Milliseconds(2500))) GTEST_SKIP() << too_long;
   EXPECT_EQ(this->receive_one().body, "later");
 }
 
@@ -184,7 +187,7 @@ TYPED_TEST_P(MessageQueueSuite, DropsExpiredMessages) {
   settings.retention = std::chrono::seconds(60);
   this->queues().create(this->queue_, settings);
   this->send({"old"});
-  if (!this->kind_.advance(std::chrono::seconds(59))) GTEST_SKIP();
+  if (!this->kind_.advance(std::chrono::seconds(59))) GTEST_SKIP() << too_long;
   this->send({"young"});
   this->kind_.advance(std::chrono::seconds(2));
   EXPECT_EQ(this->queues().depth(this->queue_).total(), 1u);

@@ -246,7 +246,7 @@ TYPED_TEST_P(ObjectStoreSuite, RefusesWhatS3Refuses) {
 }
 
 TYPED_TEST_P(ObjectStoreSuite, CountsTagCharactersNotBytes) {
-  if (!TypeParam::counts_tag_characters) GTEST_SKIP();
+  if (!TypeParam::counts_tag_characters) GTEST_SKIP() << "the server counts their bytes";
   std::string key, value;
   for (int i = 0; i < 128; ++i) key += "ü";
   for (int i = 0; i < 256; ++i) value += "日";
@@ -389,7 +389,7 @@ TYPED_TEST_P(ObjectStoreSuite, WritesNullVersionsWhileSuspended) {
   this->store().set_versioning(this->bucket_, store::Versioning::enabled);
   const VersionId kept = this->put("k", "kept").version_id;
   this->store().set_versioning(this->bucket_, store::Versioning::suspended);
-  if (!TypeParam::keeps_null_versions) GTEST_SKIP();
+  if (!TypeParam::keeps_null_versions) GTEST_SKIP() << "the server keeps no null version";
   this->put("k", "null 1");
   const VersionId second = this->put("k", "null 2").version_id;
   EXPECT_EQ(second.str(), TypeParam::tells_null_versions ? "null" : "");
@@ -567,7 +567,7 @@ TYPED_TEST_P(ObjectStoreSuite, PutsPartsTogether) {
 }
 
 TYPED_TEST_P(ObjectStoreSuite, TellsTheSizeOfPartsThatAreAlike) {
-  if (!TypeParam::tells_part_bytes) GTEST_SKIP();
+  if (!TypeParam::tells_part_bytes) GTEST_SKIP() << "the server does not tell";
   const std::string a = this->bytes(5 << 20, 1), longer = this->bytes((5 << 20) + 1, 2);
   const auto part_bytes = [&](const char* key) { return this->store().head(this->at(key))->part_bytes; };
   this->put_parts("like", {a, a});
@@ -628,7 +628,7 @@ TYPED_TEST_P(ObjectStoreSuite, TakesTheLastPartFirst) {
 }
 
 TYPED_TEST_P(ObjectStoreSuite, LeavesOutPartsThatAreNotListed) {
-  if (!TypeParam::leaves_out_parts) GTEST_SKIP();
+  if (!TypeParam::leaves_out_parts) GTEST_SKIP() << "the server wants every part listed";
   const std::string a = this->bytes(5 << 20, 1), b = this->bytes(5 << 20, 2);
   const UploadId upload = this->store().create_upload(this->at("k"), {});
   const store::UploadedPart first{1, this->upload_part(this->at("k"), upload, 1, a), a.size()};
@@ -732,7 +732,7 @@ TYPED_TEST_P(ObjectStoreSuite, CopiesParts) {
 // Archive storage classes
 
 TYPED_TEST_P(ObjectStoreSuite, KeepsArchivedObjectsShutUntilRestored) {
-  if (!TypeParam::checks_archive_state) GTEST_SKIP();
+  if (!TypeParam::checks_archive_state) GTEST_SKIP() << "the server does not shut them";
   for (const char* storage_class : {"GLACIER", "DEEP_ARCHIVE"}) {
     store::ObjectAttributes attributes;
     attributes.storage_class = storage_class;
@@ -770,7 +770,7 @@ TYPED_TEST_P(ObjectStoreSuite, ReadsEveryOtherStorageClass) {
 // Notifications
 
 TYPED_TEST_P(ObjectStoreSuite, SendsEvents) {
-  if (!TypeParam::has_notifications) GTEST_SKIP();
+  if (!TypeParam::has_notifications) GTEST_SKIP() << "the server sends no events to queues of this kind";
   const QueueName queue("events");
   this->kind_.queues().create(queue, {});
   this->store().set_notifications(
@@ -817,7 +817,7 @@ TYPED_TEST_P(ObjectStoreSuite, SendsEvents) {
 }
 
 TYPED_TEST_P(ObjectStoreSuite, SendsVersionsInEvents) {
-  if (!TypeParam::has_notifications) GTEST_SKIP();
+  if (!TypeParam::has_notifications) GTEST_SKIP() << "the server sends no events to queues of this kind";
   const QueueName queue("events");
   this->kind_.queues().create(queue, {});
   this->store().set_versioning(this->bucket_, store::Versioning::enabled);
@@ -838,7 +838,7 @@ TYPED_TEST_P(ObjectStoreSuite, SendsVersionsInEvents) {
 }
 
 TYPED_TEST_P(ObjectStoreSuite, RefusesRulesThatS3Refuses) {
-  if (!TypeParam::has_notifications) GTEST_SKIP();
+  if (!TypeParam::has_notifications) GTEST_SKIP() << "the server sends no events to queues of this kind";
   this->kind_.queues().create(QueueName("events"), {});
   const std::vector<std::string> created = {"s3:ObjectCreated:*"}, put = {"s3:ObjectCreated:Put"};
   const auto set = [&](const std::vector<store::NotificationRule>& rules) {
