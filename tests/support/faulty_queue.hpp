@@ -22,8 +22,8 @@ class FaultyQueue final : public queue::MessageQueue {
   std::map<std::string, int> failing_entries;
   /// The entries of each call of send, remove and set_visibility.
   std::vector<std::vector<std::string>> batches;
-  /// Called before each call of send.
-  std::function<void()> before_send;
+  /// Called before each call of send, receive and remove.
+  std::function<void()> before_send, before_receive, before_remove;
 
   void create(const QueueName& q, const queue::QueueSettings& s) override {
     call("create", q, [&] { inner_.create(q, s); });
@@ -54,9 +54,11 @@ class FaultyQueue final : public queue::MessageQueue {
   }
   std::vector<queue::Message> receive(const QueueName& q, std::size_t most, Milliseconds wait,
                                       std::stop_token stop) override {
+    if (before_receive) before_receive();
     return call("receive", q, [&] { return inner_.receive(q, most, wait, stop); });
   }
   std::vector<queue::EntryResult> remove(const QueueName& q, const std::vector<Receipt>& receipts) override {
+    if (before_remove) before_remove();
     return call("remove", q,
                 [&] { return in_part(receipts, [&](const auto& passed) { return inner_.remove(q, passed); }); });
   }

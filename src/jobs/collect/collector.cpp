@@ -37,7 +37,8 @@ bool BatchBuilder::add(const queue::Message& message, const std::vector<store::O
 }
 
 bool BatchBuilder::is_full() const noexcept {
-  return batch_.items.size() >= source_.batch.max_objects || batch_.bytes >= source_.batch.max_bytes;
+  return std::max(batch_.items.size(), batch_.messages.size()) >= source_.batch.max_objects ||
+         batch_.bytes >= source_.batch.max_bytes;
 }
 
 Batch BatchBuilder::take() {
@@ -71,11 +72,7 @@ std::optional<Batch> Collector::next(Milliseconds first_wait, bool drain, std::s
     const bool may_wait = left.count() > 0 && !(drain && !waiting_for_first);
     const Milliseconds wait = may_wait ? std::min<Milliseconds>(left, queue::max_wait) : Milliseconds(0);
     const auto messages = receive(wait, stop, !builder.empty());
-    if (!messages) break;
-    if (messages->empty()) {
-      if (!may_wait || world_.clock.steady() >= deadline) break;
-      continue;
-    }
+    if (!messages || (messages->empty() && !may_wait)) break;
     keeper_.hold(*messages);
     std::vector<Receipt> done;
     for (const queue::Message& message : *messages) take_message(message, builder, done);
@@ -84,6 +81,7 @@ std::optional<Batch> Collector::next(Milliseconds first_wait, bool drain, std::s
       waiting_for_first = false;
       deadline = world_.clock.steady() + source_.batch.max_wait;
     }
+    if (world_.clock.steady() >= deadline) break;  // even where messages keep coming: these are held meanwhile
   }
   if (builder.empty()) return std::nullopt;
   return builder.take();

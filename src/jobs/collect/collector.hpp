@@ -36,6 +36,8 @@ class BatchBuilder {
  public:
   explicit BatchBuilder(const config::Source& source) : source_(source) {}
   bool add(const queue::Message& message, const std::vector<store::ObjectEvent>& events);
+  /// Whether a limit of the source is reached. Its limit of objects is one of messages too: many events of one key are
+  /// one object, but each message is held until the batch is settled.
   bool is_full() const noexcept;
   bool empty() const noexcept { return batch_.messages.empty(); }
   Batch take();
@@ -60,8 +62,8 @@ class Collector {
   Collector(queue::MessageQueue& queue, QueueName name, const config::Source& source, os::World& world,
             telemetry::Log& log);
 
-  /// Waits up to `first_wait` for a first message, then gathers until the batch is full or no more came within the
-  /// configured wait (`drain`: within no time at all). Nothing when no message came before `stop` was requested. Test
+  /// Waits up to `first_wait` for a first message, then gathers until the batch is full or the configured wait is over,
+  /// however many more there are (`drain`: or until none is there). Nothing when no message came in time. Test
   /// events and events of other prefixes are deleted on the way; messages that are not events stay for the dead-letter
   /// queue. Throws what the queue answers when nothing was gathered before; else the batch is what came until then.
   std::optional<Batch> next(Milliseconds first_wait, bool drain, std::stop_token stop);

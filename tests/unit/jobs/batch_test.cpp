@@ -73,6 +73,18 @@ TEST(BatchBuilder, IsFullByObjectsOrBytes) {
   EXPECT_TRUE(by_bytes.is_full());
 }
 
+TEST(BatchBuilder, IsFullByMessagesWhenManySpeakOfOneKey) {
+  config::Source source = source_of("b");
+  source.batch.max_objects = 3;
+  BatchBuilder builder(source);
+  builder.add(message("1"), {event("a", "01", 1)});
+  builder.add(message("2"), {event("a", "02", 1)});
+  EXPECT_FALSE(builder.is_full());
+  builder.add(message("3"), {event("a", "03", 1)});
+  EXPECT_TRUE(builder.is_full());
+  EXPECT_EQ(builder.take().items.size(), 1u);
+}
+
 TEST(RetryDelay, DoublesUpToTheTimeout) {
   using std::chrono::seconds;
   EXPECT_EQ(retry_delay(1, seconds(300)), seconds(1));
