@@ -83,9 +83,9 @@ class Context {
   /// Whether the embedded store is there; true for other kinds.
   bool store_exists();
 
-  /// The ports as seen from a region: of the embedded store with --local, else of AWS. Error{unsupported} with a hint
-  /// where this build has no such kind; without allow_new_store(), Error{not_found} where the embedded store is
-  /// missing.
+  /// The ports as seen from a region: of the embedded store with --local, else of AWS. With --local but without
+  /// allow_new_store(), throws Error{not_found} where the embedded store is missing; without --local, Error{invalid}
+  /// for configuration files or an endpoint that cannot be read.
   store::ObjectStore& store(const Region& region);
   /// As store(), without what Bale does in the place of a server that leaves something out: to examine the server. The
   /// embedded store leaves nothing out, and is store() itself.
