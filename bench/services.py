@@ -1,14 +1,15 @@
 #!/usr/bin/python3
 """Measures `bale replicate source` and `target` on servers: S3 of Ceph RGW, queues of moto, tables of dynalite.
 
-    tests/servers/with_servers.py rgw moto dynalite -- bench/services.py [--objects 2000] [--bytes 7000]
+    tests/servers/with_servers.py rgw moto dynalite -- bench/services.py [--objects 4000] [--bytes 7000]
                                                                          [--latency 0.05]
 
 Small objects are packed into archives and land again. Printed are the processor time of bale for an object, objects
 for a second, and the processor time of the S3 server meanwhile: where that and bale's fill the wall time, the machine
-is the limit. With --latency everything is done once more with each answer of S3 so much later.
+is the limit. With --latency everything is done once more with each answer of each server so much later.
 """
 import argparse
+import contextlib
 import json
 import os
 import pathlib
@@ -26,19 +27,24 @@ from conftest import binary  # noqa: E402
 from stacks import SOURCE, TARGET, Stack  # noqa: E402
 
 TICK = os.sysconf("SC_CLK_TCK")
+MESSAGE_RECORDS = 50  # with fewer in a message moto, which takes 10 ms to hand one out, would be what is measured
 
 
 def server_seconds():
-    """Processor time so far of every process of Ceph."""
-    total = 0.0
-    for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
+    """Processor time so far of the S3 server, and of those of queues and tables."""
+    store = others = 0.0
+    for process in pathlib.Path("/proc").glob("[0-9]*"):
         try:
-            name, _, rest = stat.read_text().partition(") ")
-            if name.split("(")[1] in ("radosgw", "ceph-osd", "ceph-mon"):
-                total += sum(map(int, rest.split()[11:13])) / TICK
+            name, _, rest = (process / "stat").read_text().partition(") ")
+            command = (process / "cmdline").read_bytes()
         except OSError:
-            pass  # it has ended
-    return total
+            continue  # it has ended
+        seconds = sum(map(int, rest.split()[11:13])) / TICK
+        if name.split("(")[1] in ("radosgw", "ceph-osd", "ceph-mon"):
+            store += seconds
+        elif b"moto.server" in command or b"dynalite" in command:
+            others += seconds
+    return store, others
 
 
 class Far:
@@ -76,19 +82,20 @@ def fill(stack, options):
 
 
 def announce(stack, region, url, bucket, made):
-    """One message for ten objects, as busy queues have them."""
+    """Tells of the objects."""
     sqs, records = stack.client("sqs", region), []
     for key, size, etag in made:
         records.append({"eventVersion": "2.1", "eventSource": "aws:s3", "awsRegion": region,
                         "eventTime": time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime()),
                         "eventName": "ObjectCreated:Put", "s3": {"bucket": {"name": bucket}, "object": {
                             "key": key, "size": size, "eTag": etag, "sequencer": f"{time.time_ns():X}"}}})
-    for start in range(0, len(records), 10):
-        sqs.send_message(QueueUrl=url, MessageBody=json.dumps({"Records": records[start:start + 10]}))
+    for start in range(0, len(records), MESSAGE_RECORDS):
+        sqs.send_message(QueueUrl=url, MessageBody=json.dumps({"Records": records[start:start + MESSAGE_RECORDS]}))
 
 
 def service(stack, role, options):
-    """Runs a service until its queue is empty: (bale's processor seconds, wall seconds, the server's seconds)."""
+    """Runs a service until its queue is empty: processor seconds of bale, wall seconds, processor seconds of the servers
+    of objects and of the others."""
     stack.service_variables(role)
     before, started = server_seconds(), time.monotonic()
     process = subprocess.Popen([binary(), "replicate", role, "--once", *(["--level", "3"] if role == "source" else [])],
@@ -98,20 +105,21 @@ def service(stack, role, options):
     if process.returncode != 0:
         sys.exit(f"replicate {role} ended with {process.returncode}")
     wall = time.monotonic() - started
-    return usage.ru_utime + usage.ru_stime, wall, server_seconds() - before
+    store, others = (after - start for after, start in zip(server_seconds(), before))
+    return usage.ru_utime + usage.ru_stime, wall, store, others
 
 
-def report(role, where, options, cpu, wall, server):
+def report(role, where, options, cpu, wall, store, others):
     count = options.objects
     print(f"{role:7} {where:5} {count} objects: {1000 * cpu / count:6.2f} ms CPU each, {count / wall:7.0f} objects/s,"
-          f" {wall:6.2f} s wall; S3 server {server:6.2f} s CPU")
+          f" {wall:6.2f} s wall; CPU of S3's server {store:5.2f} s, of queues and tables {others:5.2f} s")
     print(json.dumps({"bench": "services", "role": role, "where": where, "objects": count, "cpu": round(cpu, 3),
-                      "wall": round(wall, 3), "server_cpu": round(server, 3)}))
+                      "wall": round(wall, 3), "store_cpu": round(store, 3), "others_cpu": round(others, 3)}))
 
 
-def round_of(names, where, options, s3):
+def round_of(names, where, options):
     with tempfile.TemporaryDirectory(prefix="bale-services-") as directory:
-        stack = Stack(pathlib.Path(directory), s3, names["moto"], names["dynalite"])
+        stack = Stack(pathlib.Path(directory), names["rgw"], names["moto"], names["dynalite"])
         stack.add_targets(backup=False)
         announce(stack, SOURCE, stack.events, stack.bucket, fill(stack, options))
         report("source", where, options, *service(stack, "source", options))
@@ -130,7 +138,7 @@ def round_of(names, where, options, s3):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--objects", type=int, default=2000)
+    parser.add_argument("--objects", type=int, default=4000)
     parser.add_argument("--bytes", type=int, default=7000)
     parser.add_argument("--latency", type=float, default=0.05)
     options = parser.parse_args()
@@ -140,13 +148,12 @@ def main():
         if answer is None:
             sys.exit(f"services.py: no {name}; run it through tests/servers/with_servers.py rgw moto dynalite -- ...")
         found[name] = servers.Server(name, answer)
-    round_of(found, "near", options, found["rgw"])
+    round_of(found, "near", options)
     if options.latency > 0:
-        far = Far(found["rgw"], options.latency)
-        try:
-            round_of(found, "far", options, far)
-        finally:
-            far.close()
+        with contextlib.ExitStack() as ending:
+            far = {name: ending.enter_context(contextlib.closing(Far(server, options.latency)))
+                   for name, server in found.items()}
+            round_of(far, "far", options)
 
 
 if __name__ == "__main__":

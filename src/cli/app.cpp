@@ -77,7 +77,7 @@ void add_work_options(CLI::App& app, GlobalOptions& options) {
          "most memory for data in flight, e.g. 512MiB [a quarter of what there is, at least 256 MiB]")
       ->type_name("SIZE")
       ->group(group);
-  app.add_option("--connections", options.connections, "requests under way at once [32]")
+  app.add_option("--connections", options.connections, "requests under way at once [64; 32 with --local]")
       ->type_name("N")
       ->check(CLI::Range(1, 1024).description(""))
       ->group(group);

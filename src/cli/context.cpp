@@ -21,6 +21,11 @@ using namespace literals;
 
 constexpr const char* default_region = "us-east-1";
 constexpr std::size_t default_connections = 32;
+/// A service answers after milliseconds, as from another continent after a hundred: what waits costs nothing but its
+/// buffers.
+constexpr std::size_t default_cloud_connections = 64;
+/// What libcurl keeps for a connection: buffers to receive and to send, see http/client.cpp.
+constexpr ByteCount connection_memory = 512_KiB;
 constexpr std::size_t max_connections = 1024;
 constexpr ByteCount least_memory = 64_MiB;  // a few frames of the default size
 /// Code, libraries, SQLite's page caches, the stacks of the pools and what the allocator keeps: measured by
@@ -98,7 +103,8 @@ GlobalOptions resolve(GlobalOptions options, const os::Environment& environment)
   take_from(options.local, environment, {"BALE_LOCAL"});
   take_from(options.region, environment, {"AWS_REGION", "AWS_DEFAULT_REGION"});
   check_region(options.region);
-  if (options.connections == 0) options.connections = default_connections;
+  if (options.connections == 0)
+    options.connections = options.local.empty() ? default_cloud_connections : default_connections;
   if (options.connections > max_connections) {
     throw Error(ErrorKind::invalid, fmt::format("{} is not in 1-{}", options.connections, max_connections),
                 "--connections");
@@ -217,7 +223,8 @@ flow::MemoryBudget& Context::budget() {
     const ByteCount limit = options_.memory_limit != 0
                                 ? options_.memory_limit
                                 : std::max(os::usable_memory(world_.files) / 4, least_default_memory);
-    const ByteCount beside = own_memory + parts_->reserved_memory;
+    const ByteCount for_connections = options_.local.empty() ? options_.connections * connection_memory : 0;
+    const ByteCount beside = own_memory + for_connections + parts_->reserved_memory;
     parts_->budget = std::make_unique<flow::MemoryBudget>(limit - std::min(beside, limit / 2));
   }
   return *parts_->budget;

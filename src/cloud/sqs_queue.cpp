@@ -3,7 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <numeric>
+#include <optional>
+#include <system_error>
+#include <thread>
 
 #include "aws/sqs_policy.hpp"
 #include "base/error.hpp"
@@ -19,6 +23,9 @@ constexpr ByteCount most_answer_bytes = 64 << 20;
 /// What all messages of one batch may have together.
 /// https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html
 constexpr std::size_t most_batch_bytes = queue::max_message_bytes;
+
+/// A far queue answers after 50 ms and more: one batch after the other would delete 200 messages in a second.
+constexpr std::size_t most_batches_at_once = 8;
 
 /// Such a name needs no GetQueueUrl, nor the permission for it.
 bool is_url(const QueueName& queue) {
@@ -197,23 +204,52 @@ std::vector<EntryResult> SqsQueues::run_batch(const QueueName& queue, const Buil
                           where_of(queue));
 }
 
-/// The failure of a whole batch is thrown as long as nothing was done. Afterwards it is the result of that batch and of
-/// those behind it, which are not tried any more: what went well before must not be repeated.
+/// The failure of a whole batch is thrown as long as nothing was done: the first batch goes alone. Afterwards a failure
+/// is the result of that batch and of those that were not begun, which are not tried any more: what went well before
+/// must not be repeated.
 std::vector<EntryResult> SqsQueues::run_batches(const QueueName& queue, const std::vector<std::size_t>& sizes,
                                                 const BuildBatch& build) {
   url_of(queue);  // a missing queue is a failure without entries, too
-  const std::size_t total = std::accumulate(sizes.begin(), sizes.end(), std::size_t{0});
-  std::vector<EntryResult> results;
-  results.reserve(total);
-  for (const std::size_t count : sizes) {
-    try {
-      for (EntryResult& result : run_batch(queue, build, results.size(), count)) results.push_back(std::move(result));
-    } catch (const Error& error) {
-      if (results.empty()) throw;
-      results.resize(total, error);
-      break;
+  if (sizes.empty()) return {};
+  std::vector<std::size_t> firsts(sizes.size(), 0);
+  std::partial_sum(sizes.begin(), sizes.end() - 1, firsts.begin() + 1);
+  std::vector<EntryResult> results(firsts.back() + sizes.back());
+  const auto run_one = [&](std::size_t batch) {
+    auto answers = run_batch(queue, build, firsts[batch], sizes[batch]);
+    std::move(answers.begin(), answers.end(), results.begin() + static_cast<std::ptrdiff_t>(firsts[batch]));
+  };
+  const auto fail = [&](std::size_t batch, const Error& error) {
+    std::fill_n(results.begin() + static_cast<std::ptrdiff_t>(firsts[batch]), sizes[batch], error);
+  };
+  run_one(0);
+  std::atomic<std::size_t> next{1};
+  std::atomic<bool> failed{false};
+  Mutex mutex;
+  std::optional<Error> failure;
+  const auto work = [&] {
+    for (std::size_t batch = next++; batch < sizes.size(); batch = next++) {
+      try {
+        if (!failed) {
+          run_one(batch);
+          continue;
+        }
+      } catch (const std::exception&) {
+        const Lock lock(mutex);
+        if (!failure) failure = current_error();
+        failed = true;
+      }
+      const Lock lock(mutex);
+      fail(batch, *failure);
     }
+  };
+  std::vector<std::jthread> others;
+  try {
+    for (std::size_t i = 1; i + 1 < sizes.size() && i < most_batches_at_once; ++i) others.emplace_back(work);
+  } catch (const std::system_error&) {
+    // no threads left: those that there are do it
   }
+  work();
+  others.clear();
   return results;
 }
 

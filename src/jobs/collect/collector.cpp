@@ -1,12 +1,19 @@
 #include "jobs/collect/collector.hpp"
 
 #include <algorithm>
+#include <exception>
+#include <iterator>
 #include <map>
 #include <set>
 
 #include "base/error.hpp"
 
 namespace bale::collect {
+namespace {
+
+constexpr std::size_t most_receives_at_once = 8;
+
+}  // namespace
 
 bool BatchBuilder::concerns_source(const store::ObjectEvent& event) const {
   if (!source_.bucket.empty() && event.bucket != source_.bucket) return false;
@@ -41,6 +48,13 @@ bool BatchBuilder::is_full() const noexcept {
          batch_.bytes >= source_.batch.max_bytes;
 }
 
+std::size_t BatchBuilder::room() const noexcept {
+  const std::size_t taken = std::max(batch_.items.size(), batch_.messages.size());
+  if (taken >= source_.batch.max_objects) return 0;
+  const std::size_t objects_a_message = batch_.messages.empty() ? 1 : taken / batch_.messages.size();
+  return (source_.batch.max_objects - taken) / objects_a_message;
+}
+
 Batch BatchBuilder::take() {
   item_of_object_.clear();
   return std::exchange(batch_, {});
@@ -49,6 +63,13 @@ Batch BatchBuilder::take() {
 std::chrono::seconds retry_delay(std::uint32_t receive_count, std::chrono::seconds timeout) noexcept {
   const std::uint32_t doublings = std::min<std::uint32_t>(receive_count > 0 ? receive_count - 1 : 0, 16);
   return std::min(std::chrono::seconds(1LL << doublings), timeout);
+}
+
+std::size_t receives_at_once(std::size_t last_calls, std::size_t last_messages, Milliseconds last_took,
+                             std::size_t room) noexcept {
+  constexpr Milliseconds slow{5};  // a local queue answers sooner
+  if (last_took < slow || last_messages < last_calls * queue::max_batch) return 1;
+  return std::max<std::size_t>(1, std::min({2 * last_calls, room / queue::max_batch, most_receives_at_once}));
 }
 
 Collector::Collector(queue::MessageQueue& queue, QueueName name, const config::Source& source, os::World& world,
@@ -67,12 +88,15 @@ std::optional<Batch> Collector::next(Milliseconds first_wait, bool drain, std::s
   BatchBuilder builder(source_);
   auto deadline = world_.clock.steady() + first_wait;
   bool waiting_for_first = true;
+  std::size_t calls = 1;
   while (!builder.is_full() && !stop.stop_requested()) {
-    const auto left = std::chrono::duration_cast<Milliseconds>(deadline - world_.clock.steady());
+    const auto asked = world_.clock.steady();
+    const auto left = std::chrono::duration_cast<Milliseconds>(deadline - asked);
     const bool may_wait = left.count() > 0 && !(drain && !waiting_for_first);
     const Milliseconds wait = may_wait ? std::min<Milliseconds>(left, queue::max_wait) : Milliseconds(0);
-    const auto messages = receive(wait, stop, !builder.empty());
+    const auto messages = receive(calls, wait, stop, !builder.empty());
     if (!messages || (messages->empty() && !may_wait)) break;
+    const auto answered = world_.clock.steady();
     keeper_.hold(*messages);
     std::vector<Receipt> done;
     for (const queue::Message& message : *messages) take_message(message, builder, done);
@@ -82,21 +106,48 @@ std::optional<Batch> Collector::next(Milliseconds first_wait, bool drain, std::s
       deadline = world_.clock.steady() + source_.batch.max_wait;
     }
     if (world_.clock.steady() >= deadline) break;  // even where messages keep coming: these are held meanwhile
+    calls = receives_at_once(calls, messages->size(), std::chrono::duration_cast<Milliseconds>(answered - asked),
+                             builder.room());
   }
   if (builder.empty()) return std::nullopt;
   return builder.take();
 }
 
 /// What was gathered before the queue failed must not be lost sight of: it is held, and nobody else would get it.
-std::optional<std::vector<queue::Message>> Collector::receive(Milliseconds wait, const std::stop_token& stop,
-                                                              bool has_gathered) {
+std::optional<Collector::Messages> Collector::receive(std::size_t calls, Milliseconds wait, const std::stop_token& stop,
+                                                      bool has_gathered) {
   try {
+    if (calls > 1) return receive_at_once(calls, wait, stop);
     return queue_.receive(name_, queue::max_batch, wait, stop);
   } catch (const Error& error) {
     if (!has_gathered) throw;
     log_.warning("collect.receive", error.what(), {{"queue", name_.str()}});
     return std::nullopt;
   }
+}
+
+/// Throws what the first failed call did, when none brought anything. The calls wait a second at most: the others may
+/// have emptied the queue, and what they brought waits for the last of them.
+Collector::Messages Collector::receive_at_once(std::size_t calls, Milliseconds wait, const std::stop_token& stop) {
+  constexpr Milliseconds longest_wait{1000};
+  if (!receivers_) receivers_.emplace(most_receives_at_once, "receive");
+  std::vector<Messages> answers(calls);
+  flow::TaskGroup group;
+  for (Messages& answer : answers) {
+    group.run(*receivers_,
+              [&] { answer = queue_.receive(name_, queue::max_batch, std::min(wait, longest_wait), stop); });
+  }
+  std::exception_ptr failure;
+  try {
+    group.wait();
+  } catch (const Error& error) {
+    log_.warning("collect.receive", error.what(), {{"queue", name_.str()}});
+    failure = std::current_exception();
+  }
+  Messages all;
+  for (Messages& answer : answers) std::move(answer.begin(), answer.end(), std::back_inserter(all));
+  if (failure && all.empty()) std::rethrow_exception(failure);
+  return all;
 }
 
 /// Sets when a message comes back; where that fails, it does so after its visibility timeout.

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "config/replication.hpp"
+#include "flow/thread_pool.hpp"
 #include "os/world.hpp"
 #include "queue/message_queue.hpp"
 #include "queue/visibility_keeper.hpp"
@@ -39,6 +40,8 @@ class BatchBuilder {
   /// Whether a limit of the source is reached. Its limit of objects is one of messages too: many events of one key are
   /// one object, but each message is held until the batch is settled.
   bool is_full() const noexcept;
+  /// How many messages more the limit of objects leaves room for, if they speak of as many objects as those before.
+  std::size_t room() const noexcept;
   bool empty() const noexcept { return batch_.messages.empty(); }
   Batch take();
 
@@ -77,7 +80,9 @@ class Collector {
   void give_back(const Batch& batch);
 
  private:
-  std::optional<std::vector<queue::Message>> receive(Milliseconds wait, const std::stop_token& stop, bool has_gathered);
+  using Messages = std::vector<queue::Message>;
+  std::optional<Messages> receive(std::size_t calls, Milliseconds wait, const std::stop_token& stop, bool has_gathered);
+  Messages receive_at_once(std::size_t calls, Milliseconds wait, const std::stop_token& stop);
   void come_back(const std::vector<Receipt>& receipts, std::chrono::seconds delay);
   void take_message(const queue::Message& message, BatchBuilder& builder, std::vector<Receipt>& done);
   void remove(const std::vector<Receipt>& receipts);
@@ -87,7 +92,14 @@ class Collector {
   os::World& world_;
   telemetry::Log& log_;
   queue::VisibilityKeeper keeper_;
+  std::optional<flow::ThreadPool> receivers_;  // made when a far queue turns out to be full
 };
+
+/// How many calls of receive() to make at once. A call brings ten messages at most: one at a time from a queue that
+/// answers after 50 ms is 200 messages in a second. More than one only where the last calls were slow and brought as
+/// much as they could; then twice as many, 8 at most, as long as there is `room` for what they bring. Pure.
+std::size_t receives_at_once(std::size_t last_calls, std::size_t last_messages, Milliseconds last_took,
+                             std::size_t room) noexcept;
 
 /// How soon a message whose work failed for good is tried again: 1, 2, 4, ... seconds by receive count, at most
 /// `timeout`.

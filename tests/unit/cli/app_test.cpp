@@ -133,11 +133,12 @@ TEST(ExitStatus, FollowsTheKind) {
 TEST(Resolve, TakesOptionsBeforeTheEnvironmentBeforeDefaults) {
   testing::FakeEnvironment environment;
   EXPECT_EQ(resolve({}, environment).region, "");
-  EXPECT_EQ(resolve({}, environment).connections, 32u);
+  EXPECT_EQ(resolve({}, environment).connections, 64u);
   environment.variables = {{"AWS_DEFAULT_REGION", "eu-west-1"}, {"AWS_PROFILE", "work"}, {"BALE_LOCAL", "/data"}};
   EXPECT_EQ(resolve({}, environment).region, "eu-west-1");
   EXPECT_EQ(resolve({}, environment).profile, "") << "what is chosen there counts less than keys there";
   EXPECT_EQ(resolve({}, environment).local, "/data");
+  EXPECT_EQ(resolve({}, environment).connections, 32u) << "threads that share a disk are many enough sooner";
   environment.variables["AWS_REGION"] = "eu-central-1";
   EXPECT_EQ(resolve({}, environment).region, "eu-central-1");
   environment.variables["AWS_REGION"] = "";

@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <set>
+#include <thread>
 
 #include "embedded/backend.hpp"
 #include "support/fake_world.hpp"
@@ -159,6 +161,68 @@ TEST_F(CollectorTest, OneBadObjectOfTenDelaysOnlyItself) {
   EXPECT_EQ(collector.settle(*batch, {{3, Error(ErrorKind::denied, "no permission")}}), 9u);
   EXPECT_EQ(inner->depth(name).total(), 1u);
   EXPECT_EQ(others_get(Milliseconds(5000)), 1u);
+}
+
+TEST(ReceivesAtOnce, GrowWhereSlowCallsBringAllTheyCanAndThereIsRoom) {
+  const Milliseconds slow(50), fast(1);
+  EXPECT_EQ(receives_at_once(1, 10, slow, 1000), 2u);
+  EXPECT_EQ(receives_at_once(2, 20, slow, 1000), 4u);
+  EXPECT_EQ(receives_at_once(8, 80, slow, 1000), 8u);
+  EXPECT_EQ(receives_at_once(1, 10, fast, 1000), 1u) << "a local queue";
+  EXPECT_EQ(receives_at_once(8, 79, slow, 1000), 1u) << "the queue is nearly empty";
+  EXPECT_EQ(receives_at_once(4, 40, slow, 35), 3u);
+  EXPECT_EQ(receives_at_once(4, 40, slow, 5), 1u);
+  EXPECT_EQ(receives_at_once(1, 0, slow, 1000), 1u);
+}
+
+TEST_F(CollectorTest, ASlowQueueIsAskedSeveralTimesAtOnceAndNothingIsLost) {
+  std::vector<std::string> bodies;
+  for (int i = 0; i < 300; ++i) {
+    bodies.push_back(store::make_backfill_message(
+        {{BucketName("b-b"), ObjectKey(std::to_string(i)), false, 1, ETag("e"), {}, "01", {}}}, Region("eu-west-1")));
+  }
+  inner->send(name, bodies);
+  std::atomic<int> at_once{0}, most{0};
+  faulty.before_receive = [&] {
+    most = std::max<int>(most, ++at_once);
+    std::this_thread::sleep_for(Milliseconds(20));
+    --at_once;
+  };
+  source.batch.max_objects = 250;
+  source.batch.max_wait = std::chrono::seconds(30);
+  const auto first = collector.next(Milliseconds(1000), true, {});
+  ASSERT_TRUE(first.has_value());
+  EXPECT_EQ(first->items.size(), 250u) << "not more are taken than the batch has room for";
+  EXPECT_GT(most, 1);
+  EXPECT_EQ(collector.settle(*first, {}), 250u);
+  std::set<std::string> keys;
+  for (const BatchItem& item : first->items) keys.insert(item.event.key.str());
+  while (const auto next = collector.next(Milliseconds(1000), true, {})) {
+    for (const BatchItem& item : next->items) keys.insert(item.event.key.str());
+    collector.settle(*next, {});
+  }
+  EXPECT_EQ(keys.size(), 300u);
+  EXPECT_EQ(inner->depth(name).total(), 0u);
+}
+
+TEST_F(CollectorTest, OfSeveralCallsOneMayFail) {
+  std::vector<std::string> bodies;
+  for (int i = 0; i < 100; ++i) {
+    bodies.push_back(store::make_backfill_message(
+        {{BucketName("b-b"), ObjectKey(std::to_string(i)), false, 1, ETag("e"), {}, "01", {}}}, Region("eu-west-1")));
+  }
+  inner->send(name, bodies);
+  std::atomic<int> calls{0};
+  faulty.before_receive = [&] {
+    std::this_thread::sleep_for(Milliseconds(10));
+    if (++calls == 3) throw Error(ErrorKind::unavailable, "no answer");
+  };
+  source.batch.max_wait = std::chrono::seconds(30);
+  std::size_t got = 0;
+  while (const auto next = collector.next(Milliseconds(500), true, {})) got += collector.settle(*next, {});
+  EXPECT_EQ(got, 100u);
+  EXPECT_GE(calls, 3);
+  EXPECT_EQ(inner->depth(name).total(), 0u);
 }
 
 }  // namespace
