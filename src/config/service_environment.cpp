@@ -12,7 +12,7 @@ class Variables {
 
   std::string optional(const std::string& name) const { return environment_.get(name).value_or(""); }
   std::string required(const std::string& name) {
-    const std::string value = optional(name);
+    std::string value = optional(name);
     if (value.empty()) missing_.push_back(name);
     return value;
   }
