@@ -58,7 +58,8 @@ class SourceLoop {
   void run(std::stop_token stop);
 
  private:
-  void pack(collect::Batch batch, Health::Loop& health);
+  void tell(const Error& error, Health::Loop& health);
+  void pack(const collect::Batch& batch, Health::Loop& health);
   std::vector<collect::Failure> pack_items(const collect::Batch& batch);
   void pack_bucket(const BucketName& bucket, const collect::Batch& batch, const std::vector<std::size_t>& indices,
                    std::vector<collect::Failure>& failures);

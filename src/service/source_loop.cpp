@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <map>
+#include <memory>
 
 #include "service/loops.hpp"
 
@@ -23,6 +24,7 @@ pack::PackPlan plan_of(const LoopContext& context, const config::Source& source,
   plan.outbound_bucket = config::outbound_bucket(context.config.settings, source.region);
   plan.archive_prefix = config::archive_prefix(bucket, source.prefix);
   plan.frame_size = source.frame_size.value_or(archive::default_frame_size);
+  plan.level = source.level.value_or(context.options.level);
   return plan;
 }
 
@@ -63,41 +65,51 @@ void SourceLoop::run(std::stop_token stop) {
   std::future<void> packing;
   int failures = 0;
   while (!stop.stop_requested()) {
+    std::shared_ptr<const Batch> gathered;  // held: to be handed on, or given back
     try {
       // A short first wait while idle is being watched for; else the longest that SQS allows costs the fewest requests.
       const Milliseconds first_wait = context_.options.until_idle ? Milliseconds(200) : Milliseconds(queue::max_wait);
-      auto batch = collector_.next(first_wait, context_.options.until_idle, stop);
+      if (auto batch = collector_.next(first_wait, context_.options.until_idle, stop))
+        gathered = std::make_shared<const Batch>(std::move(*batch));
       health.answered();
       if (packing.valid()) packing.get();
       failures = 0;
-      if (!batch) continue;
+      if (!gathered) continue;
       if (context_.world.stop.stop_requested()) {
-        collector_.give_back(*batch);
+        collector_.give_back(*gathered);
         break;
       }
-      packing = std::async(std::launch::async,
-                           [this, &health, held = std::move(*batch)]() mutable { pack(std::move(held), health); });
+      packing = std::async(std::launch::async, [this, &health, gathered] { pack(*gathered, health); });
     } catch (const std::exception&) {
-      const Error error = current_error();
-      health.failed(error);
-      context_.log.error("source.loop", error.what(),
-                         {{"queue", config::source_queue(context_.config.settings, rule_.source).str()}});
+      tell(current_error(), health);
+      if (gathered) collector_.give_back(*gathered);
       context_.world.clock.sleep_for(pause_after(failures++), stop);
     }
   }
-  if (packing.valid()) packing.get();
+  try {
+    if (packing.valid()) packing.get();
+  } catch (const std::exception&) {
+    tell(current_error(), health);
+  }
 }
 
-void SourceLoop::pack(Batch batch, Health::Loop& health) {
+/// Of a failure that concerns no object.
+void SourceLoop::tell(const Error& error, Health::Loop& health) {
+  health.failed(error);
+  context_.log.error("source.loop", error.what(),
+                     {{"queue", config::source_queue(context_.config.settings, rule_.source).str()}});
+}
+
+void SourceLoop::pack(const Batch& batch, Health::Loop& health) {
   const InHand in_hand(context_.in_hand, batch.messages.size());
   const Health::Loop::Work working(health);
-  std::vector<collect::Failure> failures;
   try {
-    failures = pack_items(batch);
-  } catch (const Error&) {  // cancelled
-    return collector_.give_back(batch);
+    collector_.settle(batch, pack_items(batch));
+  } catch (const std::exception&) {
+    // Held messages would come to nobody. Of what is settled already, nothing comes back.
+    collector_.give_back(batch);
+    if (current_error().kind() != ErrorKind::cancelled) throw;
   }
-  collector_.settle(batch, failures);
 }
 
 /// One archive, or a few, for each bucket. A bucket that cannot be packed does not keep the others back.
@@ -120,7 +132,6 @@ void SourceLoop::pack_bucket(const BucketName& bucket, const Batch& batch, const
                              std::vector<collect::Failure>& failures) {
   pack::PackPlan plan = plan_of(context_, rule_.source, bucket);
   plan.targets = targets_->targets_of(bucket);
-  plan.level = rule_.source.level.value_or(context_.options.level);
   store::ObjectStore& store = context_.ports.store(rule_.source.region);
   pack::Packer packer(std::move(plan), store, store, context_.world, context_.log, context_.pools, context_.budget);
   const pack::PackResult result = packer.pack(items_of(batch, indices), context_.give_up);

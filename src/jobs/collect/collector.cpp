@@ -13,6 +13,13 @@ namespace {
 
 constexpr std::size_t most_receives_at_once = 8;
 
+std::vector<Receipt> receipts_of(const std::vector<queue::Message>& messages) {
+  std::vector<Receipt> receipts;
+  receipts.reserve(messages.size());
+  for (const queue::Message& message : messages) receipts.push_back(message.receipt);
+  return receipts;
+}
+
 }  // namespace
 
 bool BatchBuilder::concerns_source(const store::ObjectEvent& event) const {
@@ -86,6 +93,17 @@ Collector::Collector(queue::MessageQueue& queue, QueueName name, const config::S
 
 std::optional<Batch> Collector::next(Milliseconds first_wait, bool drain, std::stop_token stop) {
   BatchBuilder builder(source_);
+  try {
+    gather(builder, first_wait, drain, stop);
+  } catch (const std::exception&) {
+    if (!builder.empty()) give_back(builder.take());
+    throw;
+  }
+  if (builder.empty()) return std::nullopt;
+  return builder.take();
+}
+
+void Collector::gather(BatchBuilder& builder, Milliseconds first_wait, bool drain, const std::stop_token& stop) {
   auto deadline = world_.clock.steady() + first_wait;
   bool waiting_for_first = true;
   std::size_t calls = 1;
@@ -97,10 +115,7 @@ std::optional<Batch> Collector::next(Milliseconds first_wait, bool drain, std::s
     const auto messages = receive(calls, wait, stop, !builder.empty());
     if (!messages || (messages->empty() && !may_wait)) break;
     const auto answered = world_.clock.steady();
-    keeper_.hold(*messages);
-    std::vector<Receipt> done;
-    for (const queue::Message& message : *messages) take_message(message, builder, done);
-    remove(done);
+    take(*messages, builder);
     if (waiting_for_first && !builder.empty()) {
       waiting_for_first = false;
       deadline = world_.clock.steady() + source_.batch.max_wait;
@@ -109,8 +124,19 @@ std::optional<Batch> Collector::next(Milliseconds first_wait, bool drain, std::s
     calls = receives_at_once(calls, messages->size(), std::chrono::duration_cast<Milliseconds>(answered - asked),
                              builder.room());
   }
-  if (builder.empty()) return std::nullopt;
-  return builder.take();
+}
+
+/// Holds what was received: in the batch, or until it is deleted.
+void Collector::take(const std::vector<queue::Message>& messages, BatchBuilder& builder) {
+  keeper_.hold(messages);
+  try {
+    std::vector<Receipt> done;
+    for (const queue::Message& message : messages) take_message(message, builder, done);
+    remove(done);
+  } catch (const std::exception&) {
+    come_back(receipts_of(messages), std::chrono::seconds(0));
+    throw;
+  }
 }
 
 /// What was gathered before the queue failed must not be lost sight of: it is held, and nobody else would get it.
@@ -140,8 +166,8 @@ Collector::Messages Collector::receive_at_once(std::size_t calls, Milliseconds w
   std::exception_ptr failure;
   try {
     group.wait();
-  } catch (const Error& error) {
-    log_.warning("collect.receive", error.what(), {{"queue", name_.str()}});
+  } catch (const std::exception&) {
+    log_.warning("collect.receive", current_error().what(), {{"queue", name_.str()}});
     failure = std::current_exception();
   }
   Messages all;
@@ -210,10 +236,6 @@ std::size_t Collector::settle(const Batch& batch, const std::vector<Failure>& fa
   return done.size();
 }
 
-void Collector::give_back(const Batch& batch) {
-  std::vector<Receipt> receipts;
-  for (const queue::Message& message : batch.messages) receipts.push_back(message.receipt);
-  come_back(receipts, std::chrono::seconds(0));
-}
+void Collector::give_back(const Batch& batch) { come_back(receipts_of(batch.messages), std::chrono::seconds(0)); }
 
 }  // namespace bale::collect

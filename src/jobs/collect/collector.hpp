@@ -84,6 +84,8 @@ class Collector {
   std::optional<Messages> receive(std::size_t calls, Milliseconds wait, const std::stop_token& stop, bool has_gathered);
   Messages receive_at_once(std::size_t calls, Milliseconds wait, const std::stop_token& stop);
   void come_back(const std::vector<Receipt>& receipts, std::chrono::seconds delay);
+  void gather(BatchBuilder& builder, Milliseconds first_wait, bool drain, const std::stop_token& stop);
+  void take(const std::vector<queue::Message>& messages, BatchBuilder& builder);
   void take_message(const queue::Message& message, BatchBuilder& builder, std::vector<Receipt>& done);
   void remove(const std::vector<Receipt>& receipts);
   queue::MessageQueue& queue_;

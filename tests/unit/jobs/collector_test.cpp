@@ -5,8 +5,10 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <new>
 #include <set>
 #include <thread>
+#include <utility>
 
 #include "embedded/backend.hpp"
 #include "support/fake_world.hpp"
@@ -115,6 +117,16 @@ TEST_F(CollectorTest, AllThatIsThereIsTakenWithoutAWaitWhenItDrains) {
   ASSERT_TRUE(batch.has_value());
   EXPECT_GT(batch->items.size(), 10u);
   EXPECT_LT(clock.steady() - before, std::chrono::seconds(300));
+}
+
+TEST_F(CollectorTest, WhenItBreaksAllThatItReceivedComesBack) {
+  announce("a");
+  announce("k", "elsewhere");  // deleted on the way, but for the first time
+  faulty.before_remove = [broke = false]() mutable {
+    if (!std::exchange(broke, true)) throw std::bad_alloc();
+  };
+  EXPECT_THROW(collector.next(Milliseconds(100), true, {}), std::bad_alloc);
+  EXPECT_EQ(inner->depth(name).visible, 2u);
 }
 
 TEST_F(CollectorTest, WhatCannotBeDeletedComesBack) {

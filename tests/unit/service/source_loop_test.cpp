@@ -1,0 +1,101 @@
+// A source's loop when something breaks that concerns no object: nothing that was received is held for ever.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <new>
+
+#include "embedded/backend.hpp"
+#include "service/replication.hpp"
+#include "support/fake_world.hpp"
+#include "support/faulty_queue.hpp"
+
+namespace bale::service {
+namespace {
+
+class SourceLoopTest : public ::testing::Test {
+ protected:
+  SourceLoopTest() {
+    config.settings.stack_name = "demo";
+    config::Rule rule;
+    rule.source.region = region;
+    rule.source.bucket = BucketName("cats");
+    rule.source.visibility_timeout = std::chrono::seconds(600);  // what is not given back does not come in time
+    rule.source.batch = {.max_objects = 1, .max_wait = std::chrono::seconds(1)};
+    rule.destinations.push_back({region, BucketName("copies"), {}, {}, false});
+    config.rules.push_back(rule);
+    queue = config::source_queue(config.settings, rule.source);
+    queues->create(queue, {.visibility_timeout = rule.source.visibility_timeout});
+    store->create_bucket(rule.source.bucket);
+    store->create_bucket(config::outbound_bucket(config.settings, region));
+    store->set_notifications(rule.source.bucket, {{"id", queue.str(), {"s3:ObjectCreated:*"}, "", ""}});
+    queues->purge(queue);  // of the test event
+  }
+
+  void put(const std::string& key) {
+    store::MemoryBody body(as_bytes(key));
+    store->put({BucketName("cats"), ObjectKey(key)}, body, {});
+  }
+
+  /// Works the queue empty, or gives up after a minute.
+  void run() {
+    const Ports ports{[this](const Region&) -> store::ObjectStore& { return *store; },
+                      [this](const Region&) -> queue::MessageQueue& { return faulty; },
+                      [this](const Region&) -> records::RecordStore& { return *records; }};
+    ReplicationOptions options;
+    options.roles.source = true;
+    options.until_idle = true;
+    options.level = 1;
+    os::World stoppable{world.clock, world.entropy, world.environment, world.files, world.terminal, stop.get_token()};
+    Replication replication(config, options, ports, stoppable, log, pools, budget);
+    const std::jthread stopper([&](const std::stop_token& done) {
+      if (os::system_clock().sleep_for(std::chrono::minutes(1), done)) stop.request_stop();
+    });
+    replication.run();
+  }
+
+  const Region region{"eu-west-1"};
+  QueueName queue;
+  config::ReplicationConfig config;
+  testing::FakeWorld outside;
+  os::World world{os::system_clock(), outside.entropy,  outside.environment,
+                  *outside.files,     outside.terminal, outside.stop.get_token()};
+  telemetry::Log log{world, telemetry::Level::warning, telemetry::Format::json};
+  std::unique_ptr<embedded::Backend> backend = embedded::Backend::open(outside.path("local"), world);
+  std::unique_ptr<store::ObjectStore> store = backend->store(region);
+  std::unique_ptr<queue::MessageQueue> queues = backend->queues(region);
+  std::unique_ptr<records::RecordStore> records = backend->records(region);
+  testing::FaultyQueue faulty{*queues};
+  flow::ThreadPool connections{4, "connections"}, cores{2, "cores"};
+  flow::Pools pools{connections, cores};
+  flow::MemoryBudget budget{256ULL << 20};
+  std::stop_source stop;
+};
+
+TEST_F(SourceLoopTest, GivesBackABatchThatBrokeAndTheOneGatheredMeanwhile) {
+  put("a");
+  std::atomic<bool> broke{false};
+  faulty.before_remove = [&] {
+    if (broke.exchange(true)) return;
+    put("b");
+    for (int i = 0; i < 1000 && queues->depth(queue).in_flight < 2; ++i)
+      os::system_clock().sleep_for(Milliseconds(10), {});
+    throw std::bad_alloc();  // when "a" is settled, and "b" was received
+  };
+  run();
+  EXPECT_EQ(queues->depth(queue).total(), 0u) << outside.terminal.errors();
+  EXPECT_THAT(outside.terminal.errors(), ::testing::HasSubstr("source.loop"));
+}
+
+TEST_F(SourceLoopTest, GivesBackABatchThatBrokeWhenItWasToStop) {
+  put("a");
+  faulty.before_remove = [&] {
+    stop.request_stop();
+    throw std::bad_alloc();
+  };
+  run();
+  EXPECT_EQ(queues->depth(queue).visible, 1u) << outside.terminal.errors();
+}
+
+}  // namespace
+}  // namespace bale::service
