@@ -94,8 +94,8 @@ def announce(stack, region, url, bucket, made):
 
 
 def service(stack, role, options):
-    """Runs a service until its queue is empty: processor seconds of bale, wall seconds, processor seconds of the servers
-    of objects and of the others."""
+    """Runs a service until its queue is empty: processor seconds of bale, wall seconds, those of the servers of
+    objects and of the others."""
     stack.service_variables(role)
     before, started = server_seconds(), time.monotonic()
     process = subprocess.Popen([binary(), "replicate", role, "--once", *(["--level", "3"] if role == "source" else [])],

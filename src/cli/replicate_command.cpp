@@ -20,7 +20,7 @@
 #include "service/replication.hpp"
 #include "service/setup.hpp"
 #include "service/status.hpp"
-#include "telemetry/metrics.hpp"
+#include "telemetry/registry.hpp"
 
 namespace bale::cli {
 namespace {
@@ -37,6 +37,7 @@ struct ReplicateOptions {
   int archives_at_once = 3;
   std::string only_region;
   std::string listen;
+  bool emf = false;
   // backfill
   std::string source_bucket, prefix, suffix, since, until;
   bool restart = false;
@@ -202,15 +203,29 @@ std::unique_ptr<http::Server> serve_status(Context& context, const ReplicateOpti
     return http::Page{service::all_healthy(loops) ? 200 : 503, "application/json", service::health_json(loops)};
   };
   const auto metrics = [&context, &replication] {
-    return http::Page{200, std::string(telemetry::prometheus_content_type),
-                      service::metrics_text(replication.counts(), replication.in_hand(), replication.health(),
-                                            os::process_use(context.world().files), BALE_VERSION)};
+    return http::Page{
+        200, std::string(telemetry::prometheus_content_type),
+        service::metrics_text(replication.metrics(), replication.counts(), replication.in_hand(), replication.health(),
+                              os::process_use(context.world().files), BALE_VERSION)};
   };
   auto server = std::make_unique<http::Server>(
       address, std::map<std::string, http::Server::Handler>{{"/healthz", health}, {"/metrics", metrics}});
   context.log().info("service.listen", "health and metrics are served",
                      {{"host", address.host}, {"port", server->port()}});
   return server;
+}
+
+/// Metrics for CloudWatch on standard output: with --emf, and where a stack of the replaced system is taken over, whose
+/// dashboards expect them. AWS_EMF_NAMESPACE and AWS_EMF_DISABLE_METRIC_EXTRACTION are what Amazon's own libraries
+/// read.
+std::optional<service::EmfOptions> emf_options(Context& context, const ReplicateOptions& options,
+                                               const config::Settings& settings) {
+  const os::Environment& environment = context.world().environment;
+  const bool is_disabled = environment.get("AWS_EMF_DISABLE_METRIC_EXTRACTION").value_or("") == "true";
+  if (!options.emf && (!settings.given || is_disabled)) return std::nullopt;
+  const std::string name_space = environment.get("AWS_EMF_NAMESPACE").value_or("");
+  return service::EmfOptions{name_space.empty() ? settings.stack_name : name_space,
+                             [&context](const std::string& line) { context.world().terminal.out(line + "\n"); }};
 }
 
 int run_loops(Context& context, const ReplicateOptions& options, service::Roles roles) {
@@ -227,6 +242,7 @@ int run_loops(Context& context, const ReplicateOptions& options, service::Roles 
   service_options.level = options.level;
   service_options.grace = std::chrono::seconds(options.grace_seconds);
   service_options.archives_at_once = static_cast<std::size_t>(options.archives_at_once);
+  service_options.emf = emf_options(context, options, config.settings);
   if (roles.source) reserve_compressors(context, config, options.level);
   const service::Ports ports = ports_of(context);
   service::Replication replication(config, service_options, ports, context.world(), context.log(), context.pools(),
@@ -412,6 +428,9 @@ void add_service_options(CLI::App& command, const Options& options) {
       .add_option("--listen", options->listen,
                   "serve /healthz and /metrics here; port 0 is one that is free [BALE_LISTEN]")
       ->type_name("HOST:PORT");
+  command.add_flag("--emf", options->emf,
+                   "write metrics for CloudWatch to standard output every minute, in its embedded metric format [on "
+                   "where a stack's variables are taken over]");
 }
 
 void add_level(CLI::App& command, const Options& options) {

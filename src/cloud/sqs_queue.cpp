@@ -224,8 +224,10 @@ std::vector<EntryResult> SqsQueues::run_batches(const QueueName& queue, const st
   run_one(0);
   std::atomic<std::size_t> next{1};
   std::atomic<bool> failed{false};
-  Mutex mutex;
-  std::optional<Error> failure;
+  struct {
+    Mutex mutex;
+    std::optional<Error> error BALE_GUARDED_BY(mutex);
+  } failure;
   const auto work = [&] {
     for (std::size_t batch = next++; batch < sizes.size(); batch = next++) {
       try {
@@ -234,12 +236,12 @@ std::vector<EntryResult> SqsQueues::run_batches(const QueueName& queue, const st
           continue;
         }
       } catch (const std::exception&) {
-        const Lock lock(mutex);
-        if (!failure) failure = current_error();
+        const Lock lock(failure.mutex);
+        if (!failure.error) failure.error = current_error();
         failed = true;
       }
-      const Lock lock(mutex);
-      fail(batch, *failure);
+      const Lock lock(failure.mutex);
+      fail(batch, *failure.error);
     }
   };
   std::vector<std::jthread> others;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <deque>
 #include <functional>
 #include <future>
 #include <string>
@@ -13,6 +14,7 @@
 #include "service/health.hpp"
 #include "service/replication.hpp"
 #include "service/target_directory.hpp"
+#include "telemetry/registry.hpp"
 
 namespace bale::service {
 
@@ -29,6 +31,7 @@ struct LoopContext {
   ReplicationCounts& counts;
   std::atomic<std::uint64_t>& in_hand;  ///< messages that the loops of this process hold
   Health& health;
+  telemetry::Registry& registry;  ///< of all_metrics()
   /// An attempt at `work` ended, see FailureLedger::record.
   std::function<void(const std::string& stage, const std::string& work,
                      const std::vector<ReplicationFailure>& failures)>
@@ -50,7 +53,7 @@ class InHand {
   const std::uint64_t messages_;
 };
 
-/// Collects and packs the batches of one rule; gathers the next batch while one is packed.
+/// Collects and packs the batches of one rule; gathers the next batch while two are packed.
 class SourceLoop {
  public:
   SourceLoop(LoopContext& context, const config::Rule& rule);
@@ -58,6 +61,11 @@ class SourceLoop {
   void run(std::stop_token stop);
 
  private:
+  /// Batches that are packed at once: while one ends (its last objects, its archive's upload, its messages' deletion)
+  /// the connections work for the next.
+  static constexpr std::size_t most_packings = 2;
+  using Packings = std::deque<std::future<void>>;
+  static void finish(Packings& packings, std::size_t most);
   void tell(const Error& error, Health::Loop& health);
   void pack(const collect::Batch& batch, Health::Loop& health);
   std::vector<collect::Failure> pack_items(const collect::Batch& batch);

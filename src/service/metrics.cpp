@@ -2,50 +2,93 @@
 
 #include <nlohmann/json.hpp>
 
-#include "telemetry/metrics.hpp"
+#include "service/metric_table.hpp"
 
 namespace bale::service {
+namespace {
 
-using telemetry::MetricKind;
-using telemetry::Sample;
+constexpr const telemetry::Metric* table[] = {
+    &metric::build_info,
+    &metric::held_messages,
+    &metric::failing_items,
+    &metric::loop_healthy,
+    &metric::processing_seconds,
+    &metric::stage_seconds,
+    &metric::packed_objects,
+    &metric::packed_object_bytes,
+    &metric::packed_archives,
+    &metric::packed_archive_bytes,
+    &metric::packed_deletions,
+    &metric::gone_objects,
+    &metric::source_objects,
+    &metric::skipped_objects,
+    &metric::object_size,
+    &metric::object_latency,
+    &metric::compression_seconds,
+    &metric::compression_ratio,
+    &metric::transfer_efficiency,
+    &metric::compression_throughput,
+    &metric::original_size,
+    &metric::compressed_size,
+    &metric::saved_bytes,
+    &metric::failed_downloads,
+    &metric::failed_metadata,
+    &metric::failed_uploads,
+    &metric::compression_level,
+    &metric::compute_cost,
+    &metric::transfer_savings,
+    &metric::net_benefit,
+    &metric::benefit_score,
+    &metric::relayed_archives,
+    &metric::landed_archives,
+    &metric::landed_objects,
+    &metric::kept_objects,
+    &metric::stored_backups,
+    &metric::arrived_size,
+    &metric::landed_size,
+    &metric::decompression_ratio,
+    &metric::decompression_seconds,
+    &metric::object_restore_seconds,
+    &metric::failed_decompressions,
+    &metric::failed_target_uploads,
+    &metric::backup_success,
+    &metric::catalog_success,
+    &metric::backup_size,
+    &metric::cpu_seconds,
+    &metric::resident_bytes,
+    &metric::open_files,
+    &metric::threads,
+};
 
-std::string metrics_text(const ReplicationCounts& counts, std::uint64_t in_hand, const std::vector<LoopReport>& loops,
-                         const os::ProcessUse& use, const std::string& version) {
-  std::vector<Sample> samples;
-  const auto counter = [&](std::string_view name, std::string_view help, double value) {
-    samples.push_back({name, help, MetricKind::counter, value});
+}  // namespace
+
+std::span<const telemetry::Metric* const> all_metrics() noexcept { return table; }
+
+std::string metrics_text(telemetry::Registry& registry, const ReplicationCounts& counts, std::uint64_t in_hand,
+                         const std::vector<LoopReport>& loops, const os::ProcessUse& use, const std::string& version) {
+  const auto set = [&](const telemetry::Metric& metric, const auto& value) {
+    registry.set(metric, {}, static_cast<double>(value));
   };
-  const auto gauge = [&](std::string_view name, std::string_view help, double value) {
-    samples.push_back({name, help, MetricKind::gauge, value});
-  };
-  const auto number = [](const auto& count) { return static_cast<double>(count); };
-  samples.push_back({"bale_build_info", "Which Bale this is", MetricKind::gauge, 1, {{"version", version}}});
-  counter("bale_packed_objects_total", "Objects packed into archives that are durable", number(counts.objects_packed));
-  counter("bale_packed_object_bytes_total", "Bytes of the objects packed", number(counts.object_bytes));
-  counter("bale_packed_archives_total", "Archives written to the outbound bucket", number(counts.archives));
-  counter("bale_packed_archive_bytes_total", "Bytes of the archives written", number(counts.archive_bytes));
-  counter("bale_packed_deletions_total", "Deletions recorded in archives", number(counts.deletions_packed));
-  counter("bale_gone_objects_total", "Objects that were gone before they were read", number(counts.objects_gone));
-  counter("bale_relayed_archives_total", "Archives brought to inbound buckets", number(counts.archives_relayed));
-  counter("bale_landed_archives_total", "Archives whose every target is durable", number(counts.archives_landed));
-  counter("bale_landed_objects_total", "Objects written at destinations", number(counts.objects_landed));
-  counter("bale_kept_objects_total", "Objects not written because the destination has as new a version",
-          number(counts.objects_kept));
-  counter("bale_stored_backups_total", "Archives stored in backup buckets", number(counts.backups));
-  gauge("bale_failing_items", "Objects, archives and messages whose newest attempt failed", number(counts.failures));
-  gauge("bale_held_messages", "Messages that are being worked on", number(in_hand));
-  for (const LoopReport& loop : loops) {
-    samples.push_back({"bale_loop_healthy",
-                       "Whether the loop's queue answered lately, or the loop works",
-                       MetricKind::gauge,
-                       loop.healthy ? 1.0 : 0.0,
-                       {{"loop", loop.name}}});
-  }
-  counter("process_cpu_seconds_total", "Processor time, user and system", use.processor_time.count());
-  gauge("process_resident_memory_bytes", "Resident memory", number(use.resident_bytes));
-  gauge("process_open_fds", "Open file descriptors", number(use.open_files));
-  gauge("process_threads", "Threads", number(use.threads));
-  return telemetry::to_prometheus_text(samples);
+  registry.set(metric::build_info, {version}, 1);
+  set(metric::packed_objects, counts.objects_packed);
+  set(metric::packed_object_bytes, counts.object_bytes);
+  set(metric::packed_archives, counts.archives);
+  set(metric::packed_archive_bytes, counts.archive_bytes);
+  set(metric::packed_deletions, counts.deletions_packed);
+  set(metric::gone_objects, counts.objects_gone);
+  set(metric::relayed_archives, counts.archives_relayed);
+  set(metric::landed_archives, counts.archives_landed);
+  set(metric::landed_objects, counts.objects_landed);
+  set(metric::kept_objects, counts.objects_kept);
+  set(metric::stored_backups, counts.backups);
+  set(metric::failing_items, counts.failures);
+  set(metric::held_messages, in_hand);
+  for (const LoopReport& loop : loops) registry.set(metric::loop_healthy, {loop.name}, loop.healthy ? 1 : 0);
+  set(metric::cpu_seconds, use.processor_time.count());
+  set(metric::resident_bytes, use.resident_bytes);
+  set(metric::open_files, use.open_files);
+  set(metric::threads, use.threads);
+  return registry.prometheus_text();
 }
 
 std::string health_json(const std::vector<LoopReport>& loops) {

@@ -8,6 +8,9 @@
 #include "base/mutex.hpp"
 #include "jobs/relay/relay.hpp"
 #include "service/loops.hpp"
+#include "service/metrics.hpp"
+#include "service/report.hpp"
+#include "telemetry/emf.hpp"
 
 namespace bale::service {
 namespace {
@@ -36,6 +39,7 @@ struct Replication::Shared {
                 counts,
                 in_hand,
                 health,
+                registry,
                 [this](auto&&... attempt) { keep(attempt...); }} {}
 
   void keep(const std::string& stage, const std::string& work, const std::vector<ReplicationFailure>& failures) {
@@ -81,6 +85,7 @@ struct Replication::Shared {
   std::chrono::seconds longest_visibility() const;
   void wait_until_idle();
   void check_set_up() const;
+  void write_emf();
 
   const config::ReplicationConfig& config;
   const ReplicationOptions options;
@@ -91,6 +96,7 @@ struct Replication::Shared {
   std::atomic<std::uint64_t> in_hand{0};
   FailureLedger ledger;
   Health health;
+  telemetry::Registry registry{all_metrics()};
   LoopContext context;
   std::vector<std::unique_ptr<SourceLoop>> sources;
   std::vector<std::unique_ptr<ArchiveLoop>> archives;
@@ -118,7 +124,16 @@ void Replication::Shared::start_target(const Region& region, std::vector<std::jt
   landers.push_back(std::make_unique<land::Lander>(config.settings, region, ports.store(region), ports.records(region),
                                                    context.world, context.log, context.pools, context.budget));
   const auto work = [this, lander = landers.back().get()](const ObjectAddress& archive) {
-    const land::LandResult result = lander->land(archive, context.give_up);
+    const auto started = context.world.clock.steady();
+    const land::LandResult result = [&] {
+      try {
+        return lander->land(archive, context.give_up);
+      } catch (const std::exception&) {
+        if (current_error().kind() != ErrorKind::cancelled) report_unlanded(registry);
+        throw;
+      }
+    }();
+    report_landed(registry, result, std::chrono::duration_cast<Milliseconds>(context.world.clock.steady() - started));
     if (result.was_there && result.failures.empty()) ++counts.archives_landed;
     counts.objects_landed += result.objects_written;
     counts.objects_kept += result.objects_kept;
@@ -197,6 +212,13 @@ std::chrono::seconds Replication::Shared::longest_visibility() const {
   std::chrono::seconds longest{0};
   for (const config::Rule& rule : config.rules) longest = std::max(longest, rule.source.visibility_timeout);
   return longest;
+}
+
+void Replication::Shared::write_emf() {
+  const EmfOptions& emf = *options.emf;
+  const auto changes = registry.take_changes();
+  for (const std::string& line : telemetry::to_emf_lines(changes, emf.name_space, context.world.clock.now()))
+    emf.write(line);
 }
 
 /// Tells why nothing moves when every message left is held, and not by this process.
@@ -282,6 +304,12 @@ void Replication::run() {
   });
   // No new work is taken after a stop request, nor when everything is done: the loops know one token for both.
   const std::stop_callback end_loops(stopped, [&shared] { shared.idle.request_stop(); });
+  std::jthread emf;
+  if (shared.options.emf) {
+    emf = std::jthread([&shared](const std::stop_token& done) {
+      while (shared.context.world.clock.sleep_for(shared.options.emf->interval, done)) shared.write_emf();
+    });
+  }
   {
     std::vector<std::jthread> threads;
     shared.start(threads);
@@ -290,7 +318,12 @@ void Replication::run() {
       shared.idle.request_stop();
     }
   }  // joins the loops
+  if (!shared.options.emf) return;
+  emf = {};
+  shared.write_emf();
 }
+
+telemetry::Registry& Replication::metrics() const noexcept { return shared_->registry; }
 
 std::uint64_t Replication::in_hand() const noexcept { return shared_->in_hand; }
 

@@ -3,8 +3,10 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,6 +19,7 @@
 #include "service/health.hpp"
 #include "service/ports.hpp"
 #include "telemetry/log.hpp"
+#include "telemetry/registry.hpp"
 
 namespace bale::service {
 
@@ -34,6 +37,13 @@ struct ReplicationCounts {
   std::atomic<std::uint64_t> failures{0};  ///< things whose newest attempt failed
 };
 
+/// Metrics for CloudWatch, as lines of the embedded metric format (telemetry/emf.hpp).
+struct EmfOptions {
+  std::string name_space;                         ///< of the metrics
+  std::function<void(const std::string&)> write;  ///< a line without its end; called on a thread of its own
+  std::chrono::seconds interval{60};              ///< CloudWatch's own resolution: more often would only cost more
+};
+
 struct ReplicationOptions {
   Roles roles;
   /// Return when the queues of these roles are empty: nothing waiting, in flight or delayed. Else run until a stop is
@@ -44,6 +54,7 @@ struct ReplicationOptions {
   int level = 12;                    ///< for sources that configure none
   std::chrono::seconds grace{20};    ///< after a stop request, until work in hand is given up and given back
   std::size_t archives_at_once = 3;  ///< landing in one region
+  std::optional<EmfOptions> emf{};
 };
 
 /// Runs the loops until idle or stopped. Returns when all work in hand is finished or given back; after a stop request
@@ -59,6 +70,8 @@ class Replication {
   void run();
 
   const ReplicationCounts& counts() const noexcept;
+  /// Of all_metrics(). Thread-safe.
+  telemetry::Registry& metrics() const noexcept;
   /// Messages that the loops hold now.
   std::uint64_t in_hand() const noexcept;
   /// How the loops are that have started.

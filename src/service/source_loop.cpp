@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "service/loops.hpp"
+#include "service/report.hpp"
 
 namespace bale::service {
 namespace {
@@ -45,6 +46,19 @@ std::vector<pack::Item> items_of(const Batch& batch, const std::vector<std::size
   return items;
 }
 
+Milliseconds since(std::chrono::steady_clock::time_point start, std::chrono::steady_clock::time_point end) {
+  return std::chrono::duration_cast<Milliseconds>(end - start);
+}
+
+Route route_of(const pack::PackPlan& plan) {
+  Route route{plan.source_bucket, plan.prefix, {}};
+  for (const archive::Target& target : plan.targets) {
+    if (std::find(route.regions.begin(), route.regions.end(), target.region) == route.regions.end())
+      route.regions.push_back(target.region);
+  }
+  return route;
+}
+
 void log_failure(telemetry::Log& log, const std::string& what, const Error& error) {
   log.error("pack.failed", error.what(), {{"object", what}, {"hint", error.hint()}});
 }
@@ -62,7 +76,7 @@ SourceLoop::SourceLoop(LoopContext& context, const config::Rule& rule)
 
 void SourceLoop::run(std::stop_token stop) {
   Health::Loop& health = context_.health.add("source " + rule_.source.region.str());
-  std::future<void> packing;
+  Packings packings;
   int failures = 0;
   while (!stop.stop_requested()) {
     std::shared_ptr<const Batch> gathered;  // held: to be handed on, or given back
@@ -72,24 +86,39 @@ void SourceLoop::run(std::stop_token stop) {
       if (auto batch = collector_.next(first_wait, context_.options.until_idle, stop))
         gathered = std::make_shared<const Batch>(std::move(*batch));
       health.answered();
-      if (packing.valid()) packing.get();
+      finish(packings, gathered ? most_packings - 1 : most_packings);
       failures = 0;
       if (!gathered) continue;
       if (context_.world.stop.stop_requested()) {
         collector_.give_back(*gathered);
         break;
       }
-      packing = std::async(std::launch::async, [this, &health, gathered] { pack(*gathered, health); });
+      packings.push_back(std::async(std::launch::async, [this, &health, gathered] { pack(*gathered, health); }));
     } catch (const std::exception&) {
       tell(current_error(), health);
       if (gathered) collector_.give_back(*gathered);
       context_.world.clock.sleep_for(pause_after(failures++), stop);
     }
   }
-  try {
-    if (packing.valid()) packing.get();
-  } catch (const std::exception&) {
-    tell(current_error(), health);
+  while (!packings.empty()) {
+    try {
+      finish(packings, 0);
+    } catch (const std::exception&) {
+      tell(current_error(), health);
+    }
+  }
+}
+
+/// Waits until at most `most` are left, and takes away those that have ended. Throws what one of them threw, which is
+/// not among the others then.
+void SourceLoop::finish(Packings& packings, std::size_t most) {
+  const auto has_ended = [](const std::future<void>& packing) {
+    return packing.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
+  };
+  while (!packings.empty() && (packings.size() > most || has_ended(packings.front()))) {
+    std::future<void> first = std::move(packings.front());
+    packings.pop_front();
+    first.get();
   }
 }
 
@@ -103,8 +132,12 @@ void SourceLoop::tell(const Error& error, Health::Loop& health) {
 void SourceLoop::pack(const Batch& batch, Health::Loop& health) {
   const InHand in_hand(context_.in_hand, batch.messages.size());
   const Health::Loop::Work working(health);
+  const auto started = context_.world.clock.steady();
   try {
-    collector_.settle(batch, pack_items(batch));
+    const std::vector<collect::Failure> failures = pack_items(batch);
+    const auto packed = context_.world.clock.steady();
+    collector_.settle(batch, failures);
+    report_batch(context_.registry, since(started, packed), since(packed, context_.world.clock.steady()));
   } catch (const std::exception&) {
     // Held messages would come to nobody. Of what is settled already, nothing comes back.
     collector_.give_back(batch);
@@ -132,9 +165,19 @@ void SourceLoop::pack_bucket(const BucketName& bucket, const Batch& batch, const
                              std::vector<collect::Failure>& failures) {
   pack::PackPlan plan = plan_of(context_, rule_.source, bucket);
   plan.targets = targets_->targets_of(bucket);
+  const Route route = route_of(plan);
   store::ObjectStore& store = context_.ports.store(rule_.source.region);
   pack::Packer packer(std::move(plan), store, store, context_.world, context_.log, context_.pools, context_.budget);
-  const pack::PackResult result = packer.pack(items_of(batch, indices), context_.give_up);
+  const std::vector<pack::Item> items = items_of(batch, indices);
+  const pack::PackResult result = [&] {
+    try {
+      return packer.pack(items, context_.give_up);
+    } catch (const std::exception&) {
+      if (current_error().kind() != ErrorKind::cancelled) report_unpacked(context_.registry, route);
+      throw;
+    }
+  }();
+  report_packed(context_.registry, route, items, result, {}, context_.world.clock.now());
   for (std::size_t i = 0; i < indices.size(); ++i) {
     const pack::ItemResult& item = result.items[i];
     const store::ObjectEvent& event = batch.items[indices[i]].event;

@@ -62,8 +62,10 @@ class ArchiveLanding {
     reader_->read({}, landing, pools_, budget_, stop_);
     for (const ObjectFailure& failure : landing.finish()) {
       const archive::ManifestObject& object = manifest().objects[failure.object];
-      result_.failures.push_back({to_uri(targets.front().bucket, destination_key(object)), failure.error});
+      const BucketName& bucket = targets.front().bucket;
+      result_.failures.push_back({to_uri(bucket, destination_key(object)), failure.error, bucket});
     }
+    for (const archive::Target& target : targets) result_.object_buckets.push_back(target.bucket);
     result_.objects_written = landing.written();
     result_.objects_kept = landing.kept();
     result_.object_bytes = landing.bytes();
@@ -74,16 +76,17 @@ class ArchiveLanding {
       try {
         copy_archive(target);
         ++result_.backups;
-        backup_buckets_.push_back(target.bucket);
+        result_.backup_buckets.push_back(target.bucket);
       } catch (const Error& error) {
-        result_.failures.push_back({to_uri(target.bucket, archive_.key), error});
+        result_.failures.push_back({to_uri(target.bucket, archive_.key), error, target.bucket});
       }
     }
   }
 
   void write_catalog(const BucketName& bucket) {
-    const auto records = catalog::make_records(*reader_, info_.last_modified, archive_.key, backup_buckets_);
+    const auto records = catalog::make_records(*reader_, info_.last_modified, archive_.key, result_.backup_buckets);
     if (records.empty()) return;
+    result_.catalog = bucket;
     const std::string lines = catalog::to_file_text(records);
     const catalog::Record& first = records.front();
     const ObjectAddress file{
@@ -94,7 +97,7 @@ class ArchiveLanding {
       attributes.headers.content_type = "application/x-ndjson";
       store_.put(file, body, attributes);
     } catch (const Error& error) {
-      result_.failures.push_back({to_uri(file), error});
+      result_.failures.push_back({to_uri(file), error, bucket});
     }
   }
 
@@ -123,7 +126,6 @@ class ArchiveLanding {
   std::stop_token stop_;
   std::unique_ptr<transfer::RandomSource> source_;
   std::unique_ptr<archive::Reader> reader_;
-  std::vector<BucketName> backup_buckets_;
   LandResult result_;
 };
 
@@ -149,9 +151,11 @@ LandResult Lander::land(const ObjectAddress& archive, std::stop_token stop) {
     log_.warning("land.nothing", "the archive has no target in this region",
                  {{"archive", to_uri(archive)}, {"region", region_.str()}});
   }
-  if (!targets.normal.empty()) landing.land_objects(targets.normal);
-  if (!targets.backup.empty()) landing.store_backups(targets.backup);
   LandResult& result = landing.result();
+  const auto reading = world_.clock.steady();
+  if (!targets.normal.empty()) landing.land_objects(targets.normal);
+  result.objects_took = std::chrono::duration_cast<Milliseconds>(world_.clock.steady() - reading);
+  if (!targets.backup.empty()) landing.store_backups(targets.backup);
   const BucketName catalog = config::catalog_bucket(settings_, region_);
   if (result.backups > 0 && !catalog.empty()) landing.write_catalog(catalog);
   if (result.backups > 0 && catalog.empty()) {

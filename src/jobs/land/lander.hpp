@@ -21,6 +21,7 @@ namespace bale::land {
 struct LandFailure {
   std::string what;  ///< URI of the object
   Error error;
+  BucketName bucket{};  ///< where it should be
 };
 
 struct LandResult {
@@ -30,7 +31,11 @@ struct LandResult {
   std::size_t backups = 0;       ///< buckets that hold the archive itself
   ByteCount object_bytes = 0;
   ByteCount archive_bytes = 0;
-  std::vector<LandFailure> failures;  ///< empty: all is durable, and the staging object has been removed
+  Milliseconds objects_took{};             ///< reading the archive and writing its objects
+  std::vector<BucketName> object_buckets;  ///< normal destinations
+  std::vector<BucketName> backup_buckets;  ///< that hold the archive itself
+  BucketName catalog;                      ///< the bucket whose catalog file was due; empty: none was
+  std::vector<LandFailure> failures;       ///< empty: all is durable, and the staging object has been removed
 };
 
 /// Lands the archives of one region. Thread-safe: several archives may land at once. All references are borrowed.

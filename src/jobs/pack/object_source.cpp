@@ -38,7 +38,9 @@ TimePoint ObjectMembers::fetch(std::size_t index, ByteCount offset, MutableBytes
   }
   if (offset == 0) {
     fetched_[index].info = info;
+    fetched_[index].tags_failed = info.tag_count > 0;  // until they are there
     if (info.tag_count > 0) fetched_[index].tags = store_.get_tags(address, item.version_id);
+    fetched_[index].tags_failed = false;
   }
   read_exactly(*stream, into, address);
   return info.last_modified;

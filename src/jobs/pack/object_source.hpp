@@ -14,6 +14,7 @@ namespace bale::pack {
 struct FetchedObject {
   std::optional<store::ObjectInfo> info;  ///< set once its first byte was asked for
   store::Tags tags;
+  bool tags_failed = false;  ///< the object could be read, its tags could not
 };
 
 /// Reads each object by ranged GETs that all ask for the same version: by version id where there is one, else by

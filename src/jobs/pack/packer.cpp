@@ -106,7 +106,9 @@ class BatchPacking {
   }
 
  private:
-  void set_failed(std::size_t item, Error error) { result_.items[item] = {Fate::failed, std::move(error)}; }
+  void set_failed(std::size_t item, Error error, bool attributes_failed = false) {
+    result_.items[item] = {Fate::failed, std::move(error), attributes_failed};
+  }
 
   /// Learns size, tag and version of objects by HEAD; those that are there are added to `known`.
   void ask(const std::vector<std::size_t>& items, std::vector<std::size_t>& known) {
@@ -127,9 +129,9 @@ class BatchPacking {
     for (std::size_t n = 0; n < items.size(); ++n) {
       Item& item = items_[items[n]];
       if (errors[n]) {
-        set_failed(items[n], *errors[n]);
+        set_failed(items[n], *errors[n], true);
       } else if (!infos[n]) {
-        result_.items[items[n]] = {Fate::gone, std::nullopt};
+        result_.items[items[n]] = {Fate::gone, std::nullopt, false};
       } else {
         item.size = infos[n]->size;
         item.etag = infos[n]->etag;
@@ -184,12 +186,12 @@ class BatchPacking {
     try {
       const archive::WriteResult written =
           archive::write_archive(members, source, manifest, *sink, pools_, budget_, options);
-      settle(round, objects, deletions, written);
+      settle(round, objects, deletions, written, source);
       if (entries > 0) report(key, objects, written, started);
       return true;
     } catch (const archive::MemberLost& lost) {
       const std::size_t item = objects.at(lost.index());
-      classify(round, item, lost);
+      classify(round, item, lost, source.fetched(lost.index()).tags_failed);
       std::erase(round.items, item);
       return false;
     }
@@ -237,25 +239,25 @@ class BatchPacking {
   }
 
   void settle(Round& round, const std::vector<std::size_t>& objects, const std::vector<std::size_t>& deletions,
-              const archive::WriteResult& written) {
-    for (const std::size_t i : deletions) result_.items[i] = {Fate::packed, std::nullopt};
+              const archive::WriteResult& written, const ObjectMembers& source) {
+    for (const std::size_t i : deletions) result_.items[i] = {Fate::packed, std::nullopt, false};
     for (std::size_t n = 0; n < objects.size(); ++n) {
       if (written.members[n].failure)
-        classify(round, objects[n], *written.members[n].failure);
+        classify(round, objects[n], *written.members[n].failure, source.fetched(n).tags_failed);
       else
-        result_.items[objects[n]] = {Fate::packed, std::nullopt};
+        result_.items[objects[n]] = {Fate::packed, std::nullopt, false};
     }
   }
 
   /// What a failed read of one object means for its item.
-  void classify(Round& round, std::size_t item, const Error& error) {
+  void classify(Round& round, std::size_t item, const Error& error, bool attributes_failed) {
     if (error.kind() == ErrorKind::cancelled) throw error;
     if (error.kind() == ErrorKind::not_found && error.code() != "NoSuchBucket")
-      result_.items[item] = {Fate::gone, std::nullopt};
+      result_.items[item] = {Fate::gone, std::nullopt, false};
     else if (error.kind() == ErrorKind::precondition)
       round.changed.push_back(item);
     else
-      set_failed(item, error);
+      set_failed(item, error, attributes_failed);
   }
 
   void report(const ObjectKey& key, const std::vector<std::size_t>& objects, const archive::WriteResult& written,

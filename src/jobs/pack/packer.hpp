@@ -37,7 +37,8 @@ enum class Fate {
 
 struct ItemResult {
   Fate fate = Fate::failed;
-  std::optional<Error> error;  ///< set when failed
+  std::optional<Error> error;      ///< set when failed
+  bool attributes_failed = false;  ///< when failed: of the object's attributes or tags, not of its content
 };
 
 /// One archive that is now in the outbound bucket.
