@@ -41,8 +41,9 @@ std::string json_line(std::string_view time, std::string_view level, std::string
                       std::initializer_list<Field> fields) {
   nlohmann::ordered_json line = {{"asctime", time}, {"levelname", level}, {"name", event}, {"message", message}};
   for (const Field& field : fields) {
-    const std::string name(field.name);
     if (field.value.empty()) continue;
+    std::string name(field.name);
+    while (line.contains(name)) name += '_';  // what happened is never overwritten by what it happened to
     if (field.is_number)
       line[name] = number(field.value);
     else

@@ -34,7 +34,8 @@ struct Field {
 };
 
 /// Writes log lines: text "2025-01-23 09:05:07 INFO pack.done archive=... objects=12", or JSON lines with the members
-/// asctime, levelname, name, message and the fields. Thread-safe.
+/// asctime, levelname, name, message and the fields; a field that has the name of one of these gets a '_' behind it.
+/// Thread-safe.
 class Log {
  public:
   Log(os::World world, Level least, Format format) : world_(std::move(world)), least_(least), format_(format) {}

@@ -192,7 +192,7 @@ void Collector::take_message(const queue::Message& message, BatchBuilder& builde
     if (notification.is_test || !builder.add(message, notification.events)) done.push_back(message.receipt);
   } catch (const Error& error) {
     log_.error("collect.poison", error.what(),
-               {{"queue", name_.str()}, {"message", message.id}, {"receives", message.receive_count}});
+               {{"queue", name_.str()}, {"message_id", message.id}, {"receives", message.receive_count}});
     come_back({message.receipt}, retry_delay(message.receive_count, source_.visibility_timeout));
   }
 }

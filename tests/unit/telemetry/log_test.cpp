@@ -45,6 +45,15 @@ TEST(Log, JsonLinesHaveTheMembersOfTheReference) {
   EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 1);
 }
 
+TEST(Log, NoFieldTakesThePlaceOfWhatHappened) {
+  testing::FakeWorld world;
+  Log(world.world(), Level::info, Format::json).info("event", "what happened", {{"message", "4711"}, {"name", "n"}});
+  const auto line = nlohmann::json::parse(world.terminal.errors());
+  EXPECT_EQ(line["message"], "what happened");
+  EXPECT_EQ(line["message_"], "4711");
+  EXPECT_EQ(line["name"], "event");
+}
+
 TEST(Log, LeavesOutWhatIsBelowItsLevel) {
   testing::FakeWorld world;
   Log log(world.world(), Level::warning, Format::text);
