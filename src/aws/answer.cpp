@@ -27,6 +27,7 @@ constexpr const char* expired_hint = "get new credentials";
 /// https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
 constexpr auto codes = std::to_array<CodeMeaning>({
     {"AWS.SimpleQueueService.NonExistentQueue", ErrorKind::not_found, "check the queue's name and region"},
+    {"AWS.SimpleQueueService.QueueDeletedRecently", ErrorKind::precondition, "try again a minute after the deletion"},
     {"AccessDenied", ErrorKind::denied, "check the permissions of these credentials"},
     {"AccessDeniedException", ErrorKind::denied, "check the permissions of these credentials"},
     {"AuthFailure", ErrorKind::denied, keys_hint},
@@ -112,18 +113,23 @@ const StatusMeaning& meaning_of(int status) {
   return status >= 500 ? server_failure : bad_request;
 }
 
+/// A header's number of `unit`s; absent when it is none. (Retry-After may be a date too, which no S3 server sends.)
+std::optional<Milliseconds> wait_of(std::string_view text, Milliseconds unit) {
+  constexpr Milliseconds longest = std::chrono::minutes(5);
+  Milliseconds::rep number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (text.empty() || error != std::errc() || end != text.data() + text.size() || number < 0) return std::nullopt;
+  return std::min<Milliseconds::rep>(number, longest / unit) * unit;
+}
+
 ServiceFailure start_failure(const http::AnswerHead& head) {
   ServiceFailure failure;
   failure.status = head.status;
   failure.region = head.headers.get("x-amz-bucket-region");
   failure.request_id = head.headers.get("x-amz-request-id");
   if (failure.request_id.empty()) failure.request_id = head.headers.get("x-amzn-requestid");
-  const std::string_view wait = head.headers.get("x-amz-retry-after");
-  long long milliseconds = 0;
-  const auto [end, error] = std::from_chars(wait.data(), wait.data() + wait.size(), milliseconds);
-  constexpr long long longest = 5 * 60 * 1000;
-  if (error == std::errc() && end == wait.data() + wait.size() && milliseconds >= 0)
-    failure.retry_after = Milliseconds(std::min(milliseconds, longest));
+  failure.retry_after = wait_of(head.headers.get("x-amz-retry-after"), Milliseconds(1));
+  if (!failure.retry_after) failure.retry_after = wait_of(head.headers.get("retry-after"), std::chrono::seconds(1));
   return failure;
 }
 
@@ -239,7 +245,14 @@ Error to_error(const ServiceFailure& failure, const std::string& where) {
   const std::string code = escape_for_terminal(failure.code);
   const std::string what =
       failure.message.empty() ? code : fmt::format("{} ({})", escape_for_terminal(failure.message), code);
-  return Error(kind, what, where, is_known ? known->hint : "").with_code(failure.code);
+  const Error error = Error(kind, what, where, is_known ? known->hint : "").with_code(failure.code);
+  return failure.retry_after ? error.with_retry_after(*failure.retry_after) : error;
+}
+
+void check_next(std::string_view next, std::string_view asked, const std::string& where) {
+  if (next.empty() || next != asked) return;
+  throw Error(ErrorKind::corrupt, "the listing does not go on: its next page is the same one again", where,
+              "the service, or a proxy before it, does not page as AWS does");
 }
 
 std::optional<Milliseconds> clock_skew(const http::AnswerHead& head, TimePoint now) {

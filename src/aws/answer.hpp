@@ -32,7 +32,7 @@ struct ServiceFailure {
   std::string message;  ///< the service's words; may be empty
   std::string region;   ///< where the bucket is, or is to be signed for, when the answer says so
   std::string request_id;
-  std::optional<Milliseconds> retry_after;  ///< x-amz-retry-after
+  std::optional<Milliseconds> retry_after;  ///< x-amz-retry-after, else Retry-After in seconds; 5 minutes at most
 };
 
 /// Reads the failure of S3 (XML, or nothing but a status for HEAD).
@@ -41,9 +41,14 @@ ServiceFailure parse_xml_failure(const http::AnswerHead& head, std::string_view 
 /// "AWS.SimpleQueueService.NonExistentQueue".
 ServiceFailure parse_json_failure(const http::AnswerHead& head, std::string_view body);
 
-/// The Error of a failure: kind by code, else by status; hint for what people can mend. `where` names the thing asked
+/// The Error of a failure: kind by code, else by status; hint for what people can mend; the wait that the service asks
+/// for. `where` names the thing asked
 /// for ("s3://bucket/key").
 Error to_error(const ServiceFailure& failure, const std::string& where);
+
+/// Throws Error{corrupt} when the next page of a listing would be the one that was just read, which would go on for
+/// ever. `next`: where the answer says that the next page starts; `asked`: where the page itself started.
+void check_next(std::string_view next, std::string_view asked, const std::string& where);
 
 /// How much the service's clock is ahead of `now`, by the answer's Date: to sign again when it said
 /// RequestTimeTooSkewed. Absent without a Date.

@@ -264,7 +264,11 @@ TableDescription parse_table(std::string_view body, const std::string& where) {
   const json document = parse_json_answer(body, where);
   const json& table = member_of(document, "Table", where);
   TableDescription description;
-  description.is_active = table.is_object() && text_of(table, "TableStatus") == "ACTIVE";
+  if (!table.is_object()) throw Error(ErrorKind::corrupt, "the answer's Table is none", where);
+  const std::string status = text_of(table, "TableStatus");
+  description.state = status == "CREATING"   ? TableState::creating
+                      : status == "DELETING" ? TableState::deleting
+                                             : TableState::usable;
   for (const json& key : array_of(table, "KeySchema", where)) {
     if (!key.is_object()) throw Error(ErrorKind::corrupt, "the answer's KeySchema is none", where);
     records::KeyAttribute attribute{text_of(key, "AttributeName"), KeyType::string};
@@ -277,7 +281,7 @@ TableDescription parse_table(std::string_view body, const std::string& where) {
     else
       description.schema.partition = attribute;
   }
-  if (description.schema.partition.name.empty())
+  if (description.schema.partition.name.empty() && description.state != TableState::deleting)
     throw Error(ErrorKind::corrupt, "the answer's table has no partition key", where);
   return description;
 }

@@ -44,9 +44,15 @@ class DynamoRequests {
   Endpoint endpoint_;
 };
 
+enum class TableState {
+  creating,
+  usable,  ///< also while it is changed; what keeps it from being used otherwise, each request will say
+  deleting,
+};
+
 struct TableDescription {
-  records::KeySchema schema;
-  bool is_active = false;  ///< false while it is being made or deleted
+  records::KeySchema schema;  ///< empty, perhaps, of a table that is being deleted
+  TableState state = TableState::usable;
 };
 
 struct TablePage {

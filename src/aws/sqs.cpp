@@ -51,13 +51,16 @@ std::uint64_t number_of(const json& document, const char* name, const std::strin
   return number;
 }
 
+/// Whether the body is what its MD5 says, where the answer has one.
+bool is_whole(const json& document, const queue::Message& message) {
+  const std::string md5 = text_of(document, content_md5);
+  return md5.empty() || md5 == to_hex(Md5::of(as_bytes(message.body)));
+}
+
 queue::Message message_of(const json& document, const std::string& where) {
   queue::Message message{
       text_of(document, "MessageId"), Receipt(text_of(document, "ReceiptHandle")), text_of(document, "Body"), 0, {}};
   if (message.receipt.empty()) throw Error(ErrorKind::corrupt, "a message of the answer has no receipt", where);
-  const std::string md5 = text_of(document, content_md5);
-  if (!md5.empty() && md5 != to_hex(Md5::of(as_bytes(message.body))))
-    throw Error(ErrorKind::corrupt, "a message's body is not what its MD5 says", where);
   const auto attributes = document.find("Attributes");
   if (attributes == document.end() || !attributes->is_object()) return message;
   if (attributes->contains("ApproximateReceiveCount")) {
@@ -192,10 +195,17 @@ QueueAttributes parse_queue_attributes(std::string_view body, const std::string&
 std::vector<queue::Message> parse_messages(std::string_view body, const std::string& where) {
   const json document = parse_json_answer(body, where);
   std::vector<queue::Message> messages;
+  bool is_damaged = false;
   for (const json& message : array_of(document, "Messages", where)) {  // no messages: no member
     if (!message.is_object()) throw Error(ErrorKind::corrupt, "a message of the answer is no object", where);
-    messages.push_back(message_of(message, where));
+    queue::Message read = message_of(message, where);
+    if (is_whole(message, read))
+      messages.push_back(std::move(read));
+    else
+      is_damaged = true;
   }
+  if (is_damaged && messages.empty())
+    throw Error(ErrorKind::unavailable, "a message was damaged on the way: its body is not what its MD5 says", where);
   return messages;
 }
 

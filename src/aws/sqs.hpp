@@ -64,7 +64,8 @@ struct QueuePage {
 QueueUrl parse_queue_url(std::string_view body, const std::string& where);
 QueuePage parse_queues(std::string_view body, const std::string& where);
 QueueAttributes parse_queue_attributes(std::string_view body, const std::string& where);
-/// A message whose body is not what its MD5 says is Error{corrupt}.
+/// A message whose body is not what its MD5 says was damaged on the way. It is left out, and comes back after its
+/// visibility timeout; where no other came with it, Error{unavailable} says so.
 std::vector<queue::Message> parse_messages(std::string_view body, const std::string& where);
 /// One result per entry, in the order of the request of `count` entries; an entry of which the answer says nothing has
 /// failed, and may be tried again.

@@ -27,6 +27,8 @@ Update normalize(Update update) {
   return update;
 }
 
+bool is_gone(const std::optional<aws::TableDescription>& found) { return !found; }
+
 }  // namespace
 
 DynamoRecords::DynamoRecords(Session& session, Region region)
@@ -63,7 +65,8 @@ void DynamoRecords::remember(const TableName& table, const std::optional<KeySche
 std::optional<aws::TableDescription> DynamoRecords::ask(const TableName& table) {
   try {
     auto found = aws::parse_table(fetch(requests_.describe_table(table), table), where_of(table));
-    remember(table, found.schema);
+    const bool is_going = found.state == aws::TableState::deleting;
+    remember(table, is_going ? std::nullopt : std::optional(found.schema));
     return found;
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::not_found) throw;
@@ -73,11 +76,13 @@ std::optional<aws::TableDescription> DynamoRecords::ask(const TableName& table) 
 }
 
 template <typename Done>
-void DynamoRecords::wait_for(const TableName& table, const char* what, const Done& done) {
+std::optional<aws::TableDescription> DynamoRecords::wait_for(const TableName& table, const char* what,
+                                                             const Done& done) {
   os::World& world = session_.world();
   const auto deadline = world.clock.steady() + patience;
-  Milliseconds pause = first_pause;
-  while (!done(ask(table))) {
+  for (Milliseconds pause = first_pause;; pause = std::min(pause * 2, longest_pause)) {
+    auto found = ask(table);
+    if (done(found)) return found;
     if (world.clock.steady() >= deadline) {
       throw Error(ErrorKind::timeout, fmt::format("the table is not {} after five minutes", what), where_of(table),
                   "look at its status with the AWS console or command line");
@@ -85,26 +90,35 @@ void DynamoRecords::wait_for(const TableName& table, const char* what, const Don
     if (!world.clock.sleep_for(pause, world.stop))
       throw Error(ErrorKind::cancelled, fmt::format("stopped while waiting for the table to be {}", what),
                   where_of(table));
-    pause = std::min(pause * 2, longest_pause);
   }
 }
 
 void DynamoRecords::create_table(const TableName& table, const KeySchema& schema) {
   check_table_name(table);
   check_schema(schema);
-  fetch(requests_.create_table(table, schema), table);
-  wait_for(table, "active", [](const auto& found) { return found && found->is_active; });
+  try {
+    fetch(requests_.create_table(table, schema), table);
+  } catch (const Error& error) {
+    if (error.code() != "ResourceInUseException") throw;
+    const auto found = ask(table);
+    if (found && found->state != aws::TableState::deleting) throw;
+    wait_for(table, "gone", is_gone);
+    fetch(requests_.create_table(table, schema), table);
+  }
+  // Just after its creation a table may not be seen yet.
+  wait_for(table, "active", [](const auto& found) { return found && found->state == aws::TableState::usable; });
 }
 
 std::optional<KeySchema> DynamoRecords::describe_table(const TableName& table) {
-  const auto found = ask(table);
-  if (!found) return std::nullopt;
+  const auto found =
+      wait_for(table, "active", [](const auto& now) { return !now || now->state != aws::TableState::creating; });
+  if (!found || found->state == aws::TableState::deleting) return std::nullopt;
   return found->schema;
 }
 
 void DynamoRecords::delete_table(const TableName& table) {
   fetch(requests_.delete_table(table), table);
-  wait_for(table, "gone", [](const auto& found) { return !found; });
+  wait_for(table, "gone", is_gone);
 }
 
 std::vector<TableName> DynamoRecords::list_tables() {
@@ -114,6 +128,7 @@ std::vector<TableName> DynamoRecords::list_tables() {
   do {
     auto page = aws::parse_tables(fetch(requests_.list_tables(after), where), where);
     all.insert(all.end(), page.tables.begin(), page.tables.end());
+    aws::check_next(page.next, after, where);
     after = page.next;
   } while (!after.empty());
   std::sort(all.begin(), all.end());

@@ -20,9 +20,11 @@ class DynamoRecords final : public records::RecordStore {
   /// Borrows the session. Throws Error{invalid} for an endpoint that is none.
   DynamoRecords(Session& session, Region region);
 
-  /// Returns when the table can be used. Error{timeout} when it takes more than five minutes, Error{cancelled} when the
-  /// world was asked to stop meanwhile; the table is then being made nevertheless.
+  /// Returns when the table can be used; waits first for the end of one of the same name that is being deleted.
+  /// Error{timeout} when either takes more than five minutes, Error{cancelled} when the world was asked to stop
+  /// meanwhile; the table may then be being made nevertheless.
   void create_table(const TableName& table, const records::KeySchema& schema) override;
+  /// Waits for a table that is being made, as create_table() does; one that is being deleted is absent.
   std::optional<records::KeySchema> describe_table(const TableName& table) override;
   /// Returns when the table is gone; fails as create_table() does.
   void delete_table(const TableName& table) override;
@@ -46,9 +48,9 @@ class DynamoRecords final : public records::RecordStore {
   std::string fetch(aws::Call call, const TableName& table);
   /// The table as it is now; absent when there is none.
   std::optional<aws::TableDescription> ask(const TableName& table);
-  /// Asks until `done` says so of the answer.
+  /// Asks until `done` says so of the answer, which it returns.
   template <typename Done>
-  void wait_for(const TableName& table, const char* what, const Done& done);
+  std::optional<aws::TableDescription> wait_for(const TableName& table, const char* what, const Done& done);
   /// The keys of a table, from memory where they are known. Throws Error{not_found}.
   records::KeySchema schema_of(const TableName& table);
   void remember(const TableName& table, const std::optional<records::KeySchema>& schema);

@@ -174,6 +174,7 @@ std::vector<QueueName> SqsQueues::list(const std::string& prefix) {
   do {
     auto page = aws::parse_queues(fetch(requests_.list(prefix, continuation), where), where);
     all.insert(all.end(), page.queues.begin(), page.queues.end());
+    aws::check_next(page.next, continuation, where);
     continuation = page.next;
   } while (!continuation.empty());
   std::sort(all.begin(), all.end());

@@ -136,6 +136,7 @@ class RecordStore {
 
   /// Error{precondition} ResourceInUseException when the table exists.
   virtual void create_table(const TableName& table, const KeySchema& schema) = 0;
+  /// Absent when there is none. A table that somebody is making now is waited for: once told of, it can be used.
   virtual std::optional<KeySchema> describe_table(const TableName& table) = 0;
   virtual void delete_table(const TableName& table) = 0;
   virtual std::vector<TableName> list_tables() = 0;

@@ -29,6 +29,25 @@ TEST(Failures, OfS3AreReadFromXmlHeadersAndStatus) {
   EXPECT_EQ(parse_xml_failure({503, {{"x-amz-retry-after", "soon"}}}, "").retry_after, std::nullopt);
 }
 
+TEST(Failures, SayHowLongToWait) {
+  const auto wait_of = [](const http::Headers& headers) {
+    return to_error(parse_xml_failure({503, headers}, ""), "here").retry_after();
+  };
+  EXPECT_EQ(wait_of({}), std::nullopt);
+  EXPECT_EQ(wait_of({{"x-amz-retry-after", "1500"}}), Milliseconds(1500));
+  EXPECT_EQ(wait_of({{"Retry-After", "3"}}), std::chrono::seconds(3));
+  EXPECT_EQ(wait_of({{"x-amz-retry-after", "10"}, {"Retry-After", "3"}}), Milliseconds(10));
+  EXPECT_EQ(wait_of({{"Retry-After", "Fri, 31 Dec 1999 23:59:59 GMT"}}), std::nullopt);
+  EXPECT_EQ(wait_of({{"Retry-After", "-1"}}), std::nullopt);
+  EXPECT_EQ(wait_of({{"Retry-After", "9000000000000000000"}}), std::chrono::minutes(5));
+}
+
+TEST(Listings, EndWhenAPageIsItsOwnNext) {
+  EXPECT_NO_THROW(check_next("", "", "here"));
+  EXPECT_NO_THROW(check_next("b", "a", "here"));
+  EXPECT_ERROR(ErrorKind::corrupt, "", check_next("b", "b", "here"));
+}
+
 TEST(Failures, OfJsonServicesAreReadFromAllTheirForms) {
   EXPECT_EQ(parse_json_failure({400, {}},
                                R"({"__type":"com.amazonaws.dynamodb.v20120810#ValidationException","message":"m"})")

@@ -100,13 +100,15 @@ TEST(DynamoAnswers, OfTables) {
                   R"-("AttributeType":"N"},)-"
                   R"-({"AttributeName":"id","AttributeType":"B"}]}})-",
                   where);
-  EXPECT_TRUE(got.is_active);
+  EXPECT_EQ(got.state, TableState::usable);
   EXPECT_EQ(got.schema.partition.name, "id");
   EXPECT_EQ(got.schema.partition.type, KeyType::binary);
   EXPECT_EQ(got.schema.sort->name, "at");
   EXPECT_EQ(got.schema.sort->type, KeyType::number);
   EXPECT_ERROR(ErrorKind::corrupt, "", parse_table("{}", where));
   EXPECT_ERROR(ErrorKind::corrupt, "", parse_table(R"-({"Table":{}})-", where));
+  EXPECT_ERROR(ErrorKind::corrupt, "", parse_table(R"-({"Table":7})-", where));
+  EXPECT_EQ(parse_table(R"-({"Table":{"TableStatus":"DELETING"}})-", where).state, TableState::deleting);
   const TablePage page = parse_tables(R"-({"TableNames":["a","b"],"LastEvaluatedTableName":"b"})-", where);
   EXPECT_EQ(page.tables.size(), 2u);
   EXPECT_EQ(page.next, "b");

@@ -1,5 +1,6 @@
 #include "aws/sqs.hpp"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
@@ -95,13 +96,17 @@ TEST(SqsAnswers, OfReceives) {
   EXPECT_EQ(messages[0].id + messages[0].receipt.str() + messages[0].body, "mrtext");
   EXPECT_EQ(messages[0].receive_count, 2u);
   EXPECT_EQ(to_epoch_ms(messages[0].sent), 1737623107000);
-  for (const char* body :
-       {"", "[]", R"({"Messages":{}})", R"({"Messages":[1]})", R"({"Messages":[{"Body":"b"}]})",
-        R"({"Messages":[{"ReceiptHandle":"r","Body":"other","MD5OfBody":"1cb251ec0d568de6a929b520c4aed8d1"}]})",
-        R"({"Messages":[{"ReceiptHandle":"r","Attributes":{"SentTimestamp":"x"}}]})"}) {
+  for (const char* body : {"", "[]", R"({"Messages":{}})", R"({"Messages":[1]})", R"({"Messages":[{"Body":"b"}]})",
+                           R"({"Messages":[{"ReceiptHandle":"r","Attributes":{"SentTimestamp":"x"}}]})"}) {
     SCOPED_TRACE(body);
     EXPECT_ERROR(ErrorKind::corrupt, "", parse_messages(body, where));
   }
+  constexpr const char* damaged =
+      R"({"ReceiptHandle":"r","Body":"other","MD5OfBody":"1cb251ec0d568de6a929b520c4aed8d1"})";
+  EXPECT_ERROR(ErrorKind::unavailable, "", parse_messages(fmt::format(R"({{"Messages":[{}]}})", damaged), where));
+  const auto whole = parse_messages(fmt::format(R"({{"Messages":[{},{{"ReceiptHandle":"w"}}]}})", damaged), where);
+  ASSERT_EQ(whole.size(), 1u);
+  EXPECT_EQ(whole[0].receipt, Receipt("w"));
 }
 
 TEST(SqsAnswers, OfBatchesTellOfEachEntry) {
