@@ -265,7 +265,9 @@ void Exchange::State::finish(CURLcode result) {
   }
   if (result == CURLE_OK) result = CURLE_GOT_NOTHING;  // libcurl takes a head that was cut for a head
   if (callback_failure) fail(callback_failure);
-  fail(to_error(result, handle->detail(), where));
+  long verified = 0;
+  curl_easy_getinfo(handle->easy(), CURLINFO_SSL_VERIFYRESULT, &verified);
+  fail(to_error(result, handle->detail(), where, verified));
 }
 
 void Exchange::State::fail(std::exception_ptr why) {

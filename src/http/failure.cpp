@@ -23,8 +23,6 @@ constexpr Meaning meanings[] = {
     {CURLE_OPERATION_TIMEDOUT, ErrorKind::timeout, "no connection in time",
      "check that the service is reachable from here"},
     {CURLE_PROXY, ErrorKind::unavailable, "the proxy refuses", "check HTTP_PROXY, HTTPS_PROXY and NO_PROXY"},
-    {CURLE_PEER_FAILED_VERIFICATION, ErrorKind::denied, "the service's certificate is not trusted",
-     "if it is your own authority's, name its file with --ca-bundle or AWS_CA_BUNDLE"},
     {CURLE_SSL_CACERT_BADFILE, ErrorKind::invalid, "the file of trusted authorities cannot be read",
      "check --ca-bundle, AWS_CA_BUNDLE, CURL_CA_BUNDLE and SSL_CERT_FILE"},
     {CURLE_SSL_CONNECT_ERROR, ErrorKind::unavailable, "the TLS handshake failed",
@@ -41,14 +39,42 @@ constexpr Meaning meanings[] = {
     {CURLE_UNSUPPORTED_PROTOCOL, ErrorKind::corrupt, "the answer is no HTTP", "check the endpoint's port"},
 };
 
+/// Why a certificate was refused. OpenSSL's numbers, from its x509_vfy.h; 0 (none) and 1 (not said) are what is left
+/// when only the name in it is another.
+Meaning refused_certificate(long verified) noexcept {
+  constexpr long ok = 0, unspecified = 1, not_yet_valid = 9, has_expired = 10, hostname_mismatch = 62,
+                 address_mismatch = 64;
+  const auto because = [](const char* what, const char* hint) {
+    return Meaning{CURLE_PEER_FAILED_VERIFICATION, ErrorKind::denied, what, hint};
+  };
+  switch (verified) {
+    case ok:
+    case unspecified:
+    case hostname_mismatch:
+    case address_mismatch:
+      return because("the service's certificate is for another host", "write the endpoint with the name that is in it");
+    case not_yet_valid:
+      return because("the service's certificate is not valid yet", "check the clocks of both machines");
+    case has_expired:
+      return because("the service's certificate has expired",
+                     "it has to be renewed on the server; if it was, check this machine's clock");
+    default:
+      return because("the service's certificate is not trusted",
+                     "if it is your own authority's, name its file with --ca-bundle or AWS_CA_BUNDLE");
+  }
+}
+
 }  // namespace
 
-Error to_error(CURLcode result, std::string_view detail, std::string where) {
+Error to_error(CURLcode result, std::string_view detail, std::string where, long verified) {
   const std::runtime_error cause(
       escape_for_terminal(detail.empty() ? std::string_view(curl_easy_strerror(result)) : detail));
+  const auto error_of = [&](const Meaning& meaning) {
+    return Error(meaning.kind, meaning.what, std::move(where), meaning.hint).with_cause(cause);
+  };
+  if (result == CURLE_PEER_FAILED_VERIFICATION) return error_of(refused_certificate(verified));
   for (const Meaning& meaning : meanings) {
-    if (meaning.result == result)
-      return Error(meaning.kind, meaning.what, std::move(where), meaning.hint).with_cause(cause);
+    if (meaning.result == result) return error_of(meaning);
   }
   return Error(ErrorKind::unavailable, "the transfer failed", std::move(where)).with_cause(cause);
 }

@@ -22,16 +22,17 @@ struct FreeWith {
   }
 };
 
-/// A self-signed certificate for `subject` ("DNS:localhost", "IP:127.0.0.1"), good for a day, and a server side that
-/// shows it. Its own PEM is the bundle that a client has to trust.
+/// A self-signed certificate for `subject` ("DNS:localhost", "IP:127.0.0.1"), good for a day or as said, and a server
+/// side that shows it. Its own PEM is the bundle that a client has to trust.
 class TestCertificate {
  public:
-  explicit TestCertificate(const std::string& subject) : key_(EVP_EC_gen("P-256")), certificate_(X509_new()) {
+  explicit TestCertificate(const std::string& subject, long from_seconds = -60, long to_seconds = 24 * 3600)
+      : key_(EVP_EC_gen("P-256")), certificate_(X509_new()) {
     X509* const x509 = certificate_.get();
     X509_set_version(x509, 2);  // counted from 0: version 3
     ASN1_INTEGER_set(X509_get_serialNumber(x509), 1);
-    X509_gmtime_adj(X509_getm_notBefore(x509), -60);
-    X509_gmtime_adj(X509_getm_notAfter(x509), 24 * 3600);
+    X509_gmtime_adj(X509_getm_notBefore(x509), from_seconds);
+    X509_gmtime_adj(X509_getm_notAfter(x509), to_seconds);
     X509_set_pubkey(x509, key_.get());
     X509_NAME* const name = X509_get_subject_name(x509);
     X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, reinterpret_cast<const unsigned char*>("test"), -1, -1, 0);

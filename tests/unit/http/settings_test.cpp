@@ -103,7 +103,23 @@ TEST_F(TlsTest, RefusesTheCertificateOfAnotherHost) {
   origin.host = "localhost";
   const Error error = error_of([&] { get(settings_of({{"AWS_CA_BUNDLE", bundle}}), origin); });
   EXPECT_EQ(error.kind(), ErrorKind::denied) << error.what();
+  EXPECT_EQ(error.summary(), "the service's certificate is for another host") << error.cause();
   EXPECT_TRUE(server->requests().empty());
+}
+
+TEST_F(TlsTest, TellsAnExpiredCertificateFromOneThatIsNotValidYet) {
+  const auto refusal_of = [&](long from_seconds, long to_seconds) {
+    const TestCertificate badly_timed("IP:127.0.0.1", from_seconds, to_seconds);
+    const auto shown = ScriptedServer::answering([](const Received&) { return answer(200); }, badly_timed.context());
+    return error_of([&] {
+      get(settings_of({{"AWS_CA_BUNDLE", world.write("timed.pem", badly_timed.pem())}}), shown->origin());
+    });
+  };
+  const Error late = refusal_of(-7200, -3600), early = refusal_of(3600, 7200);
+  EXPECT_EQ(late.kind(), ErrorKind::denied);
+  EXPECT_EQ(late.summary(), "the service's certificate has expired") << late.cause();
+  EXPECT_NE(late.hint().find("renewed"), std::string::npos);
+  EXPECT_EQ(early.summary(), "the service's certificate is not valid yet") << early.cause();
 }
 
 TEST_F(TlsTest, SaysThatABundleCannotBeRead) {
