@@ -12,7 +12,8 @@
 namespace bale::http {
 namespace {
 
-constexpr std::size_t threads = 2;
+/// Pages are short and few ask; two that dawdle do not keep a third waiting.
+constexpr std::size_t threads = 4;
 constexpr std::chrono::seconds patience{5};
 constexpr std::size_t most_body_bytes = 1024;
 
@@ -54,7 +55,7 @@ Server::Server(const ListenAddress& address, std::map<std::string, Handler> page
   });
   server.set_read_timeout(patience);
   server.set_write_timeout(patience);
-  server.set_keep_alive_timeout(patience.count());
+  server.set_keep_alive_max_count(1);  // a kept connection would keep one of the few threads
   server.set_payload_max_length(most_body_bytes);
   for (auto& [path, handler] : pages) {
     server.Get(path, [handle = std::move(handler)](const httplib::Request&, httplib::Response& response) {

@@ -28,7 +28,7 @@ struct ListenAddress {
 ListenAddress parse_listen_address(std::string_view text);
 
 /// Answers GET and HEAD of the paths that it was made with, from threads of its own, until it is destroyed. Other paths
-/// are 404, bodies are not read, and a request that dawdles is dropped after 5 s.
+/// are 404, bodies are not read, a request that dawdles is dropped after 5 s, and a connection is for one request.
 class Server {
  public:
   /// Called by any thread, several at a time. What it throws becomes a 500.

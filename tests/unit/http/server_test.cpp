@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <memory>
+#include <vector>
+
 #include "base/error.hpp"
 #include "http/client.hpp"
 #include "os/clock.hpp"
@@ -56,6 +59,20 @@ TEST_F(ServerTest, PassesTheStatusOn) {
   EXPECT_EQ(get("/sick", 503), "sick");
   get("/nothing", 404);
   get("/broken", 500);
+}
+
+TEST_F(ServerTest, KeepsNoConnectionThatOthersWaitFor) {
+  // Monitors that keep their connections would hold all threads between two of their looks.
+  std::vector<std::unique_ptr<Client>> monitors;
+  Request request;
+  request.origin = {"http", "127.0.0.1", server.port()};
+  request.path = "/count";
+  const auto start = std::chrono::steady_clock::now();
+  for (int i = 0; i < 8; ++i) {
+    monitors.push_back(std::make_unique<Client>(Settings{}, os::system_clock()));
+    EXPECT_EQ(fetch(*monitors.back(), request, nullptr, {}, {}, 1 << 20).head.status, 200);
+  }
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(2));
 }
 
 TEST_F(ServerTest, RefusesAnAddressThatIsTaken) {
