@@ -57,8 +57,9 @@ int init(Context& context, const ReplicateOptions& options) {
   const config::ReplicationConfig config = load(context, options);
   const bool dryrun = context.options().dryrun;
   if (!dryrun) context.allow_new_store();
-  const auto steps = dryrun && !context.store_exists() ? service::plan_replication(config)
-                                                       : service::set_up_replication(config, ports_of(context), dryrun);
+  const auto steps = dryrun && !context.store_exists()
+                         ? service::plan_replication(config)
+                         : service::set_up_replication(config, ports_of(context), context.world(), dryrun);
   Table table({{"KIND"}, {"NAME"}, {"REGION"}, {"PURPOSE"}, {"STATE"}});
   std::size_t made = 0;
   for (const service::SetupStep& step : steps) {

@@ -11,15 +11,26 @@
 namespace bale::service {
 namespace {
 
+/// What SQS takes to know a queue's new permissions everywhere is "up to 60 seconds".
+/// https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html
+constexpr Milliseconds permission_patience{90'000};
+constexpr Milliseconds first_pause{500}, longest_pause{8'000};
+
+/// S3 tries whether it may send to the queue before it takes a rule.
+/// https://docs.aws.amazon.com/AmazonS3/latest/userguide/how-to-enable-disable-notification-intro.html
+bool is_not_allowed_yet(const Error& error) {
+  return error.code() == "InvalidArgument" && error.summary().find("Unable to validate") != std::string::npos;
+}
+
 bool same_rule(const store::NotificationRule& a, const store::NotificationRule& b) {
   return a.id == b.id && a.queue == b.queue && a.events == b.events && a.prefix == b.prefix && a.suffix == b.suffix;
 }
 
 class Setup {
  public:
-  /// `ports` null: nothing is there yet, and nothing is made.
-  Setup(const config::ReplicationConfig& config, const Ports* ports, bool dryrun)
-      : config_(config), settings_(config.settings), ports_(ports), dryrun_(dryrun) {}
+  /// `ports` null: nothing is there yet, and nothing is made; then `world` may be null too.
+  Setup(const config::ReplicationConfig& config, const Ports* ports, os::World* world, bool dryrun)
+      : config_(config), settings_(config.settings), ports_(ports), world_(world), dryrun_(dryrun) {}
 
   std::vector<SetupStep> run() {
     for (const config::Rule& rule : config_.rules) make_rule(rule);
@@ -153,10 +164,20 @@ class Setup {
 
   void table(const TableName& name, const Region& region) {
     if (!tables_.insert(region).second) return;
-    const bool exists = ports_ != nullptr && ports_->records(region).describe_table(name).has_value();
-    if (!exists && !dryrun_)
-      ports_->records(region).create_table(name, {{"id", records::KeyType::string}, std::nullopt});
+    bool exists = ports_ != nullptr && ports_->records(region).describe_table(name).has_value();
+    if (!exists && !dryrun_) exists = !make_table(ports_->records(region), name);
     add_step("table", name.str(), region, "what replicate itself has to remember", exists);
+  }
+
+  /// False when somebody else made it at the same time; it can be used then.
+  static bool make_table(records::RecordStore& records, const TableName& name) {
+    try {
+      records.create_table(name, {{"id", records::KeyType::string}, std::nullopt});
+      return true;
+    } catch (const Error& error) {
+      if (error.code() != "ResourceInUseException" || !records.describe_table(name)) throw;
+      return false;
+    }
   }
 
   /// To be called after queue(): a rule names its queue as the bucket knows it.
@@ -180,14 +201,19 @@ class Setup {
     if (ports_ != nullptr && ports_->store(wanted.region).head_bucket(bucket))
       present = ports_->store(wanted.region).get_notifications(bucket);
     // Ours are replaced as a whole, so that a rule that left the configuration goes too; those of others stay.
+    // Another stack, whose name only starts with this one's, is one of the others.
     std::vector<store::NotificationRule> all;
-    const std::string ours = "bale-" + settings_.stack_name + "-";
+    const std::string ours = fmt::format("bale-{}-source-", settings_.stack_name);
+    const auto is_wanted = [&](const store::NotificationRule& rule) {
+      return std::any_of(wanted.rules.begin(), wanted.rules.end(),
+                         [&](const auto& each) { return each.id == rule.id; });
+    };
     for (const store::NotificationRule& rule : present) {
-      if (!rule.id.starts_with(ours)) all.push_back(rule);
+      if (!rule.id.starts_with(ours) && !is_wanted(rule)) all.push_back(rule);
     }
     all.insert(all.end(), wanted.rules.begin(), wanted.rules.end());
     const bool same = std::is_permutation(all.begin(), all.end(), present.begin(), present.end(), same_rule);
-    if (!same && !dryrun_) ports_->store(wanted.region).set_notifications(bucket, all);
+    if (!same && !dryrun_) set_when_allowed(ports_->store(wanted.region), bucket, all);
     for (std::size_t i = 0; i < wanted.rules.size(); ++i) {
       const store::NotificationRule& rule = wanted.rules[i];
       add_step("notification", bucket.str() + "/" + rule.prefix + "*" + rule.suffix, wanted.region,
@@ -195,9 +221,31 @@ class Setup {
     }
   }
 
+  /// Sets the rules, as soon as their queues' permissions are known to S3.
+  void set_when_allowed(store::ObjectStore& store, const BucketName& bucket,
+                        const std::vector<store::NotificationRule>& rules) {
+    const auto deadline = world_->clock.steady() + permission_patience;
+    for (Milliseconds pause = first_pause;; pause = std::min(pause * 2, longest_pause)) {
+      try {
+        return store.set_notifications(bucket, rules);
+      } catch (const Error& error) {
+        if (!is_not_allowed_yet(error)) throw;
+        if (world_->clock.steady() >= deadline) {
+          throw error.with_hint(
+              "may S3 send to each queue of the bucket's rules? The queue has to be in the bucket's region, and the "
+              "key "
+              "of an encrypted queue has to allow s3.amazonaws.com");
+        }
+      }
+      if (!world_->clock.sleep_for(pause, world_->stop))
+        throw Error(ErrorKind::cancelled, "stopped while waiting for a queue's permissions", "s3://" + bucket.str());
+    }
+  }
+
   const config::ReplicationConfig& config_;
   const config::Settings& settings_;
   const Ports* const ports_;
+  os::World* const world_;
   const bool dryrun_;
   std::vector<SetupStep> steps_;
   std::set<BucketName> buckets_;
@@ -207,12 +255,13 @@ class Setup {
 
 }  // namespace
 
-std::vector<SetupStep> set_up_replication(const config::ReplicationConfig& config, const Ports& ports, bool dryrun) {
-  return Setup(config, &ports, dryrun).run();
+std::vector<SetupStep> set_up_replication(const config::ReplicationConfig& config, const Ports& ports, os::World& world,
+                                          bool dryrun) {
+  return Setup(config, &ports, &world, dryrun).run();
 }
 
 std::vector<SetupStep> plan_replication(const config::ReplicationConfig& config) {
-  return Setup(config, nullptr, true).run();
+  return Setup(config, nullptr, nullptr, true).run();
 }
 
 }  // namespace bale::service
