@@ -15,6 +15,12 @@ cloud::SessionOptions session_options(const GlobalOptions& options) {
           .connections = options.connections};
 }
 
+flow::RetrySettings retry_settings(const cloud::Session& session) {
+  flow::RetrySettings settings;
+  settings.max_attempts = session.max_attempts().value_or(settings.max_attempts);
+  return settings;
+}
+
 /// Tells the log what is tried again. `log` is borrowed.
 flow::Retrier::Notice told_to(telemetry::Log& log, const char* service) {
   return [&log, service](const Error& failure, std::uint32_t attempt, Milliseconds delay) {
@@ -32,9 +38,9 @@ flow::Retrier::Notice told_to(telemetry::Log& log, const char* service) {
 
 CloudBackend::CloudBackend(os::World& world, const GlobalOptions& options, telemetry::Log& log)
     : session_(world, os::system_processes(), session_options(options)),
-      s3_retrier_(world, {}, told_to(log, "s3")),
-      sqs_retrier_(world, {}, told_to(log, "sqs")),
-      dynamodb_retrier_(world, {}, told_to(log, "dynamodb")) {}
+      s3_retrier_(world, retry_settings(session_), told_to(log, "s3")),
+      sqs_retrier_(world, retry_settings(session_), told_to(log, "sqs")),
+      dynamodb_retrier_(world, retry_settings(session_), told_to(log, "dynamodb")) {}
 
 std::unique_ptr<store::ObjectStore> CloudBackend::make_store(const Region& region, cloud::Help help) {
   stores_.push_back(std::make_unique<cloud::S3Store>(session_, region, help));

@@ -1,6 +1,7 @@
 #include "cloud/session.hpp"
 
 #include "aws/credential_sources.hpp"
+#include "aws/retry_choice.hpp"
 #include "base/error.hpp"
 #include "base/hash.hpp"
 #include "base/text.hpp"
@@ -82,6 +83,10 @@ aws::Endpoint Session::endpoint(aws::Service service, const std::string& region)
 }
 
 aws::Addressing Session::addressing() const { return aws::resolve_addressing(config_, places_.profile.name); }
+
+std::optional<std::uint32_t> Session::max_attempts() const {
+  return aws::resolve_max_attempts(world_.environment, config_, places_.profile.name);
+}
 
 TimePoint Session::service_time() const { return world_.clock.now() + Milliseconds(skew_ms_.load()); }
 

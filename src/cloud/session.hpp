@@ -65,6 +65,9 @@ class Session {
   aws::Endpoint endpoint(aws::Service service, const std::string& region) const;
   aws::Addressing addressing() const;
   os::World& world() const noexcept { return world_; }
+  /// How often the user wants a request to be tried, for whoever decorates the ports; absent when nobody said. Throws
+  /// Error{invalid} as aws::resolve_max_attempts() does.
+  std::optional<std::uint32_t> max_attempts() const;
   /// AWS_REQUEST_CHECKSUM_CALCULATION, else request_checksum_calculation of the profile, is not "when_required".
   bool sends_checksums() const noexcept { return sends_checksums_; }
 

@@ -14,6 +14,7 @@ has one to the server.
 import argparse
 import asyncio
 import collections
+import itertools
 import json
 import socket
 import struct
@@ -25,13 +26,29 @@ from fault_rules import Framing, Request, Rule, Rules, closes, error_answer, pla
 
 HEAD_LIMIT = 1 << 20  # no head is longer
 HEAD_END = b"\r\n\r\n"
+NOTED_BYTES = 64 << 10  # of a request's body, in the journal
+
+
+class Entry:
+    """What the proxy's journal says of one request. Times are places in one order of all requests and answers."""
+
+    def __init__(self, operation, asked):
+        self.operation, self.asked = operation, asked  # Rule.match is searched in such operations
+        self.body = bytearray()  # of the request, or its beginning
+        self.status, self.answered = None, None  # of the answer, and when its last byte went to the client
+
+    def json(self):
+        return json.loads(self.body)
+
+    def __repr__(self):
+        return f"{self.asked}-{self.answered} {self.operation} {self.status} {bytes(self.body[:200])}"
 
 
 class Exchange:
     """One request and its answer, and what is to be done to them."""
 
-    def __init__(self, request, rule):
-        self.request, self.rule = request, rule
+    def __init__(self, request, rule, entry=None):
+        self.request, self.rule, self.entry = request, rule, entry
         self.fault = rule.fault if rule else None
         self.forwards = self.fault not in ("error", "cut_after")
         self.swallows = self.fault in ("lose_answer", "fail_answer")  # the server's answer goes nowhere
@@ -169,7 +186,7 @@ class ClientSide(asyncio.Protocol):
 
     def _begin(self, request):
         self.proxy.counts["requests"] += 1
-        exchange = self.exchange = Exchange(request, self.proxy.rules.choose(request))
+        exchange = self.exchange = Exchange(request, self.proxy.rules.choose(request), self.proxy.note(request))
         if exchange.fault == "cut_before":
             exchange.fired()
             self.cut()
@@ -196,6 +213,8 @@ class ClientSide(asyncio.Protocol):
             exchange.body_left -= len(body)
         if exchange.kept is not None:
             exchange.kept += body
+        if exchange.entry is not None:
+            exchange.entry.body += body[:NOTED_BYTES - len(exchange.entry.body)]
         if exchange.forwards:
             self._to_server(body)
         if exchange.request.framing.done:
@@ -315,6 +334,8 @@ class ClientSide(asyncio.Protocol):
         refused_body = exchange.request.expects_continue and not exchange.continued
         if self.held is not None or not (exchange.sent_whole or refused_body):
             return
+        if exchange.entry is not None:
+            exchange.entry.answered = self.proxy.next_moment()
         last = closes(exchange.request.head) or (self.server is not None and self.server.closing)
         self.exchange = None
         if last or self.transport.is_closing():
@@ -332,6 +353,8 @@ class ClientSide(asyncio.Protocol):
         exchange = self.exchange
         if not exchange.begun:
             exchange.begun = True
+            if exchange.entry is not None:
+                exchange.entry.status = int(data[9:12])
             seconds = self.proxy.latency + (exchange.rule.seconds if exchange.fault == "delay" else 0.0)
             if exchange.fault == "delay":
                 exchange.fired()
@@ -387,13 +410,15 @@ class ClientSide(asyncio.Protocol):
 class FaultProxy:
     """A proxy in a thread of its own. `rules` may grow at any time (rules.arm), by any thread."""
 
-    def __init__(self, server, *rules, seed=0, latency=0.0):
-        """`server`: the endpoint behind it. `latency`: seconds added to every answer, as if it came from far away."""
+    def __init__(self, server, *rules, seed=0, latency=0.0, journal=False):
+        """`server`: the endpoint behind it. `latency`: seconds added to every answer, as if it came from far away.
+        `journal`: note every request; to be read when nobody asks any more."""
         place = urllib.parse.urlsplit(server)
         self.server_address = (place.hostname, place.port)
         self.rules, self.latency = Rules(rules, seed), latency
         self.counts = collections.Counter()  # requests, connections
         self.clients, self.tasks = set(), set()
+        self.journal, self._moments = [] if journal else None, itertools.count()
         self.loop, self.endpoint = asyncio.new_event_loop(), None
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._ready = threading.Event()
@@ -415,6 +440,16 @@ class FaultProxy:
         self.stop()
         if kind is None:
             self.rules.assert_used_up()
+
+    def note(self, request):
+        """A new entry of the journal, if there is one."""
+        if self.journal is None:
+            return None
+        self.journal.append(Entry(request.operation, self.next_moment()))
+        return self.journal[-1]
+
+    def next_moment(self):
+        return next(self._moments)
 
     def spawn(self, coroutine):
         """Runs it in the proxy's loop; the set keeps the task alive."""

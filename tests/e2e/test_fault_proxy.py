@@ -340,6 +340,23 @@ def test_error_to_head_has_no_body(server):
         assert ask(connection) != (503, b"")
 
 
+# What happened
+
+def test_the_journal_has_every_request_with_its_turn(server):
+    with FaultProxy(server.endpoint, Rule("error", match="refused"), Rule("cut_after", match="cut"),
+                    journal=True) as proxy:
+        with connect(proxy) as connection:
+            ask(connection, "PUT", "/one", b"body")
+            ask(connection, "PUT", "/refused", b"x" * 100000)
+        with connect(proxy) as connection, pytest.raises((http.client.HTTPException, OSError)):
+            ask(connection, "PUT", "/cut", b"lost")
+        one, refused, cut = proxy.journal
+    assert (one.operation, bytes(one.body), one.status) == ("PUT /one", b"body", 200)
+    assert (refused.status, bytes(refused.body[:1])) == (503, b"x") and len(refused.body) <= 65536
+    assert (cut.status, cut.answered) == (None, None) and bytes(cut.body) == b"lost"
+    assert one.asked < one.answered < refused.asked < refused.answered < cut.asked
+
+
 # When
 
 def test_rules_choose_by_operation_number_and_turn(server):
