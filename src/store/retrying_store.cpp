@@ -189,10 +189,11 @@ PutResult RetryingStore::complete_upload(const ObjectAddress& object, const Uplo
     try {
       return inner_.complete_upload(object, upload, parts, conditions);
     } catch (const Error& error) {
-      const bool as_if_done = error.code() == "NoSuchUpload" || error.kind() == ErrorKind::precondition;
-      // Any attempt before this one counts, a throttled one too: S3 begins its answer before the work is done, and a
-      // SlowDown may come in its body.
-      if (!as_if_done || is_conflict(error) || attempts.number() == 1) throw;
+      // The upload is this writer's: that it is gone at the first attempt means that the request was sent twice on its
+      // way, or that somebody aborted it. A condition may fail for another's object, so only an attempt before counts;
+      // any, a throttled one too: S3 begins its answer before the work is done, and a SlowDown may come in its body.
+      const bool refused = error.kind() == ErrorKind::precondition && attempts.number() > 1;
+      if ((error.code() != "NoSuchUpload" && !refused) || is_conflict(error)) throw;
       const auto found = look_at(*this, object);
       const std::optional<ETag> own = multipart_etag(parts);
       if (!found || !own) throw perhaps_ours(error);

@@ -266,31 +266,39 @@ void Restore::restore_file(const catalog::Record& record, const std::string& nam
   world_.files.set_modified(path, record.last_modified);
 }
 
+/// On what condition the object may be written; absent when it is there already. Throws when something else is there
+/// that may not be replaced.
+std::optional<store::WriteConditions> Restore::look_at(const catalog::Record& record, const ObjectAddress& address) {
+  const auto there = destination_->head(address);
+  if (!there) return store::WriteConditions{.if_none_match = true, .if_match = {}};
+  // An ETag is of the content (and of how it was cut into parts): equal ones mean equal bytes, different ones nothing.
+  if (there->size == record.object_size && there->etag == record.etag) return std::nullopt;
+  if (!options_.overwrite) throw is_different(to_uri(address));
+  return store::WriteConditions{.if_none_match = false, .if_match = there->etag};
+}
+
 void Restore::restore_object(const catalog::Record& record, RestoredObject& object) {
   const ObjectAddress address{target_.bucket, ObjectKey(target_.prefix + record.object_path.str())};
+  const auto conditions = look_at(record, address);
+  object.fate = conditions ? RestoreFate::restored : RestoreFate::same;
+  if (!conditions) return;
+  object.bytes_read = record.location ? record.location->frame_length : 0;
+  if (options_.dryrun) return;
   transfer::ObjectSinkOptions sink_options;
   sink_options.attributes = attributes_of(record, target_.storage_class);
   sink_options.expected_bytes = record.object_size;
-  if (const auto there = destination_->head(address)) {
-    // An ETag is of the content (and of how it was cut into parts): equal ones mean equal bytes, different ones
-    // nothing.
-    if (there->size == record.object_size && there->etag == record.etag) {
-      object.fate = RestoreFate::same;
-      return;
-    }
-    if (!options_.overwrite) throw is_different(to_uri(address));
-    sink_options.conditions.if_match = there->etag;
-  } else {
-    sink_options.conditions.if_none_match = true;
+  sink_options.conditions = *conditions;
+  try {
+    const auto sink = transfer::open_object_sink(*destination_, pools_.connections, address, sink_options);
+    PieceWriter writer(*sink, budget_, world_.stop);
+    object.bytes_read = read(record, [&](ByteView bytes) { writer.write(bytes); });
+    writer.flush();
+    sink->finish();
+  } catch (const Error& error) {
+    // Something came there since: another restore of the same object, or this very write, sent twice on its way.
+    if (error.kind() != ErrorKind::precondition || look_at(record, address)) throw;
+    object.fate = RestoreFate::same;
   }
-  object.bytes_read = record.location ? record.location->frame_length : 0;
-  object.fate = RestoreFate::restored;
-  if (options_.dryrun) return;
-  const auto sink = transfer::open_object_sink(*destination_, pools_.connections, address, sink_options);
-  PieceWriter writer(*sink, budget_, world_.stop);
-  object.bytes_read = read(record, [&](ByteView bytes) { writer.write(bytes); });
-  writer.flush();
-  sink->finish();
 }
 
 }  // namespace bale::recover

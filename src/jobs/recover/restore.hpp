@@ -58,6 +58,7 @@ class Restore {
  private:
   RestoredObject restore_one(const catalog::Record& record, const std::string& path);
   void restore_file(const catalog::Record& record, const std::string& name, RestoredObject& object);
+  std::optional<store::WriteConditions> look_at(const catalog::Record& record, const ObjectAddress& address);
   void restore_object(const catalog::Record& record, RestoredObject& object);
   ByteCount read(const catalog::Record& record, const std::function<void(ByteView)>& sink);
   ByteCount read_copy(const catalog::Record& record, const ObjectAddress& copy,

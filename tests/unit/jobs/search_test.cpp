@@ -1,7 +1,8 @@
-// What a search makes of a damaged catalog file.
+// What a search makes of a damaged catalog file, and a restore of an object that came there meanwhile.
 #include "jobs/recover/search.hpp"
 
 #include "catalog/file.hpp"
+#include "jobs/recover/restore.hpp"
 #include "unit/jobs/replication_kit.hpp"
 
 namespace bale::testing {
@@ -86,6 +87,46 @@ TEST_F(Search, OnlyToldTheArchiveIsNotRead) {
   EXPECT_EQ(found.records.size(), 1U);
   ASSERT_EQ(found.damage.size(), 1U);
   EXPECT_FALSE(found.damage[0].replaced_by);
+}
+
+/// Restores the first of the records to the bucket of copies, whose store can be told to do something before.
+class RestoreToBucket : public Search {
+ protected:
+  recover::RestoredObject restore() {
+    recover::RestoreTarget to;
+    to.bucket = copy;
+    to.prefix = "restored/";
+    const auto archives = [this](const catalog::Record&) -> store::ObjectStore& { return *store; };
+    recover::RestoredObject made;
+    recover::Restore(archives, &target, to, {}, world, pools, budget)
+        .run({rows_.at(0)}, [&](const recover::RestoredObject& object) { made = object; });
+    return made;
+  }
+  /// Somebody else puts this there just before the restore does.
+  void put_before(const std::string& content) {
+    target.before = [this, content](const std::string& method, const std::string& key) {
+      if (method != "put") return;
+      store::MemoryBody body(as_bytes(content));
+      store->put({copy, ObjectKey(key)}, body, {});
+    };
+  }
+};
+
+TEST_F(RestoreToBucket, AWriteThatWasSentTwiceOnItsWayIsNoFailure) {
+  back_up({"a"});
+  put_before("content of a");
+  const recover::RestoredObject object = restore();
+  EXPECT_FALSE(object.error) << object.error->what();
+  EXPECT_EQ(object.fate, recover::RestoreFate::same);
+}
+
+TEST_F(RestoreToBucket, WhatCameThereMeanwhileIsKept) {
+  back_up({"a"});
+  put_before("of another");
+  const recover::RestoredObject object = restore();
+  ASSERT_TRUE(object.error);
+  EXPECT_NE(object.error->summary().find("something else has this name"), std::string::npos) << object.error->what();
+  EXPECT_EQ(read(copy, "restored/a"), "of another");
 }
 
 }  // namespace
