@@ -135,8 +135,18 @@ class Setup {
                   fmt::format("the bucket is in {}, the configuration says {}", there->region.str(), region.str()),
                   "s3://" + name.str(), "correct the region in replication_config.json");
     }
-    if (!there && !dryrun_) ports_->store(region).create_bucket(name);
+    if (!there && !dryrun_) create_bucket(ports_->store(region), name);
     add_step("bucket", name.str(), region, purpose, there.has_value());
+  }
+
+  /// That it has just been made is as good: by another who sets up the same, or by this very request, which was sent
+  /// twice on its way.
+  static void create_bucket(store::ObjectStore& store, const BucketName& name) {
+    try {
+      store.create_bucket(name);
+    } catch (const Error& error) {
+      if (error.code() != "BucketAlreadyOwnedByYou") throw;
+    }
   }
 
   /// A queue that takes the events of a bucket, with its dead-letter queue.

@@ -118,5 +118,20 @@ TEST_F(SetupTest, SaysWhenATableCannotBeMade) {
   EXPECT_THAT(error_of([&] { set_up(); }).what(), HasSubstr("being deleted"));
 }
 
+TEST_F(SetupTest, ABucketThatAnotherMakesAtTheSameTimeIsThere) {
+  int made_before = 0;
+  store_.before = [&](const std::string& method, const std::string&) {
+    if (method != "create_bucket") return;
+    for (const char* name : {"source", "copy"}) {
+      if (real_store_->head_bucket(BucketName(name))) continue;
+      real_store_->create_bucket(BucketName(name));
+      ++made_before;
+    }
+  };
+  set_up();
+  EXPECT_EQ(made_before, 2);
+  for (const SetupStep& step : set_up()) EXPECT_TRUE(step.exists) << step.kind << " " << step.name;
+}
+
 }  // namespace
 }  // namespace bale::service
