@@ -10,7 +10,9 @@ import subprocess
 
 import pytest
 
-from servers import dynalite, moto, rgw  # noqa: F401  (fixtures)
+pytest.register_assert_rewrite("fidelity_cases", "kill_cases", "cloud")
+
+from servers import dynalite, moto, rgw, road  # noqa: E402, F401  (fixtures)
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SOURCE_REGION, COPY_REGION, BACKUP_REGION = "eu-central-1", "eu-west-1", "us-east-1"
@@ -54,6 +56,12 @@ class Finished:
 class Bale:
     """The program with a store of its own."""
 
+    # What S3 does and a server may do otherwise: see cloud.py, and docs/testing.md.
+    checks_archive_state = True
+    has_reduced_redundancy = True
+    batches_are_whole = True
+    many = 10000  # objects, where a test needs many
+
     def __init__(self, directory):
         self.directory = pathlib.Path(directory)
         self.store = self.directory / "store"
@@ -92,7 +100,14 @@ class Bale:
     def json(self, *arguments, **options):
         return self.run("--output", "json", *arguments, **options).lines()
 
-    # Objects
+    def real(self, bucket):
+        """The name that a test's bucket has in the store."""
+        return bucket
+
+    def uri(self, bucket, key=""):
+        return f"s3://{self.real(bucket)}/{key}"
+
+    # Objects; `stored` is what attributes() takes
 
     def make_bucket(self, bucket, region):
         self.run("s3", "mb", f"s3://{bucket}", "--region", region)
@@ -101,13 +116,14 @@ class Bale:
         return self.run("s3", "cp", "--exact-key", path, b"s3://" + bytes_of(bucket) + b"/" + bytes_of(key), *options,
                         timeout=1200)
 
-    def put(self, bucket, key, content, *options):
+    def put(self, bucket, key, content, *options, **stored):
         path = self.directory / "to-put"
         path.write_bytes(content)
-        return self.put_file(bucket, key, path, *options)
+        return self.put_file(bucket, key, path, *options, *attributes(**stored))
 
-    def put_tree(self, bucket, prefix, directory, *options):
-        return self.run("s3", "cp", "--recursive", directory, f"s3://{bucket}/{prefix}", *options, timeout=1200)
+    def put_tree(self, bucket, prefix, directory, *options, **stored):
+        return self.run("s3", "cp", "--recursive", directory, f"s3://{bucket}/{prefix}", *options,
+                        *attributes(**stored), timeout=1200)
 
     def get(self, bucket, key):
         path = self.directory / "gotten"
@@ -140,15 +156,18 @@ class Bale:
         (self.config / "settings.json").write_text(json.dumps(settings))
         (self.config / "replication_config.json").write_text(json.dumps({"replication_configuration": rules}))
 
+    def rule(self, source=None, copy=None, backup=None):
+        """From the bucket `source` to `copy` and `backup`, each in a region of its own."""
+        return {"source": {"region": SOURCE_REGION, "bucket": self.real("source"), **(source or {})}, "destinations": [
+            {"region": COPY_REGION, "bucket": self.real("copy"), **(copy or {})},
+            {"region": BACKUP_REGION, "bucket": self.real("backup"), "backup": True, **(backup or {})}]}
+
     def mixed(self, source=None, copy=None, backup=None):
         """Makes buckets `source`, `copy` and `backup` in three regions, and a rule from the first to the others."""
-        rule = {"source": {"region": SOURCE_REGION, "bucket": "source", **(source or {})}, "destinations": [
-            {"region": COPY_REGION, "bucket": "copy", **(copy or {})},
-            {"region": BACKUP_REGION, "bucket": "backup", "backup": True, **(backup or {})}]}
         self.make_bucket("source", SOURCE_REGION)
         self.make_bucket("copy", COPY_REGION)
         self.make_bucket("backup", BACKUP_REGION)
-        self.configure([rule])
+        self.configure([self.rule(source, copy, backup)])
         self.replicate("init")
 
     def replicate(self, command, *arguments, **options):
@@ -189,6 +208,12 @@ class Bale:
         """Nothing waits, nothing failed, nothing is left on the way."""
         assert self.waiting() == {}
         assert self.staging() == []
+
+    def assert_no_leftovers(self, kills=0):
+        """The store holds one data file for each object, and nothing that a killed process left."""
+        files = len([path for path in (self.store / "s3").rglob("*") if path.is_file()])
+        buckets = [line["name"] for line in self.json("s3", "ls")]
+        assert files == sum(len(self.keys(bucket)) for bucket in buckets)
 
 
 @pytest.fixture(scope="session")

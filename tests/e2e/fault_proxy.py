@@ -410,12 +410,13 @@ class ClientSide(asyncio.Protocol):
 class FaultProxy:
     """A proxy in a thread of its own. `rules` may grow at any time (rules.arm), by any thread."""
 
-    def __init__(self, server, *rules, seed=0, latency=0.0, journal=False):
+    def __init__(self, server, *rules, seed=0, latency=0.0, journal=False, mix=None):
         """`server`: the endpoint behind it. `latency`: seconds added to every answer, as if it came from far away.
-        `journal`: note every request; to be read when nobody asks any more."""
+        `journal`: note every request; to be read when nobody asks any more. `mix`: a fault_rules.Mix, in the place of
+        rules."""
         place = urllib.parse.urlsplit(server)
         self.server_address = (place.hostname, place.port)
-        self.rules, self.latency = Rules(rules, seed), latency
+        self.rules, self.latency = mix or Rules(rules, seed), latency
         self.counts = collections.Counter()  # requests, connections
         self.clients, self.tasks = set(), set()
         self.journal, self._moments = [] if journal else None, itertools.count()

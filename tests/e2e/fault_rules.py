@@ -132,15 +132,19 @@ class Rule:
         self._pattern = re.compile(self.match)
         self._skipped = 0
 
-    def chooses(self, request, chance):
-        """Whether this request gets the fault; counts it as chosen."""
-        if self.times is not None and self.chosen >= self.times:
-            return False
+    def can_happen_to(self, request):
+        """Whether the fault makes sense for this request, and the pattern wants it."""
         if self.fault == "cut_request" and not request.has_body:
             return False
         if self.fault == "repeat" and (request.framing.chunked or request.framing.length > REPEATED_BYTES):
             return False
-        if not self._pattern.search(request.operation):
+        return self._pattern.search(request.operation) is not None
+
+    def chooses(self, request, chance):
+        """Whether this request gets the fault; counts it as chosen."""
+        if self.times is not None and self.chosen >= self.times:
+            return False
+        if not self.can_happen_to(request):
             return False
         if self._skipped < self.skip:
             self._skipped += 1
@@ -177,6 +181,58 @@ class Rules:
         """AssertionError that names every fault which never happened: its test tested nothing."""
         unused = [f"{rule} fired {rule.fired} times" for rule in self.rules if not rule.used_up]
         assert not unused, "armed faults that did not fire:\n" + "\n".join(unused)
+
+
+class Mix:
+    """Every kind of fault, dealt like cards: of each `deck` requests some get one, in an order that the seed decides.
+
+    A fault that a request cannot have waits for the next that can. Used by the proxy's thread, as Rules are.
+    """
+
+    def __init__(self, seed, deck=120, unrepeated=None):
+        """Each card of cards() is once in a deck of `deck` requests. `unrepeated`: a regular expression of bytes; a
+        request whose head it finds is not repeated."""
+        self._chance, self._deck = random.Random(seed), deck
+        self._unrepeated = re.compile(unrepeated) if unrepeated else None
+        self.rules = self.cards()
+        self._left, self._waiting = [], []
+
+    @staticmethod
+    def cards():
+        """New rules, one for each thing that may happen. Delays are short: a mix tests order, not patience."""
+        return [Rule("delay", seconds=0.1), Rule("cut_before"), Rule("cut_before", reset=True), Rule("cut_request"),
+                Rule("cut_after"), Rule("cut_answer"), Rule("cut_answer", reset=True), Rule("error", status=500),
+                Rule("error", status=503), Rule("lose_answer"), Rule("fail_answer", status=500), Rule("repeat")]
+
+    def choose(self, request):
+        for card in self._waiting:
+            if self._is_for(card, request):
+                self._waiting.remove(card)
+                return card
+        if not self._left:
+            self._left = self.rules + [None] * (self._deck - len(self.rules))
+            self._chance.shuffle(self._left)
+        card = self._left.pop()
+        if card is not None and not self._is_for(card, request):
+            self._waiting.append(card)
+            return None
+        return card
+
+    def _is_for(self, card, request):
+        if card.fault == "repeat" and self._unrepeated and self._unrepeated.search(request.head):
+            return False
+        return card.can_happen_to(request)
+
+    @property
+    def fired(self):
+        """How often each fault happened, by its name."""
+        counts = dict.fromkeys(FAULTS, 0)
+        for rule in self.rules:
+            counts[rule.fault] += rule.fired
+        return counts
+
+    def assert_used_up(self):
+        """Nothing to say for one proxy: who asks many requests of several looks at `fired` (servers.Road)."""
 
 
 def error_answer(request, rule):

@@ -3,9 +3,11 @@
 A server that cannot run on this machine skips its tests with the reason; if $BALE_TEST_REQUIRE names it
 ("rgw,dynalite"), they fail. A server that runs already, started by tests/servers/with_servers.py, is used as it is.
 """
+import collections
 import os
 import pathlib
 import sys
+import threading
 import uuid
 
 import pytest
@@ -15,6 +17,8 @@ sys.path.insert(0, str(ROOT_OF_SERVERS))
 
 import launching  # noqa: E402  (found through the line above)
 import serving  # noqa: E402
+from fault_proxy import FaultProxy  # noqa: E402
+from fault_rules import FAULTS, Mix  # noqa: E402
 
 
 def boto():
@@ -41,15 +45,18 @@ class Server:
         self.name, self.answer = name, answer
         self.endpoint, self.region = answer["endpoint"], answer["region"]
         self.access_key, self.secret_key = answer["access_key"], answer["secret_key"]
+        self._session, self._lock = None, threading.Lock()  # a session reads its models of services once
 
     def client(self, service, endpoint=None, **changes):
         """A boto3 client of `service` that tries once; `endpoint` may be a proxy before the server."""
         session, config = boto()
         options = {"region_name": self.region, "aws_access_key_id": self.access_key,
                    "aws_secret_access_key": self.secret_key, **changes}
-        return session().client(service, endpoint_url=endpoint or self.endpoint, config=config(
-            s3={"addressing_style": "path"}, retries={"total_max_attempts": 1}, read_timeout=60,
-            parameter_validation=False, proxies={}), **options)
+        with self._lock:
+            self._session = self._session or session()
+            return self._session.client(service, endpoint_url=endpoint or self.endpoint, config=config(
+                s3={"addressing_style": "path"}, retries={"total_max_attempts": 1}, read_timeout=60,
+                parameter_validation=False, proxies={}), **options)
 
     def environment(self):
         """Environment for a program that uses this server: the test's own, with its keys and no other AWS_ variable."""
@@ -104,3 +111,45 @@ def moto():
 def dynalite():
     """dynalite: DynamoDB."""
     yield from session_of("dynalite")
+
+
+class Road:
+    """How the program comes to the servers: directly, or past every fault of a Mix. The judge, boto3, goes directly."""
+
+    ENOUGH = 600  # requests after which every kind of fault must have happened: five decks
+
+    def __init__(self, has_faults, seed=0, unrepeated=None):
+        """`unrepeated`: a regular expression; a request whose head it finds is not sent twice."""
+        self.has_faults, self.seed, self.unrepeated = has_faults, seed, unrepeated
+        self.proxies = {}  # by the server's endpoint
+
+    def endpoint(self, server):
+        if not self.has_faults:
+            return server.endpoint
+        if server.endpoint not in self.proxies:
+            mix = Mix(f"{self.seed} {server.name}", unrepeated=self.unrepeated)
+            self.proxies[server.endpoint] = FaultProxy(server.endpoint, mix=mix).start()
+        return self.proxies[server.endpoint].endpoint
+
+    def fired(self):
+        """Faults that happened, by name, at all servers."""
+        return sum((collections.Counter(proxy.rules.fired) for proxy in self.proxies.values()), collections.Counter())
+
+    def requests(self):
+        return sum(proxy.counts["requests"] for proxy in self.proxies.values())
+
+    def close(self):
+        for proxy in self.proxies.values():
+            proxy.stop()
+        if self.requests() >= self.ENOUGH:
+            never = set(FAULTS) - set(+self.fired())
+            assert not never, f"of {self.requests()} requests none had the faults {sorted(never)}"
+
+
+@pytest.fixture(scope="module", params=["direct", "faults"])
+def road(request):
+    """Tests that use it run twice. UNREPEATED of their module: see Road."""
+    taken = Road(request.param == "faults", os.environ.get("BALE_TEST_SEED", request.node.name),
+                 getattr(request.module, "UNREPEATED", None))
+    yield taken
+    taken.close()

@@ -5,6 +5,7 @@ import urllib.parse
 import uuid
 
 from conftest import Bale
+from servers import Road
 
 SOURCE, TARGET = "eu-central-1", "us-east-1"
 ACCOUNT = "123456789012"  # moto's
@@ -13,8 +14,9 @@ ACCOUNT = "123456789012"  # moto's
 class Stack(Bale):
     """What the deployment of the replaced system leaves behind, on a server."""
 
-    def __init__(self, directory, s3, sqs, dynamodb):
+    def __init__(self, directory, s3, sqs, dynamodb, road=None):
         super().__init__(directory)
+        self.road = road or Road(has_faults=False)
         self.servers, self.name = {"s3": s3, "sqs": sqs, "dynamodb": dynamodb}, "s" + uuid.uuid4().hex[:8]
         self.bucket, self.copy, self.vault = (f"{self.name}-{role}" for role in ("src", "copy", "vault"))
         self.outbound, self.inbound, self.catalog = (f"{self.name}-{role}" for role in ("out", "in", "catalog"))
@@ -78,7 +80,8 @@ class Stack(Bale):
         return ["--log-level", "info", "--log-format", "json"]
 
     def environment(self):
-        endpoints = {f"AWS_ENDPOINT_URL_{service.upper()}": server.endpoint for service, server in self.servers.items()}
+        endpoints = {f"AWS_ENDPOINT_URL_{service.upper()}": self.road.endpoint(server)
+                     for service, server in self.servers.items()}
         return {**self.servers["s3"].environment(), **endpoints, "STACK_NAME": self.name, **self.variables}
 
     def service_variables(self, role, **variables):

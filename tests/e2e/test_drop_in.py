@@ -11,9 +11,9 @@ from stacks import SOURCE, TARGET, Stack
 
 
 @pytest.fixture(params=["moto", "rgw-moto-dynalite"])
-def stack(request, tmp_path):
+def stack(request, road, tmp_path):
     names = request.param.split("-")
-    return Stack(tmp_path, *[request.getfixturevalue(name) for name in names * (3 // len(names))])
+    return Stack(tmp_path, *[request.getfixturevalue(name) for name in names * (3 // len(names))], road=road)
 
 
 def test_objects_and_archives_arrive(stack):

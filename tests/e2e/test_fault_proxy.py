@@ -19,7 +19,8 @@ import pytest
 
 from conftest import MiB
 from fault_proxy import FaultProxy
-from fault_rules import FAULTS, Framing, Request, Rule, Rules
+from fault_rules import FAULTS, Framing, Mix, Request, Rule, Rules
+from servers import Road
 
 PROXY = pathlib.Path(__file__).with_name("fault_proxy.py")
 BROKEN = (http.client.HTTPException, ConnectionError)
@@ -100,7 +101,7 @@ def pattern(size):
 @pytest.fixture(scope="module")
 def running():
     with Server(("127.0.0.1", 0), Handler) as server:
-        server.endpoint = f"http://127.0.0.1:{server.server_port}"
+        server.name, server.endpoint = "local", f"http://127.0.0.1:{server.server_port}"
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield server
         server.shutdown()
@@ -439,6 +440,41 @@ def test_all_faults_at_once(server, seeded, latency):
     assert sum(total.values()) == 400
     whole = 400 - sum(fired[fault] for fault in [*unseen, "error"]) + fired["repeat"]
     wait_until(lambda: whole <= len(server.seen) <= whole + fired["cut_request"])
+
+
+def request_of(method, headers=""):
+    return Request(f"{method} /key HTTP/1.1\r\nHost: h\r\n{headers}\r\n".encode())
+
+
+def test_a_mix_deals_every_fault_once_a_deck_by_its_seed():
+    put = request_of("PUT", "Content-Length: 5\r\n")
+    dealt = {seed: [card and card.fault for card in map(Mix(seed).choose, [put] * 240)] for seed in ("a", "b")}
+    again = Mix("a")
+    assert [card and card.fault for card in map(again.choose, [put] * 240)] == dealt["a"] != dealt["b"]
+    cards = sorted(card.fault for card in Mix.cards())
+    assert set(cards) == set(FAULTS)
+    for half in (dealt["a"][:120], dealt["a"][120:]):
+        assert sorted(filter(None, half)) == cards
+
+
+def test_a_mix_keeps_a_fault_for_a_request_that_can_have_it():
+    mix = Mix("a", unrepeated=b"\r\nIf-None-Match:")
+    get, conditional = request_of("GET"), request_of("PUT", "Content-Length: 5\r\nIf-None-Match: *\r\n")
+    dealt = [card.fault for card in map(mix.choose, [get] * 120) if card]
+    assert "cut_request" not in dealt and "repeat" in dealt
+    dealt = [card.fault for card in map(mix.choose, [conditional] * 240) if card]
+    assert dealt.count("cut_request") == 3 and "repeat" not in dealt
+    assert mix.choose(get).fault == "repeat"
+
+
+def test_a_road_without_a_fault_that_should_have_been_there_fails(server):
+    road = Road(True, "a")
+    endpoint = road.endpoint(server)
+    road.proxies[server.endpoint].counts["requests"] = Road.ENOUGH
+    assert endpoint == road.endpoint(server) != server.endpoint
+    with pytest.raises(AssertionError, match="none had the faults"):
+        road.close()
+    assert Road(False).endpoint(server) == server.endpoint
 
 
 # Before real servers

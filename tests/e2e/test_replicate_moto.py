@@ -1,75 +1,18 @@
 """Replication on AWS's protocols: S3, SQS and DynamoDB of moto, with boto3 as the judge of what arrived."""
 import json
-import uuid
 
 import pytest
 
-from conftest import BACKUP_REGION, COPY_REGION, SOURCE_REGION, Bale, tree_of
+from cloud import ACCOUNT, CloudBale
+from conftest import COPY_REGION, SOURCE_REGION, tree_of
 
-REGIONS = (SOURCE_REGION, COPY_REGION, BACKUP_REGION)
-ACCOUNT = "123456789012"  # moto's; part of the names of queues' ARNs and of staging buckets
 KEYS = ["plain", "a/b/c", "with space+plus", "ünïcode/日本", "percent%2Fslash", "a//b", "empty"]
 
 
-class CloudBale(Bale):
-    """The program on a server: buckets and queues have names that no other test of the server uses."""
-
-    def __init__(self, directory, server):
-        super().__init__(directory)
-        self.server, self.stack = server, "e2e" + uuid.uuid4().hex[:8]
-        self.source, self.copy, self.backup = (f"{self.stack}-{role}" for role in ("source", "copy", "backup"))
-
-    def store_options(self):
-        return []
-
-    def environment(self):
-        return {**self.server.environment(), "AWS_ENDPOINT_URL": self.server.endpoint}
-
-    def client(self, service, region=SOURCE_REGION):
-        return self.server.client(service, region_name=region)
-
-    def bucket_contents(self, bucket):
-        """Key -> bytes."""
-        s3 = self.client("s3")
-        return {item["Key"]: s3.get_object(Bucket=bucket, Key=item["Key"])["Body"].read()
-                for item in s3.list_objects_v2(Bucket=bucket).get("Contents", [])}
-
-    def configure(self, rules, regions=REGIONS):
-        super().configure(rules, regions)
-        path = self.config / "settings.json"
-        settings = json.loads(path.read_text())
-        path.write_text(json.dumps({**settings, "stack_name": self.stack, "account": ACCOUNT}))
-
-    def staging(self):
-        names = [f"{self.stack}-{ACCOUNT}-{region}-{kind}" for region in REGIONS for kind in ("outbound", "inbound")]
-        there = {bucket["Name"] for bucket in self.client("s3").list_buckets()["Buckets"]}
-        assert there & set(names), "the staging buckets have other names"
-        return [f"{name}/{key}" for name in names if name in there for key in self.bucket_contents(name)]
-
-    def queues(self):
-        """(region, URL) of every queue of the stack."""
-        return [(region, url) for region in REGIONS for url in
-                self.client("sqs", region).list_queues(QueueNamePrefix=self.stack).get("QueueUrls", [])]
-
-    def waiting(self):
-        depths = {}
-        for region, url in self.queues():
-            attributes = self.client("sqs", region).get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
-            depths[url] = sum(int(attributes["Attributes"][name]) for name in (
-                "ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible",
-                "ApproximateNumberOfMessagesDelayed"))
-        assert len(depths) == 8, depths  # source, relay and two targets, each with its dead-letter queue
-        return {url: depth for url, depth in depths.items() if depth}
-
-
 @pytest.fixture
-def cloud(moto, tmp_path):
-    bale = CloudBale(tmp_path, moto)
-    rule = {"source": {"region": SOURCE_REGION, "bucket": bale.source}, "destinations": [
-        {"region": COPY_REGION, "bucket": bale.copy},
-        {"region": BACKUP_REGION, "bucket": bale.backup, "backup": True}]}
-    bale.configure([rule])
-    bale.replicate("init")
+def cloud(moto, road, tmp_path):
+    bale = CloudBale(tmp_path, moto, moto, moto, road)
+    bale.mixed()
     return bale
 
 
@@ -87,7 +30,7 @@ def test_every_object_arrives_at_both_destinations(cloud):
     contents = put_objects(cloud)
     cloud.until_idle()
     s3 = cloud.client("s3", COPY_REGION)
-    assert cloud.bucket_contents(cloud.copy) == contents
+    assert cloud.bucket_contents("copy") == contents
     for key in contents:
         head = s3.head_object(Bucket=cloud.copy, Key=key)
         assert (head["ContentType"], head["CacheControl"]) == ("text/x-e2e", "max-age=7")

@@ -1,55 +1,11 @@
 """Services as an operator runs them: health, metrics, JSON logs, SIGTERM."""
 import json
-import signal
 import time
-import urllib.error
-import urllib.request
 
 import pytest
+
 from conftest import write_tree
-
-
-class Service:
-    """A long-running `bale replicate`, and what it serves and logs."""
-
-    def __init__(self, bale, *arguments):
-        self.log_path = bale.directory / "service.log"
-        self.log = self.log_path.open("wb")
-        self.process = bale.start("--log-level", "info", "--log-format", "json", "replicate", *arguments,
-                                  "--listen", "127.0.0.1:0", stderr=self.log)
-        self.address = self._address()
-
-    def lines(self):
-        return [json.loads(line) for line in self.log_path.read_text().splitlines() if line.endswith("}")]
-
-    def _address(self):
-        for _ in range(200):
-            for line in self.lines():
-                if line["name"] == "service.listen":
-                    return f"http://127.0.0.1:{line['port']}"
-            assert self.process.poll() is None, self.log_path.read_text()
-            time.sleep(0.05)
-        raise AssertionError("the service does not say where it listens")
-
-    def get(self, path):
-        try:
-            with urllib.request.urlopen(self.address + path, timeout=10) as answer:
-                return answer.status, answer.read().decode()
-        except urllib.error.HTTPError as error:
-            return error.code, error.read().decode()
-
-    def metrics(self):
-        status, text = self.get("/metrics")
-        assert status == 200
-        return {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1])
-                for line in text.splitlines() if not line.startswith("#")}
-
-    def stop(self):
-        self.process.send_signal(signal.SIGTERM)
-        started = time.monotonic()
-        status = self.process.wait(timeout=40)
-        self.log.close()
-        return status, time.monotonic() - started
+from service import Service
 
 
 @pytest.fixture
@@ -85,11 +41,12 @@ def test_counts_what_it_does(bale, service):
 
 
 def test_is_healthy_and_says_so(service):
+    def loops():
+        return {loop["name"].split()[0] for loop in json.loads(service.get("/healthz")[1])["loops"]}
+
+    wait_for(lambda: loops() == {"source", "relay", "target"})  # they begin after the page does
     status, text = service.get("/healthz")
-    health = json.loads(text)
-    assert status == 200 and health["status"] == "ok"
-    names = {loop["name"].split()[0] for loop in health["loops"]}
-    assert names == {"source", "relay", "target"}
+    assert status == 200 and json.loads(text)["status"] == "ok"
     assert service.get("/nothing")[0] == 404
 
 

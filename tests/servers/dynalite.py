@@ -57,8 +57,8 @@ def start(run, options):
     program = install(run)
     port = serving.free_port()
     # Tables are made and deleted at once, or nearly: 500 ms each would be most of a test's time.
-    run.start("dynalite", [shutil.which("node"), program, "--host", "127.0.0.1", "--port", port, "--createTableMs", 5,
-                           "--deleteTableMs", 5, "--updateTableMs", 5],
+    run.start("dynalite", [shutil.which("node"), "--require", PACKAGE / "outlive.js", program, "--host", "127.0.0.1",
+                           "--port", port, "--createTableMs", 5, "--deleteTableMs", 5, "--updateTableMs", 5],
               # Region and account of the ARNs it gives out.
               AWS_REGION=serving.REGION, AWS_ACCOUNT_ID=ACCOUNT)
     run.wait_until(lambda: serving.listening(port) and answers(port), START_SECONDS, "dynalite answers")
