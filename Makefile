@@ -6,9 +6,10 @@
 #   make asan     tests under address and undefined-behaviour sanitizers
 #   make tsan     tests under the thread sanitizer
 #   make clang    Clang: thread-safety analysis, tests, and a short run of every fuzz target
+#   make soak     ten minutes of services under load and faults: they must not grow
 #   make clean    remove build/
 .DEFAULT_GOAL := all
-.PHONY: all demo test bench format lint asan tsan clang clean configure
+.PHONY: all demo test bench format lint asan tsan clang soak clean configure
 SHELL := /bin/bash
 JOBS ?= $(shell nproc)
 
@@ -53,6 +54,10 @@ clang:
 	@cmake --build --preset clang -j $(JOBS)
 	@ctest --test-dir build/clang -j $(JOBS) --output-on-failure -LE style
 	@scripts/fuzz.sh build/clang
+
+soak: all
+	@scripts/install-deps.sh test
+	@BALE_BIN=$(CURDIR)/build/bale tests/servers/with_servers.py rgw moto dynalite -- /usr/bin/python3 tests/e2e/soak.py
 
 format:
 	@scripts/install-deps.sh lint
