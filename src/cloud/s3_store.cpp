@@ -287,7 +287,7 @@ store::PutResult S3Store::copy(const store::CopySource& from, const ObjectAddres
       open(to.bucket, where, [&](const aws::S3Requests& s3) { return s3.copy(from, to, replace, conditions); }, nullptr,
            {.deadlines = {.idle = patience_for_assembly}});
   const std::string body = read_text(answer, most_answer_bytes);
-  const store::PutResult result = aws::parse_copy(answer.exchange.head(), body, where);
+  store::PutResult result = aws::parse_copy(answer.exchange.head(), body, where);
   // The same tag is the same content; another one, after a multipart upload, says nothing. A copy onto itself has a new
   // one, perhaps.
   if (result.etag != from.if_match && from.address != to) look_at_source(from);

@@ -57,6 +57,8 @@ bool wants_checksums(const os::Environment& environment, const aws::SharedConfig
 }  // namespace
 
 struct Session::Sources {
+  Sources(const aws::CredentialPlaces& where, os::Clock& clock)
+      : places(where), provider([this] { return aws::find_credentials(places); }, clock) {}
   aws::CredentialPlaces places;
   aws::CredentialProvider provider;
 };
@@ -68,10 +70,8 @@ Session::Session(os::World& world, os::Processes& processes, const SessionOption
       client_(settings_for(world.environment, config_, places_.profile.name, options), world.clock),
       direct_client_(direct(settings_for(world.environment, config_, places_.profile.name, options)), world.clock),
       sends_checksums_(wants_checksums(world.environment, config_, places_.profile.name)) {
-  const aws::CredentialPlaces credential_places{world, config_, client_, direct_client_, processes, places_};
-  sources_ = std::unique_ptr<Sources>(new Sources{
-      credential_places,
-      aws::CredentialProvider([credential_places] { return aws::find_credentials(credential_places); }, world.clock)});
+  sources_ = std::make_unique<Sources>(
+      aws::CredentialPlaces{world, config_, client_, direct_client_, processes, places_}, world.clock);
 }
 
 Session::~Session() = default;
@@ -139,7 +139,7 @@ std::string Session::presign(aws::Call call, const std::string& region, std::chr
 }
 
 Error queue_or_table_error(const aws::ServiceFailure& failure, const std::string& where) {
-  const Error error = aws::to_error(failure, where);
+  Error error = aws::to_error(failure, where);
   constexpr int method_not_allowed = 405;
   if (failure.status != method_not_allowed) return error;
   return error.with_hint(
