@@ -55,6 +55,16 @@ bool is_redirect(const aws::ServiceFailure& failure) {
   return failure.status == 301 || failure.status == 307 || failure.status == 400 || failure.status == 403;
 }
 
+/// Does what comes before a write, and only looks: when it fails, nothing was written.
+template <typename Look>
+auto before_write(Look look) {
+  try {
+    return look();
+  } catch (const Error& error) {
+    throw error.without_effect();
+  }
+}
+
 }  // namespace
 
 S3Store::S3Store(Session& session, Region region, Help help)
@@ -170,7 +180,7 @@ void S3Store::mend_tags_of_own(const ObjectAddress& object, const UploadId& uplo
 void S3Store::create_bucket(const BucketName& bucket) {
   check_bucket_name(bucket);
   // Some servers, S3 in us-east-1 among them, say 200 to whoever owns the bucket already.
-  if (head_bucket(bucket))
+  if (before_write([&] { return head_bucket(bucket); }))
     throw Error(ErrorKind::precondition, "the bucket exists", where_of(bucket)).with_code("BucketAlreadyOwnedByYou");
   const aws::S3Requests& requests = requests_for(region_.str());
   Outcome outcome = session_.send(requests.create_bucket(bucket), aws::Service::s3, region_.str());
@@ -280,8 +290,10 @@ store::PutResult S3Store::copy(const store::CopySource& from, const ObjectAddres
   check_object_key(to.key);
   if (replace) store::check_attributes(*replace);
   store::check_copy(from, to, replace);
-  look_at_source(from);
-  look_at_target(to, conditions);
+  before_write([&] {
+    look_at_source(from);
+    look_at_target(to, conditions);
+  });
   const std::string where = to_uri(to);
   OpenCall answer =
       open(to.bucket, where, [&](const aws::S3Requests& s3) { return s3.copy(from, to, replace, conditions); }, nullptr,
@@ -353,7 +365,7 @@ ETag S3Store::upload_part_copy(const ObjectAddress& object, const UploadId& uplo
                                const store::CopySource& from, const std::optional<store::ByteRange>& range) {
   store::check_part_number(number);
   store::check_range(range);
-  look_at_source(from);
+  before_write([&] { look_at_source(from); });
   const std::string where = to_uri(object);
   OpenCall answer =
       open(object.bucket, where,
@@ -383,7 +395,7 @@ store::PutResult S3Store::complete_upload(const ObjectAddress& object, const Upl
 store::PutResult S3Store::complete(const ObjectAddress& object, const UploadId& upload,
                                    const std::vector<store::UploadedPart>& parts,
                                    const store::WriteConditions& conditions) {
-  look_at_target(object, conditions);
+  before_write([&] { look_at_target(object, conditions); });
   const std::string where = to_uri(object);
   OpenCall answer =
       open(object.bucket, where,

@@ -209,6 +209,24 @@ TEST_F(S3StoreTest, MakesBucketsWhereAServerKnowsNoRegions) {
   EXPECT_THAT(server_->requests().back().body, IsEmpty());
 }
 
+TEST_F(S3StoreTest, ALookThatFailsHasWrittenNothing) {
+  const auto wrote_nothing = [](const auto& write) {
+    try {
+      write();
+    } catch (const Error& error) {
+      return error.kind() == ErrorKind::unavailable && error.had_no_effect();
+    }
+    return false;
+  };
+  for (const char* asked : {"HEAD /bbb", "HEAD /b/k", "HEAD /b/other"}) on(asked, {answer(503)});
+  const store::CopySource any{other_, {}, {}}, this_one{other_, {}, ETag("expected")};
+  EXPECT_TRUE(wrote_nothing([&] { store().create_bucket(BucketName("bbb")); }));
+  EXPECT_TRUE(wrote_nothing([&] { store().copy(any, object_, {}, {true, {}}); }));
+  EXPECT_TRUE(wrote_nothing([&] { store().copy(this_one, object_, {}, {}); }));
+  EXPECT_TRUE(wrote_nothing([&] { store().upload_part_copy(object_, UploadId("u"), 1, this_one, std::nullopt); }));
+  EXPECT_TRUE(wrote_nothing([&] { store().complete_upload(object_, UploadId("u"), {{1, ETag("p"), 1}}, {true, {}}); }));
+}
+
 TEST_F(S3StoreTest, RefusesBytesThatWereNotAskedFor) {
   on("GET /b/k", {answer(200, "0123456789", {{"ETag", "\"e\""}, {"Last-Modified", "Thu, 23 Jan 2025 09:05:07 GMT"}})});
   EXPECT_EQ(error_of([&] { store().get(object_, store::ByteRange::at(2, 3), {}); }).kind(), ErrorKind::corrupt);
