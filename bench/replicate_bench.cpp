@@ -119,7 +119,7 @@ class Replica {
     rule.destinations = {{copy_, BucketName("bench-copy"), "", "", false},
                          {backup_, BucketName("bench-backup"), "", "", true}};
     config_.rules.push_back(rule);
-    service::set_up_replication(config_, ports_, false);
+    service::set_up_replication(config_, ports_, world_, false);
   }
   ~Replica() {
     backend_close();
