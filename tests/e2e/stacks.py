@@ -31,6 +31,7 @@ class Stack(Bale):
             TableName=self.table, BillingMode="PAY_PER_REQUEST",
             KeySchema=[{"AttributeName": "ParameterName", "KeyType": "HASH"}],
             AttributeDefinitions=[{"AttributeName": "ParameterName", "AttributeType": "S"}])
+        self.client("dynamodb").get_waiter("table_exists").wait(TableName=self.table, WaiterConfig={"Delay": 0.1})
 
     def client(self, service, region=SOURCE):
         return self.servers[service].client(service, region_name=region)
