@@ -11,6 +11,7 @@
 #include "archive/layout.hpp"
 #include "archive/little_endian.hpp"
 #include "base/error.hpp"
+#include "base/hash.hpp"
 
 namespace bale::archive {
 namespace {
@@ -24,8 +25,13 @@ constexpr int most_fast_level = 4, max_fast_window_log = 22;
 constexpr int fastest_level = 1;
 // Samples of the probe: 4 KiB shows repetition and skewed bytes; eight of them cost less than one percent of a frame.
 constexpr std::size_t sample_bytes = 4096, sample_count = 8;
-// Saving less than this is not worth a slow level: 1/32 (3 %).
-constexpr std::size_t least_saving_divisor = 32;
+
+// A frame as RFC 8878 has it, section 3.1.1: magic number, descriptor, content size, blocks, checksum.
+constexpr std::uint32_t frame_magic = 0xFD2FB528;
+// Descriptor: eight bytes of content size (bits 7-6), which is also the window (bit 5), and a checksum (bit 2).
+constexpr std::uint8_t stored_descriptor = 0b1110'0100;
+constexpr std::size_t frame_header_bytes = 4 + 1 + 8, block_header_bytes = 3, checksum_bytes = 4;
+constexpr std::size_t max_block_bytes = 128 << 10;  // Block_Maximum_Size
 
 std::size_t checked(std::size_t result, std::string_view doing) {
   if (ZSTD_isError(result) == 0) return result;
@@ -64,26 +70,55 @@ int window_log_for(int level, ByteCount frame_size) {
   return std::clamp(static_cast<int>(std::bit_width(frame_size - 1)), min_window_log, most);
 }
 
+/// The content in raw blocks: what libzstd has no level for.
+CompressedFrame store_frame(ByteView content) {
+  const std::size_t blocks = std::max<std::size_t>(1, (content.size() + max_block_bytes - 1) / max_block_bytes);
+  CompressedFrame frame;
+  frame.bytes = Buffer(frame_header_bytes + blocks * block_header_bytes + content.size() + checksum_bytes);
+  append_le(frame.bytes, frame_magic);
+  append_le(frame.bytes, stored_descriptor);
+  append_le<std::uint64_t>(frame.bytes, content.size());
+  for (std::size_t i = 0; i < blocks; ++i) {
+    const std::size_t at = i * max_block_bytes;
+    const ByteView block = content.subspan(at, std::min(max_block_bytes, content.size() - at));
+    // Whether it is the last (bit 0), its type (bits 2-1: 0 is raw), its size.
+    const auto header = static_cast<std::uint32_t>(block.size() << 3 | (i + 1 == blocks ? 1U : 0U));
+    append_le(frame.bytes, static_cast<std::uint16_t>(header & 0xFFFF));
+    append_le(frame.bytes, static_cast<std::uint8_t>(header >> 16));
+    frame.bytes.append(block);
+  }
+  frame.checksum = static_cast<std::uint32_t>(xxh64(content));
+  append_le(frame.bytes, frame.checksum);
+  return frame;
+}
+
 }  // namespace
 
+// Raw blocks fit as well: they take 20 bytes, and 3 for every 128 KiB more.
 ByteCount compressed_bound(ByteCount bytes) noexcept { return ZSTD_compressBound(bytes); }
 
-bool is_compressible(ByteView content) {
-  if (content.size() < 2 * sample_bytes * sample_count) return true;  // too little to lose
+double probe_ratio(ByteView content) {
+  if (content.empty()) return 1;
   thread_local const Compression context = make_compression();
   std::byte out[ZSTD_COMPRESSBOUND(sample_bytes)];
+  const std::size_t length = std::min(content.size(), sample_bytes);
+  const std::size_t samples = std::clamp<std::size_t>(content.size() / sample_bytes, 1, sample_count);
+  const std::size_t stride = samples == 1 ? 0 : (content.size() - length) / (samples - 1);
   std::size_t compressed = 0;
-  const std::size_t stride = (content.size() - sample_bytes) / (sample_count - 1);
-  for (std::size_t i = 0; i < sample_count; ++i) {
-    const ByteView sample = content.subspan(i * stride, sample_bytes);
+  for (std::size_t i = 0; i < samples; ++i) {
     compressed += checked(
-        ZSTD_compressCCtx(context.get(), out, sizeof out, sample.data(), sample.size(), fastest_level), "probe");
+        ZSTD_compressCCtx(context.get(), out, sizeof out, content.data() + i * stride, length, fastest_level), "probe");
   }
-  constexpr std::size_t sampled = sample_bytes * sample_count;
-  return compressed < sampled - sampled / least_saving_divisor;
+  return std::min(1.0, static_cast<double>(compressed) / static_cast<double>(length * samples));
+}
+
+bool is_compressible(ByteView content) {
+  if (content.size() < 2 * sample_bytes * sample_count) return true;
+  return probe_ratio(content) < incompressible_ratio;
 }
 
 CompressedFrame compress_frame(ByteView content, int level, ByteCount frame_size) {
+  if (level == store_level) return store_frame(content);
   // Its tables take tens of megabytes: made once per thread, not once per archive.
   thread_local const Compression context = make_compression();
   ZSTD_CCtx* const zstd = context.get();
@@ -102,6 +137,7 @@ CompressedFrame compress_frame(ByteView content, int level, ByteCount frame_size
 }
 
 ByteCount compressor_bytes(int level, ByteCount frame_size) {
+  if (level == store_level) return 0;
   ZSTD_compressionParameters parameters = ZSTD_getCParams(level, frame_size, 0);
   parameters.windowLog = static_cast<unsigned>(window_log_for(level, frame_size));
   return ZSTD_estimateCCtxSize_usingCParams(parameters);

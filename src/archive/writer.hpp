@@ -22,7 +22,7 @@ inline constexpr ByteCount default_frame_size = 16ULL << 20;
 inline constexpr ByteCount min_frame_size = 64ULL << 10;
 inline constexpr ByteCount max_frame_size = 128ULL << 20;
 inline constexpr int default_level = 12;
-inline constexpr int min_level = 1, max_level = 22;
+inline constexpr int min_level = 0, max_level = 22;  ///< 0 is store_level: no work, no saving
 
 /// A member to be written.
 struct PlannedMember {

@@ -543,8 +543,8 @@ void add_archive_command(CLI::App& app, Action& action) {
   archive->require_subcommand(1);
   CLI::App* const creating = add_subcommand(*archive, options, action, "create", "Pack files into an archive", create);
   creating->add_option("path", options->paths, "files and directories")->required()->type_name("PATH");
-  creating->add_option("--level", options->level, "compression level of zstd")
-      ->check(CLI::Range(archive::min_level, archive::max_level).description("1-22"))
+  creating->add_option("--level", options->level, "compression level of zstd; 0 stores")
+      ->check(CLI::Range(archive::min_level, archive::max_level).description("0-22"))
       ->capture_default_str();
   creating
       ->add_option("--frame-size", options->frame_size,

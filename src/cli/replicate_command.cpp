@@ -435,7 +435,7 @@ void add_service_options(CLI::App& command, const Options& options) {
 }
 
 void add_level(CLI::App& command, const Options& options) {
-  command.add_option("--level", options->level, "zstd level for sources that configure none")
+  command.add_option("--level", options->level, "zstd level for sources that configure none; 0 stores")
       ->capture_default_str()
       ->check(CLI::Range(archive::min_level, archive::max_level));
 }

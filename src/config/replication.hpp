@@ -66,7 +66,7 @@ struct Source {
   std::uint32_t max_receive_count = 5;  ///< receives before a message goes to the dead-letter queue
   BatchLimits batch;
   bool track_deletes = false;
-  std::optional<int> level;  ///< compression level, 1-22
+  std::optional<int> level;  ///< compression level, 0 (store) to 22
   std::optional<ByteCount> frame_size;
 };
 

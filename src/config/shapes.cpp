@@ -98,7 +98,7 @@ const Shape& source_shape() {
       number("max_receive_count", "Receives before a message goes to the dead-letter queue; default 5", 1, 1000),
       object("batch", false, batch_shape(), "When an archive is full"),
       flag("track_deletes", "Whether deletions are recorded too; default false"),
-      number("level", "Compression level; default chosen by the command", 1, 22),
+      number("level", "Compression level, 0 stores; default chosen by the command", 0, 22),
       // archive::min_frame_size and max_frame_size
       number("frame_size", "Bytes of the tar stream in one frame of an archive; default 16777216", 64 << 10, 128 << 20),
   }};

@@ -34,6 +34,20 @@ def test_stock_tools_open_it(bale, archive):
     subprocess.run(["zstd", "-tq", path], check=True)
 
 
+@pytest.mark.skipif(not shutil.which("zstd"), reason="zstd is not installed")
+def test_level_zero_stores_and_stock_tools_open_it(bale, archive):
+    _, files = archive
+    bale.run("archive", "create", "--level", "0", "stored.tar.zst", "in")
+    stored = bale.directory / "stored.tar.zst"
+    assert stored.stat().st_size > sum(map(len, files.values()))
+    (bale.directory / "out").mkdir()
+    subprocess.run(f"zstd -dc '{stored}' | tar -C '{bale.directory}/out' -xf -", shell=True, check=True)
+    assert extracted(bale.directory / "out", files) == files
+    bale.run("archive", "verify", stored)
+    bale.run("archive", "extract", stored, "--to", "again")
+    assert extracted(bale.directory / "again", files) == files
+
+
 def test_list_names_every_member(bale, archive):
     path, files = archive
     listed = bale.run("archive", "list", path).out

@@ -170,7 +170,7 @@ TEST(WriterFailureTest, BadOptionsAndNamesAreRefusedBeforeAnything) {
     }
     return false;
   };
-  EXPECT_TRUE(attempt(source.plan(), {.level = 0}));
+  EXPECT_TRUE(attempt(source.plan(), {.level = -1}));
   EXPECT_TRUE(attempt(source.plan(), {.level = 23}));
   EXPECT_TRUE(attempt(source.plan(), {.frame_size = small_frame + 1}));
   EXPECT_TRUE(attempt(source.plan(), {.frame_size = 512}));

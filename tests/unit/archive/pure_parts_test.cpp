@@ -328,6 +328,42 @@ TEST(CompressTest, NoiseGoesInAtLevelOne) {
   EXPECT_EQ(as_text(slow.bytes.view()), as_text(fast.bytes.view()));
 }
 
+TEST(CompressTest, TheProbeForeseesTheRatio) {
+  EXPECT_EQ(probe_ratio({}), 1);
+  EXPECT_EQ(probe_ratio(as_bytes(test::noise(1 << 20, 1))), 1);
+  EXPECT_LT(probe_ratio(as_bytes(std::string(1 << 20, 'z'))), 0.01);
+  const double whole = probe_ratio(as_bytes(test::words(1 << 20, 1)));
+  EXPECT_GT(whole, 0.2);
+  EXPECT_LT(whole, 0.6);
+  // Little content is sampled as a whole, or in fewer samples.
+  for (const std::size_t size : {100UL, 4096UL, 5000UL, 20'000UL, 65'536UL})
+    EXPECT_NEAR(probe_ratio(as_bytes(test::words(size, 1))), whole, size < 4096 ? 0.6 : 0.05) << size;
+}
+
+TEST(CompressTest, LevelZeroStores) {
+  for (const std::size_t size : {0UL, 1UL, (128UL << 10) - 1, 128UL << 10, (128UL << 10) + 1, (1UL << 20) + 7}) {
+    const std::string content = test::words(size, 5);
+    const CompressedFrame frame = compress_frame(as_bytes(content), store_level, 1 << 20);
+    EXPECT_GE(frame.bytes.size(), size);
+    EXPECT_LE(frame.bytes.size(), compressed_bound(size));
+    EXPECT_LE(frame.bytes.size(), size + 20 + 3 * (size >> 17));
+    EXPECT_EQ(frame.checksum, static_cast<std::uint32_t>(xxh64(as_bytes(content))));
+    std::string back(size, '\0');
+    decompress_frame(frame.bytes.view(), std::as_writable_bytes(std::span(back)));
+    EXPECT_TRUE(back == content);
+  }
+  EXPECT_EQ(compressor_bytes(store_level, 1 << 20), 0u);
+}
+
+TEST(CompressTest, DamageOfAStoredFrameIsNoticed) {
+  const std::string content = test::words(300'000, 5);
+  std::string frame(as_text(compress_frame(as_bytes(content), store_level, 1 << 20).bytes.view()));
+  frame[200'000] = static_cast<char>(frame[200'000] ^ 1);
+  std::string back(content.size(), '\0');
+  EXPECT_THAT(corrupt_message([&] { decompress_frame(as_bytes(frame), std::as_writable_bytes(std::span(back))); }),
+              HasSubstr("damaged"));
+}
+
 TEST(CompressTest, TheFrameEndsInTheChecksumOfItsContent) {
   const std::string content = test::words(100'000, 3);
   const CompressedFrame frame = compress_frame(as_bytes(content), 5, 1 << 20);
