@@ -1,6 +1,7 @@
 #include "os/process_use.hpp"
 
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <charconv>
@@ -52,6 +53,12 @@ ProcessUse process_use(Files& files) {
   if (::getrusage(RUSAGE_SELF, &usage) == 0)
     use.processor_time = seconds_of(usage.ru_utime) + seconds_of(usage.ru_stime);
   return use;
+}
+
+std::chrono::duration<double> thread_processor_time() noexcept {
+  timespec time{};
+  if (::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time) != 0) return {};
+  return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
 }
 
 }  // namespace bale::os

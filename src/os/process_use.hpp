@@ -20,4 +20,8 @@ struct ProcessUse {
 /// Reads /proc/self (proc(5)). Never throws for files that are missing or unreadable. Thread-safe.
 ProcessUse process_use(Files& files);
 
+/// Processor time that the calling thread has used: how long work takes, whatever else the machine does. 0 where the
+/// system does not tell. Thread-safe.
+std::chrono::duration<double> thread_processor_time() noexcept;
+
 }  // namespace bale::os

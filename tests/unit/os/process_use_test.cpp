@@ -26,5 +26,17 @@ TEST(ProcessUse, SeesThisProcess) {
   stop.request_stop();
 }
 
+TEST(ThreadProcessorTime, CountsOwnWorkAloneAndNotWaiting) {
+  const auto before = thread_processor_time();
+  std::this_thread::sleep_for(std::chrono::milliseconds(30));
+  std::jthread([] {
+    const auto start = thread_processor_time();
+    while (thread_processor_time() - start < std::chrono::milliseconds(30)) continue;
+  }).join();
+  const auto waited = thread_processor_time();
+  EXPECT_LT(waited - before, std::chrono::milliseconds(20));
+  while (thread_processor_time() - waited < std::chrono::milliseconds(5)) continue;
+}
+
 }  // namespace
 }  // namespace bale::os
