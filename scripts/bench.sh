@@ -15,6 +15,9 @@ servers() {
 echo "== archive: create and read, against libzstd on the same bytes in memory"
 build/release/bench/archive_bench
 echo
+echo "== levels: money against an oracle, on recorded curves"
+build/release/bench/level_simulation
+echo
 echo "== replicate: on the embedded store, against libzstd on the same bytes in memory"
 build/release/bench/replicate_bench --directory "$work"
 echo
