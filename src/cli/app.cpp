@@ -91,6 +91,7 @@ void add_commands(CLI::App& app, Action& action) {
   add_restore_command(app, action);
   add_config_command(app, action);
   add_doctor_command(app, action);
+  add_estimate_command(app, action);
   add_version_command(app, action);
 }
 

@@ -1,0 +1,66 @@
+#include "jobs/estimate/estimate.hpp"
+
+#include "base/mutex.hpp"
+
+namespace bale::estimate {
+namespace {
+
+void stop_if_asked(const Place& place) {
+  if (place.world.stop.stop_requested())
+    throw Error(ErrorKind::cancelled, "stopped", to_uri(place.bucket, ObjectKey(place.prefix)));
+}
+
+void take_stock(const Place& place, Inventory& inventory, const std::function<void(std::uint64_t)>& listed) {
+  store::ListRequest request{.prefix = place.prefix};
+  do {
+    stop_if_asked(place);
+    const store::ListPage page = place.store.list(place.bucket, request);
+    for (const store::ListedObject& object : page.objects) inventory.add(object);
+    listed(inventory.all().objects);
+    request.continuation = page.next;
+  } while (!request.continuation.empty());
+}
+
+/// The bytes of a piece. A body that is shorter than promised is the store's error.
+Buffer read_piece(const Place& place, const Piece& piece) {
+  const store::ByteRange range = store::ByteRange::at(piece.offset, piece.bytes);
+  const auto stream = place.store.get({place.bucket, piece.object.key}, range, {.if_match = piece.object.etag});
+  Buffer bytes(piece.bytes);
+  while (bytes.size() < piece.bytes) {
+    const std::size_t read = stream->read(bytes.spare());
+    if (read == 0) break;
+    bytes.resize(bytes.size() + read);
+  }
+  return bytes;
+}
+
+}  // namespace
+
+Findings examine(const Place& place, const SampleLimits& limits, const compression::CostModel& cost,
+                 const std::function<void(std::uint64_t)>& listed) {
+  Findings findings{.inventory = Inventory(limits.objects, place.world.entropy)};
+  take_stock(place, findings.inventory, listed);
+  const std::vector<Piece> pieces =
+      plan_pieces(findings.inventory.drawn(), limits.piece, limits.bytes, place.world.entropy);
+  std::vector<Sample> samples(pieces.size());
+  Mutex mutex;  // guards findings.unread and first_unread
+  flow::TaskGroup tasks;
+  for (std::size_t i = 0; i < pieces.size(); ++i) {
+    tasks.run(place.pools.connections, [&, i] {
+      stop_if_asked(place);
+      try {
+        samples[i] = {pieces[i].object.key.str(), read_piece(place, pieces[i])};
+      } catch (const Error& error) {
+        if (error.kind() == ErrorKind::cancelled) throw;
+        const Lock lock(mutex);
+        ++findings.unread;
+        if (!findings.first_unread) findings.first_unread = error;
+      }
+    });
+  }
+  tasks.wait();
+  findings.predicted = predict(std::move(samples), cost);
+  return findings;
+}
+
+}  // namespace bale::estimate
