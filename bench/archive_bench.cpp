@@ -153,7 +153,8 @@ struct Machine {
 std::string write(const Corpus& corpus, int level, Machine& machine, archive::WriteResult& result) {
   CorpusSource source(corpus);
   MemorySink sink;
-  const auto manifest = [&](const std::vector<archive::WrittenMember>& written) {
+  const auto manifest = [&](const archive::WriteResult& so_far) {
+    const std::vector<archive::WrittenMember>& written = so_far.members;
     archive::Manifest whole;
     for (std::size_t i = 0; i < written.size(); ++i) {
       archive::ManifestObject object;

@@ -118,12 +118,17 @@ bool is_compressible(ByteView content) {
 }
 
 CompressedFrame compress_frame(ByteView content, int level, ByteCount frame_size) {
+  const bool is_wasted = level > fastest_level && !is_compressible(content);
+  return compress_frame_at(content, is_wasted ? fastest_level : level, frame_size);
+}
+
+CompressedFrame compress_frame_at(ByteView content, int level, ByteCount frame_size) {
   if (level == store_level) return store_frame(content);
   // Its tables take tens of megabytes: made once per thread, not once per archive.
   thread_local const Compression context = make_compression();
   ZSTD_CCtx* const zstd = context.get();
   checked(ZSTD_CCtx_reset(zstd, ZSTD_reset_session_and_parameters), "reset zstd");
-  set(zstd, ZSTD_c_compressionLevel, is_compressible(content) ? level : std::min(level, fastest_level));
+  set(zstd, ZSTD_c_compressionLevel, level);
   set(zstd, ZSTD_c_contentSizeFlag, 1);
   set(zstd, ZSTD_c_checksumFlag, 1);
   set(zstd, ZSTD_c_windowLog, window_log_for(level, frame_size));

@@ -35,6 +35,9 @@ inline constexpr int store_level = 0;
 /// frame.
 CompressedFrame compress_frame(ByteView content, int level, ByteCount frame_size);
 
+/// The same, at this level whatever the content.
+CompressedFrame compress_frame_at(ByteView content, int level, ByteCount frame_size);
+
 /// Memory that a thread's compression context takes at this level and frame size, beyond content and output; 0 for
 /// store_level.
 ByteCount compressor_bytes(int level, ByteCount frame_size);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cstring>
 #include <memory>
@@ -20,11 +21,12 @@
 #include "base/mutex.hpp"
 #include "base/text.hpp"
 #include "flow/sequencer.hpp"
+#include "os/process_use.hpp"
 
 namespace bale::archive {
 namespace {
 
-using MakeManifest = std::function<std::optional<std::string>(const std::vector<WrittenMember>&)>;
+using MakeManifest = std::function<std::optional<std::string>(const WriteResult&)>;
 
 void check_options(const WriterOptions& options) {
   if (options.level < min_level || options.level > max_level) {
@@ -95,6 +97,8 @@ struct FrameResult {
   ByteCount content_bytes = 0;
   flow::Ticket ticket;
   const Chunk* chunk = nullptr;  ///< null for frames of the manifest
+  int level = 0;
+  double core_seconds = 0;
   std::vector<PieceState> states;
 };
 
@@ -120,7 +124,9 @@ class Writer {
   WriteResult run(const MakeManifest& make_manifest) {
     start_progress();
     write_members();
-    const std::optional<std::string> manifest = make_manifest(written_.members);
+    const auto most = std::max_element(bytes_at_level_.begin(), bytes_at_level_.end());
+    written_.level = *most > 0 ? static_cast<int>(most - bytes_at_level_.begin()) : options_.level;
+    const std::optional<std::string> manifest = make_manifest(written_);
     if (!manifest) return {.members = std::move(written_.members)};
     write_manifest(*manifest);
     write_end(manifest->size());
@@ -232,14 +238,29 @@ class Writer {
     FrameResult result;
     result.chunk = work->chunk;
     result.content_bytes = frame_as_tar(*work);
-    if (result.content_bytes > 0) {
-      result.frame =
-          compress_frame({work->raw.bytes.data(), result.content_bytes}, options_.level, options_.frame_size);
-    }
+    if (result.content_bytes > 0) compress(*work, result);
     result.ticket = std::move(work->output);
     result.ticket.shrink_to(result.frame.bytes.capacity());
     result.states = work->states;
     frames_.put(work->number, std::move(result));
+  }
+
+  void compress(const ChunkWork& work, FrameResult& result) {
+    const ByteView content(work.raw.bytes.data(), result.content_bytes);
+    FrameContent frame{{}, content};
+    result.level = options_.level;
+    if (options_.levels != nullptr) {
+      for (std::size_t i = 0; i < work.states.size(); ++i) {
+        if (!work.states[i].failure) frame.members.push_back(&members_[work.chunk->pieces[i].member]);
+      }
+      result.level = options_.levels->choose(frame);
+    }
+    const auto started = os::thread_processor_time();
+    result.frame = options_.levels == nullptr ? compress_frame(content, result.level, options_.frame_size)
+                                              : compress_frame_at(content, result.level, options_.frame_size);
+    result.core_seconds = (os::thread_processor_time() - started).count();
+    if (options_.levels != nullptr)
+      options_.levels->compressed(frame, result.level, result.frame.bytes.size(), result.core_seconds);
   }
 
   LargeMember& large_member(std::size_t member) {
@@ -283,6 +304,8 @@ class Writer {
                         static_cast<std::uint32_t>(result.content_bytes), result.frame.checksum});
     written_.tar_bytes += result.content_bytes;
     written_.archive_bytes += result.frame.bytes.size();
+    written_.core_seconds += result.core_seconds;
+    if (result.chunk != nullptr) bytes_at_level_[static_cast<std::size_t>(result.level)] += result.content_bytes;
     sink_.append({std::move(result.frame.bytes), std::move(result.ticket)});
   }
 
@@ -385,6 +408,7 @@ class Writer {
   const std::vector<Chunk> chunks_;
   WriteResult written_;             ///< guarded by the sequencer while tasks run; a digest by its LargeMember
   std::vector<SeekEntry> entries_;  ///< as above
+  std::array<ByteCount, max_level + 1> bytes_at_level_{};  ///< as above
   ByteCount manifest_offset_ = 0;
   Mutex large_mutex_;
   std::unordered_map<std::size_t, std::unique_ptr<LargeMember>> large_ BALE_GUARDED_BY(large_mutex_);

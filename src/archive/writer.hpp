@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "archive/frame_levels.hpp"
 #include "base/error.hpp"
 #include "base/hash.hpp"
 #include "base/time.hpp"
@@ -57,6 +58,8 @@ struct WrittenMember {
 
 struct WriterOptions {
   int level = default_level;
+  /// Borrowed; chooses the level of frames with members, in the place of `level`. May be null.
+  FrameLevels* levels = nullptr;
   ByteCount frame_size = default_frame_size;
   flow::Progress* progress = nullptr;  ///< borrowed; may be null
   std::stop_token stop;
@@ -67,6 +70,8 @@ struct WriteResult {
   ByteCount tar_bytes = 0;
   ByteCount archive_bytes = 0;
   std::size_t frames = 0;
+  int level = default_level;  ///< of most bytes of the members
+  double core_seconds = 0;    ///< processor time that compressing took
 };
 
 /// A large member failed after some of its bytes had been written: the archive was given up, nothing is left. Writing
@@ -85,13 +90,13 @@ class MemberLost : public Error {
 std::vector<std::size_t> like_beside_like(const std::vector<PlannedMember>& members);
 
 /// Writes the archive of `members`, in their order, into `sink`, and finishes it. `manifest` is called once, when all
-/// members are done, and returns the text of manifest.json. The bytes written depend only on members, their content,
-/// level, frame size and manifest, never on timing or the number of threads. Memory: at most the budget (at least about
-/// 4 frames). When `manifest` returns nothing, the archive is given up (sink not finished) and the result says so by
-/// frames == 0. Throws MemberLost, Error{cancelled}, and what the sink throws. All references are borrowed for the
-/// call.
+/// members are done, with what became of them and their level, and returns the text of manifest.json. The bytes written
+/// depend only on members, their content, levels, frame size and manifest, never on timing or the number of threads.
+/// Memory: at most the budget (at least about 4 frames). When `manifest` returns nothing, the archive is given up (sink
+/// not finished) and the result says so by frames == 0. Throws MemberLost, Error{cancelled}, and what the sink throws.
+/// All references are borrowed for the call.
 WriteResult write_archive(const std::vector<PlannedMember>& members, MemberSource& source,
-                          const std::function<std::optional<std::string>(const std::vector<WrittenMember>&)>& manifest,
+                          const std::function<std::optional<std::string>(const WriteResult&)>& manifest,
                           transfer::ByteSink& sink, flow::Pools pools, flow::MemoryBudget& budget,
                           const WriterOptions& options);
 

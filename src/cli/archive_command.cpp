@@ -224,8 +224,8 @@ archive::WriteResult write_once(Context& context, const ArchiveOptions& options,
   const auto sink = open_sink(context, options.archive, total_size(inputs), inputs.size());
   return archive::write_archive(
       planned, members,
-      [&](const std::vector<archive::WrittenMember>& written) {
-        return archive::to_json(manifest_of(context, inputs, written, writer_options.level));
+      [&](const archive::WriteResult& written) {
+        return archive::to_json(manifest_of(context, inputs, written.members, writer_options.level));
       },
       *sink, context.pools(), context.budget(), writer_options);
 }

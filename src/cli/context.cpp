@@ -217,12 +217,15 @@ flow::Pools Context::pools() {
   return {*parts_->connections, *parts_->cores};
 }
 
+ByteCount Context::memory_limit() const {
+  if (options_.memory_limit != 0) return options_.memory_limit;
+  return std::max(os::usable_memory(world_.files) / 4, least_default_memory);
+}
+
 flow::MemoryBudget& Context::budget() {
   const Lock lock(parts_->mutex);
   if (!parts_->budget) {
-    const ByteCount limit = options_.memory_limit != 0
-                                ? options_.memory_limit
-                                : std::max(os::usable_memory(world_.files) / 4, least_default_memory);
+    const ByteCount limit = memory_limit();
     const ByteCount for_connections = options_.local.empty() ? options_.connections * connection_memory : 0;
     const ByteCount beside = own_memory + for_connections + parts_->reserved_memory;
     parts_->budget = std::make_unique<flow::MemoryBudget>(limit - std::min(beside, limit / 2));

@@ -96,6 +96,8 @@ class Context {
   flow::Pools pools();
   /// For data in flight: the memory limit, less what the program itself needs and what was reserved.
   flow::MemoryBudget& budget();
+  /// Bytes that the process may take: --memory-limit, or its default.
+  ByteCount memory_limit() const;
   /// Takes memory that the command uses beside the budget (compression contexts of the cores) off the limit, but at
   /// most half of it. To be called before the first budget(); the largest of several calls counts.
   void reserve_memory(ByteCount bytes);

@@ -10,6 +10,7 @@
 #include "base/error.hpp"
 #include "base/text.hpp"
 #include "cli/commands.hpp"
+#include "cli/level_options.hpp"
 #include "cli/output.hpp"
 #include "config/replication.hpp"
 #include "config/service_environment.hpp"
@@ -32,7 +33,7 @@ struct ReplicateOptions {
   std::string config_directory;
   bool until_idle = false;
   bool once = false;
-  int level = archive::default_level;
+  std::string level;
   int grace_seconds = 20;
   int archives_at_once = 3;
   std::string only_region;
@@ -240,11 +241,18 @@ int run_loops(Context& context, const ReplicateOptions& options, service::Roles 
   service_options.roles = roles;
   service_options.until_idle = options.until_idle || options.once;
   service_options.region = known_region(config, options.only_region);
-  service_options.level = options.level;
+  service_options.level = level_of(options.level, !context.options().local.empty());
+  if (roles.source && !service_options.level) {
+    service_options.levels = level_options(context, config, service_options.until_idle);
+  } else {
+    service_options.levels.prices = compression::read_prices(context.world().environment).prices;
+    service_options.levels.cores = context.pools().cores.size();
+  }
   service_options.grace = std::chrono::seconds(options.grace_seconds);
   service_options.archives_at_once = static_cast<std::size_t>(options.archives_at_once);
   service_options.emf = emf_options(context, options, config.settings);
-  if (roles.source) reserve_compressors(context, config, options.level);
+  if (roles.source)
+    reserve_compressors(context, config, service_options.level.value_or(service_options.levels.most_level));
   const service::Ports ports = ports_of(context);
   service::Replication replication(config, service_options, ports, context.world(), context.log(), context.pools(),
                                    context.budget());
@@ -435,9 +443,11 @@ void add_service_options(CLI::App& command, const Options& options) {
 }
 
 void add_level(CLI::App& command, const Options& options) {
-  command.add_option("--level", options->level, "zstd level for sources that configure none; 0 stores")
-      ->capture_default_str()
-      ->check(CLI::Range(archive::min_level, archive::max_level));
+  command
+      .add_option("--level", options->level,
+                  "zstd level of sources that configure none: 1-22, 0 stores, auto saves the most money [auto; 12 with "
+                  "--local]")
+      ->type_name("LEVEL");
 }
 
 void add_landing(CLI::App& command, const Options& options) {

@@ -71,6 +71,11 @@ QueueName dead_letter_queue(const QueueName& queue) { return QueueName(queue.str
 
 TableName replication_table(const Settings& settings) { return TableName(settings.stack_name + "-replication"); }
 
+TableName levels_table(const Settings& settings) {
+  if (settings.given) return settings.given->levels;
+  return TableName(settings.stack_name + "-compression-settings");
+}
+
 std::string archive_prefix(const BucketName& bucket, std::string_view prefix) {
   return prefix.empty() ? bucket.str() + "/" : fmt::format("{}/{}/", bucket.str(), prefix);
 }

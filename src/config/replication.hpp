@@ -31,6 +31,7 @@ struct GivenPlaces {
   BucketName outbound;   ///< of a source
   BucketName catalog;    ///< of a target; empty: backups are not catalogued
   TableName parameters;  ///< of a source: holds the destinations of its buckets
+  TableName levels;      ///< of a source: what is learned of compression levels; empty: nothing is kept
 };
 
 /// settings.json.
@@ -147,6 +148,8 @@ QueueName relay_queue(const Settings& settings, const Region& region);
 QueueName dead_letter_queue(const QueueName& queue);
 /// Table of replicate's own records (landing order of objects whose metadata is full): "{stack}-replication".
 TableName replication_table(const Settings& settings);
+/// Table of what is learned of compression levels: "{stack}-compression-settings". Empty where none is given.
+TableName levels_table(const Settings& settings);
 
 /// "{source_bucket}/{prefix}/" or "{source_bucket}/": where a rule's archives are in staging, backup and catalog
 /// buckets.

@@ -51,6 +51,7 @@ ReplicationConfig source_from_environment(const os::Environment& environment) {
   config.settings.stack_name = variables.required("STACK_NAME");
   given.parameters = TableName(variables.required("REPLICATION_PARAMETERS_TABLE"));
   variables.check("source");
+  given.levels = TableName(variables.optional("COMPRESSION_SETTINGS_TABLE"));
   rule.source.prefix = without_slashes_at_end(variables.optional("MONITORED_PREFIX"));
   config.settings.given = std::move(given);
   config.rules.push_back(std::move(rule));

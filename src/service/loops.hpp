@@ -12,6 +12,7 @@
 #include "jobs/land/lander.hpp"
 #include "jobs/pack/packer.hpp"
 #include "service/health.hpp"
+#include "service/levels.hpp"
 #include "service/replication.hpp"
 #include "service/target_directory.hpp"
 #include "telemetry/registry.hpp"
@@ -56,7 +57,8 @@ class InHand {
 /// Collects and packs the batches of one rule; gathers the next batch while two are packed.
 class SourceLoop {
  public:
-  SourceLoop(LoopContext& context, const config::Rule& rule);
+  /// `levels`: what is known of the levels of its region.
+  SourceLoop(LoopContext& context, const config::Rule& rule, RegionLevels& levels);
   /// Returns when `stop` is requested and the work in hand is settled.
   void run(std::stop_token stop);
 
@@ -76,6 +78,7 @@ class SourceLoop {
   const config::Rule& rule_;
   collect::Collector collector_;
   const std::unique_ptr<TargetDirectory> targets_;
+  RegionLevels& levels_;
 };
 
 /// Takes archive events from a queue, one message at a time, and has each archive worked on.

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <thread>
 
 #include "base/mutex.hpp"
@@ -98,13 +99,21 @@ struct Replication::Shared {
   Health health;
   telemetry::Registry registry{all_metrics()};
   LoopContext context;
+  std::map<Region, std::unique_ptr<RegionLevels>> levels;
   std::vector<std::unique_ptr<SourceLoop>> sources;
   std::vector<std::unique_ptr<ArchiveLoop>> archives;
   std::vector<std::unique_ptr<land::Lander>> landers;
 };
 
 void Replication::Shared::start_source(const config::Rule& rule, std::vector<std::jthread>& threads) {
-  sources.push_back(std::make_unique<SourceLoop>(context, rule));
+  std::unique_ptr<RegionLevels>& known = levels[rule.source.region];
+  if (!known) {
+    const TableName table = config::levels_table(config.settings);
+    const bool is_kept = !options.level && !table.empty();
+    known = std::make_unique<RegionLevels>(is_kept ? &ports.records(rule.source.region) : nullptr, table,
+                                           options.levels, context.world, context.log);
+  }
+  sources.push_back(std::make_unique<SourceLoop>(context, rule, *known));
   threads.emplace_back([this, loop = sources.back().get()] { loop->run(idle.get_token()); });
 }
 

@@ -17,6 +17,7 @@
 #include "os/world.hpp"
 #include "service/failure_ledger.hpp"
 #include "service/health.hpp"
+#include "service/levels.hpp"
 #include "service/ports.hpp"
 #include "telemetry/log.hpp"
 #include "telemetry/registry.hpp"
@@ -51,7 +52,8 @@ struct ReplicationOptions {
   bool until_idle = false;
   /// Only rules of this region; empty: all regions of the configuration.
   Region region;
-  int level = 12;                    ///< for sources that configure none
+  std::optional<int> level;          ///< for sources that configure none; absent: chosen by money
+  LevelOptions levels{};             ///< how it is chosen
   std::chrono::seconds grace{20};    ///< after a stop request, until work in hand is given up and given back
   std::size_t archives_at_once = 3;  ///< landing in one region
   std::optional<EmfOptions> emf{};

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "base/error.hpp"
+#include "compression/statistics_item.hpp"
 
 namespace bale::service {
 namespace {
@@ -99,7 +100,9 @@ class Setup {
     queue(name, region, times_of([&](const config::Rule& rule) { return rule.source.region == region; }), outbound,
           "archives to be relayed");
     notify(outbound, region, name, created_rule(name));
-    table(config::replication_table(settings_), region);
+    table(config::replication_table(settings_), region, "id", "what replicate itself has to remember");
+    table(config::levels_table(settings_), region, std::string(compression::settings_key_attribute),
+          "what is learned of compression levels");
   }
 
   void make_target_region(const Region& region) {
@@ -113,7 +116,7 @@ class Setup {
     };
     queue(name, region, times_of(lands_here), inbound, "archives to be landed");
     notify(inbound, region, name, created_rule(name));
-    table(config::replication_table(settings_), region);
+    table(config::replication_table(settings_), region, "id", "what replicate itself has to remember");
   }
 
   static store::NotificationRule created_rule(const QueueName& name) {
@@ -172,17 +175,17 @@ class Setup {
     add_step("queue", name.str(), region, purpose, exists);
   }
 
-  void table(const TableName& name, const Region& region) {
-    if (!tables_.insert(region).second) return;
+  void table(const TableName& name, const Region& region, const std::string& key, const std::string& purpose) {
+    if (!tables_.insert({region, name}).second) return;
     bool exists = ports_ != nullptr && ports_->records(region).describe_table(name).has_value();
-    if (!exists && !dryrun_) exists = !make_table(ports_->records(region), name);
-    add_step("table", name.str(), region, "what replicate itself has to remember", exists);
+    if (!exists && !dryrun_) exists = !make_table(ports_->records(region), name, key);
+    add_step("table", name.str(), region, purpose, exists);
   }
 
   /// False when somebody else made it at the same time; it can be used then.
-  static bool make_table(records::RecordStore& records, const TableName& name) {
+  static bool make_table(records::RecordStore& records, const TableName& name, const std::string& key) {
     try {
-      records.create_table(name, {{"id", records::KeyType::string}, std::nullopt});
+      records.create_table(name, {{key, records::KeyType::string}, std::nullopt});
       return true;
     } catch (const Error& error) {
       if (error.code() != "ResourceInUseException" || !records.describe_table(name)) throw;
@@ -259,7 +262,7 @@ class Setup {
   const bool dryrun_;
   std::vector<SetupStep> steps_;
   std::set<BucketName> buckets_;
-  std::set<Region> tables_;  ///< regions whose table is done
+  std::set<std::pair<Region, TableName>> tables_;  ///< those that are done
   std::map<BucketName, BucketRules> notifications_;
 };
 

@@ -2,6 +2,8 @@
 #include <map>
 #include <memory>
 
+#include "compression/cost_model.hpp"
+#include "compression/statistics_item.hpp"
 #include "service/loops.hpp"
 #include "service/report.hpp"
 
@@ -25,7 +27,7 @@ pack::PackPlan plan_of(const LoopContext& context, const config::Source& source,
   plan.outbound_bucket = config::outbound_bucket(context.config.settings, source.region);
   plan.archive_prefix = config::archive_prefix(bucket, source.prefix);
   plan.frame_size = source.frame_size.value_or(archive::default_frame_size);
-  plan.level = source.level.value_or(context.options.level);
+  plan.level = source.level.value_or(context.options.level.value_or(archive::default_level));
   return plan;
 }
 
@@ -59,6 +61,22 @@ Route route_of(const pack::PackPlan& plan) {
   return route;
 }
 
+/// Those that archives are paid to go to.
+std::vector<Region> far_regions(const Route& route, const Region& source) {
+  std::vector<Region> far = route.regions;
+  std::erase(far, source);
+  return far;
+}
+
+std::vector<Worth> worth_of(const compression::CostModel& cost, const pack::PackResult& result) {
+  std::vector<Worth> worth;
+  for (const pack::PackedArchive& archive : result.archives) {
+    const double saved = static_cast<double>(archive.object_bytes) - static_cast<double>(archive.archive_bytes);
+    worth.push_back({saved * cost.per_byte(), archive.core_seconds * cost.per_core_second()});
+  }
+  return worth;
+}
+
 void log_failure(telemetry::Log& log, const std::string& what, const Error& error) {
   log.error("pack.failed", error.what(), {{"object", what}, {"hint", error.hint()}});
 }
@@ -67,12 +85,13 @@ void log_failure(telemetry::Log& log, const std::string& what, const Error& erro
 
 Milliseconds pause_after(int failures) noexcept { return Milliseconds(std::min(60'000, 250 << std::min(failures, 8))); }
 
-SourceLoop::SourceLoop(LoopContext& context, const config::Rule& rule)
+SourceLoop::SourceLoop(LoopContext& context, const config::Rule& rule, RegionLevels& levels)
     : context_(context),
       rule_(rule),
       collector_(context.ports.queues(rule.source.region), config::source_queue(context.config.settings, rule.source),
                  rule.source, context.world, context.log),
-      targets_(targets_for(context, rule)) {}
+      targets_(targets_for(context, rule)),
+      levels_(levels) {}
 
 void SourceLoop::run(std::stop_token stop) {
   Health::Loop& health = context_.health.add("source " + rule_.source.region.str());
@@ -166,6 +185,12 @@ void SourceLoop::pack_bucket(const BucketName& bucket, const Batch& batch, const
   pack::PackPlan plan = plan_of(context_, rule_.source, bucket);
   plan.targets = targets_->targets_of(bucket);
   const Route route = route_of(plan);
+  const LevelOptions& level_options = context_.options.levels;
+  const compression::CostModel cost(level_options.prices, far_regions(route, plan.source_region), level_options.cores);
+  BatchLevels levels(levels_.chooser(), compression::settings_key(bucket, plan.prefix), cost);
+  // Where nothing crosses regions there is no transfer to save; what a backup saves in storage is not reckoned with.
+  const bool is_chosen = !rule_.source.level && !context_.options.level && cost.per_byte() > 0;
+  if (is_chosen) plan.levels = &levels;
   store::ObjectStore& store = context_.ports.store(rule_.source.region);
   pack::Packer packer(std::move(plan), store, store, context_.world, context_.log, context_.pools, context_.budget);
   const std::vector<pack::Item> items = items_of(batch, indices);
@@ -177,7 +202,8 @@ void SourceLoop::pack_bucket(const BucketName& bucket, const Batch& batch, const
       throw;
     }
   }();
-  report_packed(context_.registry, route, items, result, {}, context_.world.clock.now());
+  if (!result.archives.empty()) levels.learn();
+  report_packed(context_.registry, route, items, result, worth_of(cost, result), context_.world.clock.now());
   for (std::size_t i = 0; i < indices.size(); ++i) {
     const pack::ItemResult& item = result.items[i];
     const store::ObjectEvent& event = batch.items[indices[i]].event;

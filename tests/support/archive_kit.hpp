@@ -183,7 +183,9 @@ inline TestArchive write(TestSource& source, Machine& machine, const archive::Wr
   MemorySink sink;
   auto result = archive::write_archive(
       source.plan(), source,
-      [&](const auto& written) { return archive::to_json(manifest_of(source.members(), written, options.level)); },
+      [&](const auto& written) {
+        return archive::to_json(manifest_of(source.members(), written.members, options.level));
+      },
       sink, machine.pools(), machine.budget, options);
   if (!sink.finished) throw Error(ErrorKind::internal, "the sink was not finished");
   return {std::move(sink.bytes), std::move(result)};

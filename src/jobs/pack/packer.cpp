@@ -173,7 +173,7 @@ class BatchPacking {
     auto sink =
         transfer::open_object_sink(outbound_, pools_.connections, {plan_.outbound_bucket, key}, sink_options(total));
     std::size_t entries = 0;
-    const auto manifest = [&](const std::vector<archive::WrittenMember>& written) -> std::optional<std::string> {
+    const auto manifest = [&](const archive::WriteResult& written) -> std::optional<std::string> {
       const archive::Manifest made = make_manifest(created, objects, deletions, source, written);
       entries = made.objects.size() + made.deletions.size();
       if (entries == 0) return std::nullopt;
@@ -181,6 +181,7 @@ class BatchPacking {
     };
     archive::WriterOptions options;
     options.level = plan_.level;
+    options.levels = plan_.levels;
     options.frame_size = plan_.frame_size;
     options.stop = stop_;
     try {
@@ -224,15 +225,15 @@ class BatchPacking {
 
   archive::Manifest make_manifest(TimePoint created, const std::vector<std::size_t>& objects,
                                   const std::vector<std::size_t>& deletions, const ObjectMembers& source,
-                                  const std::vector<archive::WrittenMember>& written) const {
+                                  const archive::WriteResult& written) const {
     archive::Manifest manifest;
     manifest.source_region = plan_.source_region;
     manifest.created = created;
-    manifest.level = plan_.level;
+    manifest.level = written.level;
     manifest.targets = plan_.targets;
     for (std::size_t n = 0; n < objects.size(); ++n) {
-      if (written[n].failure) continue;
-      manifest.objects.push_back(object_entry(plan_, items_[objects[n]], source.fetched(n), written[n]));
+      if (written.members[n].failure) continue;
+      manifest.objects.push_back(object_entry(plan_, items_[objects[n]], source.fetched(n), written.members[n]));
     }
     for (const std::size_t i : deletions) manifest.deletions.push_back(deletion_entry(plan_, items_[i]));
     return manifest;
@@ -265,7 +266,8 @@ class BatchPacking {
     PackedArchive archive;
     archive.key = key;
     archive.archive_bytes = written.archive_bytes;
-    archive.level = plan_.level;
+    archive.level = written.level;
+    archive.core_seconds = written.core_seconds;
     for (std::size_t n = 0; n < objects.size(); ++n) {
       if (written.members[n].failure) continue;
       ++archive.objects;

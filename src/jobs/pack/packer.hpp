@@ -47,7 +47,8 @@ struct PackedArchive {
   std::size_t objects = 0;
   ByteCount object_bytes = 0;
   ByteCount archive_bytes = 0;
-  int level = 0;
+  int level = 0;            ///< of most of its bytes
+  double core_seconds = 0;  ///< processor time that compressing took
   Milliseconds duration{};
 };
 
@@ -65,6 +66,7 @@ struct PackPlan {
   std::string archive_prefix;  ///< where archives go in it, with trailing '/'
   std::vector<archive::Target> targets;
   int level = archive::default_level;
+  archive::FrameLevels* levels = nullptr;  ///< borrowed; chooses in the place of `level`; may be null
   ByteCount frame_size = archive::default_frame_size;
 };
 

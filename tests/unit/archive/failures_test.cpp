@@ -32,7 +32,7 @@ std::vector<TestMember> many_members(std::size_t count, std::size_t size = 20'00
   return members;
 }
 
-std::optional<std::string> empty_manifest(const std::vector<WrittenMember>&) { return to_json(Manifest{}); }
+std::optional<std::string> empty_manifest(const WriteResult&) { return to_json(Manifest{}); }
 
 TEST(WriterFailureTest, ASmallMemberThatFailsIsLeftOutAndTheOthersCloseTheGap) {
   for (const std::set<std::size_t>& lost : {std::set<std::size_t>{0}, {3, 4}, {9}, {0, 1, 2, 3, 4, 5, 6, 7, 8, 9}}) {
@@ -355,8 +355,8 @@ TEST(DeliverTest, AWrongDigestIsDamage) {
   MemorySink sink;
   write_archive(
       source.plan(), source,
-      [&](const std::vector<WrittenMember>& written) {
-        Manifest manifest = test::manifest_of(source.members(), written, 2);
+      [&](const WriteResult& written) {
+        Manifest manifest = test::manifest_of(source.members(), written.members, 2);
         manifest.objects[1].sha256 = std::string(64, '0');
         return std::optional(to_json(manifest));
       },

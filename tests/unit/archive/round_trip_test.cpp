@@ -1,3 +1,8 @@
+#include <map>
+#include <mutex>
+#include <set>
+
+#include "archive/compress.hpp"
 #include "support/archive_kit.hpp"
 
 namespace bale::archive {
@@ -165,6 +170,60 @@ TEST(RoundTripTest, FramesOutliveTheReadThatGaveThem) {
   std::string all;
   for (const auto& frame : collector.kept) all.append(as_text(frame->bytes.view()));
   EXPECT_NE(all.find(words(1000, 1)), std::string::npos);
+}
+
+/// Every level in turn, and what it was told.
+class LevelsInTurn final : public FrameLevels {
+ public:
+  int choose(const FrameContent& frame) override {
+    const std::scoped_lock lock(mutex_);
+    EXPECT_FALSE(frame.members.empty());
+    for (const PlannedMember* member : frame.members) names_.insert(member->name);
+    const int level = levels_[next_++ % std::size(levels_)];
+    chosen_[frame.bytes.data()] = level;
+    return level;
+  }
+  void compressed(const FrameContent& frame, int level, ByteCount stored, double core_seconds) override {
+    const std::scoped_lock lock(mutex_);
+    EXPECT_EQ(chosen_.at(frame.bytes.data()), level);
+    EXPECT_GE(core_seconds, 0);
+    if (level == store_level) {
+      EXPECT_GT(stored, frame.bytes.size());
+    }
+    content += frame.bytes.size();
+    at_level[level] += frame.bytes.size();
+    seconds += core_seconds;
+  }
+  std::size_t names() const { return names_.size(); }
+  ByteCount content = 0;
+  std::map<int, ByteCount> at_level;
+  double seconds = 0;
+
+ private:
+  static constexpr int levels_[] = {0, 1, 7, 19};
+  std::mutex mutex_;
+  std::size_t next_ = 0;
+  std::map<const std::byte*, int> chosen_;
+  std::set<std::string> names_;
+};
+
+TEST(RoundTripTest, EachFrameMayHaveALevelOfItsOwn) {
+  Machine machine;
+  TestSource source(boundary_members());
+  LevelsInTurn levels;
+  WriterOptions options{.level = 3, .frame_size = small_frame};
+  options.levels = &levels;
+  const TestArchive archive = write(source, machine, options);
+  MemorySource file(archive.bytes);
+  const auto reader = open_archive(file);
+  Collector collector;
+  reader->read({}, collector, machine.pools(), machine.budget, {});
+  expect_equal(collector, reader->manifest(), source.members());
+  EXPECT_EQ(levels.names(), source.members().size());
+  EXPECT_LE(levels.content, archive.result.tar_bytes);  // which has the manifest, too
+  EXPECT_EQ(levels.at_level.size(), 4u);
+  for (const auto& [level, bytes] : levels.at_level) EXPECT_LE(bytes, levels.at_level[archive.result.level]);
+  EXPECT_GE(archive.result.core_seconds, levels.seconds);
 }
 
 }  // namespace

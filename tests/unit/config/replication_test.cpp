@@ -162,6 +162,7 @@ TEST(Names, FollowFromStackAccountAndRegion) {
   EXPECT_EQ(relay_queue(settings, region), QueueName("photos-eu-central-1-relay"));
   EXPECT_EQ(dead_letter_queue(QueueName("q")), QueueName("q-dlq"));
   EXPECT_EQ(replication_table(settings), TableName("photos-replication"));
+  EXPECT_EQ(levels_table(settings), TableName("photos-compression-settings"));
   EXPECT_EQ(archive_prefix(BucketName("camera"), "raw/2025"), "camera/raw/2025/");
   EXPECT_EQ(archive_prefix(BucketName("camera"), ""), "camera/");
 }

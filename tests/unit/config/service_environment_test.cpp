@@ -35,6 +35,9 @@ TEST(ServiceEnvironment, TellsASourceItsPlaces) {
   EXPECT_EQ(outbound_bucket(config.settings, source.region), BucketName("out"));
   EXPECT_EQ(source_queue(config.settings, source).str(), environment.variables["SQS_QUEUE_URL"]);
   EXPECT_EQ(config.settings.given->parameters, TableName("parameters"));
+  EXPECT_TRUE(levels_table(config.settings).empty());
+  environment.variables["COMPRESSION_SETTINGS_TABLE"] = "settings";
+  EXPECT_EQ(levels_table(source_from_environment(environment).settings), TableName("settings"));
 }
 
 TEST(ServiceEnvironment, TellsATargetItsPlaces) {

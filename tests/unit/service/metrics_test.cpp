@@ -118,7 +118,7 @@ TEST_F(ReportTest, APackedBatch) {
                   {pack::Fate::gone, {}, false},
                   {pack::Fate::packed, {}, false},
                   {pack::Fate::failed, Error(ErrorKind::denied, "no"), true}};
-  result.archives.push_back({ObjectKey("a"), 2, 4000, 1000, 12, Milliseconds(500)});
+  result.archives.push_back({ObjectKey("a"), 2, 4000, 1000, 12, 0.1, Milliseconds(500)});
   report_packed(registry, {BucketName("src"), "", {Region("us-east-1"), Region("eu-west-1")}}, items, result,
                 {{0.25, 0.05}}, now);
   const auto source = line({{"SourceBucket", "src"}, {"SourcePrefix", "root"}});

@@ -104,7 +104,7 @@ TEST_F(SetupTest, TakesATableThatAnotherMakesAtTheSameTime) {
                       testing::FaultTime::after);
   bool found = false;
   for (const SetupStep& step : set_up()) {
-    if (step.kind != "table") continue;
+    if (step.kind != "table" || step.name != table.str()) continue;
     found = true;
     EXPECT_TRUE(step.exists) << "it was made by somebody else";
   }

@@ -5,10 +5,14 @@
 #include <atomic>
 #include <new>
 
+#include "archive/reader.hpp"
+#include "compression/statistics_item.hpp"
 #include "embedded/backend.hpp"
 #include "service/replication.hpp"
 #include "support/fake_world.hpp"
 #include "support/faulty_queue.hpp"
+#include "support/faulty_records.hpp"
+#include "transfer/byte_io.hpp"
 
 namespace bale::service {
 namespace {
@@ -41,11 +45,12 @@ class SourceLoopTest : public ::testing::Test {
   void run() {
     const Ports ports{[this](const Region&) -> store::ObjectStore& { return *store; },
                       [this](const Region&) -> queue::MessageQueue& { return faulty; },
-                      [this](const Region&) -> records::RecordStore& { return *records; }};
+                      [this](const Region&) -> records::RecordStore& { return table; }};
     ReplicationOptions options;
     options.roles.source = true;
     options.until_idle = true;
-    options.level = 1;
+    options.level = level;
+    options.levels.prices.transfer_per_gib = transfer_price;
     os::World stoppable{world.clock, world.entropy, world.environment, world.files, world.terminal, stop.get_token()};
     Replication replication(config, options, ports, stoppable, log, pools, budget);
     const std::jthread stopper([&](const std::stop_token& done) {
@@ -66,6 +71,9 @@ class SourceLoopTest : public ::testing::Test {
   std::unique_ptr<queue::MessageQueue> queues = backend->queues(region);
   std::unique_ptr<records::RecordStore> records = backend->records(region);
   testing::FaultyQueue faulty{*queues};
+  testing::FaultyRecords table{*records};
+  std::optional<int> level = 1;
+  double transfer_price = 0.02;
   flow::ThreadPool connections{4, "connections"}, cores{2, "cores"};
   flow::Pools pools{connections, cores};
   flow::MemoryBudget budget{256ULL << 20};
@@ -95,6 +103,77 @@ TEST_F(SourceLoopTest, GivesBackABatchThatBrokeWhenItWasToStop) {
   };
   run();
   EXPECT_EQ(queues->depth(queue).visible, 1u) << outside.terminal.errors();
+}
+
+/// Levels by money: to a region far away, with a table that is shared with other tasks.
+class LearningTest : public SourceLoopTest {
+ protected:
+  LearningTest() {
+    level.reset();
+    config.rules[0].destinations[0].region = Region("us-east-1");
+    config.rules[0].source.batch.max_objects = 1000;
+    for (int i = 0; i < 20; ++i) {
+      std::string text;
+      while (text.size() < 20'000) text += "line " + std::to_string(i * 7919 + text.size()) + " of a log\n";
+      store::MemoryBody body(as_bytes(text));
+      store->put({BucketName("cats"), ObjectKey("f" + std::to_string(i) + ".log")}, body, {});
+    }
+  }
+  void make_table() {
+    records->create_table(config::levels_table(config.settings), {{"BucketPrefix", records::KeyType::string}, {}});
+  }
+  /// The level of the archive's manifest, -1 where there is not one archive.
+  int packed_level() {
+    const BucketName outbound = config::outbound_bucket(config.settings, region);
+    const auto listed = store->list(outbound, {});
+    if (listed.objects.size() != 1) return -1;
+    const auto source = transfer::open_object_source(*store, {outbound, listed.objects[0].key});
+    return archive::open_archive(*source)->manifest().level;
+  }
+};
+
+TEST_F(LearningTest, WhatComesOfABatchIsKeptForAllTasks) {
+  make_table();
+  run();
+  EXPECT_EQ(queues->depth(queue).total(), 0u);
+  const auto item = records->get(config::levels_table(config.settings), compression::key_item("cats/"));
+  ASSERT_TRUE(item) << outside.terminal.errors();
+  EXPECT_TRUE(item->contains("LevelStats"));
+  EXPECT_GT(packed_level(), 0);
+}
+
+TEST_F(LearningTest, ATableThatCannotBeReachedKeepsNothingBack) {
+  make_table();
+  table.faults.arm("get", "compression", Error(ErrorKind::unavailable, "no answer"), 1);
+  run();
+  EXPECT_EQ(queues->depth(queue).total(), 0u);
+  EXPECT_GT(packed_level(), 0);
+  EXPECT_THAT(outside.terminal.errors(), ::testing::HasSubstr("levels.table"));
+}
+
+TEST_F(LearningTest, AMissingTableKeepsNothingBack) {
+  run();
+  EXPECT_EQ(queues->depth(queue).total(), 0u);
+  EXPECT_GT(packed_level(), 0);
+}
+
+TEST_F(LearningTest, WhereTransferIsFreeNothingIsCompressed) {
+  make_table();
+  transfer_price = 1e-9;
+  run();
+  EXPECT_EQ(packed_level(), 0);
+}
+
+TEST_F(LearningTest, WithoutTransferThereIsNothingToSaveAndTheDefaultHolds) {
+  config.rules[0].destinations[0].region = region;
+  run();
+  EXPECT_EQ(packed_level(), archive::default_level);
+}
+
+TEST_F(LearningTest, ALevelThatIsConfiguredHolds) {
+  config.rules[0].source.level = 5;
+  run();
+  EXPECT_EQ(packed_level(), 5);
 }
 
 }  // namespace

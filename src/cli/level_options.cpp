@@ -1,0 +1,58 @@
+#include "cli/level_options.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "archive/compress.hpp"
+#include "archive/writer.hpp"
+#include "base/error.hpp"
+#include "cli/context.hpp"
+#include "compression/cpu_benchmark.hpp"
+
+namespace bale::cli {
+namespace {
+
+/// The highest level whose compressors take a quarter of the memory at most.
+int most_level_for(Context& context, const config::ReplicationConfig& config) {
+  ByteCount frame_size = archive::min_frame_size;
+  for (const config::Rule& rule : config.rules)
+    frame_size = std::max(frame_size, rule.source.frame_size.value_or(archive::default_frame_size));
+  int level = archive::max_level;
+  const ByteCount most = context.memory_limit() / 4;
+  while (level > 1 && archive::compressor_bytes(level, frame_size) * context.pools().cores.size() > most) --level;
+  return level;
+}
+
+}  // namespace
+
+std::optional<int> level_of(const std::string& text, bool is_local) {
+  if (text.empty() && is_local) return archive::default_level;
+  if (text.empty() || text == "auto") return std::nullopt;
+  int level = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), level);
+  if (error != std::errc() || end != text.data() + text.size() || level < archive::min_level ||
+      level > archive::max_level) {
+    throw Error(ErrorKind::invalid, fmt::format("'{}' is no level", text), "--level",
+                fmt::format("auto, or {} to {}", archive::min_level, archive::max_level));
+  }
+  return level;
+}
+
+service::LevelOptions level_options(Context& context, const config::ReplicationConfig& config, bool is_short_run) {
+  service::LevelOptions options;
+  compression::PricesRead read = compression::read_prices(context.world().environment);
+  for (const std::string& warning : read.warnings) context.log().warning("levels.prices", warning);
+  options.prices = std::move(read.prices);
+  options.cores = context.pools().cores.size();
+  options.most_level = most_level_for(context, config);
+  const auto measured =
+      compression::measure_cpu(context.world().clock, is_short_run ? Milliseconds(200) : Milliseconds(1500));
+  options.cpu_factor = measured.factor;
+  context.log().info("levels.cpu", "measured the processor",
+                     {{"factor", measured.factor}, {"milliseconds", measured.spent.count()}});
+  return options;
+}
+
+}  // namespace bale::cli
