@@ -66,6 +66,9 @@ struct ObjectSinkOptions {
   store::WriteConditions conditions;
   ByteCount expected_bytes = 0;       ///< an upper bound of the size; decides the part size (10,000 parts at most)
   ByteCount part_bytes = 8ULL << 20;  ///< the least part size; raised when expected_bytes demands it
+  /// The name is new, and nobody else has it: where a single PUT is refused, and the same object is there, the request
+  /// was sent twice on its way, and the refusal is the second one's.
+  bool name_is_own = false;
 };
 
 /// Writes one object: a single PUT while it fits into one part, else a multipart upload whose parts go up in parallel

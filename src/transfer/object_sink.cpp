@@ -7,6 +7,7 @@
 
 #include "base/error.hpp"
 #include "base/mutex.hpp"
+#include "store/own_write.hpp"
 #include "transfer/byte_io.hpp"
 
 namespace bale::transfer {
@@ -111,7 +112,16 @@ class MultipartObjectSink final : public ObjectSink {
 
   void put_whole() {
     store::MemoryBody body = filling_.body();
-    result_ = store_.put(object_, body, options_.attributes, options_.conditions);
+    try {
+      result_ = store_.put(object_, body, options_.attributes, options_.conditions);
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::precondition || !options_.name_is_own) throw;
+      const auto found = store_.head(object_);
+      const auto own_etag = [&] { return std::optional(store::content_etag(body)); };
+      const store::Whose whose = store::whose_object(found, body.size(), options_.attributes.metadata, own_etag);
+      if (whose == store::Whose::others) throw;
+      result_ = {found->etag, found->version_id};
+    }
     filling_ = {};
   }
 

@@ -219,6 +219,7 @@ class BatchPacking {
     transfer::ObjectSinkOptions options;
     options.attributes.headers.content_type = "application/zstd";
     options.conditions.if_none_match = true;
+    options.name_is_own = true;
     options.expected_bytes = total + total / 128 + (1 << 20);  // what zstd can add at worst, and the manifest
     return options;
   }

@@ -266,13 +266,32 @@ void Restore::restore_file(const catalog::Record& record, const std::string& nam
   world_.files.set_modified(path, record.last_modified);
 }
 
+bool Restore::same_object(const catalog::Record& record, const ObjectAddress& address, const store::ObjectInfo& there) {
+  if (there.size != record.object_size) return false;
+  // An ETag is of the content and of how it was cut into parts: equal ones mean equal bytes, different ones nothing.
+  if (there.etag == record.etag) return true;
+  if (record.sha256.empty()) return false;
+  try {
+    const auto stream = destination_->get(address, {}, {.version_id = {}, .if_match = there.etag});
+    Buffer buffer(piece_bytes);
+    Sha256 hash;
+    while (const std::size_t got = stream->read({buffer.data(), buffer.capacity()})) hash.update({buffer.data(), got});
+    return to_hex_digest(hash.finish()) == record.sha256;
+  } catch (const Error& error) {
+    // Of an archive class, or replaced or deleted since: nobody knows that it is the same.
+    const bool tells_nothing = error.kind() == ErrorKind::denied || error.kind() == ErrorKind::precondition ||
+                               error.kind() == ErrorKind::not_found;
+    if (!tells_nothing) throw;
+    return false;
+  }
+}
+
 /// On what condition the object may be written; absent when it is there already. Throws when something else is there
 /// that may not be replaced.
 std::optional<store::WriteConditions> Restore::look_at(const catalog::Record& record, const ObjectAddress& address) {
   const auto there = destination_->head(address);
   if (!there) return store::WriteConditions{.if_none_match = true, .if_match = {}};
-  // An ETag is of the content (and of how it was cut into parts): equal ones mean equal bytes, different ones nothing.
-  if (there->size == record.object_size && there->etag == record.etag) return std::nullopt;
+  if (same_object(record, address, *there)) return std::nullopt;
   if (!options_.overwrite) throw is_different(to_uri(address));
   return store::WriteConditions{.if_none_match = false, .if_match = there->etag};
 }

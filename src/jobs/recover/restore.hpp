@@ -63,6 +63,7 @@ class Restore {
   ByteCount read(const catalog::Record& record, const std::function<void(ByteView)>& sink);
   ByteCount read_copy(const catalog::Record& record, const ObjectAddress& copy,
                       const std::function<void(ByteView)>& sink);
+  bool same_object(const catalog::Record& record, const ObjectAddress& address, const store::ObjectInfo& there);
   bool same_file(const catalog::Record& record, const os::fs::path& path);
 
   std::function<store::ObjectStore&(const catalog::Record&)> archives_;

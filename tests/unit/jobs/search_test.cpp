@@ -120,6 +120,16 @@ TEST_F(RestoreToBucket, AWriteThatWasSentTwiceOnItsWayIsNoFailure) {
   EXPECT_EQ(object.fate, recover::RestoreFate::same);
 }
 
+TEST_F(RestoreToBucket, WhatIsThereIsTheSameWhateverPartsItWasWrittenIn) {
+  back_up({"a"});
+  rows_.at(0).etag = ETag("0123456789abcdef0123456789abcdef-2");  // the source was uploaded in parts
+  EXPECT_EQ(restore().fate, recover::RestoreFate::restored);
+  EXPECT_EQ(restore().fate, recover::RestoreFate::same);
+  store::MemoryBody body(as_bytes(std::string_view("Content of a")));
+  store->put({copy, ObjectKey("restored/a")}, body, {});
+  EXPECT_EQ(restore().fate, recover::RestoreFate::failed) << "as many bytes, but others";
+}
+
 TEST_F(RestoreToBucket, WhatCameThereMeanwhileIsKept) {
   back_up({"a"});
   put_before("of another");

@@ -5,6 +5,7 @@
 #include <fstream>
 #include <random>
 #include <thread>
+#include <tuple>
 
 #include "embedded/backend.hpp"
 #include "support/fake_world.hpp"
@@ -268,6 +269,25 @@ TEST_F(ByteIoTest, ConditionsHoldForBothWaysOfWriting) {
     EXPECT_EQ(content(), "already there");
     EXPECT_EQ(uploads(), 0U);
   }
+}
+
+TEST_F(ByteIoTest, AnOwnNameThatIsTakenByTheSameBytesWasWrittenTwice) {
+  put("content");
+  for (const auto& [bytes, name_is_own, works] :
+       {std::tuple("content", true, true), std::tuple("content", false, false), std::tuple("another", true, false)}) {
+    ObjectSinkOptions options;
+    options.conditions.if_none_match = true;
+    options.name_is_own = name_is_own;
+    const auto sink = open_object_sink(*store_, connections_, object_, options);
+    append_in_pieces(*sink, bytes, 3);
+    if (works) {
+      sink->finish();
+      EXPECT_EQ(sink->result().etag, stored_->head(object_)->etag);
+    } else {
+      EXPECT_EQ(kind_of([&] { sink->finish(); }), ErrorKind::precondition);
+    }
+  }
+  EXPECT_EQ(content(), "content");
 }
 
 TEST_F(ByteIoTest, PartsInFlightAreBounded) {
