@@ -1,5 +1,7 @@
 #include "cloud/s3_store.hpp"
 
+#include <algorithm>
+
 #include "base/error.hpp"
 #include "store/object_rules.hpp"
 #include "store/own_write.hpp"
@@ -11,6 +13,10 @@ namespace {
 constexpr ByteCount most_answer_bytes = 16 << 20;
 /// While S3 puts a large upload together it sends a space now and then; other servers are silent for minutes.
 constexpr Milliseconds patience_for_assembly{10 * 60'000};
+/// Versioning is switched on once in the life of a bucket.
+constexpr std::chrono::minutes versioning_known_for{1};
+/// Thousands of uploads are never under way at once: of the oldest nobody will hear any more.
+constexpr std::size_t most_remembered_uploads = 4096;
 
 /// A body of the store's port as one of http's.
 class StoreBody final : public http::Body {
@@ -49,6 +55,16 @@ class AnswerStream final : public store::GetStream {
 std::string where_of(const BucketName& bucket) { return "s3://" + bucket.str(); }
 
 bool is_missing(const aws::ServiceFailure& failure) { return failure.status == 404 && failure.code != "NoSuchBucket"; }
+
+/// Whether to ask again is somebody else's decision; otherwise the question has no answer here.
+bool is_passing(const Error& error) { return is_transient(error.kind()) || error.kind() == ErrorKind::cancelled; }
+
+/// The first page of a key's versions, the newest of them first: keys that only start with it come later.
+store::ListRequest versions_of(const ObjectAddress& object) {
+  store::ListRequest request;
+  request.prefix = object.key.str();
+  return request;
+}
 
 /// Refusals that say that the request was signed for, or sent to, the wrong region.
 bool is_redirect(const aws::ServiceFailure& failure) {
@@ -117,11 +133,75 @@ bool S3Store::is_aws(const BucketName& bucket) { return aws::is_aws(requests_for
 /// Whether the store looks after what the bucket's server may leave out.
 bool S3Store::is_helped(const BucketName& bucket) { return help_ == Help::where_not_aws && !is_aws(bucket); }
 
-/// Checks the conditions of a write whose request may not do it. Another writer can come in between.
-void S3Store::look_at_target(const ObjectAddress& object, const store::WriteConditions& conditions) {
-  if ((!conditions.if_none_match && conditions.if_match.empty()) || !is_helped(object.bucket)) return;
+/// Whether the bucket keeps versions, or kept them once: looked up once a minute. Who may not know counts as if.
+bool S3Store::keeps_versions(const BucketName& bucket) {
+  const auto now = session_.world().clock.steady();
+  {
+    const Lock lock(mutex_);
+    const auto known = versioning_.find(bucket);
+    if (known != versioning_.end() && now < known->second.until) return known->second.keeps_versions;
+  }
+  bool keeps = true;
+  try {
+    keeps = get_versioning(bucket) != store::Versioning::never;
+  } catch (const Error& error) {
+    if (is_passing(error)) throw;
+  }
+  const Lock lock(mutex_);
+  versioning_[bucket] = {keeps, now + versioning_known_for};
+  return keeps;
+}
+
+/// Checks the conditions of a write whose request may not do it: that of a copy or a completed upload, and any into a
+/// bucket that keeps versions. What another writer does before the write, look_below() sees.
+S3Store::Seen S3Store::look_at_target(const ObjectAddress& object, const store::WriteConditions& conditions,
+                                      bool by_put) {
+  const bool has_conditions = conditions.if_none_match || !conditions.if_match.empty();
+  if (!has_conditions || !is_helped(object.bucket)) return {};
+  if (keeps_versions(object.bucket)) {
+    if (auto seen = look_at_versions(object, conditions)) return *seen;
+  } else if (by_put) {
+    return {};
+  }
   const auto current = head(object, {});
   store::check_write_conditions(current ? std::optional(current->etag) : std::nullopt, object, conditions);
+  return {};
+}
+
+/// The same where versions may be listed; absent where not.
+std::optional<S3Store::Seen> S3Store::look_at_versions(const ObjectAddress& object,
+                                                       const store::WriteConditions& conditions) {
+  store::VersionPage page;
+  try {
+    page = list_versions(object.bucket, versions_of(object));
+  } catch (const Error& error) {
+    if (is_passing(error)) throw;
+    return std::nullopt;
+  }
+  Seen seen{true, {}};
+  std::optional<ETag> current;
+  for (const store::ListedVersion& version : page.versions) {
+    if (version.key != object.key) continue;
+    seen.versions.insert(version.version_id);
+    if (version.is_latest && !version.is_delete_marker) current = version.etag;
+  }
+  store::check_write_conditions(current, object, conditions);
+  return seen;
+}
+
+/// Looks what is right below the version that was just written. If it was not there when look_at_target() looked,
+/// another writer came first: then the new version is taken back, and the condition counts as failed.
+void S3Store::look_below(const ObjectAddress& object, const Seen& seen, const VersionId& written) {
+  if (!seen.is_watched || written.empty()) return;
+  const std::vector<store::ListedVersion> versions = list_versions(object.bucket, versions_of(object)).versions;
+  const auto own = std::find_if(versions.begin(), versions.end(), [&](const store::ListedVersion& version) {
+    return version.key == object.key && version.version_id == written;
+  });
+  if (own == versions.end() || own + 1 == versions.end()) return;
+  const store::ListedVersion& below = own[1];
+  if (below.key != object.key || seen.versions.contains(below.version_id)) return;
+  remove(object, written);
+  throw Error(ErrorKind::precondition, "another writer came first", to_uri(object)).with_code("PreconditionFailed");
 }
 
 /// Checks the condition of a copy whose request may not do it.
@@ -138,6 +218,10 @@ void S3Store::look_at_source(const store::CopySource& from) {
 void S3Store::remember_tags(const UploadId& upload, const store::Tags& tags) {
   const Lock lock(mutex_);
   upload_tags_[upload] = tags;
+  uploads_begun_.push_back(upload);
+  if (uploads_begun_.size() <= most_remembered_uploads) return;
+  upload_tags_.erase(uploads_begun_.front());
+  uploads_begun_.pop_front();
 }
 
 void S3Store::forget_tags(const UploadId& upload) {
@@ -165,14 +249,17 @@ void S3Store::mend_tags(const ObjectAddress& object, const UploadId& upload, con
 
 /// The same where completing was refused: an earlier attempt, whose answer was lost, may have made the object.
 void S3Store::mend_tags_of_own(const ObjectAddress& object, const UploadId& upload,
-                               const std::vector<store::UploadedPart>& parts) {
+                               const std::vector<store::UploadedPart>& parts, const Error& refusal) {
   {
     const Lock lock(mutex_);
     if (!upload_tags_.contains(upload)) return;
   }
   const auto found = head(object, {});
   const std::optional<ETag> own = store::multipart_etag(parts);
-  if (found && own && found->etag == *own) mend_tags(object, upload, found->version_id);
+  if (found && own && found->etag == *own)
+    mend_tags(object, upload, found->version_id);
+  else if (refusal.code() == "NoSuchUpload")
+    forget_tags(upload);  // it has ended some other way
 }
 
 // Buckets
@@ -214,6 +301,7 @@ std::vector<store::BucketInfo> S3Store::list_buckets() {
       if (info.region.empty()) info.region = region_;
       all.push_back(std::move(info));
     }
+    aws::check_next(page.next, continuation, "the buckets");
     continuation = page.next;
   } while (!continuation.empty());
   return all;
@@ -221,6 +309,8 @@ std::vector<store::BucketInfo> S3Store::list_buckets() {
 
 void S3Store::set_versioning(const BucketName& bucket, store::Versioning versioning) {
   fetch(bucket, where_of(bucket), [&](const aws::S3Requests& s3) { return s3.set_versioning(bucket, versioning); });
+  const Lock lock(mutex_);
+  versioning_.erase(bucket);
 }
 
 store::Versioning S3Store::get_versioning(const BucketName& bucket) {
@@ -250,6 +340,24 @@ store::PutResult S3Store::put(const ObjectAddress& object, store::Body& body, co
   check_object_key(object.key);
   store::check_upload_size(body.size());
   store::check_attributes(attributes);
+  const auto look = [&] { return look_at_target(object, conditions, /*by_put=*/true); };
+  Seen seen = before_write(look);
+  store::PutResult result;
+  try {
+    result = put_once(object, body, attributes, conditions);
+  } catch (const Error& error) {
+    // Ceph RGW 16 refuses every If-Match where the bucket keeps versions, the one that holds too.
+    if (!seen.is_watched || conditions.if_match.empty() || error.kind() != ErrorKind::precondition) throw;
+    seen = before_write(look);
+    result = put_once(object, body, attributes, {});
+  }
+  look_below(object, seen, result.version_id);
+  return result;
+}
+
+store::PutResult S3Store::put_once(const ObjectAddress& object, store::Body& body,
+                                   const store::ObjectAttributes& attributes,
+                                   const store::WriteConditions& conditions) {
   const std::string where = to_uri(object);
   StoreBody content(body);
   OpenCall answer =
@@ -290,9 +398,9 @@ store::PutResult S3Store::copy(const store::CopySource& from, const ObjectAddres
   check_object_key(to.key);
   if (replace) store::check_attributes(*replace);
   store::check_copy(from, to, replace);
-  before_write([&] {
+  const Seen seen = before_write([&] {
     look_at_source(from);
-    look_at_target(to, conditions);
+    return look_at_target(to, conditions, /*by_put=*/false);
   });
   const std::string where = to_uri(to);
   OpenCall answer =
@@ -303,20 +411,25 @@ store::PutResult S3Store::copy(const store::CopySource& from, const ObjectAddres
   // The same tag is the same content; another one, after a multipart upload, says nothing. A copy onto itself has a new
   // one, perhaps.
   if (result.etag != from.if_match && from.address != to) look_at_source(from);
+  look_below(to, seen, result.version_id);
   if (replace && !replace->tags.empty() && is_helped(to.bucket)) ensure_tags(to, replace->tags, result.version_id);
   return result;
 }
 
 store::ListPage S3Store::list(const BucketName& bucket, const store::ListRequest& request) {
   const std::string where = where_of(bucket);
-  return aws::parse_list(fetch(bucket, where, [&](const aws::S3Requests& s3) { return s3.list(bucket, request); }),
-                         where);
+  auto page =
+      aws::parse_list(fetch(bucket, where, [&](const aws::S3Requests& s3) { return s3.list(bucket, request); }), where);
+  aws::check_next(page.next, request.continuation, where);
+  return page;
 }
 
 store::VersionPage S3Store::list_versions(const BucketName& bucket, const store::ListRequest& request) {
   const std::string where = where_of(bucket);
-  return aws::parse_versions(
+  auto page = aws::parse_versions(
       fetch(bucket, where, [&](const aws::S3Requests& s3) { return s3.list_versions(bucket, request); }), where);
+  aws::check_next(page.next, request.continuation, where);
+  return page;
 }
 
 store::Tags S3Store::get_tags(const ObjectAddress& object, const VersionId& version) {
@@ -387,7 +500,7 @@ store::PutResult S3Store::complete_upload(const ObjectAddress& object, const Upl
     return result;
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::not_found || error.kind() == ErrorKind::precondition)
-      mend_tags_of_own(object, upload, parts);
+      mend_tags_of_own(object, upload, parts, error);
     throw;
   }
 }
@@ -395,7 +508,7 @@ store::PutResult S3Store::complete_upload(const ObjectAddress& object, const Upl
 store::PutResult S3Store::complete(const ObjectAddress& object, const UploadId& upload,
                                    const std::vector<store::UploadedPart>& parts,
                                    const store::WriteConditions& conditions) {
-  before_write([&] { look_at_target(object, conditions); });
+  const Seen seen = before_write([&] { return look_at_target(object, conditions, /*by_put=*/false); });
   const std::string where = to_uri(object);
   OpenCall answer =
       open(object.bucket, where,
@@ -403,6 +516,7 @@ store::PutResult S3Store::complete(const ObjectAddress& object, const UploadId& 
            {.deadlines = {.idle = patience_for_assembly}});
   const std::string body = read_text(answer, most_answer_bytes);
   store::PutResult result = aws::parse_complete(answer.exchange.head(), body, where);
+  look_below(object, seen, result.version_id);
   if (!result.etag.empty()) return result;
   const auto info = head(object, {result.version_id, {}});
   if (info) result.etag = info->etag;
@@ -425,7 +539,8 @@ std::vector<store::UploadedPart> S3Store::list_parts(const ObjectAddress& object
         fetch(object.bucket, where, [&](const aws::S3Requests& s3) { return s3.list_parts(object, upload, after); });
     auto page = aws::parse_parts(body, where);
     all.insert(all.end(), page.items.begin(), page.items.end());
-    if (page.next.empty() || page.items.empty()) return all;
+    if (page.next.empty()) return all;
+    aws::check_next(page.next, std::to_string(after), where);
     after = all.back().number;
   }
 }
@@ -439,6 +554,7 @@ std::vector<store::ListedUpload> S3Store::list_uploads(const BucketName& bucket,
         fetch(bucket, where, [&](const aws::S3Requests& s3) { return s3.list_uploads(bucket, prefix, continuation); });
     auto page = aws::parse_uploads(body, where);
     all.insert(all.end(), page.items.begin(), page.items.end());
+    aws::check_next(page.next, continuation, where);
     continuation = page.next;
   } while (!continuation.empty());
   return all;

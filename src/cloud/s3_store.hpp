@@ -1,8 +1,12 @@
 // S3 over HTTP: the AWS kind of the ObjectStore port.
 #pragma once
 
+#include <chrono>
+#include <deque>
 #include <map>
 #include <memory>
+#include <optional>
+#include <set>
 #include <string>
 
 #include "aws/s3.hpp"
@@ -22,9 +26,10 @@ enum class Help {
 /// the service's redirect once, and remembered. Tries nothing twice beyond that: retrying is a decorator's work.
 ///
 /// What the port says that S3 refuses is refused before anything is sent. Servers other than AWS are not trusted with
-/// two things that some of them leave out without a word: conditions of copies and completed uploads are looked at
-/// before, and after where it can be told, and tags of uploads and copies are compared. docs/invariants.md says what
-/// remains. Thread-safe; each call takes a connection of the session's for itself.
+/// two things that some of them leave out without a word: conditions of copies and completed uploads, and of puts into
+/// buckets that keep versions, are looked at before, and after where it can be told, and tags of uploads and copies are
+/// compared. docs/invariants.md says what remains. Thread-safe; each call takes a connection of the session's for
+/// itself.
 class S3Store final : public store::ObjectStore {
  public:
   /// Borrows the session. Throws Error{invalid} for an endpoint that is none.
@@ -85,14 +90,24 @@ class S3Store final : public store::ObjectStore {
 
   bool is_aws(const BucketName& bucket);
   bool is_helped(const BucketName& bucket);
-  void look_at_target(const ObjectAddress& object, const store::WriteConditions& conditions);
+  /// What was there before a write on a condition.
+  struct Seen {
+    bool is_watched = false;  ///< the server keeps versions, and does not look at conditions itself, perhaps
+    std::set<VersionId> versions;
+  };
+  bool keeps_versions(const BucketName& bucket);
+  Seen look_at_target(const ObjectAddress& object, const store::WriteConditions& conditions, bool by_put);
+  std::optional<Seen> look_at_versions(const ObjectAddress& object, const store::WriteConditions& conditions);
+  store::PutResult put_once(const ObjectAddress& object, store::Body& body, const store::ObjectAttributes& attributes,
+                            const store::WriteConditions& conditions);
+  void look_below(const ObjectAddress& object, const Seen& seen, const VersionId& written);
   void look_at_source(const store::CopySource& from);
   void remember_tags(const UploadId& upload, const store::Tags& tags);
   void forget_tags(const UploadId& upload);
   void ensure_tags(const ObjectAddress& object, const store::Tags& tags, const VersionId& version);
   void mend_tags(const ObjectAddress& object, const UploadId& upload, const VersionId& version);
   void mend_tags_of_own(const ObjectAddress& object, const UploadId& upload,
-                        const std::vector<store::UploadedPart>& parts);
+                        const std::vector<store::UploadedPart>& parts, const Error& refusal);
   store::PutResult complete(const ObjectAddress& object, const UploadId& upload,
                             const std::vector<store::UploadedPart>& parts, const store::WriteConditions& conditions);
 
@@ -103,7 +118,13 @@ class S3Store final : public store::ObjectStore {
   Mutex mutex_;
   std::map<std::string, aws::S3Requests> requests_ BALE_GUARDED_BY(mutex_);  // by region; its nodes stay where they are
   std::map<BucketName, std::string> regions_ BALE_GUARDED_BY(mutex_);        // of buckets elsewhere
-  std::map<UploadId, store::Tags> upload_tags_ BALE_GUARDED_BY(mutex_);      // of uploads under way on other servers
+  struct KnownVersioning {
+    bool keeps_versions = false;
+    std::chrono::steady_clock::time_point until;
+  };
+  std::map<BucketName, KnownVersioning> versioning_ BALE_GUARDED_BY(mutex_);  // of buckets of other servers
+  std::map<UploadId, store::Tags> upload_tags_ BALE_GUARDED_BY(mutex_);       // of uploads under way on other servers
+  std::deque<UploadId> uploads_begun_ BALE_GUARDED_BY(mutex_);  // those with tags, in order; bounds upload_tags_
 };
 
 }  // namespace bale::cloud

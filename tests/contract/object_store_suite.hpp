@@ -9,10 +9,12 @@
 // docs/testing.md says what each deviation means for Bale.
 #pragma once
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <thread>
@@ -78,6 +80,24 @@ class ObjectStoreSuite : public ::testing::Test {
     for (std::uint32_t i = 0; i < parts.size(); ++i)
       listed.push_back({i + 1, upload_part(at(key), upload, i + 1, parts[i]), parts[i].size()});
     return store().complete_upload(at(key), upload, listed);
+  }
+  /// Eight write the object at the same time, each on this condition and with content of its own.
+  void one_of_many_wins(const std::string& key, const store::WriteConditions& conditions) {
+    std::atomic<int> won{0}, lost{0};
+    std::vector<std::jthread> writers;
+    for (int i = 0; i < 8; ++i) {
+      writers.emplace_back([&, i] {
+        try {
+          put(key, fmt::format("{} of {}", i, conditions.if_match.str()), {}, conditions);
+          ++won;
+        } catch (const Error& error) {
+          if (error.kind() == ErrorKind::precondition) ++lost;
+        }
+      });
+    }
+    writers.clear();  // waits for them
+    EXPECT_EQ(won, 1);
+    EXPECT_EQ(lost, 7);
   }
   static std::string md5(std::string_view content) { return to_hex_digest(Md5::of(as_bytes(content))); }
   static std::string bytes(std::size_t size, unsigned seed = 1) {
@@ -298,24 +318,28 @@ TYPED_TEST_P(ObjectStoreSuite, ChecksConditionsOfWrites) {
   EXPECT_EQ(this->get("k"), "2");
 }
 
-TYPED_TEST_P(ObjectStoreSuite, LetsOneOfManyConditionalWritersWin) {
-  std::atomic<int> won{0}, lost{0};
-  {
-    std::vector<std::jthread> writers;
-    for (int i = 0; i < 8; ++i) {
-      writers.emplace_back([&, i] {
-        try {
-          this->put("k", std::to_string(i), {}, {true, {}});
-          ++won;
-        } catch (const Error& error) {
-          if (error.kind() == ErrorKind::precondition) ++lost;
-        }
-      });
-    }
-  }
-  EXPECT_EQ(won, 1);
-  EXPECT_EQ(lost, 7);
+TYPED_TEST_P(ObjectStoreSuite, ChecksConditionsOfWritesWhereVersionsAreKept) {
+  this->store().set_versioning(this->bucket_, store::Versioning::enabled);
+  const ETag first = this->put("k", "1", {}, {true, {}}).etag;
+  EXPECT_ERROR(ErrorKind::precondition, "PreconditionFailed", this->put("k", "2", {}, {true, {}}));
+  EXPECT_ERROR(ErrorKind::precondition, "PreconditionFailed", this->put("k", "2", {}, {false, ETag("0")}));
+  EXPECT_EQ(this->get("k"), "1");
+  this->put("k", "2", {}, {false, first});
+  EXPECT_ERROR(ErrorKind::precondition, "PreconditionFailed", this->put("k", "3", {}, {false, first}));
+  EXPECT_EQ(this->get("k"), "2");
+  this->store().remove(this->at("k"));
+  this->put("k", "3", {}, {true, {}});
+  EXPECT_EQ(this->store().list_versions(this->bucket_, {}).versions.size(), 4u) << "3, a marker, 2, 1";
 }
+
+TYPED_TEST_P(ObjectStoreSuite, LetsOneOfManyConditionalWritersWinWhereVersionsAreKept) {
+  this->store().set_versioning(this->bucket_, store::Versioning::enabled);
+  this->one_of_many_wins("new", {true, {}});
+  this->one_of_many_wins("new", {false, this->store().head(this->at("new"))->etag});
+  EXPECT_EQ(this->store().list_versions(this->bucket_, {}).versions.size(), 2u);
+}
+
+TYPED_TEST_P(ObjectStoreSuite, LetsOneOfManyConditionalWritersWin) { this->one_of_many_wins("k", {true, {}}); }
 
 TYPED_TEST_P(ObjectStoreSuite, RemovesObjects) {
   this->put("k", "x");
@@ -861,9 +885,11 @@ REGISTER_TYPED_TEST_SUITE_P(ObjectStoreSuite, MakesAndRemovesBuckets, RefusesIll
                             KeepsABucketThatIsNotEmpty, SaysWhichBucketIsMissing, GivesBackWhatWasPut, GivesBackZeros,
                             PullsBodiesOfManyPieces, KeepsAllAttributes, TakesEveryLegalKey, RefusesWhatS3Refuses,
                             CountsTagCharactersNotBytes, ReadsRanges, ChecksConditionsOfReads, ChecksConditionsOfWrites,
-                            LetsOneOfManyConditionalWritersWin, RemovesObjects, KeepsAnOpenStreamConsistent,
-                            KeepsVersionsAndDeleteMarkers, WritesNullVersionsWhileSuspended, PagesThroughVersions,
-                            ListsInBytewiseOrder, RollsUpCommonPrefixes, PagesThroughKeysAndPrefixes, CopiesObjects,
+                            ChecksConditionsOfWritesWhereVersionsAreKept,
+                            LetsOneOfManyConditionalWritersWinWhereVersionsAreKept, LetsOneOfManyConditionalWritersWin,
+                            RemovesObjects, KeepsAnOpenStreamConsistent, KeepsVersionsAndDeleteMarkers,
+                            WritesNullVersionsWhileSuspended, PagesThroughVersions, ListsInBytewiseOrder,
+                            RollsUpCommonPrefixes, PagesThroughKeysAndPrefixes, CopiesObjects,
                             RefusesCopiesThatCannotBe, CopiesAVersion, ReplacesTags, PutsPartsTogether,
                             TellsTheSizeOfPartsThatAreAlike, TakesAnUploadOfOnePart, TakesPartsInAnyOrderAndAgain,
                             TakesTheLastPartFirst, LeavesOutPartsThatAreNotListed, TakesConcurrentParts,

@@ -99,8 +99,9 @@ class Stack(Bale):
     def keys(self, bucket):
         return [item["Key"] for item in self.client("s3").list_objects_v2(Bucket=bucket).get("Contents", [])]
 
-    def replicate_as_s3_does(self):
-        for key in self.keys(self.outbound):
+    def replicate_as_s3_does(self, *keys):
+        """Copies archives, all if none is named, to the other region."""
+        for key in keys or self.keys(self.outbound):
             self.client("s3", TARGET).copy_object(Bucket=self.inbound, Key=key,
                                                   CopySource={"Bucket": self.outbound, "Key": key})
             self.announce(TARGET, self.arrivals, self.inbound, key)

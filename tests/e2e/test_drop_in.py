@@ -49,6 +49,29 @@ def test_the_monitored_prefix_is_that_of_the_parameter(stack):
     assert stack.keys(stack.copy) == ["logs/a"]
 
 
+@pytest.mark.parametrize("versions", [False, True], ids=["plain", "versions"])
+def test_the_newest_version_stays_in_whatever_order_they_come(stack, versions):
+    """RGW looks at no condition where a bucket keeps versions: there Bale looks."""
+    s3 = stack.client("s3", TARGET)
+    for url, region in ((stack.events, SOURCE), (stack.arrivals, TARGET)):  # for what a broken poll takes with it
+        stack.client("sqs", region).set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "2"})
+    if versions:
+        s3.put_bucket_versioning(Bucket=stack.copy, VersioningConfiguration={"Status": "Enabled"})
+    stack.add_targets(backup=False)
+    contents = (b"first", b"second", b"third")
+    for content in contents:
+        stack.put("k", content)
+        stack.service("source")
+    first, second, third = stack.keys(stack.outbound)
+    for archive, expected in ((second, b"second"), (first, b"second"), (third, b"third"), (second, b"third")):
+        stack.replicate_as_s3_does(archive)
+        stack.service("target")
+        assert s3.get_object(Bucket=stack.copy, Key="k")["Body"].read() == expected
+    assert stack.keys(stack.inbound) == [] and stack.waiting(stack.arrivals, TARGET) == 0
+    if versions:
+        assert len(s3.list_object_versions(Bucket=stack.copy)["Versions"]) == 2, "nothing else was written"
+
+
 def test_without_a_catalog_bucket_backups_are_stored_with_a_warning(stack):
     stack.add_targets()
     stack.put("k", b"x")

@@ -9,6 +9,7 @@
 #include <mutex>
 #include <optional>
 #include <thread>
+#include <vector>
 
 #include "base/error.hpp"
 #include "base/text.hpp"
@@ -23,6 +24,8 @@ constexpr const char* overwritten =
     "a late, older version overwrites a newer one, and two workers do one piece of work";
 constexpr const char* bale_looks =
     "Bale looks before it writes; what another writer does between the look and the write is overwritten";
+constexpr const char* bale_takes_back =
+    "Bale looks before it writes, and takes its version back where another writer was first";
 
 /// Whether the condition of a request is refused. Other failures are let through. A condition on an object that is not
 /// there counts as refused, however it is said.
@@ -42,27 +45,58 @@ void put_if(store::ObjectStore& store, const ObjectAddress& object, std::string_
   store.put(object, body, {}, conditions);
 }
 
+/// A condition that has to refuse: asked of the server, and then of the store with Bale's help. `request` writes.
+Outcome judge(Ground& ground, const char* what, const std::function<void(store::ObjectStore&)>& request) {
+  if (is_refused([&] { request(ground.bare()); })) return ok(fmt::format("{} is looked at", what));
+  const std::string seen = fmt::format("{} is ignored by the server", what);
+  if (is_refused([&] { request(ground.store()); })) return limited(seen, bale_looks);
+  return failed(seen, overwritten);
+}
+
+/// What is limited among these, in one; else ok(all_well).
+Outcome worst_of(const std::vector<Outcome>& outcomes, const char* all_well) {
+  Outcome worst = ok(all_well);
+  for (const Outcome& each : outcomes) {
+    if (each.verdict == Verdict::ok) continue;
+    const std::string before = worst.verdict == Verdict::ok ? "" : worst.seen + "; ";
+    if (worst.verdict < each.verdict) worst = each;
+    worst.seen = before + each.seen;
+  }
+  return worst;
+}
+
 Outcome probe_conditional_put(Ground& ground) {
   constexpr const char* name = "conditional-put";
   const ObjectAddress object = ground.at(name);
   if (is_refused([&] { put_if(ground.bare(), object, "first", {.if_none_match = true, .if_match = {}}); }))
     return failed("If-None-Match: * refuses an object that is not there yet", "nothing new can be landed here");
-  if (!is_refused([&] { put_if(ground.bare(), object, "second", {.if_none_match = true, .if_match = {}}); }))
-    return failed("If-None-Match: * is not looked at: an object was overwritten", overwritten);
+  const Outcome if_none_match = judge(ground, "If-None-Match of PutObject", [&](store::ObjectStore& store) {
+    put_if(store, object, "second", {.if_none_match = true, .if_match = {}});
+  });
+  if (if_none_match.verdict == Verdict::failed) return if_none_match;
+  const Outcome if_match = judge(ground, "If-Match of PutObject", [&](store::ObjectStore& store) {
+    put_if(store, object, "third", {.if_none_match = false, .if_match = other_etag});
+  });
+  if (if_match.verdict == Verdict::failed) return if_match;
   const auto info = ground.bare().head(object);
   if (!info) return failed("an object that was just put is not there", "nothing that is stored here can be relied on");
-  if (!is_refused([&] { put_if(ground.bare(), object, "third", {.if_none_match = false, .if_match = other_etag}); }))
-    return failed("If-Match is not looked at: another object than the one meant was overwritten", overwritten);
-  if (is_refused([&] { put_if(ground.bare(), object, "fourth", {.if_none_match = false, .if_match = info->etag}); }))
-    return failed("If-Match refuses the object's own ETag", "newer versions cannot replace older ones here");
+  const auto replaces = [&](store::ObjectStore& store) {
+    return !is_refused([&] { put_if(store, object, "fourth", {.if_none_match = false, .if_match = info->etag}); });
+  };
+  Outcome own_etag = ok("If-Match takes the object's own ETag");
+  if (!replaces(ground.bare())) {
+    const char* const seen = "If-Match of PutObject refuses the object's own ETag";
+    if (!replaces(ground.store())) return failed(seen, "newer versions cannot replace older ones here");
+    own_etag = limited(seen, bale_looks);
+  }
   if (ground.read(name) != "fourth") return failed("a write on a condition is not what is read", overwritten);
-  return ok("If-None-Match and If-Match are looked at");
+  return worst_of({if_none_match, if_match, own_etag}, "If-None-Match and If-Match are looked at");
 }
 
 constexpr int writers = 8;
 
-Outcome probe_claims(Ground& ground) {
-  const ObjectAddress object = ground.at("claims");
+/// How many of several writers of one new object are let through, all at the same time.
+int count_winners(store::ObjectStore& store, const ObjectAddress& object) {
   std::atomic<int> won{0};
   std::mutex mutex;  // of failure
   std::optional<Error> failure;
@@ -71,7 +105,7 @@ Outcome probe_claims(Ground& ground) {
     for (int writer = 0; writer < writers; ++writer) {
       threads.emplace_back([&, writer] {
         try {
-          put_if(ground.bare(), object, fmt::format("writer {}", writer), {.if_none_match = true, .if_match = {}});
+          put_if(store, object, fmt::format("writer {}", writer), {.if_none_match = true, .if_match = {}});
           ++won;
         } catch (...) {
           const Error error = current_error();
@@ -83,8 +117,15 @@ Outcome probe_claims(Ground& ground) {
     }
   }
   if (failure) throw *failure;
+  return won;
+}
+
+Outcome probe_claims(Ground& ground) {
+  const int won = count_winners(ground.bare(), ground.at("claims"));
   if (won == 1) return ok(fmt::format("of {} writers at the same time one was let through", writers));
-  return failed(fmt::format("of {} writers at the same time {} were let through", writers, won.load()), overwritten);
+  const std::string seen = fmt::format("of {} writers at the same time {} were let through", writers, won);
+  if (count_winners(ground.store(), ground.at("claims-helped")) != 1) return failed(seen, overwritten);
+  return limited(seen, bale_takes_back);
 }
 
 Outcome probe_conditional_read(Ground& ground) {
@@ -100,14 +141,6 @@ Outcome probe_conditional_read(Ground& ground) {
   if (!info || read_if(info->etag) != content)
     return failed("If-Match of a GET refuses the object's own ETag", "large objects cannot be read here");
   return ok("a GET with If-Match reads the object that was meant, or nothing");
-}
-
-/// A condition that has to refuse: asked of the server, and then of the store with Bale's help. `request` writes.
-Outcome judge(Ground& ground, const char* what, const std::function<void(store::ObjectStore&)>& request) {
-  if (is_refused([&] { request(ground.bare()); })) return ok(fmt::format("{} is looked at", what));
-  const std::string seen = fmt::format("{} is ignored by the server", what);
-  if (is_refused([&] { request(ground.store()); })) return limited(seen, bale_looks);
-  return failed(seen, overwritten);
 }
 
 Outcome probe_conditional_complete(Ground& ground) {
@@ -130,11 +163,7 @@ Outcome probe_conditional_copy(Ground& ground) {
     store.copy({ground.at("copy-source"), {}, {}}, ground.at("copy-target"), std::nullopt,
                {.if_none_match = true, .if_match = {}});
   });
-  if (source.verdict == Verdict::ok && target.verdict == Verdict::ok)
-    return ok("conditions on the source and on the target of a copy are looked at");
-  Outcome worse = source.verdict > target.verdict ? source : target;
-  if (source.verdict != Verdict::ok && target.verdict != Verdict::ok) worse.seen = source.seen + "; " + target.seen;
-  return worse;
+  return worst_of({source, target}, "conditions on the source and on the target of a copy are looked at");
 }
 
 Outcome probe_copy(Ground& ground) {

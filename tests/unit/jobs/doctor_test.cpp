@@ -369,21 +369,28 @@ TEST_F(DoctorTest, SeesThatConditionsOfPutsAreIgnored) {
   odd.put_ = [&](const auto& object, auto& body, const auto& attributes, const auto&) {
     return store->put(object, body, attributes, {});
   };
-  expect("conditional-put", Verdict::failed, "If-None-Match: * is not looked at");
+  expect("conditional-put", Verdict::failed, "If-None-Match of PutObject is ignored by the server");
   EXPECT_EQ(findings["claims"].verdict, Verdict::failed);
+  EXPECT_TRUE(check(*store, odd).is_sound()) << "where Bale looks in the server's place";
+  EXPECT_EQ(findings["conditional-put"].verdict, Verdict::limited);
+  EXPECT_THAT(findings["conditional-put"].seen, HasSubstr("If-Match of PutObject is ignored"));
+  EXPECT_EQ(findings["claims"].verdict, Verdict::limited);
+  EXPECT_THAT(findings["claims"].consequence, HasSubstr("takes its version back"));
   odd.put_ = [&](const auto& object, auto& body, const auto& attributes, store::WriteConditions conditions) {
     conditions.if_match = {};
     return store->put(object, body, attributes, conditions);
   };
-  expect("conditional-put", Verdict::failed, "If-Match is not looked at");
+  expect("conditional-put", Verdict::failed, "If-Match of PutObject is ignored by the server");
+  EXPECT_TRUE(check(*store, odd).is_sound());
 }
 
 TEST_F(DoctorTest, SeesConditionsThatAreNotAtomic) {
-  std::latch all_have_looked(8);
+  std::latch all_have_looked(8), again(8);
   odd.put_ = [&](const auto& object, auto& body, const auto& attributes, const auto& conditions) {
-    if (!object.key.str().ends_with("claims")) return store->put(object, body, attributes, conditions);
+    const bool is_first = object.key.str().ends_with("/claims"), is_second = object.key.str().ends_with("-helped");
+    if (!is_first && !is_second) return store->put(object, body, attributes, conditions);
     const bool there = store->head(object).has_value();
-    all_have_looked.arrive_and_wait();
+    (is_first ? all_have_looked : again).arrive_and_wait();
     EXPECT_FALSE(there);
     return store->put(object, body, attributes, {});
   };
