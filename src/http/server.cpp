@@ -45,7 +45,8 @@ struct Server::State {
   std::jthread thread;
 };
 
-Server::Server(const ListenAddress& address, std::map<std::string, Handler> pages) : state_(std::make_unique<State>()) {
+Server::Server(const ListenAddress& address, const std::map<std::string, Handler>& pages)
+    : state_(std::make_unique<State>()) {
   httplib::Server& server = state_->server;
   server.new_task_queue = [] { return new httplib::ThreadPool(threads); };  // owned by the server
   // The library's own choice, SO_REUSEPORT, would share a port with another program without a word.

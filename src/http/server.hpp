@@ -35,7 +35,7 @@ class Server {
   using Handler = std::function<Page()>;
 
   /// Throws Error{unavailable} when the address cannot be listened on.
-  Server(const ListenAddress& address, std::map<std::string, Handler> pages);
+  Server(const ListenAddress& address, const std::map<std::string, Handler>& pages);
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;

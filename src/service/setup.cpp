@@ -31,7 +31,7 @@ class Setup {
  public:
   /// `ports` null: nothing is there yet, and nothing is made; then `world` may be null too.
   Setup(const config::ReplicationConfig& config, const Ports* ports, os::World* world, bool dryrun)
-      : config_(config), settings_(config.settings), ports_(ports), world_(world), dryrun_(dryrun) {}
+      : config_(config), settings_(config.settings), ports_(ports), maker_(dryrun ? nullptr : ports), world_(world) {}
 
   std::vector<SetupStep> run() {
     for (const config::Rule& rule : config_.rules) make_rule(rule);
@@ -138,7 +138,7 @@ class Setup {
                   fmt::format("the bucket is in {}, the configuration says {}", there->region.str(), region.str()),
                   "s3://" + name.str(), "correct the region in replication_config.json");
     }
-    if (!there && !dryrun_) create_bucket(ports_->store(region), name);
+    if (!there && maker_ != nullptr) create_bucket(maker_->store(region), name);
     add_step("bucket", name.str(), region, purpose, there.has_value());
   }
 
@@ -158,8 +158,8 @@ class Setup {
     const QueueName dead_letter = config::dead_letter_queue(name);
     const bool exists =
         ports_ != nullptr && ports_->queues(region).exists(name) && ports_->queues(region).exists(dead_letter);
-    if (!dryrun_) {
-      queue::MessageQueue& queues = ports_->queues(region);
+    if (maker_ != nullptr) {
+      queue::MessageQueue& queues = maker_->queues(region);
       queue::QueueSettings dead;
       dead.retention =
           std::chrono::hours(14 * 24);  // the longest that SQS keeps a message: time to find out and redrive
@@ -178,7 +178,7 @@ class Setup {
   void table(const TableName& name, const Region& region, const std::string& key, const std::string& purpose) {
     if (!tables_.insert({region, name}).second) return;
     bool exists = ports_ != nullptr && ports_->records(region).describe_table(name).has_value();
-    if (!exists && !dryrun_) exists = !make_table(ports_->records(region), name, key);
+    if (!exists && maker_ != nullptr) exists = !make_table(maker_->records(region), name, key);
     add_step("table", name.str(), region, purpose, exists);
   }
 
@@ -195,7 +195,7 @@ class Setup {
 
   /// To be called after queue(): a rule names its queue as the bucket knows it.
   void notify(const BucketName& bucket, const Region& region, const QueueName& queue, store::NotificationRule rule) {
-    const bool is_there = ports_ != nullptr && (!dryrun_ || ports_->queues(region).exists(queue));
+    const bool is_there = ports_ != nullptr && (maker_ != nullptr || ports_->queues(region).exists(queue));
     rule.queue = is_there ? ports_->queues(region).notification_target(queue) : queue.str();
     auto& entry = notifications_[bucket];
     entry.region = region;
@@ -226,7 +226,7 @@ class Setup {
     }
     all.insert(all.end(), wanted.rules.begin(), wanted.rules.end());
     const bool same = std::is_permutation(all.begin(), all.end(), present.begin(), present.end(), same_rule);
-    if (!same && !dryrun_) set_when_allowed(ports_->store(wanted.region), bucket, all);
+    if (!same && maker_ != nullptr) set_when_allowed(maker_->store(wanted.region), bucket, all);
     for (std::size_t i = 0; i < wanted.rules.size(); ++i) {
       const store::NotificationRule& rule = wanted.rules[i];
       add_step("notification", bucket.str() + "/" + rule.prefix + "*" + rule.suffix, wanted.region,
@@ -246,8 +246,7 @@ class Setup {
         if (world_->clock.steady() >= deadline) {
           throw error.with_hint(
               "may S3 send to each queue of the bucket's rules? The queue has to be in the bucket's region, and the "
-              "key "
-              "of an encrypted queue has to allow s3.amazonaws.com");
+              "key of an encrypted queue has to allow s3.amazonaws.com");
         }
       }
       if (!world_->clock.sleep_for(pause, world_->stop))
@@ -258,8 +257,8 @@ class Setup {
   const config::ReplicationConfig& config_;
   const config::Settings& settings_;
   const Ports* const ports_;
+  const Ports* const maker_;  ///< null: nothing is made
   os::World* const world_;
-  const bool dryrun_;
   std::vector<SetupStep> steps_;
   std::set<BucketName> buckets_;
   std::set<std::pair<Region, TableName>> tables_;  ///< those that are done

@@ -31,11 +31,11 @@ Outcome probe_objects(Ground& ground) {
 
 /// Keys that are legal in S3 and that stores, proxies and clients get wrong. The last one is as long as can be.
 std::vector<std::string> awkward_names(std::size_t root_bytes) {
+  const std::string greetings = "Gr\xC3\xBC\xC3\x9F";  // apart from what follows: "e" would be part of the last number
   std::vector<std::string> names = {"with space",
                                     "plus+sign",
                                     "percent%2Fsign%",
-                                    "Gr\xC3\xBC\xC3\x9F"
-                                    "e-\xE6\x97\xA5\xE6\x9C\xAC-\xF0\x9F\x98\x80",
+                                    greetings + "e-\xE6\x97\xA5\xE6\x9C\xAC-\xF0\x9F\x98\x80",
                                     "..",
                                     "../above",
                                     "./here",
