@@ -18,6 +18,9 @@ echo
 echo "== levels: money against an oracle, on recorded curves"
 build/release/bench/level_simulation
 echo
+echo "== overhead: choosing levels and telling metrics, against compressing"
+build/release/bench/overhead_bench
+echo
 echo "== replicate: on the embedded store, against libzstd on the same bytes in memory"
 build/release/bench/replicate_bench --directory "$work"
 echo
