@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <unordered_map>
 #include <unordered_set>
 
 #include "archive/layout.hpp"
@@ -315,6 +316,30 @@ void check_members_differ(const std::vector<ManifestObject>& objects) {
   }
 }
 
+/// Keeps the newest of the objects with one member; of those of the same second the last, as tar does.
+void keep_newest(std::vector<ManifestObject>& objects) {
+  struct Member {
+    std::size_t newest, count = 0;
+  };
+  std::unordered_map<std::string_view, Member> members;
+  members.reserve(objects.size());
+  std::vector<bool> is_kept(objects.size(), true);
+  for (std::size_t i = 0; i < objects.size(); ++i) {
+    const auto [place, is_first] = members.try_emplace(objects[i].member, Member{i});
+    Member& member = place->second;
+    objects[i].members_before = member.count++;
+    if (is_first) continue;
+    const bool is_newest = objects[i].last_modified >= objects[member.newest].last_modified;
+    is_kept[is_newest ? member.newest : i] = false;
+    if (is_newest) member.newest = i;
+  }
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < objects.size(); ++i) {
+    if (is_kept[i] && kept++ != i) objects[kept - 1] = std::move(objects[i]);
+  }
+  objects.resize(kept);
+}
+
 }  // namespace
 
 std::string to_json(const Manifest& manifest) {
@@ -375,8 +400,10 @@ Manifest parse_manifest(std::string_view json) {
     for (const Json& deletion : *deletions)
       manifest.deletions.push_back(parse_deletion(deletion, manifest.deletions.size()));
   }
-  // Archives of the reference may name an object twice: two events of one batch.
-  if (manifest.version > 0) check_members_differ(manifest.objects);
+  if (manifest.version > 0)
+    check_members_differ(manifest.objects);
+  else
+    keep_newest(manifest.objects);
   return manifest;
 }
 

@@ -44,6 +44,9 @@ struct ManifestObject {
   store::UserMetadata metadata;
   std::string sha256;                    ///< lower-case hex
   std::optional<ByteCount> data_offset;  ///< of the first byte of the object in the tar stream
+  /// Members of the same name in front of `member`, not to be taken for it: archives of the reference may hold a key
+  /// several times, once for each of its events in a batch.
+  std::size_t members_before = 0;
   friend bool operator==(const ManifestObject&, const ManifestObject&) = default;
 };
 
@@ -72,7 +75,7 @@ struct Manifest {
 /// Deterministic: equal manifests give equal bytes.
 std::string to_json(const Manifest& manifest);
 /// Throws Error{corrupt} naming the member that is wrong. Accepts the reference's manifests and both forms of tags;
-/// ignores members it does not know.
+/// ignores members it does not know. Of objects that the reference names several times the newest is in the result.
 Manifest parse_manifest(std::string_view json);
 
 }  // namespace bale::archive

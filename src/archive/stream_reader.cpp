@@ -143,8 +143,10 @@ class TarStream {
   std::unique_ptr<::archive, Close> tar_;
 };
 
-/// Objects of the manifest by the name of their tar member; the reference may name one twice.
-using ObjectsByMember = std::unordered_map<std::string_view, std::vector<std::size_t>>;
+/// An object of the manifest, and how many members of its name are still in front of its own.
+struct Wanted {
+  std::size_t object, members_before;
+};
 
 /// One pass over the stream that hands objects to a visitor.
 class StreamReading {
@@ -153,7 +155,7 @@ class StreamReading {
                 FrameVisitor& visitor, flow::MemoryBudget& budget, const std::stop_token& stop)
       : objects_(objects), visitor_(visitor), budget_(budget), stop_(stop) {
     for (const std::size_t object : wanted) {
-      by_member_[objects.at(object).member].push_back(object);
+      by_member_.emplace(objects.at(object).member, Wanted{object, objects[object].members_before});
       missing_.insert(object);
     }
   }
@@ -163,7 +165,11 @@ class StreamReading {
       TarStream tar(source);
       while (const auto member = tar.next()) {
         const auto found = by_member_.find(member->name);
-        if (found != by_member_.end()) take(tar, *member, found->second);
+        if (found == by_member_.end()) continue;
+        if (found->second.members_before > 0)
+          --found->second.members_before;
+        else
+          take(tar, *member, found->second.object);
       }
       flush();
     } catch (const Error& error) {
@@ -178,24 +184,20 @@ class StreamReading {
   }
 
  private:
-  void take(TarStream& tar, const TarStream::Member& member, const std::vector<std::size_t>& candidates) {
-    std::vector<std::size_t> receivers;
-    for (const std::size_t object : candidates) {
-      if (member.regular && objects_[object].size == member.size && missing_.contains(object))
-        receivers.push_back(object);
-    }
-    if (receivers.empty()) return;  // reported as missing at the end, unless another member has the name
+  void take(TarStream& tar, const TarStream::Member& member, std::size_t object) {
+    // What is no such object is reported as missing at the end.
+    if (!member.regular || objects_[object].size != member.size || !missing_.contains(object)) return;
     for (ByteCount offset = 0; offset == 0 || offset < member.size;) {
       make_room();
       const std::size_t length = std::min<ByteCount>(member.size - offset, frame_->bytes.spare().size());
       const MutableBytes into = frame_->bytes.spare().first(length);
       if (tar.read(into) < length) throw Error(ErrorKind::corrupt, "a member ends early");
       frame_->bytes.resize(frame_->bytes.size() + length);
-      for (const std::size_t object : receivers) pieces_.push_back({object, offset, into});
+      pieces_.push_back({object, offset, into});
       offset += length;
       if (length == 0) break;
     }
-    for (const std::size_t object : receivers) missing_.erase(object);
+    missing_.erase(object);
   }
 
   void make_room() {
@@ -229,7 +231,7 @@ class StreamReading {
   FrameVisitor& visitor_;
   flow::MemoryBudget& budget_;
   const std::stop_token stop_;
-  ObjectsByMember by_member_;
+  std::unordered_map<std::string_view, Wanted> by_member_;
   std::unordered_set<std::size_t> missing_;  ///< wanted, and not yet handed on whole
   std::shared_ptr<FrameData> frame_;
   std::vector<MemberPiece> pieces_;
