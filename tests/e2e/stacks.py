@@ -44,7 +44,7 @@ class Stack(Bale):
     def notify(self, bucket, region):
         """A queue that the bucket tells of new objects; its URL."""
         sqs = self.client("sqs", region)
-        url = sqs.create_queue(QueueName=f"{bucket}-queue", Attributes={"VisibilityTimeout": "45"})["QueueUrl"]
+        url = sqs.create_queue(QueueName=f"{bucket}-queue", Attributes={"VisibilityTimeout": "20"})["QueueUrl"]
         if self.servers["s3"] is not self.servers["sqs"]:
             return url
         self.client("s3", region).put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration={
