@@ -43,13 +43,6 @@ struct Report {
   estimate::Bill bill;
 };
 
-std::string dollars(double amount) {
-  if (amount != 0 && std::abs(amount) < 0.1) return fmt::format("${:.4f}", amount);
-  std::string text = fmt::format("{:.2f}", std::abs(amount));
-  for (std::size_t at = text.size() - 3; at > 3; at -= 3) text.insert(at - 3, ",");
-  return (amount < 0 ? "-$" : "$") + text;
-}
-
 std::string percent(double share) { return fmt::format("{:.1f} %", 100 * share); }
 
 ByteCount bytes_of(double bytes) { return static_cast<ByteCount>(bytes + 0.5); }
@@ -148,18 +141,21 @@ void print_bill(Context& context, const Report& report) {
   Table table(
       {{"US DOLLARS"}, {"NOW", Align::right}, {"BALE, OBJECTS", Align::right}, {"BALE, ARCHIVES", Align::right}});
   const auto row = [&](const char* name, double estimate::Costs::*part) {
-    table.add({name, dollars(bill.now.*part), dollars(bill.normal.*part), dollars(bill.backup.*part)});
+    table.add(
+        {name, format_dollars(bill.now.*part), format_dollars(bill.normal.*part), format_dollars(bill.backup.*part)});
   };
   row("transfer", &estimate::Costs::transfer);
   row("compute", &estimate::Costs::compute);
   row("requests", &estimate::Costs::requests);
   row("storage", &estimate::Costs::storage);
   row("fixed", &estimate::Costs::fixed);
-  table.add({"total", dollars(bill.now.total()), dollars(bill.normal.total()), dollars(bill.backup.total())});
+  table.add({"total", format_dollars(bill.now.total()), format_dollars(bill.normal.total()),
+             format_dollars(bill.backup.total())});
   context.print(table.text());
   const auto verdict = [&](const char* what, const estimate::Costs& bale, const std::optional<double>& from) {
     const double saved = bill.now.total() - bale.total();
-    std::string text = fmt::format("{}: {} {} a month", what, saved < 0 ? "costs" : "saves", dollars(std::abs(saved)));
+    std::string text =
+        fmt::format("{}: {} {} a month", what, saved < 0 ? "costs" : "saves", format_dollars(std::abs(saved)));
     if (!from) text += "; does not pay at any volume";
     if (from && bale.fixed > 0) text += fmt::format("; pays from {} a month", format_bytes(bytes_of(*from * gib)));
     context.print(text);

@@ -40,11 +40,15 @@ std::optional<int> level_of(const std::string& text, bool is_local) {
   return level;
 }
 
-service::LevelOptions level_options(Context& context, const config::ReplicationConfig& config, bool is_short_run) {
-  service::LevelOptions options;
+compression::Prices configured_prices(Context& context) {
   compression::PricesRead read = compression::read_prices(context.world().environment);
   for (const std::string& warning : read.warnings) context.log().warning("levels.prices", warning);
-  options.prices = std::move(read.prices);
+  return std::move(read.prices);
+}
+
+service::LevelOptions level_options(Context& context, const config::ReplicationConfig& config, bool is_short_run) {
+  service::LevelOptions options;
+  options.prices = configured_prices(context);
   options.cores = context.pools().cores.size();
   options.most_level = most_level_for(context, config);
   const auto measured =

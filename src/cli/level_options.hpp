@@ -15,6 +15,9 @@ class Context;
 /// pays for no transfer. Throws Error{invalid} for anything else than "auto" and levels.
 std::optional<int> level_of(const std::string& text, bool is_local);
 
+/// The prices of the environment; those that are none are logged and left out.
+compression::Prices configured_prices(Context& context);
+
 /// What levels are chosen by: prices from the environment, memory, and the processor, which is measured for up to two
 /// seconds, or a fifth of one before a short run. Prices that are none are logged and left out.
 service::LevelOptions level_options(Context& context, const config::ReplicationConfig& config, bool is_short_run);

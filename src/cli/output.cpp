@@ -156,6 +156,17 @@ std::string format_count(std::uint64_t number, std::string_view noun) {
   return fmt::format("{} {}{}", format_count(number), noun, number == 1 ? "" : "s");
 }
 
+std::string format_dollars(double amount) {
+  const double size = std::abs(amount);
+  std::string text = fmt::format("{:.2f}", size);
+  if (size > 0 && size < 0.1) {
+    const int first_digit = static_cast<int>(std::ceil(-std::log10(size)));
+    text = fmt::format("{:.{}f}", size, std::clamp(first_digit + 1, 4, 12));
+  }
+  for (std::size_t at = text.find('.'); at > 3; at -= 3) text.insert(at - 3, ",");
+  return (amount < 0 ? "-$" : "$") + text;
+}
+
 std::string format_ratio(ByteCount original, ByteCount compressed) {
   if (original == 0 || compressed == 0) return "-";
   return fmt::format("{:.2f}", static_cast<double>(original) / static_cast<double>(compressed));

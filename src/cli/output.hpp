@@ -68,6 +68,9 @@ class Table {
 std::string format_count(std::uint64_t number);
 /// "1 object", "2,345 objects": the number with its noun, whose plural ends with an s.
 std::string format_count(std::uint64_t number, std::string_view noun);
+/// "$1,234.50", "-$0.0012": dollars and cents; of amounts below ten cents as many decimals as show two digits, but at
+/// least four and at most twelve.
+std::string format_dollars(double amount);
 /// How many times smaller it became: "3.42"; "-" where there is nothing to compare.
 std::string format_ratio(ByteCount original, ByteCount compressed);
 /// "12.3 MiB/s"; "-" when no time went by.

@@ -11,6 +11,7 @@
 #include "base/text.hpp"
 #include "cli/commands.hpp"
 #include "cli/level_options.hpp"
+#include "cli/level_tables.hpp"
 #include "cli/output.hpp"
 #include "config/replication.hpp"
 #include "config/service_environment.hpp"
@@ -380,6 +381,8 @@ int status(Context& context, const ReplicateOptions& options) {
   print_queues(context, status);
   if (!context.json()) context.print("");
   print_staging(context, status);
+  if (!context.json()) context.print("");
+  print_learned_levels(context, config);
   if (context.json()) return exit_ok;
   bool missing = false, failed = false, waiting = false, held = false;
   for (const service::QueueStatus& queue : status.queues) {
@@ -492,7 +495,8 @@ void add_replicate_command(CLI::App& app, Action& action) {
   fill->add_option("--since", options->since, "only objects modified at or after this time")->type_name("TIME");
   fill->add_option("--until", options->until, "only objects modified before this time")->type_name("TIME");
   fill->add_flag("--restart", options->restart, "begin anew, also where an earlier run was interrupted");
-  add_command(*replicate, options, action, "status", "Queue depths, archives under way, failures", status);
+  add_command(*replicate, options, action, "status", "Queue depths, archives under way, failures, levels learned",
+              status);
   add_command(*replicate, options, action, "redrive", "Give messages of the dead-letter queues another chance",
               redrive);
 }

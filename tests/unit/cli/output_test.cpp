@@ -121,6 +121,17 @@ TEST(Format, NumbersAgreeWithTheirNouns) {
   EXPECT_NE(progress_line("x", {.items_done = 1, .items_total = 2}, 80).find("1/2 objects  "), std::string::npos);
 }
 
+TEST(Format, DollarsShowTwoDigitsOfSmallAmounts) {
+  EXPECT_EQ(format_dollars(0), "$0.00");
+  EXPECT_EQ(format_dollars(1234567.891), "$1,234,567.89");
+  EXPECT_EQ(format_dollars(-12.5), "-$12.50");
+  EXPECT_EQ(format_dollars(-1234.5), "-$1,234.50");
+  EXPECT_EQ(format_dollars(0.0123), "$0.0123");
+  EXPECT_EQ(format_dollars(0.00000123), "$0.0000012");
+  EXPECT_EQ(format_dollars(-0.00042), "-$0.00042");
+  EXPECT_EQ(format_dollars(1e-30), "$0.000000000000");
+}
+
 TEST(Format, ARatioOfNothingIsNoNumber) {
   EXPECT_EQ(format_ratio(0, 800), "-");
   EXPECT_EQ(format_ratio(800, 0), "-");
