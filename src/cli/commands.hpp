@@ -23,6 +23,7 @@ void add_restore_command(CLI::App& app, Action& action);    // restore_command.c
 void add_config_command(CLI::App& app, Action& action);     // config_command.cpp: check schema
 void add_doctor_command(CLI::App& app, Action& action);     // doctor_command.cpp
 void add_estimate_command(CLI::App& app, Action& action);   // estimate_command.cpp
+void add_bench_command(CLI::App& app, Action& action);      // bench_command.cpp
 void add_version_command(CLI::App& app, Action& action);    // version_command.cpp
 
 }  // namespace bale::cli

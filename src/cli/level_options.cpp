@@ -4,10 +4,12 @@
 
 #include <algorithm>
 #include <charconv>
+#include <set>
 
 #include "archive/compress.hpp"
 #include "archive/writer.hpp"
 #include "base/error.hpp"
+#include "base/text.hpp"
 #include "cli/context.hpp"
 #include "compression/cpu_benchmark.hpp"
 
@@ -38,6 +40,28 @@ std::optional<int> level_of(const std::string& text, bool is_local) {
                 fmt::format("auto, or {} to {}", archive::min_level, archive::max_level));
   }
   return level;
+}
+
+std::vector<int> levels_of(std::string_view text) {
+  const auto level_in = [text](std::string_view number) {
+    int level = -1;
+    const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), level);
+    if (error == std::errc() && end == number.data() + number.size() && level >= archive::min_level &&
+        level <= archive::max_level)
+      return level;
+    throw Error(ErrorKind::invalid, fmt::format("'{}' are no levels", text), "--levels",
+                fmt::format("levels from {} to {}: 3, or 1-12, or 0,3,9-12", archive::min_level, archive::max_level));
+  };
+  std::set<int> levels;
+  if (text.empty()) level_in(text);
+  for (const std::string_view part : split(text, ',')) {
+    const std::size_t dash = part.find('-');
+    const int first = level_in(part.substr(0, dash));
+    const int last = dash == std::string_view::npos ? first : level_in(part.substr(dash + 1));
+    if (first > last) level_in({});
+    for (int level = first; level <= last; ++level) levels.insert(level);
+  }
+  return {levels.begin(), levels.end()};
 }
 
 compression::Prices configured_prices(Context& context) {

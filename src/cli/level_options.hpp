@@ -3,6 +3,8 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "config/replication.hpp"
 #include "service/levels.hpp"
@@ -14,6 +16,9 @@ class Context;
 /// The value of --level; absent for "auto", which is what nothing means, too, unless the store is on this machine: it
 /// pays for no transfer. Throws Error{invalid} for anything else than "auto" and levels.
 std::optional<int> level_of(const std::string& text, bool is_local);
+
+/// The value of --levels, "0,3,9-12": each level once, ascending. Throws Error{invalid} for what is none.
+std::vector<int> levels_of(std::string_view text);
 
 /// The prices of the environment; those that are none are logged and left out.
 compression::Prices configured_prices(Context& context);

@@ -77,7 +77,31 @@ void add_records(std::string& out, Numbers& numbers) {
   }
 }
 
+void add_noise(std::string& out, Numbers& numbers) {
+  const std::uint64_t number = numbers();
+  for (int byte = 0; byte < 8; ++byte) out += static_cast<char>(number >> (8 * byte) & 0xFF);
+}
+
 }  // namespace
+
+std::vector<BenchmarkFile> benchmark_files(std::size_t bytes) {
+  using Add = void (*)(std::string&, Numbers&);
+  constexpr std::array<std::pair<std::string_view, Add>, 5> kinds{{{"prose.txt", add_prose},
+                                                                   {"requests.log", add_log},
+                                                                   {"items.json", add_json},
+                                                                   {"readings.raw", add_records},
+                                                                   {"picture.jpg", add_noise}}};
+  std::vector<BenchmarkFile> files;
+  for (const auto& [name, add] : kinds) {
+    Numbers numbers;
+    std::string content;
+    content.reserve(bytes + (4 << 10));
+    while (content.size() < bytes) add(content, numbers);
+    content.resize(bytes);
+    files.push_back({name, std::move(content)});
+  }
+  return files;
+}
 
 std::string benchmark_data(std::size_t bytes) {
   Numbers numbers;

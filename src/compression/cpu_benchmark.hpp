@@ -2,6 +2,8 @@
 #pragma once
 
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "base/time.hpp"
 #include "os/clock.hpp"
@@ -11,6 +13,15 @@ namespace bale::compression {
 /// Data that look like data, `bytes` of them: prose, log lines, JSON, and records of numbers, in turns. The same bytes
 /// in every run, on every machine.
 std::string benchmark_data(std::size_t bytes);
+
+/// A file that is not there.
+struct BenchmarkFile {
+  std::string_view name;  ///< static storage
+  std::string content;
+};
+/// One file of `bytes` bytes of each kind: prose, log lines, JSON, records of numbers, and bytes without any pattern,
+/// as a picture has them. The same in every run, on every machine.
+std::vector<BenchmarkFile> benchmark_files(std::size_t bytes);
 
 struct CpuBenchmark {
   double factor = 1;  ///< core seconds here for one of the reference machine: below 1 is faster
