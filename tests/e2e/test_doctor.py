@@ -143,13 +143,13 @@ def test_a_reader_that_leaves_early(bale, bucket):
 # Servers that are not Amazon's
 
 def examine(server, road, directory, bucket, *arguments, status=0):
-    """Findings by probe, and the summary, of the program on a server; `status` is what it must end with."""
+    """Findings by probe, and the summary, of the program on a server; `status` is what it must end with (None: any)."""
     environment = {name: value for name, value in server.environment().items() if not name.startswith("BALE_")}
     done = subprocess.run([binary(), "--endpoint-url", road.endpoint(server), "--output", "json", "doctor",
                            f"s3://{bucket}", *arguments], env={**environment, "HOME": str(directory)},
                           stdin=subprocess.DEVNULL, capture_output=True, timeout=120)
     finished = Finished(done.args, done.returncode, done.stdout, done.stderr)
-    assert finished.status == status, finished
+    assert status is None or finished.status == status, finished
     lines = finished.lines()
     return {line["probe"]: line for line in lines if line["type"] == "finding"}, lines[-1]
 
@@ -182,11 +182,16 @@ def test_ceph_rgw(rgw, road, tmp_path, versions):
     bucket = rgw.bucket(s3)
     if versions:
         s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
-    findings, summary = examine(rgw, road, tmp_path, bucket)
+    # Of several writers at the same time, one whose answer was lost cannot tell that another came first.
+    unsure = ["claims"] if versions and road.has_faults else []
+    findings, summary = examine(rgw, road, tmp_path, bucket, status=None if unsure else 0)
     said = {probe: (line["verdict"], line["seen"]) for probe, line in findings.items() if line["verdict"] != "ok"}
-    assert said == RGW_LIMITS | (RGW_LIMITS_WITH_VERSIONS if versions else {})
+    expected = RGW_LIMITS | (RGW_LIMITS_WITH_VERSIONS if versions else {})
+    for probe in unsure:
+        assert said.pop(probe)[1] == expected.pop(probe)[1]
+    assert said == expected
     assert all(findings[probe]["consequence"] for probe in said)
-    assert list(findings) == PROBES and summary["sound"]
+    assert list(findings) == PROBES and (unsure or summary["sound"])
     assert left_in(s3, bucket) == []
 
 

@@ -70,18 +70,21 @@ Outcome probe_conditional_put(Ground& ground) {
   const ObjectAddress object = ground.at(name);
   if (is_refused([&] { put_if(ground.bare(), object, "first", {.if_none_match = true, .if_match = {}}); }))
     return failed("If-None-Match: * refuses an object that is not there yet", "nothing new can be landed here");
+  // Each with its own content: an equal object would count as the writer's own, were an answer lost.
+  int writes = 0;
+  const auto content = [&] { return fmt::format("write {}", ++writes); };
   const Outcome if_none_match = judge(ground, "If-None-Match of PutObject", [&](store::ObjectStore& store) {
-    put_if(store, object, "second", {.if_none_match = true, .if_match = {}});
+    put_if(store, object, content(), {.if_none_match = true, .if_match = {}});
   });
   if (if_none_match.verdict == Verdict::failed) return if_none_match;
   const Outcome if_match = judge(ground, "If-Match of PutObject", [&](store::ObjectStore& store) {
-    put_if(store, object, "third", {.if_none_match = false, .if_match = other_etag});
+    put_if(store, object, content(), {.if_none_match = false, .if_match = other_etag});
   });
   if (if_match.verdict == Verdict::failed) return if_match;
   const auto info = ground.bare().head(object);
   if (!info) return failed("an object that was just put is not there", "nothing that is stored here can be relied on");
   const auto replaces = [&](store::ObjectStore& store) {
-    return !is_refused([&] { put_if(store, object, "fourth", {.if_none_match = false, .if_match = info->etag}); });
+    return !is_refused([&] { put_if(store, object, "last", {.if_none_match = false, .if_match = info->etag}); });
   };
   Outcome own_etag = ok("If-Match takes the object's own ETag");
   if (!replaces(ground.bare())) {
@@ -89,7 +92,7 @@ Outcome probe_conditional_put(Ground& ground) {
     if (!replaces(ground.store())) return failed(seen, "newer versions cannot replace older ones here");
     own_etag = limited(seen, bale_looks);
   }
-  if (ground.read(name) != "fourth") return failed("a write on a condition is not what is read", overwritten);
+  if (ground.read(name) != "last") return failed("a write on a condition is not what is read", overwritten);
   return worst_of({if_none_match, if_match, own_etag}, "If-None-Match and If-Match are looked at");
 }
 
@@ -146,9 +149,11 @@ Outcome probe_conditional_read(Ground& ground) {
 Outcome probe_conditional_complete(Ground& ground) {
   constexpr const char* name = "conditional-complete";
   ground.put(name, "there already");
+  int uploads = 0;
   return judge(ground, "If-None-Match of CompleteMultipartUpload", [&](store::ObjectStore& store) {
     const UploadId upload = ground.begin_upload(name);
-    const store::UploadedPart part = ground.put_part(name, upload, 1, "from the upload");
+    // Each with its own content: an equal object would count as this upload's own, were an answer lost.
+    const store::UploadedPart part = ground.put_part(name, upload, 1, fmt::format("from upload {}", ++uploads));
     store.complete_upload(ground.at(name), upload, {part}, {.if_none_match = true, .if_match = {}});
   });
 }
