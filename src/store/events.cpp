@@ -60,28 +60,63 @@ ByteCount size_of(const Json& object) {
   return size != object.end() && size->is_number_unsigned() ? size->get<ByteCount>() : 0;
 }
 
+/// The version "null", which objects get while versioning is off, is overwritten by the next: its name tells nothing.
+VersionId lasting_version(const std::string& name) { return VersionId(name == "null" ? "" : name); }
+
+/// What an event name says of the key. That one version of it was removed (`has_version`, without a delete marker being
+/// made) says nothing: it may be an old one, which lifecycle rules clear away, or the marker itself.
+enum class Change { none, created, deleted };
+
+Change change_of(std::string_view name, bool has_version) {
+  if (name.starts_with("ObjectCreated")) return Change::created;
+  if (name == "ObjectLifecycle:Expiration:Current") return Change::deleted;  // Ceph
+  if (!name.starts_with("ObjectRemoved:") && !name.starts_with("LifecycleExpiration:")) return Change::none;
+  return !has_version || name.ends_with(":DeleteMarkerCreated") ? Change::deleted : Change::none;
+}
+
+/// Ceph's sequencer is the bytes of a time of its own, in hex: seconds and nanoseconds, each with the lowest byte first
+/// on most machines. Compared as text that is no order, so they are turned round, unless only as they are they are near
+/// the event's time.
+std::string ceph_sequencer(const std::string& text, TimePoint event_time) {
+  constexpr std::size_t word = 8;  // hex digits
+  if (text.size() != 2 * word || text.find_first_not_of("0123456789abcdefABCDEF") != std::string::npos) return {};
+  std::string turned;
+  for (const std::size_t first : {std::size_t{0}, word}) {
+    for (std::size_t i = word; i > 0; i -= 2) turned += text.substr(first + i - 2, 2);
+  }
+  const auto is_near = [&](const std::string& sequencer) {
+    const std::chrono::seconds seconds(std::stoul(sequencer.substr(0, word), nullptr, 16));
+    return std::chrono::abs(seconds - event_time.time_since_epoch()) < std::chrono::days(1);
+  };
+  return is_near(text) && !is_near(turned) ? text : turned;
+}
+
 std::optional<ObjectEvent> parse_record(const Json& record) {
   if (!record.is_object()) throw malformed("a record is not an object");
   const std::string source = optional_text(record, "eventSource");
   if (!is_known_source(source)) throw malformed(fmt::format("eventSource is '{}'", escape_for_terminal(source)));
+  const bool is_ceph = source == "ceph:s3";
   std::string name = text_member(record, "eventName");
   if (name.starts_with("s3:")) name.erase(0, 3);  // MinIO, and Ceph before 16
-  const bool created = name.starts_with("ObjectCreated");
-  const bool removed = name.starts_with("ObjectRemoved") || name.starts_with("LifecycleExpiration");
-  if (!created && !removed) return std::nullopt;
+  if (change_of(name, false) == Change::none) return std::nullopt;
   const Json& s3 = object_member(record, "s3");
   const Json& object = object_member(s3, "object");
   ObjectEvent event;
+  const std::string version = optional_text(object, "versionId");
+  const Change change = change_of(name, !version.empty());
+  if (change == Change::none) return std::nullopt;
+  event.version_id = lasting_version(version);
   event.bucket = BucketName(text_member(object_member(s3, "bucket"), "name"));
-  event.key = ObjectKey(form_decode(text_member(object, "key")));
+  const std::string key = text_member(object, "key");
+  event.key = ObjectKey(is_ceph ? key : form_decode(key));  // Ceph does not encode it
   if (event.key.empty()) throw malformed("the key is empty");
-  event.deleted = removed;
+  event.deleted = change == Change::deleted;
   event.size = size_of(object);
   event.etag = ETag(optional_text(object, "eTag"));
-  event.version_id = VersionId(optional_text(object, "versionId"));
-  event.sequencer = optional_text(object, "sequencer");
   const std::string time = optional_text(record, "eventTime");
   if (!time.empty()) event.time = parse_time(time);
+  event.sequencer = optional_text(object, "sequencer");
+  if (is_ceph) event.sequencer = ceph_sequencer(event.sequencer, event.time);
   return event;
 }
 
@@ -94,13 +129,17 @@ std::optional<ObjectEvent> parse_bridged(const Json& document) {
   const Json& detail = object_member(document, "detail");
   const Json& object = object_member(detail, "object");
   ObjectEvent event;
+  const std::string version = optional_text(object, "version-id");
+  // One version, as change_of() has it.
+  const bool is_for_good = optional_text(detail, "deletion-type") == "Permanently Deleted";
+  if (removed && is_for_good && !version.empty()) return std::nullopt;
+  event.version_id = lasting_version(version);
   event.bucket = BucketName(text_member(object_member(detail, "bucket"), "name"));
   event.key = ObjectKey(text_member(object, "key"));
   if (event.key.empty()) throw malformed("the key is empty");
   event.deleted = removed;
   event.size = size_of(object);
   event.etag = ETag(optional_text(object, "etag"));
-  event.version_id = VersionId(optional_text(object, "version-id"));
   event.sequencer = optional_text(object, "sequencer");
   const std::string time = optional_text(document, "time");
   if (!time.empty()) event.time = parse_time(time);

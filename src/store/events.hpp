@@ -16,23 +16,24 @@ namespace bale::store {
 struct ObjectEvent {
   BucketName bucket;
   ObjectKey key;         ///< decoded
-  bool deleted = false;  ///< ObjectRemoved:*; else ObjectCreated:*
+  bool deleted = false;  ///< the key has no object any more; else ObjectCreated:*
   ByteCount size = 0;
   ETag etag;              ///< empty where the notification has none
-  VersionId version_id;   ///< empty where the bucket has no versioning
-  std::string sequencer;  ///< empty for events made by a backfill
+  VersionId version_id;   ///< empty where the bucket has no versioning, or had none at that time ("null")
+  std::string sequencer;  ///< to be compared as S3 says, whoever wrote it; empty for events made by a backfill
   TimePoint time{};
 };
 
 /// What one queue message says.
 struct Notification {
-  bool is_test = false;             ///< s3:TestEvent: to be deleted unprocessed
-  std::vector<ObjectEvent> events;  ///< records that are neither a creation nor a removal are left out
+  bool is_test = false;  ///< s3:TestEvent: to be deleted unprocessed
+  /// Records that are neither a creation nor a deletion are left out, and the removal of one version is no deletion.
+  std::vector<ObjectEvent> events;
 };
 
 /// Reads a message in the form that S3 documents (event structure, major version 2), as S3, Ceph RGW and MinIO send it,
-/// straight, wrapped by an SNS topic, or as EventBridge passes it on. Throws Error{invalid} naming what is missing or
-/// wrong: such a message is left to the dead-letter queue.
+/// straight or wrapped by an SNS topic, or as EventBridge passes it on, with or without a topic behind it. Throws
+/// Error{invalid} naming what is missing or wrong: such a message is left to the dead-letter queue.
 /// https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
 Notification parse_notification(std::string_view body);
 

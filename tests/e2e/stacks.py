@@ -1,7 +1,7 @@
 """What a deployment of S3 Cross-Region Compressor leaves behind, on test servers: for its services' replacement."""
 import json
+import struct
 import time
-import urllib.parse
 import uuid
 
 from conftest import Bale
@@ -58,11 +58,11 @@ class Stack(Bale):
             return
         head = self.client("s3").head_object(Bucket=bucket, Key=key)
         when = head["LastModified"].strftime("%Y-%m-%dT%H:%M:%S.000000Z")
-        record = {"eventVersion": "2.2", "eventSource": "ceph:s3", "awsRegion": region,
+        record = {"eventVersion": "2.2", "eventSource": "ceph:s3", "awsRegion": "",
                   "eventName": "ObjectCreated:Put", "eventTime": when,
                   "s3": {"s3SchemaVersion": "1.0", "bucket": {"name": bucket}, "object": {
-                      "key": urllib.parse.quote_plus(key), "size": head["ContentLength"],
-                      "eTag": head["ETag"].strip('"'), "versionId": "", "sequencer": f"{time.time_ns():X}"}}}
+                      "key": key, "size": head["ContentLength"], "eTag": head["ETag"].strip('"'), "versionId": "",
+                      "sequencer": struct.pack("<II", *divmod(time.time_ns(), 10**9)).hex().upper()}}}
         self.client("sqs", region).send_message(QueueUrl=url, MessageBody=json.dumps({"Records": [record]}))
 
     def put(self, key, content, **options):

@@ -3,6 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "base/error.hpp"
 #include "base/sequencer_order.hpp"
@@ -33,52 +36,134 @@ TEST(Notification, ReadsAPutWithItsKeyDecoded) {
   EXPECT_FALSE(notification.is_test);
 }
 
-TEST(Notification, ReadsTheEventsOfCephAndMinio) {
-  for (const auto& [source, name] : {std::pair("ceph:s3", "ObjectCreated:Put"), {"minio:s3", "s3:ObjectCreated:Put"}}) {
-    std::string text(put_event);
-    text.replace(text.find("aws:s3"), 6, source);
-    text.replace(text.find("ObjectCreated:Put"), 17, name);
-    const Notification notification = parse_notification(text);
-    ASSERT_EQ(notification.events.size(), 1U) << source;
-    EXPECT_EQ(notification.events[0].key.str(), "red flower+1.jpg");
-  }
+std::string changed(std::string_view text, const std::vector<std::pair<std::string, std::string>>& changes) {
+  std::string result(text);
+  for (const auto& [from, to] : changes) result.replace(result.find(from), from.size(), to);
+  return result;
 }
 
-TEST(Notification, UnwrapsWhatCameThroughATopic) {
-  const std::string text = nlohmann::json{
-      {"Type", "Notification"},
-      {"MessageId", "1"},
-      {"TopicArn", "arn:aws:sns:us-west-2:000000000000:t"},
-      {"Message", put_event}}.dump();
-  const Notification notification = parse_notification(text);
-  ASSERT_EQ(notification.events.size(), 1U);
-  EXPECT_EQ(notification.events[0].key.str(), "red flower+1.jpg");
-  const std::string test_event = R"({"Type":"Notification","TopicArn":"t","Message":"{\"Event\":\"s3:TestEvent\"}"})";
-  EXPECT_TRUE(parse_notification(test_event).is_test);
+/// As RGW 16.2.15 pushed it, shortened: the key is not encoded, and the sequencer is a struct of two numbers in hex.
+constexpr std::string_view ceph_event =
+    R"({"Records":[{"eventVersion":"2.2","eventSource":"ceph:s3","awsRegion":"",
+  "eventTime":"2026-11-21T18:27:15.623615Z","eventName":"ObjectCreated:Put","userIdentity":{"principalId":"test"},
+  "s3":{"s3SchemaVersion":"1.0","configurationId":"all","bucket":{"name":"bbb","arn":"arn:aws:s3:::bbb"},
+  "object":{"key":"a b+c/\u00fc%41","size":1,"eTag":"9dd4e461268c8034f5c8564e155c67a6","versionId":"",
+  "sequencer":"83E2016BE9F6FB25","metadata":[],"tags":[]}},"eventId":"1","opaqueData":""}]})";
+
+TEST(Notification, ReadsTheEventsOfCeph) {
+  const ObjectEvent event = parse_notification(ceph_event).events.at(0);
+  EXPECT_EQ(event.bucket.str(), "bbb");
+  EXPECT_EQ(event.key.str(), "a b+c/\xC3\xBC%41");
+  EXPECT_EQ(event.etag.str(), "9dd4e461268c8034f5c8564e155c67a6");
+  EXPECT_TRUE(event.version_id.empty());
+  EXPECT_EQ(event.sequencer, "6B01E28325FBF6E9");
+  EXPECT_EQ(event.time, parse_time("2026-11-21T18:27:15.623Z"));
+}
+
+TEST(Notification, CephsSequencersAreBroughtIntoTheOrderOfTime) {
+  const auto at = [](const char* time, const char* sequencer) {
+    return parse_notification(changed(ceph_event, {{"2026-11-21T18:27:15", time}, {"83E2016BE9F6FB25", sequencer}}))
+        .events.at(0);
+  };
+  const ObjectEvent first = at("2026-11-21T18:29:19", "FFE2016BFFFFFF00");
+  const ObjectEvent second = at("2026-11-21T18:29:19", "FFE2016B00000001");
+  const ObjectEvent third = at("2026-11-21T18:29:20", "00E3016B00000000");
+  EXPECT_TRUE(is_newer(second, first));
+  EXPECT_TRUE(is_newer(third, second));
+  EXPECT_TRUE(is_newer(third, first));
+  EXPECT_FALSE(is_newer(first, third));
+  EXPECT_EQ(at("2026-11-21T18:27:15", "6B01E28325FBF6E9").sequencer, "6B01E28325FBF6E9") << "a big-endian machine";
+  EXPECT_EQ(at("2020-11-21T18:27:15", "83E2016BE9F6FB25").sequencer, "6B01E28325FBF6E9") << "an old object expired";
+  EXPECT_EQ(at("2026-11-21T18:27:15", "83E2016B").sequencer, "");
+  EXPECT_EQ(at("2026-11-21T18:27:15", "83E2016BE9F6FB2x").sequencer, "");
+}
+
+/// As MinIO documents and sends it: "s3:" in front of the name, the slashes of the key encoded too.
+TEST(Notification, ReadsTheEventsOfMinio) {
+  const std::string text = R"({"EventName":"s3:ObjectCreated:Put","Key":"photos/in/red flower.jpg","Records":[{
+    "eventVersion":"2.0","eventSource":"minio:s3","awsRegion":"","eventTime":"2018-10-26T11:18:32.500Z",
+    "eventName":"s3:ObjectCreated:Put","s3":{"s3SchemaVersion":"1.0","configurationId":"Config",
+    "bucket":{"name":"photos","arn":"arn:aws:s3:::photos"},"object":{"key":"in%2Fred+flower%2B1.jpg","size":629648,
+    "eTag":"b7ce786cd89b182bfd5ae765557bbc37","contentType":"image/jpeg","sequencer":"15612487A9DF732C"}},
+    "source":{"host":""}}]})";
+  const ObjectEvent event = parse_notification(text).events.at(0);
+  EXPECT_EQ(event.key.str(), "in/red flower+1.jpg");
+  EXPECT_EQ(event.size, 629648U);
+  EXPECT_EQ(event.sequencer, "15612487A9DF732C");
+  EXPECT_FALSE(event.deleted);
+  EXPECT_TRUE(parse_notification(changed(text, {{"s3:ObjectCreated:Put\",\"s3", "s3:ObjectRemoved:Delete\",\"s3"}}))
+                  .events.at(0)
+                  .deleted);
+  EXPECT_TRUE(parse_notification(changed(text, {{"s3:ObjectCreated:Put\",\"s3", "s3:ObjectAccessed:Get\",\"s3"}}))
+                  .events.empty());
+}
+
+/// What a topic makes of a message, unless it delivers it raw.
+std::string through_a_topic(std::string_view message) {
+  return nlohmann::json{{"Type", "Notification"},
+                        {"MessageId", "1"},
+                        {"TopicArn", "arn:aws:sns:us-west-2:000000000000:t"},
+                        {"Subject", "Amazon S3 Notification"},
+                        {"Message", message},
+                        {"Timestamp", "2024-01-01T00:00:00.000Z"},
+                        {"SignatureVersion", "1"}}
+      .dump();
+}
+
+TEST(Notification, ATopicWithRawDeliveryOrWithoutMakesNoDifference) {
+  for (const std::string_view raw : {put_event, ceph_event}) {
+    const ObjectEvent plain = parse_notification(raw).events.at(0);
+    const ObjectEvent wrapped = parse_notification(through_a_topic(raw)).events.at(0);
+    EXPECT_EQ(wrapped.key, plain.key);
+    EXPECT_EQ(wrapped.sequencer, plain.sequencer);
+    EXPECT_EQ(wrapped.time, plain.time);
+  }
+  EXPECT_TRUE(parse_notification(through_a_topic(R"({"Service":"Amazon S3","Event":"s3:TestEvent"})")).is_test);
 }
 
 /// The example of the S3 user guide, shortened; its keys are not encoded.
+constexpr std::string_view bridged_event =
+    R"({"version":"0","id":"1","detail-type":"Object Created","source":"aws.s3",
+  "time":"1970-01-01T00:00:02Z","region":"ca-central-1","detail":{"version":"0","bucket":{"name":"photos"},
+  "object":{"key":"a+b c%41","size":5,"etag":"b1946ac92492d2347c6235b4d2611184","version-id":"v2",
+  "sequencer":"00617F08299329D189"},"reason":"PutObject"}})";
+
 TEST(Notification, ReadsWhatEventBridgePassesOn) {
-  const std::string text = R"({"version":"0","id":"1","detail-type":"Object Created","source":"aws.s3",
-    "time":"1970-01-01T00:00:02Z","region":"ca-central-1","detail":{"version":"0","bucket":{"name":"photos"},
-    "object":{"key":"a+b c%41","size":5,"etag":"b1946ac92492d2347c6235b4d2611184","version-id":"v2",
-    "sequencer":"00617F08299329D189"},"reason":"PutObject"}})";
-  const Notification notification = parse_notification(text);
-  ASSERT_EQ(notification.events.size(), 1U);
-  const ObjectEvent& event = notification.events[0];
-  EXPECT_EQ(event.bucket.str(), "photos");
-  EXPECT_EQ(event.key.str(), "a+b c%41");
-  EXPECT_EQ(event.size, 5U);
-  EXPECT_EQ(event.etag.str(), "b1946ac92492d2347c6235b4d2611184");
-  EXPECT_EQ(event.version_id.str(), "v2");
-  EXPECT_EQ(event.sequencer, "00617F08299329D189");
-  EXPECT_EQ(event.time, from_epoch_ms(2000));
-  std::string removed = text;
-  removed.replace(removed.find("Object Created"), 14, "Object Deleted");
-  EXPECT_TRUE(parse_notification(removed).events.at(0).deleted);
-  std::string other = text;
-  other.replace(other.find("Object Created"), 14, "Object Tags Added");
-  EXPECT_TRUE(parse_notification(other).events.empty());
+  for (const std::string& text : {std::string(bridged_event), through_a_topic(bridged_event)}) {
+    const Notification notification = parse_notification(text);
+    ASSERT_EQ(notification.events.size(), 1U);
+    const ObjectEvent& event = notification.events[0];
+    EXPECT_EQ(event.bucket.str(), "photos");
+    EXPECT_EQ(event.key.str(), "a+b c%41");
+    EXPECT_EQ(event.size, 5U);
+    EXPECT_EQ(event.etag.str(), "b1946ac92492d2347c6235b4d2611184");
+    EXPECT_EQ(event.version_id.str(), "v2");
+    EXPECT_EQ(event.sequencer, "00617F08299329D189");
+    EXPECT_EQ(event.time, from_epoch_ms(2000));
+    EXPECT_FALSE(event.deleted);
+  }
+  EXPECT_TRUE(parse_notification(changed(bridged_event, {{"Object Created", "Object Tags Added"}})).events.empty());
+}
+
+TEST(Notification, ReadsTheDeletionsThatEventBridgePassesOn) {
+  const auto deletion = [](const char* type, const char* version) {
+    return parse_notification(changed(
+        bridged_event,
+        {{"Object Created", "Object Deleted"},
+         {R"("version-id":"v2",)", version},
+         {R"("reason":"PutObject")", std::string(R"("reason":"DeleteObject","deletion-type":")") + type + "\""}}));
+  };
+  EXPECT_TRUE(deletion("Permanently Deleted", "").events.at(0).deleted);
+  const ObjectEvent marker = deletion("Delete Marker Created", R"("version-id":"m",)").events.at(0);
+  EXPECT_TRUE(marker.deleted);
+  EXPECT_EQ(marker.version_id.str(), "m");
+  EXPECT_TRUE(deletion("Permanently Deleted", R"("version-id":"old",)").events.empty()) << "another version is there";
+}
+
+TEST(Notification, TheVersionNullNamesNoContent) {
+  EXPECT_EQ(parse_notification(changed(put_event, {{R"("v1")", R"("null")"}})).events.at(0).version_id, VersionId());
+  EXPECT_EQ(parse_notification(changed(bridged_event, {{R"("v2")", R"("null")"}})).events.at(0).version_id,
+            VersionId());
 }
 
 TEST(Notification, KnowsBothFormsOfTheTestEvent) {
@@ -86,17 +171,24 @@ TEST(Notification, KnowsBothFormsOfTheTestEvent) {
   EXPECT_TRUE(parse_notification(R"({"Records":[{"eventName":"s3:TestEvent"}]})").is_test);
 }
 
-TEST(Notification, LeavesOutWhatIsNeitherCreationNorRemoval) {
-  const std::string text(put_event);
-  const auto with_name = [&](const std::string& name) {
-    std::string changed = text;
-    changed.replace(changed.find("ObjectCreated:Put"), 17, name);
-    return parse_notification(changed);
+TEST(Notification, LeavesOutWhatIsNeitherCreationNorDeletion) {
+  const auto with_name = [](const std::string& name, const std::string& version = "v1") {
+    return parse_notification(changed(put_event, {{"ObjectCreated:Put", name}, {R"("v1")", '"' + version + '"'}}));
   };
-  EXPECT_TRUE(with_name("ObjectTagging:Put").events.empty());
-  EXPECT_TRUE(with_name("ObjectRemoved:DeleteMarkerCreated").events.at(0).deleted);
-  EXPECT_TRUE(with_name("LifecycleExpiration:Delete").events.at(0).deleted);
-  EXPECT_FALSE(with_name("ObjectCreated:CompleteMultipartUpload").events.at(0).deleted);
+  for (const char* other : {"ObjectTagging:Put", "ObjectAcl:Put", "ObjectRestore:Completed", "LifecycleTransition",
+                            "Replication:OperationFailedReplication", "ObjectLifecycle:Expiration:NonCurrent"})
+    EXPECT_TRUE(with_name(other).events.empty()) << other;
+  EXPECT_TRUE(
+      parse_notification(R"({"Records":[{"eventSource":"aws:s3","eventName":"ObjectTagging:Put"}]})").events.empty());
+  for (const char* created : {"ObjectCreated:CompleteMultipartUpload", "ObjectCreated:Copy", "ObjectCreated:Post"})
+    EXPECT_FALSE(with_name(created).events.at(0).deleted) << created;
+  for (const char* deleted : {"ObjectRemoved:DeleteMarkerCreated", "LifecycleExpiration:DeleteMarkerCreated",
+                              "ObjectLifecycle:Expiration:Current"})
+    EXPECT_TRUE(with_name(deleted).events.at(0).deleted) << deleted;
+  for (const char* removed : {"ObjectRemoved:Delete", "LifecycleExpiration:Delete"}) {
+    EXPECT_TRUE(with_name(removed, "").events.at(0).deleted) << removed;
+    EXPECT_TRUE(with_name(removed).events.empty()) << removed << ": of one version";
+  }
 }
 
 TEST(Notification, RefusesWhatIsNoEvent) {
