@@ -67,9 +67,10 @@ int init(Context& context, const ReplicateOptions& options) {
   for (const service::SetupStep& step : steps) {
     const std::string state = step.exists ? "exists" : dryrun ? "missing" : "made";
     made += step.exists ? 0 : 1;
-    emit_json(
-        context,
-        {{"type", "setup"}, {"kind", step.kind}, {"name", step.name}, {"region", step.region.str()}, {"state", state}});
+    Json line = {
+        {"type", "setup"}, {"kind", step.kind}, {"name", step.name}, {"region", step.region.str()}, {"state", state}};
+    if (!step.queue.empty()) line["queue"] = step.queue.str();
+    emit_json(context, line);
     table.add({step.kind, step.name, step.region.str(), step.detail, state});
   }
   if (!context.json()) {

@@ -127,7 +127,7 @@ class Setup {
   }
 
   void add_step(std::string kind, std::string name, const Region& region, std::string detail, bool exists) {
-    steps_.push_back({std::move(kind), std::move(name), region, std::move(detail), exists});
+    steps_.push_back({std::move(kind), std::move(name), region, std::move(detail), exists, {}});
   }
 
   void bucket(const BucketName& name, const Region& region, const std::string& purpose) {
@@ -226,11 +226,28 @@ class Setup {
     }
     all.insert(all.end(), wanted.rules.begin(), wanted.rules.end());
     const bool same = std::is_permutation(all.begin(), all.end(), present.begin(), present.end(), same_rule);
-    if (!same && maker_ != nullptr) set_when_allowed(maker_->store(wanted.region), bucket, all);
+    if (!same && maker_ != nullptr) tell_queues(maker_->store(wanted.region), bucket, wanted, all);
     for (std::size_t i = 0; i < wanted.rules.size(); ++i) {
       const store::NotificationRule& rule = wanted.rules[i];
       add_step("notification", bucket.str() + "/" + rule.prefix + "*" + rule.suffix, wanted.region,
                "to " + wanted.queues[i].str(), same);
+      steps_.back().queue = wanted.queues[i];
+    }
+  }
+
+  void tell_queues(store::ObjectStore& store, const BucketName& bucket, const BucketRules& wanted,
+                   const std::vector<store::NotificationRule>& rules) {
+    try {
+      set_when_allowed(store, bucket, rules);
+    } catch (const Error& error) {
+      const bool is_about_rules = error.kind() == ErrorKind::invalid || error.kind() == ErrorKind::unsupported;
+      if (!is_about_rules || is_not_allowed_yet(error)) throw;
+      throw error
+          .with_summary(fmt::format("the server refuses to tell the queue {} of the bucket's objects: {}",
+                                    wanted.queues.front().str(), error.summary()))
+          .with_hint(
+              "all buckets, queues and tables are made. A server that knows no SQS needs a bridge to the queues: "
+              "docs/replicate.md, Events");
     }
   }
 

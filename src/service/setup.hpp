@@ -17,6 +17,7 @@ struct SetupStep {
   Region region;
   std::string detail;   ///< what it is for
   bool exists = false;  ///< nothing has to be done
+  QueueName queue;      ///< of a notification: which is told; else empty
 };
 
 /// Makes what is missing and sets what differs; repeating it changes nothing. With `dryrun` only tells. Notification
