@@ -96,14 +96,28 @@ void add_commands(CLI::App& app, Action& action) {
   add_version_command(app, action);
 }
 
-/// Help for whoever asked, or the reason why the arguments are refused.
+/// The reason why the arguments are refused.
 Error usage_error(const CLI::ParseError& error, const CLI::App& app) {
   std::string command = "bale";
-  for (const CLI::App* chosen = &app; !chosen->get_subcommands().empty();) {
+  const CLI::App* chosen = &app;
+  while (!chosen->get_subcommands().empty()) {
     chosen = chosen->get_subcommands().back();
     command += " " + chosen->get_name();
   }
-  return Error(ErrorKind::invalid, error.what(), {}, fmt::format("see {} --help", command));
+  std::string what = error.what();
+  const bool takes_command = !chosen->get_subcommands([](const CLI::App*) { return true; }).empty();
+  if (takes_command && dynamic_cast<const CLI::RequiredError*>(&error) != nullptr) {
+    // CLI11 would only say that there is no command, whatever stands in its place.
+    std::vector<std::string> others = chosen->remaining();
+    if (chosen != &app) {
+      const std::vector<std::string> fallen_through = app.remaining();
+      others.insert(others.end(), fallen_through.begin(), fallen_through.end());
+    }
+    const auto word = std::find_if(others.begin(), others.end(), [](const auto& other) { return other[0] != '-'; });
+    what = word == others.end() ? "a command is missing"
+                                : fmt::format("'{}' is no command of {}", escape_for_terminal(*word), command);
+  }
+  return Error(ErrorKind::invalid, what, {}, fmt::format("see {} --help", command));
 }
 
 /// Whether the arguments ask for JSON: read by hand, because errors are printed as JSON also when parsing fails.

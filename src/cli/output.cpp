@@ -178,10 +178,13 @@ std::string format_rate(ByteCount bytes, Milliseconds elapsed) {
 }
 
 std::string progress_line(std::string_view verb, const ProgressSnapshot& progress, std::size_t columns) {
-  std::string line = fmt::format("{}  {}", verb, format_count(progress.items_done));
-  if (progress.items_total != 0) line += "/" + format_count(progress.items_total);
-  const bool one = progress.items_total == 1 || (progress.items_total == 0 && progress.items_done == 1);
-  line += (one ? " object  " : " objects  ") + format_bytes(progress.bytes_done);
+  std::string line(verb);
+  if (progress.items_total != 1) {  // of a single object its bytes tell enough
+    line += "  " + format_count(progress.items_done);
+    if (progress.items_total != 0) line += "/" + format_count(progress.items_total);
+    line += progress.items_total == 0 && progress.items_done == 1 ? " object" : " objects";
+  }
+  if (progress.bytes_done != 0 || progress.bytes_total != 0) line += "  " + format_bytes(progress.bytes_done);
   if (progress.bytes_total != 0) {
     const double share = static_cast<double>(progress.bytes_done) / static_cast<double>(progress.bytes_total);
     line += fmt::format(" of {} ({:.0f}%)", format_bytes(progress.bytes_total), 100 * std::min(share, 1.0));

@@ -83,7 +83,8 @@ struct ProgressSnapshot {
   std::uint64_t items_failed = 0;
   double bytes_per_second = 0;
 };
-/// "copying  12/340 objects  1.2/8.0 GiB (15%)  82.1 MiB/s  ETA 1 min 23 s", cut to `columns`.
+/// "copying  12/340 objects  1.2 GiB of 8.0 GiB (15%)  82.1 MiB/s  ETA 1 min 23 s", cut to `columns`. Of one object,
+/// and of work that has no bytes, the parts that say nothing are left out.
 std::string progress_line(std::string_view verb, const ProgressSnapshot& progress, std::size_t columns);
 
 /// Redraws a progress line ten times a second, from its own thread, until destroyed; does nothing where

@@ -80,6 +80,7 @@ class Copy {
     const Item item = single_item();
     if (!is_wanted(request_.filters, basename(source_text(item)))) return exit_ok;
     if (context_.options().dryrun) check_both_sides(item);
+    progress_.items_total = 1;
     if (operation_ == Operation::upload) progress_.bytes_total = item.size;
     const ProgressPrinter printer(context_, progress_, std::string(doing(operation_)));
     transfer(item, std::nullopt);

@@ -43,6 +43,9 @@ class Listing {
       list_level();
     }
     if (request_.summarize) print_summary();
+    // An empty bucket is there; of a prefix nothing is there but what begins with it.
+    if (!found_ && !where_.key.empty())
+      throw Error(ErrorKind::not_found, "nothing begins with this", to_uri(where_));
   }
 
  private:
@@ -54,6 +57,7 @@ class Listing {
     do {
       const store::ListPage page = context_.store(context_.region()).list(where_.bucket, page_request);
       for (const std::string& common : page.common_prefixes) {
+        found_ = true;
         ordered_json line{{"type", "prefix"}};
         add_name(line, "prefix", common);
         emit(context_, line,
@@ -81,12 +85,14 @@ class Listing {
   }
 
   void print_object(const store::ListedObject& object, std::string_view name) {
+    found_ = true;
     emit(context_, to_json(object, "object"), line(object, size_text(object.size, request_.human_readable), name));
     ++objects_;
     bytes_ += object.size;
   }
 
   void print_version(const store::ListedVersion& version) {
+    found_ = true;
     ordered_json json = to_json(version, version.is_delete_marker ? "delete_marker" : "version");
     json["version_id"] = version.version_id.str();
     json["is_latest"] = version.is_latest;
@@ -107,6 +113,7 @@ class Listing {
   Context& context_;
   const ListRequest& request_;
   const ObjectAddress& where_;
+  bool found_ = false;
   std::uint64_t objects_ = 0;
   ByteCount bytes_ = 0;
 };

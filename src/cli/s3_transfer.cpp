@@ -41,13 +41,13 @@ bool fill(store::GetStream& stream, MutableBytes bytes) {
 /// Bytes first..first+size of a file as the body of a request, read as they are sent.
 class FileBody final : public store::Body {
  public:
-  /// Borrows all; `sent` is told how many bytes were read, negative when the body starts again.
-  FileBody(os::ReadableFile& file, ByteCount first, ByteCount size, std::function<void(std::int64_t)> sent,
+  /// Borrows all; `moved` is told how many bytes were sent, negative when the body starts again.
+  FileBody(os::ReadableFile& file, ByteCount first, ByteCount size, std::function<void(std::int64_t)> moved,
            std::stop_token stop)
       : file_(file),
         first_(first),
         size_(size),
-        sent_(std::move(sent)),
+        moved_(std::move(moved)),
         stop_(std::move(stop)),
         buffer_(std::min<ByteCount>(size, buffer_bytes)) {
     buffer_.resize(buffer_.capacity());
@@ -62,21 +62,24 @@ class FileBody final : public store::Body {
                   "copy it again when nobody writes to it");
     }
     done_ += wanted;
-    sent_(static_cast<std::int64_t>(wanted));
     return buffer_.view().first(wanted);
   }
   void rewind() override {
-    sent_(-static_cast<std::int64_t>(done_));
+    moved_(-static_cast<std::int64_t>(std::exchange(sent_, 0)));
     done_ = 0;
+  }
+  void sent(ByteCount bytes) override {
+    sent_ += bytes;
+    moved_(static_cast<std::int64_t>(bytes));
   }
 
  private:
   os::ReadableFile& file_;
   const ByteCount first_, size_;
-  const std::function<void(std::int64_t)> sent_;
+  const std::function<void(std::int64_t)> moved_;
   const std::stop_token stop_;
   Buffer buffer_;
-  ByteCount done_ = 0;
+  ByteCount done_ = 0, sent_ = 0;  ///< since the start: read, and of that sent
 };
 
 /// Names the file in an error that has no place of its own.
@@ -194,6 +197,7 @@ ByteCount ObjectMover::download(const ObjectAddress& from, const VersionId& vers
     const auto found = store().head(from, wanted);
     if (!found) throw Error(ErrorKind::not_found, "no such object", to_uri(from)).with_code("NoSuchKey");
     info = *found;
+    if (!known_size) progress_.bytes_total = info.size;  // the only object
     known_size = info.size;
   }
   os::AtomicFile file(files, path);

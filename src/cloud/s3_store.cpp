@@ -25,6 +25,7 @@ class StoreBody final : public http::Body {
   ByteCount size() const override { return body_.size(); }
   ByteView next(std::size_t most) override { return body_.next(most); }
   void rewind() override { body_.rewind(); }
+  void sent(ByteCount bytes) override { body_.sent(bytes); }
 
  private:
   store::Body& body_;

@@ -46,6 +46,7 @@ Md5Digest write_body(os::WritableFile& file, ByteCount offset, store::Body& body
     if (written + bytes.size() > body.size()) break;
     md5.update(bytes);
     ends_in_hole = !write_with_holes(file, offset + written, bytes);
+    body.sent(bytes.size());
   }
   if (written != body.size()) {
     throw Error(ErrorKind::invalid, fmt::format("the body does not have the {} bytes that it should", body.size()))

@@ -156,6 +156,7 @@ void Exchange::State::set_body(Method method) {
   if (size > 0 && size < inline_body_bytes) {
     const ByteView whole = body->next(size);
     if (whole.size() == size) {
+      body->sent(size);
       curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(size));
       curl_easy_setopt(easy, CURLOPT_POSTFIELDS, reinterpret_cast<const char*>(whole.data()));
       return;
@@ -354,6 +355,7 @@ std::size_t Exchange::State::give_body(MutableBytes bytes) {
       std::memcpy(bytes.data() + given, piece.data(), piece.size());
       given += piece.size();
     }
+    body->sent(given);
     if (given == 0 && body_given < body->size())
       throw Error(ErrorKind::internal, "the body is shorter than its size says", where);
     return given;

@@ -96,6 +96,8 @@ class Body {
   /// The next bytes, at most `most`; empty at the end. Valid until the next call.
   virtual ByteView next(std::size_t most) = 0;
   virtual void rewind() = 0;
+  /// So many more of the bytes that next() gave are being sent; rewind() takes it back.
+  virtual void sent(ByteCount bytes) { static_cast<void>(bytes); }
 };
 
 /// A body of pieces in memory, borrowed: they outlive it.

@@ -108,6 +108,9 @@ class Body {
   /// The next bytes, at most `most`, without copying where possible; empty at the end. Valid until the next call.
   virtual ByteView next(std::size_t most) = 0;
   virtual void rewind() = 0;
+  /// So many more of the bytes that next() gave go to the service, and were not only read for a checksum: for those who
+  /// show progress. rewind() takes it back.
+  virtual void sent(ByteCount bytes) { static_cast<void>(bytes); }
 };
 
 /// A body of pieces in memory, borrowed: they outlive it.

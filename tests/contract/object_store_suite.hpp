@@ -23,6 +23,7 @@
 #include "contract/errors.hpp"
 #include "queue/message_queue.hpp"
 #include "store/object_store.hpp"
+#include "support/counted_body.hpp"
 
 namespace bale::testing {
 
@@ -43,6 +44,7 @@ struct AsS3 {
   static constexpr bool knows_ended_uploads = true;           ///< a part for one is NoSuchUpload
   static constexpr bool lists_markers_among_versions = true;  ///< and not after them
   static constexpr bool tells_removed_markers = true;         ///< that the version that was removed was a marker
+  static constexpr bool sends_once = true;                    ///< where nothing fails
   /// Whether an object of this key can be read again.
   static constexpr bool takes_key(std::string_view) { return true; }
 };
@@ -184,6 +186,16 @@ TYPED_TEST_P(ObjectStoreSuite, PullsBodiesOfManyPieces) {
   store::MemoryBody body({as_bytes(a), ByteView{}, as_bytes(b), as_bytes(c)});
   EXPECT_EQ(this->store().put(this->at("k"), body, {}).etag.str(), this->md5(a + b + c));
   EXPECT_EQ(this->get("k"), a + b + c);
+}
+
+TYPED_TEST_P(ObjectStoreSuite, TellsABodyWhatIsSentOfIt) {
+  for (const std::size_t size : {0, 5, 3'000'000}) {
+    const std::string content = this->bytes(size);
+    CountedBody body(content);
+    this->store().put(this->at("k"), body, {});
+    EXPECT_EQ(body.sent_now, size);
+    EXPECT_TRUE(body.taken_back == 0 || !TypeParam::sends_once) << "it was only read for a checksum";
+  }
 }
 
 TYPED_TEST_P(ObjectStoreSuite, KeepsAllAttributes) {
@@ -883,9 +895,9 @@ TYPED_TEST_P(ObjectStoreSuite, RefusesRulesThatS3Refuses) {
 
 REGISTER_TYPED_TEST_SUITE_P(ObjectStoreSuite, MakesAndRemovesBuckets, RefusesIllegalBucketNames,
                             KeepsABucketThatIsNotEmpty, SaysWhichBucketIsMissing, GivesBackWhatWasPut, GivesBackZeros,
-                            PullsBodiesOfManyPieces, KeepsAllAttributes, TakesEveryLegalKey, RefusesWhatS3Refuses,
-                            CountsTagCharactersNotBytes, ReadsRanges, ChecksConditionsOfReads, ChecksConditionsOfWrites,
-                            ChecksConditionsOfWritesWhereVersionsAreKept,
+                            PullsBodiesOfManyPieces, TellsABodyWhatIsSentOfIt, KeepsAllAttributes, TakesEveryLegalKey,
+                            RefusesWhatS3Refuses, CountsTagCharactersNotBytes, ReadsRanges, ChecksConditionsOfReads,
+                            ChecksConditionsOfWrites, ChecksConditionsOfWritesWhereVersionsAreKept,
                             LetsOneOfManyConditionalWritersWinWhereVersionsAreKept, LetsOneOfManyConditionalWritersWin,
                             RemovesObjects, KeepsAnOpenStreamConsistent, KeepsVersionsAndDeleteMarkers,
                             WritesNullVersionsWhileSuspended, PagesThroughVersions, ListsInBytewiseOrder,

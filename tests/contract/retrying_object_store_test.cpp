@@ -4,7 +4,10 @@
 namespace bale::testing {
 
 template <int FaultEvery>
-class RetryingObjectKind : public RetryingKind<FaultEvery>, public AsS3 {};
+class RetryingObjectKind : public RetryingKind<FaultEvery>, public AsS3 {
+ public:
+  static constexpr bool sends_once = FaultEvery == 0;
+};
 
 using RetryingObjectKinds = ::testing::Types<RetryingObjectKind<0>, RetryingObjectKind<3>>;
 

@@ -37,7 +37,18 @@ def test_usage_errors(bale, arguments):
     assert finished.out == "" and finished.err.startswith("bale: "), finished
 
 
+@pytest.mark.parametrize("arguments,message", [
+    (("nonsense",), "'nonsense' is no command of bale"),
+    (("s3", "sync", "a", "s3://b/"), "'sync' is no command of bale s3"),
+    (("--quiet", "s3", "--recursive", "copy"), "'copy' is no command of bale s3"), (("s3",), "a command is missing"),
+    (("s3", "cp", "a"), "destination is required")], ids=lambda value: " ".join(value))
+def test_a_command_that_is_none_is_named(bale, arguments, message):
+    assert bale.run(*arguments, status=2).err.splitlines()[0] == "bale: " + message
+
+
 @pytest.mark.parametrize("arguments", [("s3", "ls", "s3://no-such-bucket"), ("s3", "stat", "s3://bucket/none"),
+                                       ("s3", "ls", "s3://bucket/none"),
+                                       ("s3", "ls", "--recursive", "s3://bucket/none"),
                                        ("s3", "cp", "s3://bucket/none", "out"), ("archive", "list", "none.tar.zst")],
                          ids=" ".join)
 def test_not_found(bale, arguments):

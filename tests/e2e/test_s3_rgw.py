@@ -1,7 +1,9 @@
 """The program against an S3 server, Ceph RGW, with boto3 as the judge of what it left there, and of what it read."""
 import hashlib
 import json
+import os
 import pathlib
+import pty
 import re
 import socket
 import subprocess
@@ -387,3 +389,38 @@ def test_a_server_without_queues_says_where_to_name_one(rgw, tmp_path):
     done = subprocess.run([binary(), "replicate", "target", "--once"], env=environment, capture_output=True, text=True,
                           timeout=60, check=False)
     assert done.returncode == 2 and "AWS_ENDPOINT_URL_SQS" in done.stderr, done
+
+
+# On a terminal
+
+def on_terminal(remote, *arguments):
+    """What a terminal is told, escape sequences included."""
+    ours, theirs = pty.openpty()
+    with subprocess.Popen([binary(), "--endpoint-url", remote.endpoint, *arguments], cwd=remote.directory,
+                          stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs, env=remote.environment) as process:
+        os.close(theirs)
+        told = b""
+        try:
+            while block := os.read(ours, 65536):
+                told += block
+        except OSError:  # how Linux says that nobody is at the other end any more
+            pass
+        os.close(ours)
+    assert process.returncode == 0, told
+    return told.decode()
+
+
+def test_progress_on_a_terminal(remote, rgw, bucket):
+    (remote.directory / "large").write_bytes(os.urandom(3 * PART))
+    write_tree(remote.directory / "many", {str(number): b"x" for number in range(12)})
+    with FaultProxy(rgw.endpoint, latency=0.4) as proxy:
+        remote.endpoint = proxy.endpoint
+        up = on_terminal(remote, "s3", "cp", "large", f"s3://{bucket}/")
+        down = on_terminal(remote, "s3", "cp", f"s3://{bucket}/large", "back")
+        on_terminal(remote, "s3", "cp", "--recursive", "many", f"s3://{bucket}/many", "--quiet")
+        gone = on_terminal(remote, "s3", "rm", "--recursive", f"s3://{bucket}/many", "--connections", "4")
+    assert re.search(r"uploading  \S+ M?i?B of 24.0 MiB \(\d+%\)", up) and "object" not in up, up
+    assert re.search(r"downloading  \S+ M?i?B of 24.0 MiB \(\d+%\)", down), down
+    assert re.search(r"deleting  \d+ objects?\r", gone), gone
+    for told in (up, down, gone):  # nothing of it stays
+        assert told.endswith("\r\x1b[K"), told

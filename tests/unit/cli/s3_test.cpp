@@ -106,6 +106,9 @@ TEST_F(S3Test, ListingLooksLikeDirectories) {
             "\nTotal Objects: 1\n   Total Size: 5 B\n");
   EXPECT_THAT(keys(), ElementsAre("a", "dir/b", "dir/sub/c", "dir2"));
   EXPECT_EQ(bale({"ls", "s3://nowhere"}), exit_not_found);
+  EXPECT_EQ(bale({"ls", "s3://bucket/none"}), exit_not_found) << "nothing begins so";
+  must({"mb", "s3://empty"});
+  must({"ls", "s3://empty"});
 }
 
 TEST_F(S3Test, AFileGoesUnderAKeyOrIntoAPrefix) {
