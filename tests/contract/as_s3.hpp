@@ -1,0 +1,30 @@
+// What tells kinds of ObjectStore apart: named deviations from S3, each with a row in docs/testing.md.
+#pragma once
+
+#include <string_view>
+
+namespace bale::testing {
+
+/// What S3 does, and some servers do not.
+struct AsS3 {
+  static constexpr bool checks_archive_state = true;        ///< GLACIER is unreadable until restored
+  static constexpr bool has_notifications = true;           ///< to queues()
+  static constexpr bool counts_tag_characters = true;       ///< not their bytes
+  static constexpr bool has_reduced_redundancy = true;      ///< knows this storage class
+  static constexpr bool has_s3_codes = true;                ///< where false: the kind of an error, but not its code
+  static constexpr bool tells_missing_from_changed = true;  ///< If-Match without an object is NoSuchKey
+  static constexpr bool tells_null_versions = true;         ///< a PUT while suspended says that its version is "null"
+  static constexpr bool keeps_null_versions = true;         ///< while suspended, beside versions with a name
+  static constexpr bool tells_part_bytes = true;            ///< ObjectInfo::part_bytes
+  static constexpr bool gives_copies_own_tags = true;       ///< the ETag of a copy in one part is its MD5
+  static constexpr bool leaves_out_parts = true;            ///< parts that are not listed do not hinder
+  static constexpr bool checks_ranges_of_part_copies = true;
+  static constexpr bool knows_ended_uploads = true;           ///< a part for one is NoSuchUpload
+  static constexpr bool lists_markers_among_versions = true;  ///< and not after them
+  static constexpr bool tells_removed_markers = true;         ///< that the version that was removed was a marker
+  static constexpr bool sends_once = true;                    ///< where nothing fails
+  /// Whether an object of this key can be read again.
+  static constexpr bool takes_key(std::string_view) { return true; }
+};
+
+}  // namespace bale::testing
