@@ -23,6 +23,11 @@ bool is_not_allowed_yet(const Error& error) {
   return error.code() == "InvalidArgument" && error.summary().find("Unable to validate") != std::string::npos;
 }
 
+/// Ceph RGW, which notifies topics of its own only, does not understand what a queue is.
+bool knows_no_queues(const Error& error) {
+  return error.kind() == ErrorKind::unsupported || error.code() == "MalformedXML" || error.code() == "NotImplemented";
+}
+
 bool same_rule(const store::NotificationRule& a, const store::NotificationRule& b) {
   return a.id == b.id && a.queue == b.queue && a.events == b.events && a.prefix == b.prefix && a.suffix == b.suffix;
 }
@@ -226,7 +231,7 @@ class Setup {
     }
     all.insert(all.end(), wanted.rules.begin(), wanted.rules.end());
     const bool same = std::is_permutation(all.begin(), all.end(), present.begin(), present.end(), same_rule);
-    if (!same && maker_ != nullptr) tell_queues(maker_->store(wanted.region), bucket, wanted, all);
+    if (!same && maker_ != nullptr) tell_queues(bucket, wanted, all);
     for (std::size_t i = 0; i < wanted.rules.size(); ++i) {
       const store::NotificationRule& rule = wanted.rules[i];
       add_step("notification", bucket.str() + "/" + rule.prefix + "*" + rule.suffix, wanted.region,
@@ -235,15 +240,14 @@ class Setup {
     }
   }
 
-  void tell_queues(store::ObjectStore& store, const BucketName& bucket, const BucketRules& wanted,
+  void tell_queues(const BucketName& bucket, const BucketRules& wanted,
                    const std::vector<store::NotificationRule>& rules) {
     try {
-      set_when_allowed(store, bucket, rules);
+      set_when_allowed(maker_->store(wanted.region), bucket, rules);
     } catch (const Error& error) {
-      const bool is_about_rules = error.kind() == ErrorKind::invalid || error.kind() == ErrorKind::unsupported;
-      if (!is_about_rules || is_not_allowed_yet(error)) throw;
+      if (!knows_no_queues(error)) throw;
       throw error
-          .with_summary(fmt::format("the server refuses to tell the queue {} of the bucket's objects: {}",
+          .with_summary(fmt::format("the server cannot tell the queue {} of the bucket's objects: {}",
                                     wanted.queues.front().str(), error.summary()))
           .with_hint(
               "all buckets, queues and tables are made. A server that knows no SQS needs a bridge to the queues: "

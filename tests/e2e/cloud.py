@@ -9,10 +9,10 @@ import os
 import pathlib
 import random
 import threading
-import time
 import urllib.parse
 import uuid
 
+from ceph_events import put_event
 from conftest import BACKUP_REGION, COPY_REGION, SOURCE_REGION, Bale, bytes_of, tree_of
 
 REGIONS = (SOURCE_REGION, COPY_REGION, BACKUP_REGION)
@@ -45,13 +45,8 @@ class Crier:
     def _add(self, bucket, found):
         region, url = self.bale.listeners[bucket]
         for key, about in found:
-            record = {"eventVersion": "2.2", "eventSource": "ceph:s3", "awsRegion": region,
-                      "eventName": "ObjectCreated:Put",
-                      "eventTime": about["LastModified"].strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-                      "s3": {"s3SchemaVersion": "1.0", "bucket": {"name": bucket}, "object": {
-                          "key": urllib.parse.quote_plus(key), "size": about["Size"],
-                          "eTag": about["ETag"].strip('"'), "versionId": "", "sequencer": f"{time.time_ns():X}"}}}
-            self.held += [(region, url, json.dumps({"Records": [record]}))] * self.times
+            event = put_event(bucket, key, about["Size"], about["ETag"], about["LastModified"])
+            self.held += [(region, url, json.dumps(event))] * self.times
 
     def look(self, everything=False):
         """Finds what is new in the staging buckets, and sends events; returns how many. Of several copies some stay

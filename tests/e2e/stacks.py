@@ -1,9 +1,8 @@
 """What a deployment of S3 Cross-Region Compressor leaves behind, on test servers: for its services' replacement."""
 import json
-import struct
-import time
 import uuid
 
+from ceph_events import put_event
 from conftest import Bale
 from servers import Road
 
@@ -57,13 +56,8 @@ class Stack(Bale):
         if self.servers["s3"] is self.servers["sqs"]:
             return
         head = self.client("s3").head_object(Bucket=bucket, Key=key)
-        when = head["LastModified"].strftime("%Y-%m-%dT%H:%M:%S.000000Z")
-        record = {"eventVersion": "2.2", "eventSource": "ceph:s3", "awsRegion": "",
-                  "eventName": "ObjectCreated:Put", "eventTime": when,
-                  "s3": {"s3SchemaVersion": "1.0", "bucket": {"name": bucket}, "object": {
-                      "key": key, "size": head["ContentLength"], "eTag": head["ETag"].strip('"'), "versionId": "",
-                      "sequencer": struct.pack("<II", *divmod(time.time_ns(), 10**9)).hex().upper()}}}
-        self.client("sqs", region).send_message(QueueUrl=url, MessageBody=json.dumps({"Records": [record]}))
+        event = put_event(bucket, key, head["ContentLength"], head["ETag"], head["LastModified"])
+        self.client("sqs", region).send_message(QueueUrl=url, MessageBody=json.dumps(event))
 
     def put(self, key, content, **options):
         self.client("s3").put_object(Bucket=self.bucket, Key=key, Body=content, **options)

@@ -125,7 +125,7 @@ def test_from_a_configuration_with_deletions(stack):
     settings = json.loads((stack.config / "settings.json").read_text())
     (stack.config / "settings.json").write_text(json.dumps(settings | {"stack_name": stack.name, "account": ACCOUNT}))
     refused = stack.replicate("init", status=2)
-    assert "the server refuses to tell the queue" in refused.err and "docs/replicate.md" in refused.err
+    assert "the server cannot tell the queue" in refused.err and "docs/replicate.md" in refused.err
     steps = [step for step in stack.json("replicate", "init", "--config", stack.config, "--dryrun")
              if step["state"] == "missing"]
     assert {step["kind"] for step in steps} == {"notification"} and len(steps) == 3
