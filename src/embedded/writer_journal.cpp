@@ -119,7 +119,8 @@ std::size_t WriterJournal::sweep(const std::function<void(const os::fs::path&)>&
     const os::fs::path path = directory_ / entry.name;
     if (entry.type != os::FileType::regular || !world_.files.info(path)) continue;
     const std::unique_ptr<os::FileLock> lock = world_.files.try_lock(path);
-    if (!lock) continue;
+    // Its owner may have settled and removed it since it was found: what is locked then has no name any more.
+    if (!lock || !world_.files.info(path)) continue;
     sweep_journal(path, resolve);
     world_.files.remove(path);
     ++swept;
@@ -128,7 +129,13 @@ std::size_t WriterJournal::sweep(const std::function<void(const os::fs::path&)>&
 }
 
 void WriterJournal::sweep_journal(const os::fs::path& path, const std::function<void(const os::fs::path&)>& resolve) {
-  const std::string text = os::read_text_file(world_.files, path);
+  std::string text;
+  try {
+    text = os::read_text_file(world_.files, path);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::not_found) throw;
+    return;  // settled and removed by another who swept at the same time
+  }
   const std::string first_line = fmt::format("{}{}\n", header, boot_id_);
   // Another system start, or a beginning that was lost in one: lines that were not synced are in doubt themselves.
   if (!text.starts_with(first_line)) machine_restarted_ = true;
