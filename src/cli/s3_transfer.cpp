@@ -21,7 +21,7 @@ constexpr std::size_t buffer_bytes = 1_MiB;
 /// The largest part that a download holds whole, several at a time: larger ones are checked in the finished file.
 constexpr ByteCount most_part_in_memory = 16_MiB;
 
-/// How many parts of one download are under way: 16 connections fill 10 Gbit/s at the 85 to 90 MB/s that S3 gives to
+/// How many parts of one object are under way: 16 connections fill 10 Gbit/s at the 85 to 90 MB/s that S3 gives to
 /// one (https://docs.aws.amazon.com/AmazonS3/latest/userguide/optimizing-performance-guidelines.html), and every part
 /// more is another buffer whose pages have to be made.
 constexpr std::size_t most_parts_under_way = 16;
@@ -121,7 +121,8 @@ void ObjectMover::upload_in_parts(os::ReadableFile& file, ByteCount size, const 
     std::vector<store::UploadedPart> parts(count);
     {
       flow::TaskGroup group;
-      for (std::uint32_t i = 0; i < count; ++i) {
+      for (std::uint32_t i = 0; i < count && !group.failed(); ++i) {
+        group.wait_until_at_most(most_parts_under_way - 1);
         group.run(context_.pools().connections, [&, i] {
           const ByteCount first = i * part_size, length = std::min(part_size, size - first);
           const flow::Ticket ticket = context_.budget().acquire(buffer_bytes, context_.stop());
