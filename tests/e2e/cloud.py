@@ -169,6 +169,7 @@ class CloudBale(Bale):
     def until_idle(self, *arguments, status=0, **options):
         """Until no queue has a message and no archive is on its way that nobody was told of."""
         while True:
+            self.crier.look()  # of what was put before, queues were told: a drained queue is the end of a batch
             with self.events():
                 finished = super().until_idle(*arguments, status=status, **options)
             if self.crier.look(everything=True) == 0 and not self.waiting(failed=False):
@@ -288,9 +289,10 @@ class CloudBale(Bale):
         return {name: uploads for name, uploads in found.items() if uploads}
 
     def assert_no_leftovers(self, kills=0):
-        """A kill may leave the uploads that one process has under way at once; `bale doctor` takes them away."""
+        """A kill may leave the uploads that one process has under way at once, and a fault the one whose beginning was
+        not answered: nobody knows its name. `bale doctor` takes them away."""
         left = self.uploads()
-        assert sum(map(len, left.values())) <= 8 * kills, left
+        assert sum(map(len, left.values())) <= 8 * kills + sum(self.road.fired().values()), left
         for name in left:
             self.run("doctor", "--no-probes", "--abort-older-than", "0s", f"s3://{name}")
         assert self.uploads() == {}

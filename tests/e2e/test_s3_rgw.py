@@ -213,7 +213,7 @@ def test_versions(remote, s3, bucket):
     assert remote.run("s3", "cp", f"s3://{bucket}/k", "-", "--version-id", old).out == "old"
 
 
-def test_write_only_where_nothing_is(remote, s3, bucket):
+def test_write_only_where_nothing_is(remote, s3, bucket, road):
     (remote.directory / "file").write_bytes(b"mine")
     (remote.directory / "large").write_bytes(b"mine" * 3 * MiB)
     s3.put_object(Bucket=bucket, Key="k", Body=b"theirs")
@@ -222,6 +222,10 @@ def test_write_only_where_nothing_is(remote, s3, bucket):
         remote.run("s3", "cp", "--if-none-match", name, f"s3://{bucket}/{name}")
     assert content_of(s3, bucket, "k") == b"theirs"
     assert keys_of(s3, bucket) == ["file", "k", "large"]
+    # One may be left whose beginning was not answered: nobody knows its name.
+    left = s3.list_multipart_uploads(Bucket=bucket).get("Uploads", [])
+    assert len(left) <= sum(road.fired().values()), left
+    remote.run("doctor", "--no-probes", "--abort-older-than", "0s", f"s3://{bucket}")
     assert s3.list_multipart_uploads(Bucket=bucket).get("Uploads", []) == []
 
 
