@@ -39,12 +39,10 @@ Json values_of(const Registry::Change& change) {
 }
 
 std::string line_of(const Dimensions& dimensions, std::span<const Registry::Change* const> changes,
-                    const std::string& name_space, TimePoint now,
-                    std::span<const std::pair<std::string, std::string>> properties) {
+                    const std::string& name_space, TimePoint now) {
   Json names = Json::array(), metrics = Json::array();
   Json line;
   line["_aws"] = nullptr;  // first in the line
-  for (const auto& [name, value] : properties) line[name] = value;
   for (const auto& [name, value] : dimensions) {
     names.push_back(name);
     line[name] = value;
@@ -64,14 +62,14 @@ std::string line_of(const Dimensions& dimensions, std::span<const Registry::Chan
 }  // namespace
 
 std::vector<std::string> to_emf_lines(std::span<const Registry::Change> changes, const std::string& name_space,
-                                      TimePoint now, std::span<const std::pair<std::string, std::string>> properties) {
+                                      TimePoint now) {
   std::map<Dimensions, std::vector<const Registry::Change*>> groups;
   for (const Registry::Change& change : changes) groups[dimensions_of(change)].push_back(&change);
   std::vector<std::string> lines;
   for (const auto& [dimensions, group] : groups) {
     for (std::size_t first = 0; first < group.size(); first += most_metrics_a_line) {
       const auto some = std::span(group).subspan(first, std::min(most_metrics_a_line, group.size() - first));
-      lines.push_back(line_of(dimensions, some, name_space, now, properties));
+      lines.push_back(line_of(dimensions, some, name_space, now));
     }
   }
   return lines;

@@ -11,11 +11,9 @@
 namespace bale::telemetry {
 
 /// One line for each set of dimensions and their values, without the line end. What CloudWatch could not take is left
-/// out: values that are no numbers. `name_space` is the metrics' namespace, of 1 to 255 characters; `properties` are
-/// further members of each line that are searchable and no metrics. Pure.
+/// out: values that are no numbers. `name_space` is the metrics' namespace, of 1 to 255 characters. Pure.
 /// https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 std::vector<std::string> to_emf_lines(std::span<const Registry::Change> changes, const std::string& name_space,
-                                      TimePoint now,
-                                      std::span<const std::pair<std::string, std::string>> properties = {});
+                                      TimePoint now);
 
 }  // namespace bale::telemetry

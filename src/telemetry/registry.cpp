@@ -38,6 +38,7 @@ std::string label_text(const Metric& metric, const LabelValues& values, std::str
   return text.empty() ? text : "{" + text + "}";
 }
 
+template <typename Series>
 void write_histogram(std::string& text, const Metric& metric, const LabelValues& labels, const Series& series) {
   const auto out = std::back_inserter(text);
   double below = 0;
@@ -80,11 +81,22 @@ std::vector<double> ValueSample::take() {
   return values;
 }
 
+struct Registry::Series {
+  double total = 0;                 ///< of a counter or gauge
+  double count = 0, sum = 0;        ///< of a histogram
+  std::vector<double> in_bucket{};  ///< of a histogram: values in each bucket, and beyond the last
+  double told = 0;                  ///< the total when it was last taken
+  bool is_new = false;              ///< set since it was last taken
+  ValueSample sample{};             ///< of a histogram
+};
+
+Registry::~Registry() = default;
+
 Registry::Registry(std::span<const Metric* const> metrics) : metrics_(metrics) {
   for (const Metric* metric : metrics) all_[metric];
 }
 
-Series& Registry::series(const Metric& metric, const LabelValues& labels) {
+Registry::Series& Registry::series(const Metric& metric, const LabelValues& labels) {
   const auto known = all_.find(&metric);
   if (known == all_.end() || labels.size() != metric.labels.size())
     throw Error(ErrorKind::internal, "a metric that is not registered, or not with these labels",

@@ -31,16 +31,6 @@ class ValueSample {
   std::uint64_t state_ = 0x9E3779B97F4A7C15;  // of a generator: which values are kept need not be unpredictable
 };
 
-/// One series, as exporters see it.
-struct Series {
-  double total = 0;                 ///< of a counter or gauge
-  double count = 0, sum = 0;        ///< of a histogram
-  std::vector<double> in_bucket{};  ///< of a histogram: values in each bucket, and beyond the last
-  double told = 0;                  ///< the total when it was last taken
-  bool is_new = false;              ///< set since it was last taken
-  ValueSample sample{};             ///< of a histogram
-};
-
 /// All metrics of a process. Thread-safe. A metric has at most 1,000 series: where its labels have more values than
 /// that (names in archives come from elsewhere), the rest are counted as "other".
 class Registry {
@@ -48,6 +38,7 @@ class Registry {
   static constexpr std::size_t most_series = 1000;
   /// Borrows the definitions, in the order in which they are told; all calls are about one of them.
   explicit Registry(std::span<const Metric* const> metrics);
+  ~Registry();
 
   /// Lets a counter grow.
   void add(const Metric& metric, const LabelValues& labels, double amount = 1);
@@ -71,6 +62,7 @@ class Registry {
   std::string prometheus_text() const;
 
  private:
+  struct Series;
   using AllSeries = std::map<LabelValues, Series>;
   Series& series(const Metric& metric, const LabelValues& labels) BALE_REQUIRES(mutex_);
   const std::span<const Metric* const> metrics_;

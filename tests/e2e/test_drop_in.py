@@ -37,6 +37,18 @@ def test_objects_and_archives_arrive(stack):
     assert stack.keys(stack.inbound) == [] and stack.waiting(stack.arrivals, TARGET) == 0
 
 
+def test_dashboards_of_the_replaced_system_go_on(stack):
+    """Its services write metrics for CloudWatch without being asked to."""
+    stack.add_targets()
+    stack.put("a", b"line\n" * 100)
+    lines = [json.loads(line) for line in stack.service("source").out.splitlines() if line.startswith('{"_aws"')]
+    assert {line["_aws"]["CloudWatchMetrics"][0]["Namespace"] for line in lines} == {stack.name}
+    source, = [line for line in lines if "ObjectsProcessed" in line]
+    assert (source["SourceBucket"], source["SourcePrefix"], source["ObjectsProcessed"]) == (stack.bucket, "root", 1)
+    stack.put("b", b"line\n" * 100)
+    assert '"_aws"' not in stack.service("source", AWS_EMF_DISABLE_METRIC_EXTRACTION="true").out
+
+
 def test_the_monitored_prefix_is_that_of_the_parameter(stack):
     stack.add_targets(f"/{stack.name}/{stack.bucket}/logs")
     for key in ("logs/a", "logs-x/b", "other"):

@@ -60,6 +60,18 @@ def test_cloudwatch_learns_what_happened(bale):
     assert line_of(lines, Function="target")
 
 
+def test_the_namespace_is_that_of_the_stack_or_the_environments(bale, monkeypatch):
+    bale.mixed()
+    environment = bale.environment()
+    write_tree(bale.directory / "in", {"f": b"x"})
+    for number, (variables, expected) in enumerate([({}, "e2e"), ({"AWS_EMF_NAMESPACE": "ours"}, "ours")]):
+        bale.put_tree("source", str(number), bale.directory / "in")
+        monkeypatch.setattr(bale, "environment", lambda: environment | variables)
+        output = bale.run("replicate", "run", "--config", str(bale.config), "--until-idle", "--emf").out
+        spaces = {line["_aws"]["CloudWatchMetrics"][0]["Namespace"] for line in lines_of(output)}
+        assert spaces == {expected}
+
+
 def test_nothing_is_told_twice_nor_unasked(bale):
     bale.mixed()
     write_tree(bale.directory / "in", {"f": b"x"})

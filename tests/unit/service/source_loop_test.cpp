@@ -42,13 +42,16 @@ class SourceLoopTest : public ::testing::Test {
   }
 
   /// Works the queue empty, or gives up after a minute.
-  void run() {
+  void run() { run({}, true); }
+
+  void run(std::optional<EmfOptions> emf, bool until_idle) {
     const Ports ports{[this](const Region&) -> store::ObjectStore& { return *store; },
                       [this](const Region&) -> queue::MessageQueue& { return faulty; },
                       [this](const Region&) -> records::RecordStore& { return table; }};
     ReplicationOptions options;
     options.roles.source = true;
-    options.until_idle = true;
+    options.until_idle = until_idle;
+    options.emf = std::move(emf);
     options.level = level;
     options.levels.prices.transfer_per_gib = transfer_price;
     os::World stoppable{world.clock, world.entropy, world.environment, world.files, world.terminal, stop.get_token()};
@@ -103,6 +106,18 @@ TEST_F(SourceLoopTest, GivesBackABatchThatBrokeWhenItWasToStop) {
   };
   run();
   EXPECT_EQ(queues->depth(queue).visible, 1u) << outside.terminal.errors();
+}
+
+TEST_F(SourceLoopTest, TellsCloudWatchWhileItRuns) {
+  put("a");
+  bool told_while_running = false;
+  const auto write = [&](const std::string& line) {
+    if (line.find("\"ObjectsProcessed\":1.0") == std::string::npos) return;
+    told_while_running = !stop.stop_requested();
+    stop.request_stop();
+  };
+  run(EmfOptions{"stack", write, std::chrono::seconds(1)}, false);
+  EXPECT_TRUE(told_while_running);
 }
 
 /// Levels by money: to a region far away, with a table that is shared with other tasks.

@@ -30,9 +30,7 @@ class RegistryTest : public ::testing::Test {
  protected:
   std::vector<nlohmann::json> emf() {
     std::vector<nlohmann::json> lines;
-    const std::vector<std::pair<std::string, std::string>> properties{{"Host", "h"}};
-    for (const std::string& line :
-         to_emf_lines(registry.take_changes(), "stack", TimePoint(Milliseconds(1700)), properties))
+    for (const std::string& line : to_emf_lines(registry.take_changes(), "stack", TimePoint(Milliseconds(1700))))
       lines.push_back(nlohmann::json::parse(line));
     return lines;
   }
@@ -75,7 +73,7 @@ TEST_F(RegistryTest, CloudWatchIsToldOfChangesOnceALineForEachSetOfDimensions) {
   const nlohmann::json expected = nlohmann::json::parse(R"({
     "_aws": {"Timestamp": 1700, "CloudWatchMetrics": [{"Namespace": "stack", "Dimensions": [["Bucket", "Prefix"]],
              "Metrics": [{"Name": "Moved", "Unit": "Count"}, {"Name": "Size", "Unit": "Bytes"}]}]},
-    "Host": "h", "Bucket": "b", "Prefix": "p", "Moved": 5.0, "Size": [2.0, 3.0]})");
+    "Bucket": "b", "Prefix": "p", "Moved": 5.0, "Size": [2.0, 3.0]})");
   EXPECT_EQ(lines[1], expected);
   EXPECT_EQ(lines[2]["Moved"], 7);
 
