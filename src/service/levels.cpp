@@ -8,17 +8,18 @@
 namespace bale::service {
 namespace {
 
-/// What most of a frame's bytes are: like lies beside like, so that nearly all of it is.
-std::string_view name_of(const archive::FrameContent& frame) {
+/// The class that most of a frame's bytes belong to: like lies beside like, so that nearly all of it does.
+compression::ContentClass class_of(const archive::FrameContent& frame, double probed_ratio) {
+  compression::ContentClass most = compression::classify({}, probed_ratio);
+  ByteCount most_bytes = 0;
   std::map<std::string_view, ByteCount> bytes;
-  std::string_view most;
   for (const archive::PlannedMember* member : frame.members) {
-    const std::string_view name = member->name;
-    const std::size_t dot = name.rfind('.');
-    const std::string_view extension = dot == std::string_view::npos ? std::string_view() : name.substr(dot);
-    ByteCount& sum = bytes[extension];
-    sum += std::min<ByteCount>(member->size, frame.bytes.size()) + 1;
-    if (most.empty() || sum >= bytes[most.substr(std::min(most.rfind('.'), most.size()))]) most = name;
+    const compression::ContentClass content_class = compression::classify(member->name, probed_ratio);
+    ByteCount& sum = bytes[content_class.group];
+    sum += std::min<ByteCount>(member->size, frame.bytes.size());
+    if (sum < most_bytes) continue;
+    most = content_class;
+    most_bytes = sum;
   }
   return most;
 }
@@ -38,7 +39,7 @@ RegionLevels::RegionLevels(records::RecordStore* records, const TableName& table
 
 int BatchLevels::choose(const archive::FrameContent& frame) {
   const double ratio = archive::probe_ratio(frame.bytes);
-  const compression::ContentClass content_class = compression::classify(name_of(frame), ratio);
+  const compression::ContentClass content_class = class_of(frame, ratio);
   {
     const Lock lock(mutex_);
     probes_[frame.bytes.data()] = {content_class, ratio};

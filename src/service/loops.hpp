@@ -14,6 +14,7 @@
 #include "service/health.hpp"
 #include "service/levels.hpp"
 #include "service/replication.hpp"
+#include "service/report.hpp"
 #include "service/target_directory.hpp"
 #include "telemetry/registry.hpp"
 
@@ -73,6 +74,9 @@ class SourceLoop {
   std::vector<collect::Failure> pack_items(const collect::Batch& batch);
   void pack_bucket(const BucketName& bucket, const collect::Batch& batch, const std::vector<std::size_t>& indices,
                    std::vector<collect::Failure>& failures);
+  pack::PackResult pack_planned(pack::PackPlan plan, const std::vector<pack::Item>& items, const Route& route);
+  void count(const BucketName& bucket, const collect::Batch& batch, const std::vector<std::size_t>& indices,
+             const pack::PackResult& result, std::vector<collect::Failure>& failures);
   void fail(const collect::Batch& batch, std::size_t item, const Error& error, std::vector<collect::Failure>& failures);
   LoopContext& context_;
   const config::Rule& rule_;

@@ -146,7 +146,7 @@ void Replication::Shared::start_target(const Region& region, std::vector<std::jt
     if (result.was_there && result.failures.empty()) ++counts.archives_landed;
     counts.objects_landed += result.objects_written;
     counts.objects_kept += result.objects_kept;
-    counts.backups += result.backups;
+    counts.backups += result.backup_buckets.size();
     std::vector<ReplicationFailure> failed;
     for (const land::LandFailure& failure : result.failures) failed.push_back({"target", failure.what, failure.error});
     return failed;

@@ -5,7 +5,6 @@
 #include "compression/cost_model.hpp"
 #include "compression/statistics_item.hpp"
 #include "service/loops.hpp"
-#include "service/report.hpp"
 
 namespace bale::service {
 namespace {
@@ -185,25 +184,34 @@ void SourceLoop::pack_bucket(const BucketName& bucket, const Batch& batch, const
   pack::PackPlan plan = plan_of(context_, rule_.source, bucket);
   plan.targets = targets_->targets_of(bucket);
   const Route route = route_of(plan);
-  const LevelOptions& level_options = context_.options.levels;
-  const compression::CostModel cost(level_options.prices, far_regions(route, plan.source_region), level_options.cores);
+  const LevelOptions& options = context_.options.levels;
+  const compression::CostModel cost(options.prices, far_regions(route, plan.source_region), options.cores);
   BatchLevels levels(levels_.chooser(), compression::settings_key(bucket, plan.prefix), cost);
   // Where nothing crosses regions there is no transfer to save; what a backup saves in storage is not reckoned with.
   const bool is_chosen = !rule_.source.level && !context_.options.level && cost.per_byte() > 0;
   if (is_chosen) plan.levels = &levels;
-  store::ObjectStore& store = context_.ports.store(rule_.source.region);
-  pack::Packer packer(std::move(plan), store, store, context_.world, context_.log, context_.pools, context_.budget);
   const std::vector<pack::Item> items = items_of(batch, indices);
-  const pack::PackResult result = [&] {
-    try {
-      return packer.pack(items, context_.give_up);
-    } catch (const std::exception&) {
-      if (current_error().kind() != ErrorKind::cancelled) report_unpacked(context_.registry, route);
-      throw;
-    }
-  }();
+  const pack::PackResult result = pack_planned(std::move(plan), items, route);
   if (!result.archives.empty()) levels.learn();
   report_packed(context_.registry, route, items, result, worth_of(cost, result), context_.world.clock.now());
+  count(bucket, batch, indices, result, failures);
+}
+
+pack::PackResult SourceLoop::pack_planned(pack::PackPlan plan, const std::vector<pack::Item>& items,
+                                          const Route& route) {
+  store::ObjectStore& store = context_.ports.store(rule_.source.region);
+  pack::Packer packer(std::move(plan), store, store, context_.world, context_.log, context_.pools, context_.budget);
+  try {
+    return packer.pack(items, context_.give_up);
+  } catch (const std::exception&) {
+    if (current_error().kind() != ErrorKind::cancelled) report_unpacked(context_.registry, route);
+    throw;
+  }
+}
+
+/// Counts what became of the items of a batch, and tells of those that failed.
+void SourceLoop::count(const BucketName& bucket, const Batch& batch, const std::vector<std::size_t>& indices,
+                       const pack::PackResult& result, std::vector<collect::Failure>& failures) {
   for (std::size_t i = 0; i < indices.size(); ++i) {
     const pack::ItemResult& item = result.items[i];
     const store::ObjectEvent& event = batch.items[indices[i]].event;

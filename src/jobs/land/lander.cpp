@@ -75,7 +75,6 @@ class ArchiveLanding {
     for (const archive::Target& target : targets) {
       try {
         copy_archive(target);
-        ++result_.backups;
         result_.backup_buckets.push_back(target.bucket);
       } catch (const Error& error) {
         result_.failures.push_back({to_uri(target.bucket, archive_.key), error, target.bucket});
@@ -157,8 +156,8 @@ LandResult Lander::land(const ObjectAddress& archive, std::stop_token stop) {
   result.objects_took = std::chrono::duration_cast<Milliseconds>(world_.clock.steady() - reading);
   if (!targets.backup.empty()) landing.store_backups(targets.backup);
   const BucketName catalog = config::catalog_bucket(settings_, region_);
-  if (result.backups > 0 && !catalog.empty()) landing.write_catalog(catalog);
-  if (result.backups > 0 && catalog.empty()) {
+  if (!result.backup_buckets.empty() && !catalog.empty()) landing.write_catalog(catalog);
+  if (!result.backup_buckets.empty() && catalog.empty()) {
     log_.warning("land.uncatalogued", "a backup is stored without a catalog file: no catalog bucket is named",
                  {{"archive", to_uri(archive)}, {"hint", "set CATALOG_BUCKET_NAME"}});
   }
@@ -169,7 +168,7 @@ LandResult Lander::land(const ObjectAddress& archive, std::stop_token stop) {
             {{"archive", to_uri(archive)},
              {"objects", result.objects_written},
              {"kept", result.objects_kept},
-             {"backups", result.backups},
+             {"backups", result.backup_buckets.size()},
              {"failures", result.failures.size()},
              {"object_bytes", result.object_bytes},
              {"archive_bytes", result.archive_bytes},

@@ -28,7 +28,6 @@ struct LandResult {
   bool was_there = false;  ///< false: the archive is gone, it landed before
   std::size_t objects_written = 0;
   std::size_t objects_kept = 0;  ///< something as new or newer was at the destination
-  std::size_t backups = 0;       ///< buckets that hold the archive itself
   ByteCount object_bytes = 0;
   ByteCount archive_bytes = 0;
   Milliseconds objects_took{};             ///< reading the archive and writing its objects

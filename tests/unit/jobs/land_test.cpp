@@ -35,7 +35,7 @@ TEST_F(Land, BringsObjectsBackupAndCatalogAndRemovesTheStagingObjectLast) {
   const land::LandResult result = land(archive);
   EXPECT_TRUE(result.failures.empty());
   EXPECT_EQ(result.objects_written, 2U);
-  EXPECT_EQ(result.backups, 1U);
+  EXPECT_EQ(result.backup_buckets.size(), 1U);
   EXPECT_EQ(read(copy, "x/a.txt"), "hello");
   EXPECT_EQ(read(copy, "x/empty"), "");
   const auto info = store->head({copy, ObjectKey("x/a.txt")});
@@ -63,7 +63,7 @@ TEST_F(Land, NothingIsDecompressedForBackupsAlone) {  // DA10
   outside.entropy.fill({reinterpret_cast<std::byte*>(noise.data()), noise.size()});
   put("x/noise", noise);
   const land::LandResult result = land(packed({item("x/noise")}));
-  EXPECT_EQ(result.backups, 1U);
+  EXPECT_EQ(result.backup_buckets.size(), 1U);
   EXPECT_TRUE(result.failures.empty());
   EXPECT_EQ(catalog_records().size(), 1U);
   EXPECT_EQ(target.faults.calls("get"), 1) << "the tail, which says all that the catalog needs";
