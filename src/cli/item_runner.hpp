@@ -19,7 +19,7 @@ class ItemRunner {
   ~ItemRunner() { wait(); }
   ItemRunner(const ItemRunner&) = delete;
   ItemRunner& operator=(const ItemRunner&) = delete;
-  /// Waits for a free place, then starts the task, which must not throw.
+  /// Starts the task, which must not throw; where all places are taken, when half of them are free again.
   void run(std::function<void()> task);
   /// Returns when every task has ended.
   void wait();

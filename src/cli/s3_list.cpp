@@ -44,8 +44,7 @@ class Listing {
     }
     if (request_.summarize) print_summary();
     // An empty bucket is there; of a prefix nothing is there but what begins with it.
-    if (!found_ && !where_.key.empty())
-      throw Error(ErrorKind::not_found, "nothing begins with this", to_uri(where_));
+    if (!found_ && !where_.key.empty()) throw Error(ErrorKind::not_found, "nothing begins with this", to_uri(where_));
   }
 
  private:

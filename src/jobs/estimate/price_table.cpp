@@ -17,7 +17,7 @@ constexpr double highest_price = 10'000;
 // no region of its own. Transfer is charged by the region that sends.
 constexpr std::string_view built_in = R"({
   "dated": "2025-01",
-  "note": "AWS list prices, us-east-1 unless a region is named; written from memory: compare them with yours",
+  "note": "AWS list prices, us-east-1 unless a region is named; compare them with the price pages",
   "transfer": {
     "*": {"*": 0.02},
     "us-east-1": {"us-east-2": 0.01, "*": 0.02},
