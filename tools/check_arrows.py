@@ -26,7 +26,7 @@ OWNERS = {
     "zstd_errors.h": {"archive"},
     "archive.h": {"archive"},
     "archive_entry.h": {"archive"},
-    "sqlite3.h": {"embedded"},
+    "sqlite3.h": {"sqlite"},
     "CLI/": {"cli"},
     "curl/": {"http"},
     "httplib.h": {"http"},

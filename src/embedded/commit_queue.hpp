@@ -7,7 +7,7 @@
 #include <functional>
 
 #include "base/mutex.hpp"
-#include "embedded/sqlite.hpp"
+#include "embedded/database.hpp"
 
 namespace bale::embedded {
 

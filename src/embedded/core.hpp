@@ -9,7 +9,7 @@
 #include "base/mutex.hpp"
 #include "embedded/commit_queue.hpp"
 #include "embedded/data_files.hpp"
-#include "embedded/sqlite.hpp"
+#include "embedded/database.hpp"
 #include "embedded/writer_journal.hpp"
 #include "os/world.hpp"
 

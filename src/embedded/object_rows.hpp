@@ -8,7 +8,7 @@
 #include "embedded/commit_queue.hpp"
 #include "embedded/notifications.hpp"
 #include "embedded/object_path.hpp"
-#include "embedded/sqlite.hpp"
+#include "embedded/database.hpp"
 #include "store/object_store.hpp"
 
 namespace bale::embedded {

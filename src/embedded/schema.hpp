@@ -1,7 +1,7 @@
 // The tables of the embedded backend.
 #pragma once
 
-#include "embedded/sqlite.hpp"
+#include "embedded/database.hpp"
 
 namespace bale::embedded {
 

@@ -10,7 +10,7 @@
 #include <atomic>
 #include <thread>
 
-#include "embedded/sqlite.hpp"
+#include "embedded/database.hpp"
 #include "support/fake_world.hpp"
 
 namespace bale::embedded {

@@ -1,4 +1,4 @@
-// SQLite behind RAII: the only code of this module that sees sqlite3.h.
+// SQLite behind RAII.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,7 @@
 struct sqlite3;
 struct sqlite3_stmt;
 
-namespace bale::embedded {
+namespace bale::sqlite {
 
 /// Bytes to be bound as a BLOB, which SQLite compares with memcmp; text is bound as TEXT. Borrowed for the call.
 struct Blob {
@@ -29,6 +29,9 @@ class UncertainCommit final : public Error {
 
 class Database;
 
+/// What a column of a row holds.
+enum class ValueType { null, integer, real, text, blob };
+
 /// A running query: its rows are read with step(). Ends when it is destroyed. Used by one thread; must not outlive its
 /// Database.
 class Query {
@@ -39,8 +42,14 @@ class Query {
   /// Moves to the next row; false after the last. Throws Error as Database does.
   bool step();
   std::int64_t integer(int column) const;
+  double real(int column) const;
   std::string text(int column) const;  ///< TEXT or BLOB; NULL is empty
   bool is_null(int column) const;
+  /// TEXT or BLOB without a copy; valid until the next step().
+  std::string_view view(int column) const;
+  ValueType type(int column) const;
+  int columns() const;
+  std::string column_name(int column) const;
 
  private:
   friend class Database;
@@ -55,6 +64,12 @@ class Query {
   bool* in_use_;  ///< cleared at the end, when the statement is kept for the next query; else null
 };
 
+/// How a database file is opened.
+struct OpenOptions {
+  std::int64_t cache_kib = 16 << 10;  ///< most memory for pages of the file
+  std::int64_t page_bytes = 0;        ///< of a file that is made now; 0: SQLite's default, 4096
+};
+
 /// One connection to a database file in WAL mode. Not thread-safe. All throw Error: unavailable (another process holds
 /// the lock for a minute; the disk is full), corrupt, denied, internal.
 class Database {
@@ -65,7 +80,7 @@ class Database {
   };
 
   /// Opens the file, making it when it is missing.
-  explicit Database(const std::filesystem::path& file);
+  explicit Database(const std::filesystem::path& file, const OpenOptions& options = {});
   ~Database();
   Database(const Database&) = delete;
   Database& operator=(const Database&) = delete;
@@ -85,8 +100,13 @@ class Database {
     query(sql, args...).step();
     return changes();
   }
+  /// Starts a query whose text is not the program's own: one statement. Throws Error{invalid} with SQLite's words for
+  /// text that is no statement, for more than one, and for one that would change the database.
+  Query read_only_query(const std::string& sql);
   /// Runs several statements, for a schema.
   void run_script(const char* sql);
+  /// Makes running queries fail with Error{cancelled} as soon as it may. Thread-safe.
+  void interrupt() noexcept;
 
   /// How durable the next transaction's commit is.
   void set_durability(Durability durability);
@@ -99,6 +119,7 @@ class Database {
 
  private:
   friend class Query;
+  friend class VirtualTable;
   struct Prepared {
     sqlite3_stmt* statement = nullptr;
     bool in_use = false;
@@ -164,4 +185,4 @@ class Snapshot {
   Database& database_;
 };
 
-}  // namespace bale::embedded
+}  // namespace bale::sqlite

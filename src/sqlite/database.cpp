@@ -1,4 +1,4 @@
-#include "embedded/sqlite.hpp"
+#include "sqlite/database.hpp"
 
 #include <fmt/format.h>
 #include <sqlite3.h>
@@ -7,7 +7,7 @@
 
 #include "base/error.hpp"
 
-namespace bale::embedded {
+namespace bale::sqlite {
 namespace {
 
 /// Writers of other processes are waited for this long: far beyond the slowest commit, short of for ever.
@@ -29,6 +29,7 @@ ErrorKind kind_of(int code) {
     case SQLITE_READONLY:
     case SQLITE_PERM:
     case SQLITE_AUTH: return ErrorKind::denied;
+    case SQLITE_INTERRUPT: return ErrorKind::cancelled;
     default: return ErrorKind::internal;
   }
 }
@@ -83,6 +84,31 @@ std::string Query::text(int column) const {
                           : std::string(static_cast<const char*>(bytes), static_cast<std::size_t>(size));
 }
 
+double Query::real(int column) const { return sqlite3_column_double(statement_, column); }
+
+std::string_view Query::view(int column) const {
+  const void* bytes = sqlite3_column_blob(statement_, column);
+  const int size = sqlite3_column_bytes(statement_, column);
+  return bytes == nullptr ? std::string_view() : std::string_view(static_cast<const char*>(bytes), std::size_t(size));
+}
+
+ValueType Query::type(int column) const {
+  switch (sqlite3_column_type(statement_, column)) {
+    case SQLITE_INTEGER: return ValueType::integer;
+    case SQLITE_FLOAT: return ValueType::real;
+    case SQLITE_TEXT: return ValueType::text;
+    case SQLITE_BLOB: return ValueType::blob;
+    default: return ValueType::null;
+  }
+}
+
+int Query::columns() const { return sqlite3_column_count(statement_); }
+
+std::string Query::column_name(int column) const {
+  const char* name = sqlite3_column_name(statement_, column);
+  return name == nullptr ? std::string() : std::string(name);
+}
+
 bool Query::is_null(int column) const { return sqlite3_column_type(statement_, column) == SQLITE_NULL; }
 
 void Query::bind(int index, std::int64_t value) {
@@ -106,18 +132,19 @@ void Query::bind(int index, const std::optional<std::int64_t>& value) {
   if (sqlite3_bind_null(statement_, index) != SQLITE_OK) database_->fail("bind nothing");
 }
 
-Database::Database(const std::filesystem::path& file) : where_(file.native()) {
+Database::Database(const std::filesystem::path& file, const OpenOptions& options) : where_(file.native()) {
   // One thread uses a connection at a time: SQLite's own mutexes would only cost.
   constexpr int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
   try {
     if (sqlite3_open_v2(file.c_str(), &handle_, flags, nullptr) != SQLITE_OK) fail("open the database");
     sqlite3_extended_result_codes(handle_, 1);
     sqlite3_busy_timeout(handle_, busy_timeout_ms);
+    if (options.page_bytes > 0) run_script(fmt::format("PRAGMA page_size={}", options.page_bytes).c_str());
     run_script("PRAGMA journal_mode=WAL");
     run_script(checkpoint_pragma);
     // Debian builds SQLite to overwrite deleted content with zeros; the files beside it are not overwritten either.
     run_script("PRAGMA secure_delete=OFF");
-    run_script("PRAGMA cache_size=-16384");
+    run_script(fmt::format("PRAGMA cache_size=-{}", options.cache_kib).c_str());
   } catch (...) {
     sqlite3_close(handle_);
     throw;
@@ -140,6 +167,28 @@ Query Database::prepare(const char* sql) {
   prepared.statement = statement;
   return Query(*this, statement, &prepared.in_use);
 }
+
+Query Database::read_only_query(const std::string& sql) {
+  sqlite3_stmt* statement = nullptr;
+  const char* rest = nullptr;
+  const int code = sqlite3_prepare_v2(handle_, sql.c_str(), static_cast<int>(sql.size()) + 1, &statement, &rest);
+  if (code != SQLITE_OK) {
+    if ((code & 0xff) != SQLITE_ERROR && (code & 0xff) != SQLITE_AUTH) fail("prepare the query");
+    throw Error(ErrorKind::invalid, fmt::format("the query cannot be run: {}", sqlite3_errmsg(handle_)));
+  }
+  if (statement == nullptr) throw Error(ErrorKind::invalid, "the query is empty");
+  Query query(*this, statement, nullptr);
+  if (sqlite3_stmt_readonly(statement) == 0)
+    throw Error(ErrorKind::invalid, "the query would change something; only queries that read are run");
+  sqlite3_stmt* second = nullptr;  // comments and a last ';' are no second statement
+  if (sqlite3_prepare_v2(handle_, rest, -1, &second, nullptr) != SQLITE_OK || second != nullptr) {
+    sqlite3_finalize(second);
+    throw Error(ErrorKind::invalid, "there is more than one statement; give one");
+  }
+  return query;
+}
+
+void Database::interrupt() noexcept { sqlite3_interrupt(handle_); }
 
 void Database::run_script(const char* sql) {
   // Turning WAL on, and recovery by the first connection, can be refused as busy without the busy handler being asked.
@@ -228,4 +277,4 @@ Snapshot::~Snapshot() {
   }
 }
 
-}  // namespace bale::embedded
+}  // namespace bale::sqlite
