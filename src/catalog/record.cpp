@@ -276,6 +276,46 @@ Row parse_row(std::string_view json) {
   return row;
 }
 
+namespace {
+
+std::string dump(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
+
+/// The JSON of a column, as a member of an object: so that it is read as a line's member is.
+Json as_member(const char* member, std::string_view json) {
+  Json value = Json::parse(json, nullptr, /*allow_exceptions=*/false);
+  if (value.is_discarded()) throw wrong(member, "is not JSON");
+  return Json{{member, std::move(value)}};
+}
+
+}  // namespace
+
+std::string headers_to_json(const store::SystemHeaders& headers) {
+  const Json json = headers_json(headers);
+  return json.empty() ? std::string() : dump(json);
+}
+
+store::SystemHeaders headers_from_json(std::string_view json) {
+  return json.empty() ? store::SystemHeaders{} : parse_headers(as_member("headers", json));
+}
+
+std::string map_to_json(const std::map<std::string, std::string>& map) {
+  return map.empty() ? std::string() : dump(map_json(map));
+}
+
+std::map<std::string, std::string> map_from_json(std::string_view json) {
+  return json.empty() ? std::map<std::string, std::string>{} : text_map(as_member("map", json), "map");
+}
+
+std::string buckets_to_json(const std::vector<BucketName>& buckets) {
+  Json json = Json::array();
+  for (const BucketName& bucket : buckets) json.push_back(bucket.str());
+  return dump(json);
+}
+
+std::vector<BucketName> buckets_from_json(std::string_view json) {
+  return parse_buckets(as_member("target_buckets", json));
+}
+
 ObjectKey catalog_key(const BucketName& source_bucket, std::string_view source_prefix, TimePoint backup_time,
                       std::string_view backup_file) {
   const std::string date = to_date(backup_time);  // YYYY-MM-DD

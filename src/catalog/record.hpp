@@ -52,6 +52,15 @@ std::string to_json_line(const Record& record);
 /// Bale adds.
 Record parse_json_line(std::string_view line);
 
+/// Members of a line as JSON of their own, for the columns of a table; empty where there is nothing. Back:
+/// Error{corrupt}.
+std::string headers_to_json(const store::SystemHeaders& headers);
+store::SystemHeaders headers_from_json(std::string_view json);
+std::string map_to_json(const std::map<std::string, std::string>& map);
+std::map<std::string, std::string> map_from_json(std::string_view json);
+std::string buckets_to_json(const std::vector<BucketName>& buckets);
+std::vector<BucketName> buckets_from_json(std::string_view json);
+
 /// Which of its file's rows a row is.
 struct RowPlace {
   std::uint64_t row = 0;   ///< from 1; 0 where the line does not say

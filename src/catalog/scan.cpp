@@ -9,8 +9,6 @@
 namespace bale::catalog {
 namespace {
 
-/// A catalog file has a line of about 600 bytes per object; a batch of a million objects is well below this.
-constexpr ByteCount most_file_bytes = 2ULL << 30;
 constexpr std::string_view file_suffix = ".jsonl";
 constexpr std::string_view partition_names[] = {"year=", "month=", "day="};
 
@@ -31,10 +29,7 @@ class Scan {
   void read_file(const ObjectAddress& file) {
     const auto stream = store_.get(file);
     const std::string text = store::read_all(*stream, most_file_bytes);
-    DamagedFile found{file, Error(ErrorKind::corrupt, ""), archive_key_of(file.key), {}};
-    const auto damage = read_file_text(text, [&](Record record) {
-      if (found.buckets.empty()) found.buckets = record.target_buckets;
-      if (!record.archive_key.empty()) found.archive_key = record.archive_key;
+    const auto damage = read_catalog_file(file, text, [&](Record record) {
       const Lock lock(mutex_);
       ++counts_.records;
       visit_(std::move(record));
@@ -44,8 +39,7 @@ class Scan {
     counts_.bytes += text.size();
     if (!damage) return;
     ++counts_.damaged_files;
-    found.error = damage_error(file, found.archive_key, *damage);
-    damaged_(found);
+    damaged_(*damage);
   }
 
   ScanCounts counts() const {
@@ -76,6 +70,36 @@ ObjectKey archive_key_of(const ObjectKey& catalog_file) {
   return ObjectKey(key.append(parts.back().substr(0, parts.back().size() - file_suffix.size())));
 }
 
+bool is_catalog_file(const ObjectKey& key) noexcept { return key.str().ends_with(file_suffix); }
+
+std::string partition_day(const ObjectKey& catalog_file) {
+  const std::vector<std::string_view> parts = split(catalog_file.str(), '/');
+  if (parts.size() < 4) return {};
+  std::string day;
+  for (std::size_t i = 0; i < 3; ++i) {
+    std::string_view part = parts[parts.size() - 4 + i];
+    if (!part.starts_with(partition_names[i])) return {};
+    part.remove_prefix(partition_names[i].size());
+    const bool is_number = part.size() == (i == 0 ? 4u : 2u) && part.find_first_not_of("0123456789") == part.npos;
+    if (!is_number) return {};
+    day.append(day.empty() ? "" : "-").append(part);
+  }
+  return day;
+}
+
+std::optional<DamagedFile> read_catalog_file(const ObjectAddress& file, std::string_view text,
+                                             const std::function<void(Record)>& visit) {
+  DamagedFile found{file, Error(ErrorKind::corrupt, ""), archive_key_of(file.key), {}};
+  const auto damage = read_file_text(text, [&](Record record) {
+    if (found.buckets.empty()) found.buckets = record.target_buckets;
+    if (!record.archive_key.empty()) found.archive_key = record.archive_key;
+    visit(std::move(record));
+  });
+  if (!damage) return std::nullopt;
+  found.error = damage_error(file, found.archive_key, *damage);
+  return found;
+}
+
 ScanCounts scan(store::ObjectStore& store, const BucketName& bucket, const std::string& prefix,
                 flow::ThreadPool& connections, const std::function<void(Record)>& visit,
                 const std::function<void(const DamagedFile&)>& damaged) {
@@ -86,7 +110,7 @@ ScanCounts scan(store::ObjectStore& store, const BucketName& bucket, const std::
     const store::ListPage page = store.list(bucket, request);
     flow::TaskGroup group;
     for (const store::ListedObject& object : page.objects) {
-      if (!object.key.str().ends_with(file_suffix)) continue;
+      if (!is_catalog_file(object.key)) continue;
       group.run(connections, [&scan, file = ObjectAddress{bucket, object.key}] { scan.read_file(file); });
     }
     group.wait();

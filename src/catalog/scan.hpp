@@ -32,6 +32,17 @@ struct DamagedFile {
 /// Empty for keys of another form.
 ObjectKey archive_key_of(const ObjectKey& catalog_file);
 
+/// Whether a key is that of a catalog file.
+bool is_catalog_file(const ObjectKey& key) noexcept;
+/// The day of the partition that a catalog file lies in, "YYYY-MM-DD"; empty where it lies in none.
+std::string partition_day(const ObjectKey& catalog_file);
+
+/// The most bytes that are read of a catalog file: one of a batch of a million objects is well below this.
+inline constexpr ByteCount most_file_bytes = 2ULL << 30;
+/// As read_file_text(), with what is known of the file in what is returned.
+std::optional<DamagedFile> read_catalog_file(const ObjectAddress& file, std::string_view text,
+                                             const std::function<void(Record)>& visit);
+
 /// Calls `visit` with every sound record of the catalog files (*.jsonl) under `prefix` of `bucket`, and `damaged` with
 /// every file that is not whole, after its records; files in parallel on `connections`, one call at a time, in no
 /// particular order. Memory: a few files at a time. Throws what the store throws, and what the callbacks throw.

@@ -1,0 +1,365 @@
+#include "catalog/index_file.hpp"
+
+#include <fmt/format.h>
+
+#include "base/error.hpp"
+#include "base/text.hpp"
+
+namespace bale::catalog {
+namespace {
+
+// In the file's header, so that it is known for what it is ("Bale").
+constexpr int application_id = 0x42616c65;
+constexpr int format_version = 1;
+constexpr std::size_t block_granules = most_block_rows / granule_rows;
+
+constexpr const char* schema = R"(
+CREATE TABLE notes (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE files (number INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, etag TEXT NOT NULL, rows INTEGER NOT NULL,
+  first_block INTEGER NOT NULL, last_block INTEGER NOT NULL, damage TEXT NOT NULL, archive_key BLOB NOT NULL,
+  buckets TEXT NOT NULL);
+CREATE INDEX damaged_files ON files (number) WHERE damage <> '';
+CREATE TABLE blocks (id INTEGER PRIMARY KEY, rows INTEGER NOT NULL, has_gone INTEGER NOT NULL);
+-- id: column << 40 | block, so that one column of all blocks lies together
+CREATE TABLE columns (id INTEGER PRIMARY KEY, data BLOB NOT NULL);
+-- id: segment << 16 | group of buckets
+CREATE TABLE trigrams (id INTEGER PRIMARY KEY, data BLOB NOT NULL);
+)";
+
+std::int64_t column_id(StoredColumn column, std::int64_t block) {
+  return static_cast<std::int64_t>(column) << 40 | block;
+}
+
+std::int64_t group_id(std::int64_t segment, std::size_t group) {
+  return segment << 16 | static_cast<std::int64_t>(group);
+}
+
+Error damaged(const std::filesystem::path& path, const std::string& what) {
+  return Error(ErrorKind::corrupt, "the local catalog index is damaged: " + what, path.native(),
+               "`bale catalog sync --rebuild` makes it anew");
+}
+
+/// The text that is greater than all texts with this prefix, for a range; "\xff" repeated is no key of S3.
+std::string end_of(const std::string& prefix) { return prefix + "\xff"; }
+
+std::int64_t number_of(sqlite::Query query) { return query.step() ? query.integer(0) : 0; }
+
+}  // namespace
+
+PreparedBlock prepare_block(std::span<const IndexedRow> rows) {
+  PreparedBlock block;
+  block.rows = static_cast<std::uint32_t>(rows.size());
+  block.columns = encode_rows(rows);
+  TrigramSet set;
+  for (std::size_t first = 0; first < rows.size(); first += granule_rows) {
+    for (const IndexedRow& row : rows.subspan(first, std::min(granule_rows, rows.size() - first))) {
+      set.add(row.record.object_path.str());
+      set.add(row.record.object_name);
+    }
+    block.granules.push_back(set.take());
+  }
+  return block;
+}
+
+IndexFile::IndexFile(const std::filesystem::path& path, const std::string& catalog)
+    : path_(path), database_(path, {.cache_kib = 64 << 10, .page_bytes = 16 << 10}) {
+  const std::int64_t version = number_of(database_.query("PRAGMA user_version"));
+  if (version == 0) make_schema(catalog);
+  if (version > format_version) {
+    throw Error(ErrorKind::unsupported, "a newer version of Bale made this catalog index", path.native(),
+                "use that version, or name another file with --index");
+  }
+  const std::string of = note("catalog");
+  if (of != catalog) {
+    throw Error(ErrorKind::invalid, fmt::format("this is the index of {}, not of {}", escape_for_terminal(of), catalog),
+                path.native(), "name another file with --index");
+  }
+}
+
+void IndexFile::make_schema(const std::string& catalog) {
+  sqlite::Transaction transaction(database_);
+  // Another process may have made it meanwhile.
+  if (number_of(database_.query("PRAGMA user_version")) != 0) return;
+  if (number_of(database_.query("SELECT count(*) FROM sqlite_schema")) != 0)
+    throw Error(ErrorKind::invalid, "this file is no catalog index", path_.native(), "name another file with --index");
+  database_.run_script(schema);
+  database_.run_script(fmt::format("PRAGMA application_id={}", application_id).c_str());
+  database_.run_script(fmt::format("PRAGMA user_version={}", format_version).c_str());
+  set_note("catalog", catalog);
+  transaction.commit();
+}
+
+std::string IndexFile::note(const std::string& name) {
+  auto row = database_.query("SELECT value FROM notes WHERE name = ?", name);
+  return row.step() ? row.text(0) : std::string();
+}
+
+void IndexFile::set_note(const std::string& name, const std::string& value) {
+  database_.execute("INSERT INTO notes VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", name,
+                    value);
+}
+
+IndexedFile IndexFile::read_file(const sqlite::Query& row) {
+  IndexedFile file;
+  file.number = row.integer(0);
+  file.key = ObjectKey(row.text(1));
+  file.etag = ETag(row.text(2));
+  file.rows = static_cast<std::uint64_t>(row.integer(3));
+  file.first_block = row.integer(4);
+  file.last_block = row.integer(5);
+  file.damage = row.text(6);
+  file.archive_key = ObjectKey(row.text(7));
+  file.buckets = buckets_from_json(row.text(8));
+  return file;
+}
+
+std::optional<IndexedFile> IndexFile::find_file(const ObjectKey& key) {
+  auto row = database_.query("SELECT * FROM files WHERE key = ?", sqlite::Blob{key.str()});
+  if (!row.step()) return std::nullopt;
+  return read_file(row);
+}
+
+ObjectKey IndexFile::last_key(const std::string& prefix) {
+  auto row = database_.query("SELECT max(key) FROM files WHERE key >= ? AND key < ?", sqlite::Blob{prefix},
+                             sqlite::Blob{end_of(prefix)});
+  return row.step() ? ObjectKey(row.text(0)) : ObjectKey();
+}
+
+std::int64_t IndexFile::last_file_number() { return number_of(database_.query("SELECT max(number) FROM files")); }
+
+std::vector<IndexedFile> IndexFile::damaged_files() {
+  std::vector<IndexedFile> files;
+  auto row = database_.query("SELECT * FROM files WHERE damage <> '' ORDER BY number");
+  while (row.step()) files.push_back(read_file(row));
+  return files;
+}
+
+std::vector<IndexedFile> IndexFile::files_not_in(const std::vector<bool>& seen) {
+  std::vector<IndexedFile> files;
+  auto row = database_.query("SELECT * FROM files");
+  while (row.step()) {
+    const auto number = static_cast<std::size_t>(row.integer(0));
+    if (number >= seen.size() || !seen[number]) files.push_back(read_file(row));
+  }
+  return files;
+}
+
+std::uint64_t IndexFile::count_files() {
+  return static_cast<std::uint64_t>(number_of(database_.query("SELECT count(*) FROM files")));
+}
+
+std::uint64_t IndexFile::count_rows() {
+  return static_cast<std::uint64_t>(number_of(database_.query("SELECT sum(rows) FROM files")));
+}
+
+std::vector<BlockInfo> IndexFile::blocks() {
+  std::vector<BlockInfo> blocks;
+  auto row = database_.query("SELECT id, rows, has_gone FROM blocks ORDER BY id");
+  while (row.step()) {
+    const std::int64_t rows = row.integer(1);
+    if (rows < 1 || rows > static_cast<std::int64_t>(most_block_rows)) throw damaged(path_, "a block has no such size");
+    blocks.push_back({row.integer(0), static_cast<std::uint32_t>(rows), row.integer(2) != 0});
+  }
+  return blocks;
+}
+
+std::string IndexFile::column(std::int64_t block, StoredColumn column) {
+  auto row = database_.query("SELECT data FROM columns WHERE id = ?", column_id(column, block));
+  if (!row.step()) throw damaged(path_, "a column is missing");
+  return row.text(0);
+}
+
+Granules IndexFile::granules_with(std::int64_t segment, const std::vector<TrigramBucket>& buckets) {
+  Granules granules;
+  granules.set();
+  for (const TrigramBucket bucket : buckets) {
+    auto row = database_.query("SELECT data FROM trigrams WHERE id = ?", group_id(segment, bucket / bucket_group));
+    if (!row.step()) return {};
+    granules &= granules_of(row.view(0), bucket);
+    if (granules.none()) break;
+  }
+  return granules;
+}
+
+std::vector<IndexedRow> IndexFile::rows_of(const BlockInfo& block) {
+  BlockReader reader(*this, block);
+  std::vector<IndexedRow> rows;
+  for (std::size_t i = 0; i < block.rows; ++i) {
+    if (!reader.is_there(i)) continue;
+    rows.push_back({reader.record(i), reader.numbers(StoredColumn::file).at(i),
+                    std::string(reader.texts(StoredColumn::day).at(i))});
+  }
+  return rows;
+}
+
+// ---- BlockReader
+
+const NumberColumn& BlockReader::numbers(StoredColumn column) {
+  auto& decoded = numbers_[static_cast<std::size_t>(column)];
+  if (!decoded) decoded = decode_numbers(index_.column(block_.id, column), block_.rows);
+  return *decoded;
+}
+
+const TextColumn& BlockReader::texts(StoredColumn column) {
+  auto& decoded = texts_[static_cast<std::size_t>(column)];
+  if (!decoded) decoded = decode_texts(index_.column(block_.id, column), block_.rows);
+  return *decoded;
+}
+
+bool BlockReader::names_are_derived() {
+  if (!names_) names_ = index_.column(block_.id, StoredColumn::object_name);
+  return is_derived(*names_);
+}
+
+std::string_view BlockReader::object_name(std::size_t row) {
+  if (names_are_derived()) return basename(texts(StoredColumn::object_path).at(row));
+  return texts(StoredColumn::object_name).at(row);
+}
+
+bool BlockReader::is_there(std::size_t row) { return !block_.has_gone || numbers(StoredColumn::file).at(row) != 0; }
+
+Record BlockReader::record(std::size_t row) {
+  using enum StoredColumn;
+  const auto text = [&](StoredColumn column) { return std::string(texts(column).at(row)); };
+  const auto bytes = [&](StoredColumn column) { return static_cast<ByteCount>(numbers(column).at(row)); };
+  Record record;
+  record.backup_file = text(backup_file);
+  record.backup_time = from_epoch_ms(numbers(backup_time).at(row) * 1000);
+  record.source_bucket = BucketName(text(source_bucket));
+  record.source_prefix = text(source_prefix);
+  record.object_name = this->object_name(row);
+  record.object_path = ObjectKey(text(object_path));
+  record.object_size = bytes(object_size);
+  record.last_modified = from_epoch_ms(numbers(last_modified).at(row));
+  record.target_buckets = buckets_from_json(texts(target_buckets).at(row));
+  record.source_region = Region(text(source_region));
+  record.archive_bucket = BucketName(text(archive_bucket));
+  record.archive_key = ObjectKey(text(archive_key));
+  record.deleted = numbers(deleted).at(row) != 0;
+  record.version_id = VersionId(text(version_id));
+  record.sequencer = text(sequencer);
+  record.etag = ETag(text(etag));
+  record.sha256 = text(sha256);
+  record.storage_class = text(storage_class);
+  record.headers = headers_from_json(texts(headers).at(row));
+  record.metadata = map_from_json(texts(metadata).at(row));
+  record.tags = map_from_json(texts(tags).at(row));
+  if (bytes(frame_length) > 0)
+    record.location = archive::MemberLocation{bytes(frame_offset) - 1, bytes(frame_length) - 1, bytes(frame_skip) - 1};
+  return record;
+}
+
+// ---- IndexWriter
+
+IndexWriter::IndexWriter(IndexFile& index) : index_(index) {
+  index_.database().set_durability(sqlite::Database::Durability::process);
+  transaction_.emplace(index_.database());
+  next_block_ = number_of(index_.database().query("SELECT max(id) + 1 FROM blocks"));
+  load_segment();
+}
+
+/// The segment that is not full yet goes on being built.
+void IndexWriter::load_segment() {
+  segment_.clear();
+  touched_groups_.reset();
+  const std::int64_t segment = next_block_ / segment_blocks;
+  auto row = index_.database().query("SELECT id, data FROM trigrams WHERE id >= ? AND id < ?", group_id(segment, 0),
+                                     group_id(segment + 1, 0));
+  while (row.step()) {
+    const auto group = static_cast<std::size_t>(row.integer(0) & 0xffff);
+    if (group >= bucket_groups) throw damaged(index_.path(), "there is no such group of trigrams");
+    segment_.decode_group(group, row.view(1));
+  }
+}
+
+void IndexWriter::write_segment() {
+  const std::int64_t segment = (next_block_ - 1) / segment_blocks;
+  for (std::size_t group = touched_groups_._Find_first(); group < bucket_groups;
+       group = touched_groups_._Find_next(group)) {
+    const std::string encoded = segment_.encode_group(group);
+    const std::int64_t id = group_id(segment, group);
+    if (encoded.empty())
+      index_.database().execute("DELETE FROM trigrams WHERE id = ?", id);
+    else
+      index_.database().execute("INSERT OR REPLACE INTO trigrams VALUES (?, ?)", id, sqlite::Blob{encoded});
+  }
+  touched_groups_.reset();
+}
+
+std::vector<IndexedRow> IndexWriter::reopen_last_block() {
+  if (next_block_ == 0) return {};
+  sqlite::Database& database = index_.database();
+  std::optional<BlockInfo> last;
+  {
+    auto row = database.query("SELECT id, rows, has_gone FROM blocks WHERE id = ?", next_block_ - 1);
+    if (row.step()) last = {row.integer(0), static_cast<std::uint32_t>(row.integer(1)), row.integer(2) != 0};
+  }
+  if (!last || last->rows >= most_block_rows / 2) return {};
+  std::vector<IndexedRow> rows = index_.rows_of(*last);
+  database.execute("DELETE FROM blocks WHERE id = ?", last->id);
+  for (std::size_t i = 0; i < stored_columns; ++i)
+    database.execute("DELETE FROM columns WHERE id = ?", column_id(static_cast<StoredColumn>(i), last->id));
+  next_block_ = last->id;
+  load_segment();
+  segment_.cut(static_cast<std::size_t>(last->id % segment_blocks) * block_granules);
+  touched_groups_.set();
+  return rows;
+}
+
+std::int64_t IndexWriter::add(const PreparedBlock& block) {
+  sqlite::Database& database = index_.database();
+  const std::int64_t id = next_block_++;
+  database.execute("INSERT INTO blocks VALUES (?, ?, 0)", id, block.rows);
+  for (std::size_t i = 0; i < stored_columns; ++i) {
+    database.execute("INSERT INTO columns VALUES (?, ?)", column_id(static_cast<StoredColumn>(i), id),
+                     sqlite::Blob{block.columns[i]});
+  }
+  const std::size_t first = static_cast<std::size_t>(id % segment_blocks) * block_granules;
+  for (std::size_t granule = 0; granule < block.granules.size(); ++granule) {
+    for (const TrigramBucket bucket : block.granules[granule]) {
+      segment_.add(bucket, first + granule);
+      touched_groups_.set(bucket / bucket_group);
+    }
+  }
+  ++uncommitted_;
+  if (next_block_ % segment_blocks == 0) {
+    write_segment();
+    segment_.clear();
+  }
+  return id;
+}
+
+void IndexWriter::add_file(const IndexedFile& file) {
+  index_.database().execute("INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", file.number,
+                            sqlite::Blob{file.key.str()}, file.etag.str(), file.rows, file.first_block, file.last_block,
+                            file.damage, sqlite::Blob{file.archive_key.str()}, buckets_to_json(file.buckets));
+}
+
+/// The rows stay where they are, without a file: the trigrams of their neighbours stay true.
+void IndexWriter::remove_file(const IndexedFile& file) {
+  sqlite::Database& database = index_.database();
+  for (std::int64_t id = file.first_block; id <= file.last_block; ++id) {
+    std::uint32_t rows = 0;
+    {
+      auto row = database.query("SELECT rows FROM blocks WHERE id = ?", id);
+      if (!row.step()) throw damaged(index_.path(), "a block is missing");
+      rows = static_cast<std::uint32_t>(row.integer(0));
+    }
+    const NumberColumn files = decode_numbers(index_.column(id, StoredColumn::file), rows);
+    std::vector<std::int64_t> left(rows);
+    for (std::size_t i = 0; i < rows; ++i) left[i] = files.at(i) == file.number ? 0 : files.at(i);
+    database.execute("UPDATE columns SET data = ? WHERE id = ?", sqlite::Blob{encode_numbers(left)},
+                     column_id(StoredColumn::file, id));
+    database.execute("UPDATE blocks SET has_gone = 1 WHERE id = ?", id);
+  }
+  database.execute("DELETE FROM files WHERE number = ?", file.number);
+}
+
+void IndexWriter::commit() {
+  if (uncommitted_ > 0 || touched_groups_.any()) write_segment();
+  transaction_->commit();
+  transaction_.emplace(index_.database());
+  uncommitted_ = 0;
+}
+
+}  // namespace bale::catalog
