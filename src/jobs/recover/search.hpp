@@ -20,6 +20,7 @@ struct Query {
   std::string prefix;                 ///< of the full key
   std::optional<TimePoint> since;     ///< object modified at or after
   std::optional<TimePoint> until;     ///< object modified before
+  std::optional<TimePoint> as_of;     ///< the state at this time: what happened later does not count
   bool all_versions = false;          ///< else only the newest record of each key
   bool with_deleted = false;          ///< also keys whose newest record is a deletion
 };

@@ -29,6 +29,40 @@ TEST(CouldHoldMatches, OnlyWhatSurelyCannotIsRuledOut) {
   EXPECT_TRUE(recover::could_hold_matches(query("another", ""), ObjectKey("of-another-form.jsonl")));
 }
 
+/// Version `name` of "k", or its deletion, at a time.
+catalog::Record version(const std::string& name, std::int64_t ms, bool deleted = false) {
+  catalog::Record record;
+  record.source_bucket = BucketName("src-bucket");
+  record.object_path = ObjectKey("k");
+  record.version_id = VersionId(name);
+  record.sequencer = name;
+  record.last_modified = from_epoch_ms(ms);
+  record.deleted = deleted;
+  return record;
+}
+
+TEST(Selection, OfATimeIsTheNewestVersionThenWhateverCameLater) {
+  const std::vector<catalog::Record> history{version("01", 100), version("02", 200, true), version("03", 300)};
+  const auto at = [&](std::int64_t ms, std::size_t& deletions) {
+    recover::Query wanted;
+    wanted.as_of = from_epoch_ms(ms);
+    recover::Selection selection(wanted);
+    for (const std::size_t i : {2U, 0U, 1U}) selection.add(history[i]);
+    std::vector<catalog::Record> deleted;
+    const std::vector<catalog::Record> found = selection.take(deleted);
+    deletions = deleted.size();
+    return found.empty() ? "" : found.at(0).version_id.str();
+  };
+  std::size_t deletions = 0;
+  EXPECT_EQ(at(99, deletions), "");
+  EXPECT_EQ(deletions, 0U) << "it was not yet there";
+  EXPECT_EQ(at(100, deletions), "01") << "what happened at that very time has happened";
+  EXPECT_EQ(at(199, deletions), "01");
+  EXPECT_EQ(at(200, deletions), "");
+  EXPECT_EQ(deletions, 1U);
+  EXPECT_EQ(at(300, deletions), "03");
+}
+
 class Search : public ReplicationKit {
  protected:
   void back_up(const std::vector<std::string>& keys) {
