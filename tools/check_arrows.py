@@ -31,6 +31,7 @@ OWNERS = {
     "curl/": {"http"},
     "httplib.h": {"http"},
     "pugixml.hpp": {"aws"},
+    "re2/": {"jobs/recover"},
 }
 
 # Headers of the operating system: os/ alone, but for these files, each with its reason.

@@ -46,7 +46,8 @@ enum class SqlColumn : int {
   day,
 };
 
-constexpr int row_bits = 16;
+// The number of a row: index, block and row.
+constexpr int row_bits = 16, block_bits = 40, index_shift = row_bits + block_bits;
 
 /// A text made of a number that is often the same as for the row before.
 class MadeText {
@@ -177,6 +178,13 @@ bool holds(Comparison comparison, int order) {
   }
 }
 
+char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c; }
+
+bool contains_ignoring_case(std::string_view text, std::string_view wanted) {
+  return std::search(text.begin(), text.end(), wanted.begin(), wanted.end(),
+                     [](char a, char b) { return lower(a) == lower(b); }) != text.end();
+}
+
 /// A condition, ready to be asked of many rows. Lets through what it cannot judge.
 class Filter {
  public:
@@ -184,7 +192,7 @@ class Filter {
     if (const auto* text = std::get_if<std::string>(&condition_.value)) {
       if (condition_.comparison == Comparison::like) literals_ = literals_of_like(*text);
       if (condition_.comparison == Comparison::glob) literals_ = literals_of_glob(*text);
-      if (condition_.comparison == Comparison::equal) literals_ = {*text};
+      if (condition_.comparison == Comparison::equal || condition_.comparison == Comparison::match) literals_ = {*text};
     }
   }
 
@@ -197,6 +205,7 @@ class Filter {
     if (const auto* text = std::get_if<std::string_view>(&value)) {
       const auto* wanted = std::get_if<std::string>(&condition_.value);
       if (wanted == nullptr) return true;
+      if (condition_.comparison == Comparison::match) return contains_ignoring_case(*text, *wanted);
       const bool is_pattern = condition_.comparison == Comparison::like || condition_.comparison == Comparison::glob;
       if (is_pattern) return contains_in_order(*text, literals_);
       return holds(condition_.comparison, text->compare(*wanted));
@@ -213,7 +222,7 @@ class Filter {
 
 class CatalogRows final : public sqlite::Rows {
  public:
-  CatalogRows(IndexFile& index, std::vector<Condition> conditions) : index_(index), blocks_(index.blocks()) {
+  CatalogRows(const std::vector<IndexFile*>& indexes, std::vector<Condition> conditions) : indexes_(indexes) {
     std::vector<std::string> literals;
     for (Condition& condition : conditions) {
       if (condition.column < 0) {
@@ -239,30 +248,40 @@ class CatalogRows final : public sqlite::Rows {
 
   Value value(int column) override { return values_->value(static_cast<SqlColumn>(column), selected_[at_]); }
   std::int64_t row_number() override {
-    return block_->info().id << row_bits | static_cast<std::int64_t>(selected_[at_]);
+    return static_cast<std::int64_t>(next_index_ - 1) << index_shift | block_->info().id << row_bits |
+           static_cast<std::int64_t>(selected_[at_]);
   }
 
  private:
   /// Moves to the next block with rows that are let through, in front of the first of them.
   bool next_block() {
-    while (next_block_ < blocks_.size()) {
+    while (true) {
+      if (next_block_ == blocks_.size()) {
+        if (next_index_ == indexes_.size()) return false;
+        blocks_ = indexes_[next_index_++]->blocks();
+        next_block_ = 0;
+        segment_ = -1;
+        continue;
+      }
       const BlockInfo& info = blocks_[next_block_++];
       if (!could_hold(info)) continue;
-      block_.emplace(index_, info);
+      block_.emplace(index(), info);
       values_.emplace(*block_);
       select(info);
       if (selected_.empty()) continue;
       at_ = static_cast<std::size_t>(-1);
       return true;
     }
-    return false;
   }
 
+  IndexFile& index() { return *indexes_[next_index_ - 1]; }
+
   bool could_hold(const BlockInfo& info) {
-    if (only_row_ && *only_row_ >> row_bits != info.id) return false;
+    if (only_row_ && *only_row_ >> row_bits != (static_cast<std::int64_t>(next_index_ - 1) << block_bits | info.id))
+      return false;
     if (buckets_.empty()) return true;
     const std::int64_t segment = info.id / segment_blocks;
-    if (segment != segment_) granules_ = index_.granules_with(segment, buckets_);
+    if (segment != segment_) granules_ = index().granules_with(segment, buckets_);
     segment_ = segment;
     for (std::size_t i = 0; i < block_granules; ++i) {
       if (granules_[first_granule(info) + i]) return true;
@@ -301,8 +320,9 @@ class CatalogRows final : public sqlite::Rows {
     });
   }
 
-  IndexFile& index_;
-  const std::vector<BlockInfo> blocks_;
+  const std::vector<IndexFile*> indexes_;
+  std::size_t next_index_ = 0;
+  std::vector<BlockInfo> blocks_;  ///< of the index before next_index_
   std::vector<Filter> filters_;
   std::vector<TrigramBucket> buckets_;
   std::optional<std::int64_t> only_row_;
@@ -353,20 +373,48 @@ const std::vector<sqlite::Column>& CatalogTable::columns() const {
 }
 
 std::unique_ptr<sqlite::Rows> CatalogTable::rows(std::vector<Condition> conditions, std::uint64_t) {
-  return std::make_unique<CatalogRows>(index_, std::move(conditions));
+  return std::make_unique<CatalogRows>(indexes_, std::move(conditions));
 }
 
-Record CatalogTable::record(std::int64_t row_number) {
-  const std::int64_t id = row_number >> row_bits;
-  if (!last_read_ || last_read_->info().id != id) {
-    const std::vector<BlockInfo> blocks = index_.blocks();
-    const auto found = std::find_if(blocks.begin(), blocks.end(), [&](const BlockInfo& b) { return b.id == id; });
-    if (found == blocks.end()) throw Error(ErrorKind::corrupt, "the catalog index has no such row");
-    last_read_ = std::make_shared<BlockReader>(index_, *found);
-  }
-  const auto row = static_cast<std::size_t>(row_number & ((1 << row_bits) - 1));
-  if (row >= last_read_->info().rows) throw Error(ErrorKind::corrupt, "the catalog index has no such row");
-  return last_read_->record(row);
+const char* const record_columns =
+    "backup_file, backup_timestamp, source_bucket, source_prefix, object_name, object_path, object_size, last_modified, "
+    "target_buckets, source_region, archive_bucket, archive_key, event, version_id, sequencer, etag, sha256, "
+    "storage_class, headers, metadata, tags, frame_offset, frame_length, frame_skip";
+
+Record record_of(const sqlite::Query& row) {
+  Record record;
+  record.backup_file = row.text(0);
+  record.backup_time = from_epoch_ms(row.integer(1) * 1000);
+  record.source_bucket = BucketName(row.text(2));
+  record.source_prefix = row.text(3);
+  record.object_name = row.text(4);
+  record.object_path = ObjectKey(row.text(5));
+  record.object_size = static_cast<ByteCount>(row.integer(6));
+  record.last_modified = from_epoch_ms(row.integer(7));
+  record.target_buckets = buckets_from_json(row.text(8));
+  record.source_region = Region(row.text(9));
+  record.archive_bucket = BucketName(row.text(10));
+  record.archive_key = ObjectKey(row.text(11));
+  record.deleted = row.text(12) == "delete";
+  record.version_id = VersionId(row.text(13));
+  record.sequencer = row.text(14);
+  record.etag = ETag(row.text(15));
+  record.sha256 = row.text(16);
+  record.storage_class = row.text(17);
+  record.headers = headers_from_json(row.text(18));
+  record.metadata = map_from_json(row.text(19));
+  record.tags = map_from_json(row.text(20));
+  const auto bytes = [&](int column) { return static_cast<ByteCount>(row.integer(column)); };
+  if (!row.is_null(22)) record.location = archive::MemberLocation{bytes(21), bytes(22), bytes(23)};
+  return record;
+}
+
+CatalogDatabase::CatalogDatabase(const std::filesystem::path& path, const std::string& catalog)
+    : file_(path, catalog) {
+  table_.add(file_);
+  sqlite::add_table(file_.database(), "catalog", table_);
+  sqlite::add_table(file_.database(), "catalog_table_name", table_);
+  file_.database().run_script("PRAGMA case_sensitive_like=ON");
 }
 
 }  // namespace bale::catalog

@@ -10,20 +10,38 @@
 namespace bale::catalog {
 
 /// The columns of docs/format/catalog.md, and the partitions `year`, `month`, `day`, as Athena has them; maps and lists
-/// are JSON texts here, and what a row lacks is NULL. Conditions on names are answered with the trigram index, and
-/// columns are decoded only where a query looks at them. Not thread-safe; borrows the index.
+/// are JSON texts here, and what a row lacks is NULL. `object_path MATCH text`: it contains the text, letters A-Z and a-z
+/// being the same. Conditions on names are answered with the trigram index, and
+/// columns are decoded only where a query looks at them. Not thread-safe.
 class CatalogTable final : public sqlite::Table {
  public:
-  explicit CatalogTable(IndexFile& index) : index_(index) {}
+  /// Rows of one more index are the table's too, for queries that begin from now on; it is borrowed.
+  void add(IndexFile& index) { indexes_.push_back(&index); }
   const std::vector<sqlite::Column>& columns() const override;
   std::unique_ptr<sqlite::Rows> rows(std::vector<sqlite::Condition> conditions, std::uint64_t columns_used) override;
 
-  /// A row by the number that SQL calls rowid. Throws Error{corrupt} for a number that no row has.
-  Record record(std::int64_t row_number);
+ private:
+  std::vector<IndexFile*> indexes_;
+};
+
+/// A record from the row of a query whose columns are record_columns, in this order.
+extern const char* const record_columns;
+Record record_of(const sqlite::Query& row);
+
+/// A local index that SQL can ask: the tables `catalog` and `catalog_table_name` are the same. LIKE tells letters of
+/// either case apart, as in Athena. Not thread-safe.
+class CatalogDatabase {
+ public:
+  /// As IndexFile.
+  CatalogDatabase(const std::filesystem::path& path, const std::string& catalog);
+  IndexFile& file() noexcept { return file_; }
+  /// Lets the tables have the rows of another catalog's index too; it is borrowed.
+  void add(IndexFile& index) { table_.add(index); }
+  sqlite::Database& sql() noexcept { return file_.database(); }
 
  private:
-  IndexFile& index_;
-  std::shared_ptr<BlockReader> last_read_;
+  IndexFile file_;
+  CatalogTable table_;
 };
 
 }  // namespace bale::catalog

@@ -23,7 +23,6 @@ constexpr std::int64_t commit_blocks = 4 * segment_blocks;
 
 constexpr const char* note_full_listing = "full_listing_ms";
 constexpr const char* note_since = "since";
-constexpr const char* note_synced = "synced_ms";
 
 struct FileToRead {
   ObjectKey key;

@@ -33,6 +33,9 @@ struct SyncCounts {
 inline constexpr std::chrono::days open_partitions{7};
 inline constexpr std::chrono::hours full_listing_after{24};
 
+/// The note of an index that says when it was last synced, in milliseconds since 1970.
+inline constexpr const char* note_synced = "synced_ms";
+
 /// What a sync works with; everything is borrowed.
 struct SyncPlace {
   store::ObjectStore& store;

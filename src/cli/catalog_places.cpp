@@ -8,11 +8,15 @@
 
 #include "base/error.hpp"
 #include "base/text.hpp"
+#include "cli/catalog_index.hpp"
 #include "cli/output.hpp"
 #include "config/replication.hpp"
 
 namespace bale::cli {
 namespace {
+
+/// From here on, backups that the index does not know of are likely enough to be spoken of.
+constexpr std::chrono::hours old_index{1};
 
 std::optional<TimePoint> time_option(const std::string& text, const char* option) {
   if (text.empty()) return std::nullopt;
@@ -48,20 +52,27 @@ std::vector<Region> backup_regions(const config::ReplicationConfig& config) {
 
 }  // namespace
 
-void add_query_options(CLI::App& command, QueryOptions& options) {
-  command.add_option("--config", options.config_directory, "search the catalogs of this replication configuration")
+void add_catalog_options(CLI::App& command, QueryOptions& options) {
+  command.add_option("--config", options.config_directory, "the catalogs of this replication configuration")
       ->type_name("DIR");
-  command.add_option("--catalog", options.catalog_uri, "search this catalog: s3://bucket[/prefix]")->type_name("URI");
+  command.add_option("--catalog", options.catalog_uri, "this catalog: s3://bucket[/prefix]")->type_name("URI");
+  command.add_option("--index", options.index_directory, "where local indexes are [~/.cache/bale/catalogs]")
+      ->type_name("DIR");
+}
+
+void add_query_options(CLI::App& command, QueryOptions& options) {
+  add_catalog_options(command, options);
+  command.add_flag("--no-index", options.no_index, "read the catalog itself, also where it has a local index");
   command.add_option("--bucket", options.bucket, "only objects of this source bucket")->type_name("NAME");
   command.add_option("--prefix", options.prefix, "only keys that start so");
   command.add_option("--since", options.since, "only objects modified at or after this time")->type_name("TIME");
   command.add_option("--until", options.until, "only objects modified before this time")->type_name("TIME");
 }
 
-std::vector<recover::CatalogPlace> catalog_places(Context& context, const QueryOptions& options) {
+std::vector<recover::CatalogPlace> named_catalogs(Context& context, const QueryOptions& options) {
   if (!options.catalog_uri.empty()) {
     const ObjectAddress place = parse_s3_uri(options.catalog_uri);
-    return {{&context.store(context.region()), place.bucket, place.key.str(), {}}};
+    return {{&context.store(context.region()), place.bucket, place.key.str(), {}, {}}};
   }
   if (options.config_directory.empty()) {
     throw Error(ErrorKind::invalid, "no catalog was named", {},
@@ -72,11 +83,28 @@ std::vector<recover::CatalogPlace> catalog_places(Context& context, const QueryO
   std::vector<recover::CatalogPlace> places;
   for (const Region& region : backup_regions(config)) {
     places.push_back(
-        {&context.store(region), config::catalog_bucket(config.settings, region), "", backup_buckets(config, region)});
+        {&context.store(region), config::catalog_bucket(config.settings, region), "", backup_buckets(config, region), {}});
   }
   if (places.empty()) {
     throw Error(ErrorKind::invalid, "the configuration has no backup destination, so there is no catalog",
                 options.config_directory, "set \"backup\": true on a destination");
+  }
+  return places;
+}
+
+std::vector<recover::CatalogPlace> catalog_places(Context& context, const QueryOptions& options) {
+  std::vector<recover::CatalogPlace> places = named_catalogs(context, options);
+  for (recover::CatalogPlace& place : places) {
+    if (options.no_index) continue;
+    auto index = open_index(context, options, place, /*make=*/false);
+    const auto synced = index ? synced_at(*index) : std::nullopt;
+    if (!synced) continue;  // a first sync that was cut short: the catalog itself has all
+    place.index = std::move(index);
+    const Milliseconds age = context.world().clock.now() - *synced;
+    if (age < old_index) continue;
+    emit_warning(context, fmt::format("the local index of {} is {} old: `bale catalog sync` brings it up to date, "
+                                      "--no-index reads the catalog itself",
+                                      place.bucket.str(), format_duration(age)));
   }
   return places;
 }
@@ -93,7 +121,8 @@ recover::Query base_query(const QueryOptions& options) {
 recover::SearchResult find_records(Context& context, const QueryOptions& options, const recover::Query& query,
                                    recover::OnDamage on_damage) {
   recover::SearchResult found =
-      recover::search(catalog_places(context, options), query, context.pools().connections, on_damage);
+      recover::search(catalog_places(context, options), query, context.pools().connections, on_damage,
+                      context.stop());
   for (const recover::CatalogDamage& damage : found.damage) {
     if (damage.replaced_by) {
       emit_warning(context, fmt::format("{}; the list in the archive itself was read instead: {}", damage.error.what(),

@@ -19,11 +19,18 @@ struct QueryOptions {
   std::string config_directory;  ///< --config: the catalog buckets of every region with a backup destination
   std::string catalog_uri;       ///< --catalog s3://bucket[/prefix]: this one
   std::string bucket, prefix, since, until;
+  std::string index_directory;  ///< --index: where local indexes are
+  bool no_index = false;        ///< read the catalog itself, also where it has an index
 };
 
 void add_query_options(CLI::App& command, QueryOptions& options);
 
-/// The catalogs to be searched. Throws Error{invalid} when the command line names none.
+/// Adds the options that say which catalog: --config, --catalog, --index.
+void add_catalog_options(CLI::App& command, QueryOptions& options);
+
+/// The catalogs that the command line names, without their indexes. Throws Error{invalid} when it names none.
+std::vector<recover::CatalogPlace> named_catalogs(Context& context, const QueryOptions& options);
+/// The same, to be searched: with the index of each that has one. Warns of an index that was not synced for long.
 std::vector<recover::CatalogPlace> catalog_places(Context& context, const QueryOptions& options);
 /// The conditions that both commands share.
 recover::Query base_query(const QueryOptions& options);

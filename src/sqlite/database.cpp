@@ -49,6 +49,33 @@ std::string_view hint_of(int code) {
 
 }  // namespace
 
+namespace {
+
+/// What a foreign query may do: read tables, and call functions that stay inside the program.
+int authorize(void*, int action, const char*, const char* name, const char*, const char*) {
+  switch (action) {
+    case SQLITE_SELECT:
+    case SQLITE_READ:
+    case SQLITE_RECURSIVE: return SQLITE_OK;
+    case SQLITE_FUNCTION: return std::string_view(name) == "load_extension" ? SQLITE_DENY : SQLITE_OK;
+    default: return SQLITE_DENY;
+  }
+}
+
+/// While it lasts, what is prepared is held to authorize().
+class ForeignOnly {
+ public:
+  explicit ForeignOnly(sqlite3* handle) : handle_(handle) { sqlite3_set_authorizer(handle_, authorize, nullptr); }
+  ~ForeignOnly() { sqlite3_set_authorizer(handle_, nullptr, nullptr); }
+  ForeignOnly(const ForeignOnly&) = delete;
+  ForeignOnly& operator=(const ForeignOnly&) = delete;
+
+ private:
+  sqlite3* handle_;
+};
+
+}  // namespace
+
 Query::Query(Database& database, sqlite3_stmt* statement, bool* in_use)
     : database_(&database), statement_(statement), in_use_(in_use) {
   if (in_use_ != nullptr) *in_use_ = true;
@@ -168,23 +195,43 @@ Query Database::prepare(const char* sql) {
   return Query(*this, statement, &prepared.in_use);
 }
 
-Query Database::read_only_query(const std::string& sql) {
+Query Database::made_query(const std::string& sql,
+                           const std::vector<std::variant<std::int64_t, std::string>>& arguments) {
+  sqlite3_stmt* statement = nullptr;
+  if (sqlite3_prepare_v2(handle_, sql.c_str(), -1, &statement, nullptr) != SQLITE_OK) fail("prepare a statement");
+  Query query(*this, statement, nullptr);
+  int index = 0;
+  for (const auto& argument : arguments) {
+    if (const auto* number = std::get_if<std::int64_t>(&argument)) query.bind(++index, *number);
+    if (const auto* text = std::get_if<std::string>(&argument)) query.bind(++index, std::string_view(*text));
+  }
+  return query;
+}
+
+Query Database::foreign_query(const std::string& sql) {
+  const ForeignOnly foreign(handle_);
+  Query query = prepare_once(sql);
+  if (sqlite3_stmt_readonly(query.statement_) == 0)
+    throw Error(ErrorKind::invalid, "the query would change something; only queries that read are run");
+  return query;
+}
+
+/// One statement and no more. What SQLite does not understand is the fault of who wrote it.
+Query Database::prepare_once(const std::string& sql) {
   sqlite3_stmt* statement = nullptr;
   const char* rest = nullptr;
-  const int code = sqlite3_prepare_v2(handle_, sql.c_str(), static_cast<int>(sql.size()) + 1, &statement, &rest);
+  const int code = sqlite3_prepare_v2(handle_, sql.c_str(), -1, &statement, &rest);
   if (code != SQLITE_OK) {
     if ((code & 0xff) != SQLITE_ERROR && (code & 0xff) != SQLITE_AUTH) fail("prepare the query");
     throw Error(ErrorKind::invalid, fmt::format("the query cannot be run: {}", sqlite3_errmsg(handle_)));
   }
   if (statement == nullptr) throw Error(ErrorKind::invalid, "the query is empty");
   Query query(*this, statement, nullptr);
-  if (sqlite3_stmt_readonly(statement) == 0)
-    throw Error(ErrorKind::invalid, "the query would change something; only queries that read are run");
   sqlite3_stmt* second = nullptr;  // comments and a last ';' are no second statement
-  if (sqlite3_prepare_v2(handle_, rest, -1, &second, nullptr) != SQLITE_OK || second != nullptr) {
-    sqlite3_finalize(second);
-    throw Error(ErrorKind::invalid, "there is more than one statement; give one");
-  }
+  const int second_code = sqlite3_prepare_v2(handle_, rest, -1, &second, nullptr);
+  const bool is_alone = second_code == SQLITE_OK && second == nullptr;
+  sqlite3_finalize(second);
+  if (!is_alone) throw Error(ErrorKind::invalid, "there is more than one statement; give one");
   return query;
 }
 

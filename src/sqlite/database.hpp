@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <variant>
 #include <vector>
 
 #include "base/error.hpp"
@@ -100,9 +101,12 @@ class Database {
     query(sql, args...).step();
     return changes();
   }
-  /// Starts a query whose text is not the program's own: one statement. Throws Error{invalid} with SQLite's words for
-  /// text that is no statement, for more than one, and for one that would change the database.
-  Query read_only_query(const std::string& sql);
+  /// Starts a query whose text is made by the program, with texts and numbers for its parameters.
+  Query made_query(const std::string& sql, const std::vector<std::variant<std::int64_t, std::string>>& arguments);
+  /// Starts a query whose text is not the program's own: one statement that reads. Throws Error{invalid} with SQLite's
+  /// words for text that is no statement, for more than one, and for one that would change something or reach another
+  /// file.
+  Query foreign_query(const std::string& sql);
   /// Runs several statements, for a schema.
   void run_script(const char* sql);
   /// Makes running queries fail with Error{cancelled} as soon as it may. Thread-safe.
@@ -135,6 +139,7 @@ class Database {
     }
   }
   Query prepare(const char* sql);
+  Query prepare_once(const std::string& sql);
   std::int64_t changes() const;
   [[noreturn]] void fail(std::string_view doing) const;
 

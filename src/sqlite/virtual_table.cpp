@@ -84,6 +84,7 @@ std::optional<Comparison> comparison_of(unsigned char op) {
     case SQLITE_INDEX_CONSTRAINT_GE: return Comparison::greater_or_equal;
     case SQLITE_INDEX_CONSTRAINT_LIKE: return Comparison::like;
     case SQLITE_INDEX_CONSTRAINT_GLOB: return Comparison::glob;
+    case SQLITE_INDEX_CONSTRAINT_MATCH: return Comparison::match;
     default: return std::nullopt;
   }
 }
@@ -110,6 +111,7 @@ int best_index(sqlite3_vtab*, sqlite3_index_info* info) {
     if (constraint.iColumn >= 0 && std::string_view(sqlite3_vtab_collation(info, i)) != "BINARY") continue;
     plan += fmt::format("{}:{};", constraint.iColumn, static_cast<int>(*comparison));
     info->aConstraintUsage[i].argvIndex = ++arguments;
+    info->aConstraintUsage[i].omit = *comparison == Comparison::match ? 1 : 0;
     rows *= share_left(*comparison, constraint.iColumn);
   }
   info->idxStr = sqlite3_mprintf("%s%llu", plan.c_str(), static_cast<unsigned long long>(info->colUsed));
@@ -129,6 +131,7 @@ std::optional<Condition> condition_of(const Table& table, int column, Comparison
     const auto size = static_cast<std::size_t>(sqlite3_value_bytes(value));
     return Condition{column, comparison, std::string(bytes, size)};
   }
+  if (comparison == Comparison::match) throw Error(ErrorKind::invalid, "MATCH needs a column of text, and a text");
   const bool is_pattern = comparison == Comparison::like || comparison == Comparison::glob;
   if (!is_text && type == SQLITE_INTEGER && !is_pattern)
     return Condition{column, comparison, static_cast<std::int64_t>(sqlite3_value_int64(value))};

@@ -22,10 +22,10 @@ struct Column {
 /// What a row has in a column; the text is borrowed until the rows move on. monostate: NULL.
 using Value = std::variant<std::monostate, std::int64_t, std::string_view>;
 
-enum class Comparison { equal, less, less_or_equal, greater, greater_or_equal, like, glob };
+enum class Comparison { equal, less, less_or_equal, greater, greater_or_equal, like, glob, match };
 
 /// A condition that the rows of a query must meet. SQLite asks every row once more: a table may let rows through that
-/// do not meet it, but must keep all that do.
+/// do not meet it, but must keep all that do. What MATCH means is the table's own affair: SQLite does not ask again.
 struct Condition {
   int column = 0;  ///< -1: the row's number
   Comparison comparison = Comparison::equal;

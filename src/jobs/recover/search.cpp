@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/text.hpp"
+#include "jobs/recover/record_stream.hpp"
 #include "jobs/recover/stand_in.hpp"
 
 namespace bale::recover {
@@ -13,6 +14,9 @@ bool matches(const Query& query, const catalog::Record& record) {
   const std::string& key = record.object_path.str();
   if (!query.bucket.empty() && record.source_bucket != query.bucket) return false;
   if (!key.starts_with(query.prefix)) return false;
+  if (query.regex && !query.regex->matches(key)) return false;
+  if (query.min_size && record.object_size < *query.min_size) return false;
+  if (query.max_size && record.object_size > *query.max_size) return false;
   if (!query.contains.empty() && key.find(query.contains) == std::string::npos) return false;
   if (query.since && record.last_modified < *query.since) return false;
   if (query.until && record.last_modified >= *query.until) return false;
@@ -92,27 +96,77 @@ CatalogDamage replace(const CatalogPlace& place, const catalog::DamagedFile& fil
 
 }  // namespace
 
-SearchResult search(const std::vector<CatalogPlace>& catalogs, const Query& query, flow::ThreadPool& connections,
-                    OnDamage on_damage) {
-  Selection selection(query);
-  SearchResult result;
-  for (const CatalogPlace& place : catalogs) {
-    std::vector<catalog::DamagedFile> damaged;
-    catalog::scan(
-        *place.store, place.bucket, place.prefix, connections,
-        [&](catalog::Record record) { selection.add(std::move(record)); },
-        [&](const catalog::DamagedFile& file) { damaged.push_back(file); });
-    for (const catalog::DamagedFile& file : damaged) {
-      if (!could_hold_matches(query, file.file.key)) continue;
-      if (on_damage == OnDamage::read_archive) {
-        result.damage.push_back(replace(place, file, selection));
-      } else {
-        const Error error = file.error.with_hint("`bale restore` reads the list in the archive itself instead");
-        result.damage.push_back({error, std::nullopt});
-      }
+namespace {
+
+/// Searches the files of a catalog.
+void scan_files(const CatalogPlace& place, flow::ThreadPool& connections, Selection& selection,
+                std::vector<catalog::DamagedFile>& damaged) {
+  catalog::scan(
+      *place.store, place.bucket, place.prefix, connections,
+      [&](catalog::Record record) { selection.add(std::move(record)); },
+      [&](const catalog::DamagedFile& file) { damaged.push_back(file); });
+}
+
+/// What the index knows of files that were damaged when they were read.
+std::vector<catalog::DamagedFile> damaged_of_index(const CatalogPlace& place) {
+  std::vector<catalog::DamagedFile> damaged;
+  for (const catalog::IndexedFile& file : place.index->file().damaged_files()) {
+    const ObjectAddress address{place.bucket, file.key};
+    damaged.push_back({address, Error(ErrorKind::corrupt, file.damage, to_uri(address)), file.archive_key, file.buckets});
+  }
+  return damaged;
+}
+
+void judge_damage(const CatalogPlace& place, const Query& query, OnDamage on_damage,
+                  const std::vector<catalog::DamagedFile>& damaged, Selection& selection, SearchNotes& notes) {
+  for (const catalog::DamagedFile& file : damaged) {
+    if (!could_hold_matches(query, file.file.key)) continue;
+    if (on_damage == OnDamage::read_archive) {
+      notes.damage.push_back(replace(place, file, selection));
+    } else {
+      const Error error = file.error.with_hint("`bale restore` reads the list in the archive itself instead");
+      notes.damage.push_back({error, std::nullopt});
     }
   }
-  result.records = selection.take(result.deletions);
+}
+
+}  // namespace
+
+SearchNotes search_each(const std::vector<CatalogPlace>& catalogs, const Query& query, flow::ThreadPool& connections,
+                        OnDamage on_damage, const std::stop_token& stop,
+                        const std::function<bool(catalog::Record)>& visit) {
+  Query every_version = query;  // which is the newest is decided when all catalogs have been asked
+  every_version.all_versions = true;
+  Selection gathered(catalogs.size() == 1 && !catalogs[0].index ? query : every_version);
+  SearchNotes notes;
+  std::vector<std::unique_ptr<RecordStream>> streams;
+  for (const CatalogPlace& place : catalogs) {
+    std::vector<catalog::DamagedFile> damaged;
+    if (place.index) {
+      streams.push_back(search_index(*place.index, query, stop));
+      damaged = damaged_of_index(place);
+    } else {
+      scan_files(place, connections, gathered, damaged);
+    }
+    judge_damage(place, query, on_damage, damaged, gathered, notes);
+  }
+  std::vector<catalog::Record> deletions;
+  streams.push_back(stream_of(gathered.take(deletions)));
+  const bool was_chosen = catalogs.size() == 1 && !catalogs[0].index;
+  if (was_chosen) notes.deletions = std::move(deletions);
+  choose(*merge(std::move(streams)), query, visit, notes.deletions);
+  return notes;
+}
+
+SearchResult search(const std::vector<CatalogPlace>& catalogs, const Query& query, flow::ThreadPool& connections,
+                    OnDamage on_damage, const std::stop_token& stop) {
+  SearchResult result;
+  SearchNotes notes = search_each(catalogs, query, connections, on_damage, stop, [&](catalog::Record record) {
+    result.records.push_back(std::move(record));
+    return true;
+  });
+  result.deletions = std::move(notes.deletions);
+  result.damage = std::move(notes.damage);
   return result;
 }
 

@@ -6,8 +6,10 @@
 #include <string>
 #include <vector>
 
+#include "catalog/catalog_table.hpp"
 #include "catalog/record.hpp"
 #include "catalog/scan.hpp"
+#include "jobs/recover/key_regex.hpp"
 
 namespace bale::recover {
 
@@ -16,11 +18,13 @@ struct Query {
   std::vector<std::string> paths;     ///< full keys; one of them must be the record's
   std::vector<std::string> patterns;  ///< shell patterns (* and ?) over the full key; one of them must match
   std::string contains;               ///< somewhere in the full key
+  std::shared_ptr<const KeyRegex> regex;  ///< somewhere in the full key
   BucketName bucket;                  ///< source bucket
   std::string prefix;                 ///< of the full key
   std::optional<TimePoint> since;     ///< object modified at or after
   std::optional<TimePoint> until;     ///< object modified before
   std::optional<TimePoint> as_of;     ///< the state at this time: what happened later does not count
+  std::optional<ByteCount> min_size, max_size;  ///< bytes of the object, both included
   bool all_versions = false;          ///< else only the newest record of each key
   bool with_deleted = false;          ///< also keys whose newest record is a deletion
 };
@@ -50,6 +54,7 @@ struct CatalogPlace {
   BucketName bucket;
   std::string prefix;                      ///< within the bucket
   std::vector<BucketName> backup_buckets;  ///< where its archives may be; known with a configuration only
+  std::shared_ptr<catalog::CatalogDatabase> index;  ///< its local index; null: its files are read
 };
 
 /// Whether rows that a damaged catalog file has lost could have been wanted. Said of a file's key alone, so only a
@@ -68,14 +73,27 @@ struct CatalogDamage {
   std::optional<ObjectAddress> replaced_by;  ///< the archive that stood in: nothing is missing
 };
 
+/// What a search found, besides records.
+struct SearchNotes {
+  std::vector<catalog::Record> deletions;  ///< keys that are left out because their newest record is a deletion
+  std::vector<CatalogDamage> damage;
+};
+
+/// Searches the catalogs (the files of each in parallel, or its index), and calls `visit` with what was found, by
+/// source bucket, key, newest first, until it returns false. With indexes alone, memory does not depend on how much is
+/// found. Throws what the stores and indexes throw; cancelled on `stop`.
+SearchNotes search_each(const std::vector<CatalogPlace>& catalogs, const Query& query, flow::ThreadPool& connections,
+                        OnDamage on_damage, const std::stop_token& stop,
+                        const std::function<bool(catalog::Record)>& visit);
+
 struct SearchResult {
   std::vector<catalog::Record> records;    ///< by source bucket, key, newest first
   std::vector<catalog::Record> deletions;  ///< keys that are left out because their newest record is a deletion
   std::vector<CatalogDamage> damage;
 };
 
-/// Searches the catalogs one after the other (the files of each in parallel). Throws what the stores throw.
+/// All that search_each() finds.
 SearchResult search(const std::vector<CatalogPlace>& catalogs, const Query& query, flow::ThreadPool& connections,
-                    OnDamage on_damage);
+                    OnDamage on_damage, const std::stop_token& stop = {});
 
 }  // namespace bale::recover

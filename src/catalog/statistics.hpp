@@ -1,0 +1,27 @@
+// How much was backed up when.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "catalog/index_file.hpp"
+
+namespace bale::catalog {
+
+/// Totals of one source in one period.
+struct PeriodTotals {
+  BucketName source_bucket;
+  std::string source_prefix;
+  std::string period;  ///< "2025-01-23", "2025-01", or empty: all time
+  std::uint64_t objects = 0, deletions = 0, archives = 0;
+  ByteCount bytes = 0;
+  std::uint64_t unplaced = 0;  ///< objects of archives without random access: what they take there is not known
+  ByteCount packed = 0;        ///< compressed bytes of the frames that hold the objects
+};
+
+enum class Period { day, month, all };
+
+/// By source, then period. Backups of the same version count each: they take their space each.
+std::vector<PeriodTotals> totals_of(const std::vector<IndexFile*>& indexes, Period period);
+
+}  // namespace bale::catalog

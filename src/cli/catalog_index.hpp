@@ -1,0 +1,33 @@
+// The local indexes of catalogs: where they are, and how they are kept.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "catalog/catalog_table.hpp"
+#include "catalog/index_sync.hpp"
+#include "cli/catalog_places.hpp"
+
+namespace bale::cli {
+
+/// The file of a catalog's index. Below --index DIR, else $XDG_CACHE_HOME/bale/catalogs, else ~/.cache/bale/catalogs:
+/// its name has the bucket, for people, and a hash of which catalog on which service it is. Throws Error{invalid} where
+/// there is no home directory.
+os::fs::path index_path(Context& context, const QueryOptions& options, const recover::CatalogPlace& place);
+
+/// Opens the index of a catalog; null where there is none and `make` is false. Its directory is made.
+std::shared_ptr<catalog::CatalogDatabase> open_index(Context& context, const QueryOptions& options,
+                                                     const recover::CatalogPlace& place, bool make);
+
+/// Brings an index up to date, with progress; names every damaged file as a failure.
+catalog::SyncCounts sync_index(Context& context, const recover::CatalogPlace& place,
+                               catalog::CatalogDatabase& index, const catalog::SyncOptions& options);
+
+/// The indexes of all catalogs that the options name, each synced now where it was not there: to be asked together.
+std::vector<std::shared_ptr<catalog::CatalogDatabase>> open_indexes(Context& context, const QueryOptions& options);
+
+/// When the index was last synced; absent where it never was.
+std::optional<TimePoint> synced_at(catalog::CatalogDatabase& index);
+
+}  // namespace bale::cli

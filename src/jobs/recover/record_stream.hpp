@@ -1,0 +1,35 @@
+// Records one by one, in the order of their keys: out of an index, out of memory, out of several of them.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <vector>
+
+#include "jobs/recover/search.hpp"
+
+namespace bale::recover {
+
+/// Records by source bucket and key. Used by one thread.
+class RecordStream {
+ public:
+  virtual ~RecordStream() = default;
+  /// Absent after the last.
+  virtual std::optional<catalog::Record> next() = 0;
+};
+
+/// Every record of the index that meets the query, all versions. The index is borrowed.
+std::unique_ptr<RecordStream> search_index(catalog::CatalogDatabase& index, const Query& query,
+                                           const std::stop_token& stop);
+/// Records that are sorted already.
+std::unique_ptr<RecordStream> stream_of(std::vector<catalog::Record> records);
+/// All records of several streams. Not empty.
+std::unique_ptr<RecordStream> merge(std::vector<std::unique_ptr<RecordStream>> streams);
+
+/// Calls `visit` with the versions of each key that the query wants, newest first, until it returns false. Keys that
+/// are left out because their newest record is a deletion go to `deletions`. Memory: the records of one key.
+void choose(RecordStream& records, const Query& query, const std::function<bool(catalog::Record)>& visit,
+            std::vector<catalog::Record>& deletions);
+
+}  // namespace bale::recover
