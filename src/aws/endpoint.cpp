@@ -83,6 +83,7 @@ std::string to_string(Service service) {
     case Service::sqs: return "sqs";
     case Service::dynamodb: return "dynamodb";
     case Service::sts: return "sts";
+    case Service::athena: return "athena";
   }
   return {};
 }

@@ -10,7 +10,7 @@
 
 namespace bale::aws {
 
-enum class Service { s3, sqs, dynamodb, sts };
+enum class Service { s3, sqs, dynamodb, sts, athena };
 /// "s3", ...: as in signatures and host names.
 std::string to_string(Service service);
 

@@ -40,7 +40,8 @@ CloudBackend::CloudBackend(os::World& world, const GlobalOptions& options, telem
     : session_(world, os::system_processes(), session_options(options)),
       s3_retrier_(world, retry_settings(session_), told_to(log, "s3")),
       sqs_retrier_(world, retry_settings(session_), told_to(log, "sqs")),
-      dynamodb_retrier_(world, retry_settings(session_), told_to(log, "dynamodb")) {}
+      dynamodb_retrier_(world, retry_settings(session_), told_to(log, "dynamodb")),
+      athena_retrier_(world, retry_settings(session_), told_to(log, "athena")) {}
 
 std::unique_ptr<store::ObjectStore> CloudBackend::make_store(const Region& region, cloud::Help help) {
   stores_.push_back(std::make_unique<cloud::S3Store>(session_, region, help));
@@ -63,6 +64,11 @@ std::unique_ptr<queue::MessageQueue> CloudBackend::queues(const Region& region) 
 std::unique_ptr<records::RecordStore> CloudBackend::records(const Region& region) {
   records_.push_back(std::make_unique<cloud::DynamoRecords>(session_, region));
   return std::make_unique<records::RetryingRecords>(*records_.back(), dynamodb_retrier_);
+}
+
+AthenaAccess CloudBackend::athena(const Region& region) {
+  athenas_.push_back(std::make_unique<cloud::AthenaClient>(session_, region));
+  return {*athenas_.back(), athena_retrier_};
 }
 
 }  // namespace bale::cli

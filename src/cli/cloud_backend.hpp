@@ -7,6 +7,7 @@
 
 #include "base/names.hpp"
 #include "cli/context.hpp"
+#include "cloud/athena_client.hpp"
 #include "cloud/dynamo_records.hpp"
 #include "cloud/s3_store.hpp"
 #include "cloud/session.hpp"
@@ -14,6 +15,12 @@
 #include "flow/retrier.hpp"
 
 namespace bale::cli {
+
+/// Athena in one region, and the retries of requests to it. Both are borrowed from the backend.
+struct AthenaAccess {
+  cloud::AthenaClient& client;
+  flow::Retrier& retrier;
+};
 
 /// One session with the services, and the ports over it, each of which tries again what failed in passing: one budget
 /// of retries for each service, over all regions. Used by one thread at a time; the ports are thread-safe. Outlives
@@ -34,15 +41,18 @@ class CloudBackend {
   std::unique_ptr<store::ObjectStore> bare_store(const Region& region);
   std::unique_ptr<queue::MessageQueue> queues(const Region& region);
   std::unique_ptr<records::RecordStore> records(const Region& region);
+  /// Valid as long as the backend.
+  AthenaAccess athena(const Region& region);
 
  private:
   std::unique_ptr<store::ObjectStore> make_store(const Region& region, cloud::Help help);
   cloud::Session session_;
-  flow::Retrier s3_retrier_, sqs_retrier_, dynamodb_retrier_;
+  flow::Retrier s3_retrier_, sqs_retrier_, dynamodb_retrier_, athena_retrier_;
   // What the decorators borrow.
   std::vector<std::unique_ptr<cloud::S3Store>> stores_;
   std::vector<std::unique_ptr<cloud::SqsQueues>> queues_;
   std::vector<std::unique_ptr<cloud::DynamoRecords>> records_;
+  std::vector<std::unique_ptr<cloud::AthenaClient>> athenas_;
 };
 
 }  // namespace bale::cli

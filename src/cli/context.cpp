@@ -208,6 +208,16 @@ records::RecordStore& Context::records(const Region& region) {
                       [&](auto& backend) { return backend.records(region); });
 }
 
+AthenaAccess Context::athena(const Region& region) {
+  if (!options_.local.empty()) {
+    throw Error(ErrorKind::unsupported, "there is no Athena in a directory", "--local (BALE_LOCAL)",
+                "leave --engine athena away: the same SQL runs on this machine");
+  }
+  check_region(region.str());
+  const Lock lock(parts_->mutex);
+  return parts_->open_cloud(options_).athena(region);
+}
+
 flow::Pools Context::pools() {
   const Lock lock(parts_->mutex);
   if (!parts_->connections) {

@@ -20,6 +20,8 @@
 
 namespace bale::cli {
 
+struct AthenaAccess;  // cli/cloud_backend.hpp
+
 enum class Output { text, json };
 
 /// Options that every command takes.
@@ -92,6 +94,9 @@ class Context {
   store::ObjectStore& bare_store(const Region& region);
   queue::MessageQueue& queues(const Region& region);
   records::RecordStore& records(const Region& region);
+  /// Athena in a region, valid as long as the context. Throws Error{unsupported} with --local, where there is none;
+  /// otherwise as the ports do.
+  AthenaAccess athena(const Region& region);
 
   flow::Pools pools();
   /// For data in flight: the memory limit, less what the program itself needs and what was reserved.

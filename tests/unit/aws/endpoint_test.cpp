@@ -31,6 +31,7 @@ TEST_F(EndpointTest, KnowsAwsOwnPlaces) {
   EXPECT_EQ(resolve(Service::sts, "us-isob-east-1"), "https://sts.us-isob-east-1.sc2s.sgov.gov");
   EXPECT_EQ(resolve(Service::s3, "us-iso-east-1"), "https://s3.us-iso-east-1.c2s.ic.gov");
   EXPECT_EQ(resolve(Service::dynamodb, "eusc-de-east-1"), "https://dynamodb.eusc-de-east-1.amazonaws.eu");
+  EXPECT_EQ(resolve(Service::athena), "https://athena.eu-central-1.amazonaws.com");
   environment.variables["AWS_USE_DUALSTACK_ENDPOINT"] = "true";
   EXPECT_EQ(resolve(Service::s3), "https://s3.dualstack.eu-central-1.amazonaws.com");
   EXPECT_EQ(resolve(Service::sqs), "https://sqs.eu-central-1.api.aws");
