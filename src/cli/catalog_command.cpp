@@ -1,4 +1,4 @@
-// bale catalog search
+// bale catalog search, sql
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -6,6 +6,7 @@
 
 #include "base/error.hpp"
 #include "base/text.hpp"
+#include "cli/catalog_athena.hpp"
 #include "cli/catalog_places.hpp"
 #include "cli/commands.hpp"
 #include "cli/output.hpp"
@@ -59,6 +60,39 @@ int search(Context& context, const SearchOptions& options) {
   return records.empty() ? exit_not_found : exit_ok;
 }
 
+struct SqlOptions {
+  AthenaOptions athena;
+  std::string sql, engine;
+  std::optional<ResultFormat> format;
+};
+
+int sql(Context& context, const SqlOptions& options) {
+  const ResultFormat usual = context.json() ? ResultFormat::jsonl : ResultFormat::table;
+  ResultWriter writer(context,
+                      {.format = options.format.value_or(usual), .line_type = context.json() ? "row" : std::string()});
+  run_athena_query(context, options.athena, options.sql, writer);
+  return exit_ok;
+}
+
+void add_sql_command(CLI::App& catalog, Action& action) {
+  CLI::App* command = catalog.add_subcommand("sql", "Ask the catalog a question in SQL");
+  const auto options = std::make_shared<SqlOptions>();
+  command->add_option("SQL", options->sql, "one query of the table `catalog`")->required();
+  command->add_option("--config", options->athena.config_directory, "a replication configuration: whose catalog")
+      ->type_name("DIR");
+  command->add_option("--engine", options->engine, "who answers")
+      ->type_name("athena")
+      ->check(CLI::IsMember({"athena"}).description(""))
+      ->required();
+  const std::map<std::string, ResultFormat> formats{
+      {"table", ResultFormat::table}, {"csv", ResultFormat::csv}, {"jsonl", ResultFormat::jsonl}};
+  command->add_option("--format", options->format, "how rows are written [table; jsonl with --output json]")
+      ->transform(CLI::CheckedTransformer(formats).description(""))
+      ->type_name("table|csv|jsonl");
+  add_athena_options(*command, options->athena);
+  command->callback([&action, options] { action = [options](Context& context) { return sql(context, *options); }; });
+}
+
 }  // namespace
 
 void add_catalog_command(CLI::App& app, Action& action) {
@@ -72,6 +106,8 @@ void add_catalog_command(CLI::App& app, Action& action) {
   command->add_flag("--deleted", options->with_deleted, "also objects whose deletion was recorded");
   command->add_option("--limit", options->limit, "show at most this many")->type_name("N");
   command->callback([&action, options] { action = [options](Context& context) { return search(context, *options); }; });
+  add_sql_command(*catalog, action);
+  add_catalog_ddl_command(*catalog, action);
 }
 
 }  // namespace bale::cli

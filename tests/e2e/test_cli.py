@@ -13,8 +13,9 @@ COMMANDS = [("s3",), ("s3", "mb"), ("s3", "ls"), ("s3", "cp"), ("s3", "rm"), ("s
             ("replicate", "init"), ("replicate", "run"), ("replicate", "source"), ("replicate", "relay"),
             ("replicate", "target"), ("replicate", "backfill"), ("replicate", "status"), ("archive",),
             ("archive", "create"), ("archive", "list"), ("archive", "extract"), ("archive", "verify"),
-            ("archive", "info"), ("catalog",), ("catalog", "search"), ("restore",), ("doctor",), ("estimate",),
-            ("bench",), ("config", "check"), ("config", "schema"), ("version",)]
+            ("archive", "info"), ("catalog",), ("catalog", "search"), ("catalog", "sql"), ("catalog", "ddl"),
+            ("restore",), ("doctor",), ("estimate",), ("bench",), ("config", "check"), ("config", "schema"),
+            ("version",)]
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
