@@ -377,7 +377,8 @@ std::unique_ptr<sqlite::Rows> CatalogTable::rows(std::vector<Condition> conditio
 }
 
 const char* const record_columns =
-    "backup_file, backup_timestamp, source_bucket, source_prefix, object_name, object_path, object_size, last_modified, "
+    "backup_file, backup_timestamp, source_bucket, source_prefix, object_name, object_path, object_size, "
+    "last_modified, "
     "target_buckets, source_region, archive_bucket, archive_key, event, version_id, sequencer, etag, sha256, "
     "storage_class, headers, metadata, tags, frame_offset, frame_length, frame_skip";
 
@@ -409,8 +410,7 @@ Record record_of(const sqlite::Query& row) {
   return record;
 }
 
-CatalogDatabase::CatalogDatabase(const std::filesystem::path& path, const std::string& catalog)
-    : file_(path, catalog) {
+CatalogDatabase::CatalogDatabase(const std::filesystem::path& path, const std::string& catalog) : file_(path, catalog) {
   table_.add(file_);
   sqlite::add_table(file_.database(), "catalog", table_);
   sqlite::add_table(file_.database(), "catalog_table_name", table_);

@@ -10,9 +10,9 @@
 namespace bale::catalog {
 
 /// The columns of docs/format/catalog.md, and the partitions `year`, `month`, `day`, as Athena has them; maps and lists
-/// are JSON texts here, and what a row lacks is NULL. `object_path MATCH text`: it contains the text, letters A-Z and a-z
-/// being the same. Conditions on names are answered with the trigram index, and
-/// columns are decoded only where a query looks at them. Not thread-safe.
+/// are JSON texts here, and what a row lacks is NULL. `object_path MATCH text`: it contains the text, letters A-Z and
+/// a-z being the same. Conditions on names are answered with the trigram index, and columns are decoded only where a
+/// query looks at them. Not thread-safe.
 class CatalogTable final : public sqlite::Table {
  public:
   /// Rows of one more index are the table's too, for queries that begin from now on; it is borrowed.

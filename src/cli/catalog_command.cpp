@@ -1,4 +1,4 @@
-// bale catalog search, sql
+// bale catalog search
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -7,6 +7,7 @@
 #include "base/error.hpp"
 #include "base/text.hpp"
 #include "cli/catalog_athena.hpp"
+#include "cli/catalog_commands.hpp"
 #include "cli/catalog_places.hpp"
 #include "cli/commands.hpp"
 #include "cli/output.hpp"
@@ -16,81 +17,96 @@ namespace {
 
 struct SearchOptions {
   QueryOptions where;
-  std::string pattern;
+  std::string pattern, regex;
+  std::string min_size, max_size;
   bool all_versions = false;
   bool with_deleted = false;
   std::size_t limit = 0;
 };
 
-int search(Context& context, const SearchOptions& options) {
+recover::Query query_of(const SearchOptions& options) {
   recover::Query query = base_query(options.where);
-  const bool is_pattern = options.pattern.find_first_of("*?") != std::string::npos;
+  std::string pattern = options.pattern;
+  const bool is_pattern = pattern.find_first_of("*?%") != std::string::npos;
+  std::replace(pattern.begin(), pattern.end(), '%', '*');  // as SQL has it
   if (is_pattern)
-    query.patterns.push_back(options.pattern);
+    query.patterns.push_back(pattern);
   else
-    query.contains = options.pattern;
+    query.contains = pattern;
+  if (!options.regex.empty()) query.regex = std::make_shared<recover::KeyRegex>(options.regex);
+  if (!options.min_size.empty()) query.min_size = parse_bytes(options.min_size);
+  if (!options.max_size.empty()) query.max_size = parse_bytes(options.max_size);
   query.all_versions = options.all_versions;
   query.with_deleted = options.with_deleted;
-  // The catalog alone is asked: archives may lie in a class that cannot be read, and a search should cost little.
-  const recover::SearchResult found = find_records(context, options.where, query, recover::OnDamage::tell);
-  const std::vector<catalog::Record>& records = found.records;
-  using enum Align;
-  Table table({{"MODIFIED"}, {"SIZE", right}, {"SOURCE"}, {"BACKUP"}});
-  std::size_t shown = 0;
-  for (const catalog::Record& record : records) {
-    if (options.limit > 0 && shown == options.limit) break;
-    ++shown;
-    if (context.json()) {
+  return query;
+}
+
+/// Shows what is found as it comes: lines of JSON, or a table in pieces that are long enough for even columns.
+class FoundRecords {
+ public:
+  explicit FoundRecords(Context& context) : context_(context), table_(empty_table()) {}
+
+  void add(const catalog::Record& record) {
+    ++count_;
+    if (context_.json()) {
       nlohmann::ordered_json line = {{"type", "record"}};
       line.update(nlohmann::ordered_json::parse(catalog::to_json_line(record)));
       add_key_bytes(line, record.object_path);
-      emit_json(context, line);
-    } else {
-      table.add({to_timestamp(record.last_modified), record.deleted ? "deleted" : format_bytes(record.object_size),
-                 escape_name(to_uri(record.source_bucket, record.object_path)), escape_name(record.backup_file)});
+      return emit_json(context_, line);
     }
+    table_.add({to_timestamp(record.last_modified), record.deleted ? "deleted" : format_bytes(record.object_size),
+                escape_name(to_uri(record.source_bucket, record.object_path)), escape_name(record.backup_file)});
+    if (++rows_ == most_rows) show();
   }
-  if (!context.json() && !table.empty()) context.print(table.text());
-  if (!context.json()) {
-    context.print(shown == records.size()
-                      ? fmt::format("{} found", format_count(shown))
-                      : fmt::format("{} of {} found are shown", format_count(shown), format_count(records.size())));
+  void show() {
+    if (!table_.empty()) context_.print(table_.text());
+    table_ = empty_table();
+    rows_ = 0;
   }
-  if (may_be_incomplete(found)) return exit_damaged;
-  return records.empty() ? exit_not_found : exit_ok;
-}
+  std::size_t count() const noexcept { return count_; }
 
-struct SqlOptions {
-  AthenaOptions athena;
-  std::string sql, engine;
-  std::optional<ResultFormat> format;
+ private:
+  static constexpr std::size_t most_rows = 10'000;
+  static Table empty_table() { return Table({{"MODIFIED"}, {"SIZE", Align::right}, {"SOURCE"}, {"BACKUP"}}); }
+  Context& context_;
+  Table table_;
+  std::size_t rows_ = 0, count_ = 0;
 };
 
-int sql(Context& context, const SqlOptions& options) {
-  const ResultFormat usual = context.json() ? ResultFormat::jsonl : ResultFormat::table;
-  ResultWriter writer(context,
-                      {.format = options.format.value_or(usual), .line_type = context.json() ? "row" : std::string()});
-  run_athena_query(context, options.athena, options.sql, writer);
-  return exit_ok;
+int search(Context& context, const SearchOptions& options) {
+  const recover::Query query = query_of(options);
+  FoundRecords found(context);
+  bool is_cut = false;
+  // The catalog alone is asked: archives may lie in a class that cannot be read, and a search should cost little.
+  const recover::SearchNotes notes =
+      search_each(context, options.where, query, recover::OnDamage::tell, [&](const catalog::Record& record) {
+        is_cut = options.limit > 0 && found.count() == options.limit;
+        if (!is_cut) found.add(record);
+        return !is_cut;
+      });
+  if (!context.json()) {
+    found.show();
+    context.print(is_cut ? fmt::format("the first {} are shown; there are more", format_count(found.count()))
+                         : fmt::format("{} found", format_count(found.count())));
+  }
+  if (may_be_incomplete(notes.damage)) return exit_damaged;
+  return found.count() == 0 ? exit_not_found : exit_ok;
 }
 
-void add_sql_command(CLI::App& catalog, Action& action) {
-  CLI::App* command = catalog.add_subcommand("sql", "Ask the catalog a question in SQL");
-  const auto options = std::make_shared<SqlOptions>();
-  command->add_option("SQL", options->sql, "one query of the table `catalog`")->required();
-  command->add_option("--config", options->athena.config_directory, "a replication configuration: whose catalog")
-      ->type_name("DIR");
-  command->add_option("--engine", options->engine, "who answers")
-      ->type_name("athena")
-      ->check(CLI::IsMember({"athena"}).description(""))
-      ->required();
-  const std::map<std::string, ResultFormat> formats{
-      {"table", ResultFormat::table}, {"csv", ResultFormat::csv}, {"jsonl", ResultFormat::jsonl}};
-  command->add_option("--format", options->format, "how rows are written [table; jsonl with --output json]")
-      ->transform(CLI::CheckedTransformer(formats).description(""))
-      ->type_name("table|csv|jsonl");
-  add_athena_options(*command, options->athena);
-  command->callback([&action, options] { action = [options](Context& context) { return sql(context, *options); }; });
+void add_search_command(CLI::App& catalog, Action& action) {
+  CLI::App* command = catalog.add_subcommand("search", "Search object names in the catalog");
+  const auto options = std::make_shared<SearchOptions>();
+  command->add_option("PATTERN", options->pattern,
+                      "part of a key, or a pattern with * (or %) and ? for the whole key [all]");
+  command->add_option("--regex", options->regex, "only keys of which some part matches (RE2's syntax)")
+      ->type_name("EXPR");
+  add_query_options(*command, options->where);
+  command->add_option("--min-size", options->min_size, "only objects of at least this size")->type_name("SIZE");
+  command->add_option("--max-size", options->max_size, "only objects of at most this size")->type_name("SIZE");
+  command->add_flag("--all-versions", options->all_versions, "every backed-up version, not only the newest");
+  command->add_flag("--deleted", options->with_deleted, "also objects whose deletion was recorded");
+  command->add_option("--limit", options->limit, "show at most this many")->type_name("N");
+  command->callback([&action, options] { action = [options](Context& context) { return search(context, *options); }; });
 }
 
 }  // namespace
@@ -98,15 +114,10 @@ void add_sql_command(CLI::App& catalog, Action& action) {
 void add_catalog_command(CLI::App& app, Action& action) {
   CLI::App* catalog = app.add_subcommand("catalog", "Find objects in backups");
   catalog->require_subcommand(1);
-  CLI::App* command = catalog->add_subcommand("search", "Search object names in the catalog");
-  const auto options = std::make_shared<SearchOptions>();
-  command->add_option("PATTERN", options->pattern, "part of a key, or a pattern with * and ? for the whole key [all]");
-  add_query_options(*command, options->where);
-  command->add_flag("--all-versions", options->all_versions, "every backed-up version, not only the newest");
-  command->add_flag("--deleted", options->with_deleted, "also objects whose deletion was recorded");
-  command->add_option("--limit", options->limit, "show at most this many")->type_name("N");
-  command->callback([&action, options] { action = [options](Context& context) { return search(context, *options); }; });
-  add_sql_command(*catalog, action);
+  add_catalog_sync_command(*catalog, action);
+  add_search_command(*catalog, action);
+  add_catalog_sql_command(*catalog, action);
+  add_catalog_stats_command(*catalog, action);
   add_catalog_ddl_command(*catalog, action);
 }
 

@@ -21,9 +21,7 @@ std::string service_of(Context& context) {
   return "aws " + options.profile;  // a profile may have an endpoint of its own
 }
 
-std::string name_of(const recover::CatalogPlace& place) {
-  return to_uri(place.bucket, ObjectKey(place.prefix));
-}
+std::string name_of(const recover::CatalogPlace& place) { return to_uri(place.bucket, ObjectKey(place.prefix)); }
 
 os::fs::path index_directory(Context& context, const QueryOptions& options) {
   if (!options.index_directory.empty()) return options.index_directory;
@@ -32,8 +30,9 @@ os::fs::path index_directory(Context& context, const QueryOptions& options) {
   if (cache && cache->starts_with('/')) return os::fs::path(*cache) / "bale" / "catalogs";
   const auto home = environment.get("HOME");
   if (home && home->starts_with('/')) return os::fs::path(*home) / ".cache" / "bale" / "catalogs";
-  throw Error(ErrorKind::invalid, "there is no place for the local catalog index: neither XDG_CACHE_HOME nor HOME is set",
-              {}, "name a directory with --index DIR");
+  throw Error(ErrorKind::invalid,
+              "there is no place for the local catalog index: neither XDG_CACHE_HOME nor HOME is set", {},
+              "name a directory with --index DIR");
 }
 
 }  // namespace

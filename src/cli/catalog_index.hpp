@@ -21,8 +21,8 @@ std::shared_ptr<catalog::CatalogDatabase> open_index(Context& context, const Que
                                                      const recover::CatalogPlace& place, bool make);
 
 /// Brings an index up to date, with progress; names every damaged file as a failure.
-catalog::SyncCounts sync_index(Context& context, const recover::CatalogPlace& place,
-                               catalog::CatalogDatabase& index, const catalog::SyncOptions& options);
+catalog::SyncCounts sync_index(Context& context, const recover::CatalogPlace& place, catalog::CatalogDatabase& index,
+                               const catalog::SyncOptions& options);
 
 /// The indexes of all catalogs that the options name, each synced now where it was not there: to be asked together.
 std::vector<std::shared_ptr<catalog::CatalogDatabase>> open_indexes(Context& context, const QueryOptions& options);

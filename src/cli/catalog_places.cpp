@@ -50,6 +50,17 @@ std::vector<Region> backup_regions(const config::ReplicationConfig& config) {
   return regions;
 }
 
+void tell_damage(Context& context, const std::vector<recover::CatalogDamage>& damaged) {
+  for (const recover::CatalogDamage& damage : damaged) {
+    if (damage.replaced_by) {
+      emit_warning(context, fmt::format("{}; the list in the archive itself was read instead: {}", damage.error.what(),
+                                        to_uri(*damage.replaced_by)));
+    } else {
+      emit_failure(context, "the catalog is incomplete", damage.error);
+    }
+  }
+}
+
 }  // namespace
 
 void add_catalog_options(CLI::App& command, QueryOptions& options) {
@@ -82,8 +93,11 @@ std::vector<recover::CatalogPlace> named_catalogs(Context& context, const QueryO
       config::load_replication_config(context.world().files, options.config_directory);
   std::vector<recover::CatalogPlace> places;
   for (const Region& region : backup_regions(config)) {
-    places.push_back(
-        {&context.store(region), config::catalog_bucket(config.settings, region), "", backup_buckets(config, region), {}});
+    places.push_back({&context.store(region),
+                      config::catalog_bucket(config.settings, region),
+                      "",
+                      backup_buckets(config, region),
+                      {}});
   }
   if (places.empty()) {
     throw Error(ErrorKind::invalid, "the configuration has no backup destination, so there is no catalog",
@@ -121,22 +135,22 @@ recover::Query base_query(const QueryOptions& options) {
 recover::SearchResult find_records(Context& context, const QueryOptions& options, const recover::Query& query,
                                    recover::OnDamage on_damage) {
   recover::SearchResult found =
-      recover::search(catalog_places(context, options), query, context.pools().connections, on_damage,
-                      context.stop());
-  for (const recover::CatalogDamage& damage : found.damage) {
-    if (damage.replaced_by) {
-      emit_warning(context, fmt::format("{}; the list in the archive itself was read instead: {}", damage.error.what(),
-                                        to_uri(*damage.replaced_by)));
-    } else {
-      emit_failure(context, "the catalog is incomplete", damage.error);
-    }
-  }
+      recover::search(catalog_places(context, options), query, context.pools().connections, on_damage, context.stop());
+  tell_damage(context, found.damage);
   return found;
 }
 
-bool may_be_incomplete(const recover::SearchResult& found) {
-  return std::any_of(found.damage.begin(), found.damage.end(),
-                     [](const recover::CatalogDamage& damage) { return !damage.replaced_by; });
+recover::SearchNotes search_each(Context& context, const QueryOptions& options, const recover::Query& query,
+                                 recover::OnDamage on_damage,
+                                 const std::function<bool(const catalog::Record&)>& visit) {
+  recover::SearchNotes notes = recover::search_each(catalog_places(context, options), query,
+                                                    context.pools().connections, on_damage, context.stop(), visit);
+  tell_damage(context, notes.damage);
+  return notes;
+}
+
+bool may_be_incomplete(const std::vector<recover::CatalogDamage>& damage) {
+  return std::any_of(damage.begin(), damage.end(), [](const recover::CatalogDamage& d) { return !d.replaced_by; });
 }
 
 void add_key_bytes(nlohmann::ordered_json& line, const ObjectKey& key) {

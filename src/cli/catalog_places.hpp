@@ -40,8 +40,11 @@ recover::Query base_query(const QueryOptions& options);
 /// comes once.
 recover::SearchResult find_records(Context& context, const QueryOptions& options, const recover::Query& query,
                                    recover::OnDamage on_damage);
+/// The same, one record after the other, as recover::search_each() has it.
+recover::SearchNotes search_each(Context& context, const QueryOptions& options, const recover::Query& query,
+                                 recover::OnDamage on_damage, const std::function<bool(const catalog::Record&)>& visit);
 /// Whether rows may be missing from what was found: the command then ends with exit_damaged.
-bool may_be_incomplete(const recover::SearchResult& found);
+bool may_be_incomplete(const std::vector<recover::CatalogDamage>& damage);
 
 /// Adds `key_base64` to a line of JSON whose other members can only show the key: one that is not UTF-8.
 void add_key_bytes(nlohmann::ordered_json& line, const ObjectKey& key);

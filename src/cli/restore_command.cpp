@@ -70,7 +70,7 @@ Error missing_error(const std::string& path, const recover::SearchResult& found)
                  fmt::format("`--until {}` restores the version before, where a backup has one", time));
   }
   const char* const what =
-      may_be_incomplete(found) ? "no catalog row that can be read has this object" : "no backup has this object";
+      may_be_incomplete(found.damage) ? "no catalog row that can be read has this object" : "no backup has this object";
   return Error(ErrorKind::not_found, what, {}, "`bale catalog search` shows what there is");
 }
 
@@ -181,7 +181,7 @@ int restore(Context& context, const RestoreCommandOptions& options) {
                        context.pools(), context.budget());
   job.run(found.records, [&](const recover::RestoredObject& object) { report(context, object, totals); });
   print_summary(context, totals);
-  return status_of(totals, may_be_incomplete(found));
+  return status_of(totals, may_be_incomplete(found.damage));
 }
 
 }  // namespace

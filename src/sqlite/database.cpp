@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/error.hpp"
+#include "sqlite/declaring.hpp"
 
 namespace bale::sqlite {
 namespace {
@@ -53,6 +54,7 @@ namespace {
 
 /// What a foreign query may do: read tables, and call functions that stay inside the program.
 int authorize(void*, int action, const char*, const char* name, const char*, const char*) {
+  if (Declaring::is_under_way()) return SQLITE_OK;
   switch (action) {
     case SQLITE_SELECT:
     case SQLITE_READ:
@@ -223,7 +225,9 @@ Query Database::prepare_once(const std::string& sql) {
   const int code = sqlite3_prepare_v2(handle_, sql.c_str(), -1, &statement, &rest);
   if (code != SQLITE_OK) {
     if ((code & 0xff) != SQLITE_ERROR && (code & 0xff) != SQLITE_AUTH) fail("prepare the query");
-    throw Error(ErrorKind::invalid, fmt::format("the query cannot be run: {}", sqlite3_errmsg(handle_)));
+    const bool is_forbidden = (code & 0xff) == SQLITE_AUTH;
+    throw Error(ErrorKind::invalid, is_forbidden ? std::string("only queries that read tables are run")
+                                                 : fmt::format("the query cannot be run: {}", sqlite3_errmsg(handle_)));
   }
   if (statement == nullptr) throw Error(ErrorKind::invalid, "the query is empty");
   Query query(*this, statement, nullptr);

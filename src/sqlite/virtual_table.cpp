@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "base/error.hpp"
+#include "sqlite/declaring.hpp"
 
 // SQLite calls these functions from C: nothing may be thrown through it. What a table throws is kept, and thrown again
 // by the step of the query that SQLite then fails.
@@ -61,6 +62,7 @@ std::string declaration_of(const Table& table) {
 }
 
 int connect(sqlite3* database, void* table, int, const char* const*, sqlite3_vtab** result, char**) {
+  const Declaring declaring;
   const int code = sqlite3_declare_vtab(database, declaration_of(*static_cast<Table*>(table)).c_str());
   if (code != SQLITE_OK) return code;
   auto* connected = new (std::nothrow) Connected;

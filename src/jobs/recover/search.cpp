@@ -112,7 +112,8 @@ std::vector<catalog::DamagedFile> damaged_of_index(const CatalogPlace& place) {
   std::vector<catalog::DamagedFile> damaged;
   for (const catalog::IndexedFile& file : place.index->file().damaged_files()) {
     const ObjectAddress address{place.bucket, file.key};
-    damaged.push_back({address, Error(ErrorKind::corrupt, file.damage, to_uri(address)), file.archive_key, file.buckets});
+    damaged.push_back(
+        {address, Error(ErrorKind::corrupt, file.damage, to_uri(address)), file.archive_key, file.buckets});
   }
   return damaged;
 }

@@ -15,18 +15,18 @@ namespace bale::recover {
 
 /// Which records are wanted: all conditions must hold; empty ones do not apply.
 struct Query {
-  std::vector<std::string> paths;     ///< full keys; one of them must be the record's
-  std::vector<std::string> patterns;  ///< shell patterns (* and ?) over the full key; one of them must match
-  std::string contains;               ///< somewhere in the full key
-  std::shared_ptr<const KeyRegex> regex;  ///< somewhere in the full key
-  BucketName bucket;                  ///< source bucket
-  std::string prefix;                 ///< of the full key
-  std::optional<TimePoint> since;     ///< object modified at or after
-  std::optional<TimePoint> until;     ///< object modified before
-  std::optional<TimePoint> as_of;     ///< the state at this time: what happened later does not count
+  std::vector<std::string> paths;               ///< full keys; one of them must be the record's
+  std::vector<std::string> patterns;            ///< shell patterns (* and ?) over the full key; one of them must match
+  std::string contains;                         ///< somewhere in the full key
+  std::shared_ptr<const KeyRegex> regex;        ///< somewhere in the full key
+  BucketName bucket;                            ///< source bucket
+  std::string prefix;                           ///< of the full key
+  std::optional<TimePoint> since;               ///< object modified at or after
+  std::optional<TimePoint> until;               ///< object modified before
+  std::optional<TimePoint> as_of;               ///< the state at this time: what happened later does not count
   std::optional<ByteCount> min_size, max_size;  ///< bytes of the object, both included
-  bool all_versions = false;          ///< else only the newest record of each key
-  bool with_deleted = false;          ///< also keys whose newest record is a deletion
+  bool all_versions = false;                    ///< else only the newest record of each key
+  bool with_deleted = false;                    ///< also keys whose newest record is a deletion
 };
 
 /// Whether a record meets the conditions that look at it alone.
@@ -52,8 +52,8 @@ class Selection {
 struct CatalogPlace {
   store::ObjectStore* store;  ///< borrowed
   BucketName bucket;
-  std::string prefix;                      ///< within the bucket
-  std::vector<BucketName> backup_buckets;  ///< where its archives may be; known with a configuration only
+  std::string prefix;                               ///< within the bucket
+  std::vector<BucketName> backup_buckets;           ///< where its archives may be; known with a configuration only
   std::shared_ptr<catalog::CatalogDatabase> index;  ///< its local index; null: its files are read
 };
 

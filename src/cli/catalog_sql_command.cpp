@@ -1,0 +1,89 @@
+// bale catalog sql
+#include <CLI/CLI.hpp>
+
+#include "base/error.hpp"
+#include "base/text.hpp"
+#include "cli/catalog_athena.hpp"
+#include "cli/catalog_commands.hpp"
+#include "cli/catalog_index.hpp"
+#include "cli/result_writer.hpp"
+
+namespace bale::cli {
+namespace {
+
+struct SqlOptions {
+  QueryOptions where;
+  AthenaOptions athena;
+  std::string sql, engine = "local";
+  std::optional<ResultFormat> format;
+};
+
+std::string type_name(sqlite::ValueType type) {
+  switch (type) {
+    case sqlite::ValueType::integer: return "bigint";
+    case sqlite::ValueType::real: return "double";
+    default: return "varchar";
+  }
+}
+
+/// An expression has no declared type in SQLite: what a column holds is seen in the first row.
+std::vector<ResultColumn> columns_of(const sqlite::Query& rows, bool has_row) {
+  std::vector<ResultColumn> columns;
+  for (int i = 0; i < rows.columns(); ++i)
+    columns.push_back({rows.column_name(i), has_row ? type_name(rows.type(i)) : std::string()});
+  return columns;
+}
+
+ResultRow row_of(const sqlite::Query& rows) {
+  ResultRow row;
+  for (int i = 0; i < rows.columns(); ++i) row.push_back(rows.is_null(i) ? ResultValue() : ResultValue(rows.text(i)));
+  return row;
+}
+
+void run_local_query(Context& context, const SqlOptions& options, ResultWriter& writer) {
+  const auto indexes = open_indexes(context, options.where);
+  catalog::CatalogDatabase& database = *indexes.front();
+  for (std::size_t i = 1; i < indexes.size(); ++i) database.add(indexes[i]->file());
+  const std::stop_callback interrupt(context.stop(), [&] { database.sql().interrupt(); });
+  sqlite::Query rows = database.sql().foreign_query(options.sql);
+  bool has_row = rows.step();
+  writer.begin(columns_of(rows, has_row));
+  for (; has_row; has_row = rows.step()) writer.add(row_of(rows));
+  writer.finish();
+}
+
+int sql(Context& context, const SqlOptions& options) {
+  const ResultFormat usual = context.json() ? ResultFormat::jsonl : ResultFormat::table;
+  ResultWriter writer(context,
+                      {.format = options.format.value_or(usual), .line_type = context.json() ? "row" : std::string()});
+  if (options.engine == "athena") {
+    AthenaOptions athena = options.athena;
+    athena.config_directory = options.where.config_directory;
+    run_athena_query(context, athena, options.sql, writer);
+  } else {
+    run_local_query(context, options, writer);
+  }
+  return exit_ok;
+}
+
+}  // namespace
+
+void add_catalog_sql_command(CLI::App& catalog, Action& action) {
+  CLI::App* command = catalog.add_subcommand("sql", "Ask the catalog a question in SQL");
+  const auto options = std::make_shared<SqlOptions>();
+  command->add_option("SQL", options->sql, "one query of the table `catalog`")->required();
+  add_catalog_options(*command, options->where);
+  command->add_option("--engine", options->engine, "who answers: the local index, or Athena")
+      ->type_name("local|athena")
+      ->check(CLI::IsMember({"local", "athena"}).description(""))
+      ->capture_default_str();
+  const std::map<std::string, ResultFormat> formats{
+      {"table", ResultFormat::table}, {"csv", ResultFormat::csv}, {"jsonl", ResultFormat::jsonl}};
+  command->add_option("--format", options->format, "how rows are written [table; jsonl with --output json]")
+      ->transform(CLI::CheckedTransformer(formats).description(""))
+      ->type_name("table|csv|jsonl");
+  add_athena_options(*command, options->athena);
+  command->callback([&action, options] { action = [options](Context& context) { return sql(context, *options); }; });
+}
+
+}  // namespace bale::cli

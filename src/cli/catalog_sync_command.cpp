@@ -1,0 +1,87 @@
+// bale catalog sync
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "base/error.hpp"
+#include "cli/catalog_commands.hpp"
+#include "cli/catalog_index.hpp"
+#include "cli/output.hpp"
+
+namespace bale::cli {
+namespace {
+
+struct SyncCommandOptions {
+  QueryOptions where;
+  std::string since;
+  bool full = false, rebuild = false;
+};
+
+void remove_index(os::Files& files, const os::fs::path& path) {
+  for (const char* suffix : {"", "-wal", "-shm"}) {
+    os::fs::path file = path;
+    file += suffix;
+    if (files.info(file)) files.remove(file);
+  }
+}
+
+void print_synced(Context& context, const recover::CatalogPlace& place, catalog::CatalogDatabase& index,
+                  const catalog::SyncCounts& counts, Milliseconds elapsed) {
+  const std::string source = to_uri(place.bucket, ObjectKey(place.prefix));
+  const std::uint64_t rows = index.file().count_rows();
+  const std::string gone = counts.files_gone == 0 ? "" : fmt::format(", {} gone", format_count(counts.files_gone));
+  const std::string changed =
+      counts.files_changed == 0 ? "" : fmt::format(", {} changed", format_count(counts.files_changed));
+  const std::string damaged =
+      counts.files_damaged == 0 ? "" : fmt::format(", {} of them damaged", format_count(counts.files_damaged));
+  emit(context,
+       {{"type", "synced"},
+        {"catalog", source},
+        {"index", index.file().path().native()},
+        {"files_added", counts.files_added},
+        {"files_changed", counts.files_changed},
+        {"files_gone", counts.files_gone},
+        {"files_known", counts.files_known},
+        {"files_damaged", counts.files_damaged},
+        {"rows_added", counts.rows_added},
+        {"bytes", counts.bytes},
+        {"rows", rows},
+        {"milliseconds", elapsed.count()}},
+       fmt::format("{}: {} added{}{}{} ({}, {} read); {} in the index, {}", source,
+                   format_count(counts.files_added, "file"), damaged, changed, gone,
+                   format_count(counts.rows_added, "row"), format_bytes(counts.bytes), format_count(rows, "row"),
+                   format_duration(elapsed)));
+}
+
+int sync(Context& context, const SyncCommandOptions& options) {
+  catalog::SyncOptions sync_options;
+  if (!options.since.empty()) sync_options.since = parse_time(options.since);
+  sync_options.full = options.full || options.rebuild;
+  std::uint64_t damaged = 0;
+  for (const recover::CatalogPlace& place : named_catalogs(context, options.where)) {
+    if (options.rebuild) remove_index(context.world().files, index_path(context, options.where, place));
+    const auto index = open_index(context, options.where, place, /*make=*/true);
+    const auto started = context.world().clock.steady();
+    const catalog::SyncCounts counts = sync_index(context, place, *index, sync_options);
+    print_synced(context, place, *index, counts,
+                 std::chrono::duration_cast<Milliseconds>(context.world().clock.steady() - started));
+    damaged += counts.files_damaged;
+  }
+  return damaged > 0 ? exit_damaged : exit_ok;
+}
+
+}  // namespace
+
+void add_catalog_sync_command(CLI::App& catalog, Action& action) {
+  CLI::App* command = catalog.add_subcommand(
+      "sync", "Bring the local index of a catalog up to date, for fast search, sql, stats and restore");
+  const auto options = std::make_shared<SyncCommandOptions>();
+  add_catalog_options(*command, options->where);
+  command->add_option("--since", options->since, "only backups of this day and later")->type_name("TIME");
+  command->add_flag("--full", options->full, "list all days, also those that are closed (done once a day by itself)");
+  command->add_flag("--rebuild", options->rebuild, "remove the index first, and make it anew");
+  command->callback([&action, options] { action = [options](Context& context) { return sync(context, *options); }; });
+}
+
+}  // namespace bale::cli
