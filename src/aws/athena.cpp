@@ -72,7 +72,7 @@ constexpr std::string_view tables_hint =
     "make the tables with `bale catalog ddl --config DIR --create`, or name one that is there (SHOW TABLES)";
 constexpr std::string_view workgroup_hint = "name the workgroup with --workgroup, and look at the region";
 
-/// The first that occurs in a reason counts.
+/// The first that occurs in a reason counts: an access that was denied is told as damage of Hive's, too.
 /// https://docs.aws.amazon.com/athena/latest/ug/troubleshooting-athena.html, https://trino.io/docs/current/develop.html
 constexpr auto reasons = std::to_array<ReasonMeaning>({
     {"Bytes scanned limit was exceeded", ErrorKind::denied,
@@ -82,12 +82,12 @@ constexpr auto reasons = std::to_array<ReasonMeaning>({
     {"Database does not exist", ErrorKind::not_found, tables_hint},
     {"COLUMN_NOT_FOUND", ErrorKind::invalid, "the columns are those of docs/format/catalog.md, and year, month, day"},
     {"INVALID_TABLE_PROPERTY", ErrorKind::invalid, "make the table anew with `bale catalog ddl --create`"},
-    {"HIVE_BAD_DATA", ErrorKind::corrupt, "a catalog file is damaged: `bale catalog search` names it"},
-    {"HIVE_CURSOR_ERROR", ErrorKind::corrupt, "a catalog file is damaged: `bale catalog search` names it"},
     {"PERMISSION_DENIED", ErrorKind::denied, "these credentials need Glue and S3 permissions beside Athena's"},
     {"Insufficient permissions", ErrorKind::denied, "these credentials need Glue and S3 permissions beside Athena's"},
     {"Access denied", ErrorKind::denied, "these credentials need to write where the results go, and read the catalog"},
     {"Access Denied", ErrorKind::denied, "these credentials need to write where the results go, and read the catalog"},
+    {"HIVE_BAD_DATA", ErrorKind::corrupt, "a catalog file is damaged: `bale catalog search` names it"},
+    {"HIVE_CURSOR_ERROR", ErrorKind::corrupt, "a catalog file is damaged: `bale catalog search` names it"},
     {"exhausted resources", ErrorKind::unavailable, "ask for less with year = '...' AND month = '...', or try again"},
     {"o output location provided", ErrorKind::invalid,
      "the workgroup has no place for results: give --results s3://bucket/prefix/"},

@@ -57,10 +57,6 @@ constexpr std::size_t hash_digits = 8;
 
 bool is_plain(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); }
 
-std::string path_of(const AthenaSource& source) {
-  return source.prefix.empty() ? source.bucket.str() : source.bucket.str() + "/" + source.prefix;
-}
-
 std::string fold(std::string_view text) {
   std::string folded;
   for (const char c : to_lower(text)) {
@@ -75,7 +71,7 @@ std::string fold(std::string_view text) {
 
 /// `folded` with `digits` digits of the path's hash behind it, within the length that Glue has.
 std::string with_hash(std::string folded, const AthenaSource& source, std::size_t digits) {
-  const std::string hash = to_hex_digest(Sha256::of(as_bytes(path_of(source)))).substr(0, digits);
+  const std::string hash = to_hex_digest(Sha256::of(as_bytes(athena_directory(source)))).substr(0, digits);
   folded.resize(std::min(folded.size(), most_name_bytes - 1 - digits));
   return folded + "_" + hash;
 }
@@ -116,7 +112,7 @@ std::string quote_text(std::string_view text) {
 
 /// https://docs.aws.amazon.com/athena/latest/ug/tables-location-format.html
 void check_prefix(const AthenaSource& source) {
-  const std::string path = path_of(source);
+  const std::string path = athena_directory(source);
   const auto is_control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; };
   const bool is_usable = path.find("//") == std::string::npos && path.find("${") == std::string::npos &&
                          std::none_of(path.begin(), path.end(), is_control) && is_utf8(path);
@@ -140,7 +136,7 @@ std::string athena_database_name(std::string_view stack) { return to_lower(stack
 
 std::vector<std::string> athena_table_names(const std::vector<AthenaSource>& sources) {
   std::vector<std::string> folded;
-  for (const AthenaSource& source : sources) folded.push_back(fold(path_of(source)));
+  for (const AthenaSource& source : sources) folded.push_back(fold(athena_directory(source)));
   std::vector<std::string> names = folded;
   for (std::size_t i = 0; i < names.size(); ++i) {
     const std::string& name = folded[i];
@@ -155,8 +151,15 @@ std::vector<std::string> athena_table_names(const std::vector<AthenaSource>& sou
   return names;
 }
 
+std::string athena_directory(const AthenaSource& source) {
+  std::string directory = source.leading.empty() ? "" : source.leading.str() + "/";
+  directory += source.bucket.str();
+  if (!source.prefix.empty()) directory += "/" + source.prefix;
+  return directory;
+}
+
 std::string athena_location(const BucketName& catalog, const AthenaSource& source) {
-  return fmt::format("s3://{}/{}/", catalog.str(), path_of(source));
+  return fmt::format("s3://{}/{}/", catalog.str(), athena_directory(source));
 }
 
 std::string create_database_statement(std::string_view database) {

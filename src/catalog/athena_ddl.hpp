@@ -14,6 +14,8 @@ namespace bale::catalog {
 struct AthenaSource {
   BucketName bucket;
   std::string prefix;  ///< without trailing '/'; empty: the whole bucket
+  /// In catalogs of the replaced program, the source's region: the first component of their directories. Else empty.
+  Region leading;
   friend auto operator<=>(const AthenaSource&, const AthenaSource&) = default;
 };
 
@@ -28,13 +30,15 @@ constexpr std::string_view athena_view_name = "catalog";
 /// "{stack}_catalog_db" in lower case, which is all that Athena has.
 std::string athena_database_name(std::string_view stack);
 
-/// A table's name for each source, in their order: bucket and prefix with everything but a-z and 0-9 as '_', several of
-/// which are one ("camera_raw_2025"). Names that would be equal, that are athena_view_name, or that had to be cut to
-/// the 255 bytes of Glue have "_" and hex digits of the SHA-256 of "bucket/prefix" behind them, all of them: 8 digits,
-/// or more where those are equal too. `sources` has no two equal ones.
+/// A table's name for each source, in their order: its directory with everything but a-z and 0-9 as '_', several of
+/// which are one ("camera_raw_2025", "eu_central_1_camera_raw_2025"). Names that would be equal, that are
+/// athena_view_name, or that had to be cut to the 255 bytes of Glue have "_" and hex digits of the SHA-256 of the
+/// directory behind them, all of them: 8 digits, or more where those are equal too. `sources` has no two equal ones.
 std::vector<std::string> athena_table_names(const std::vector<AthenaSource>& sources);
 
-/// "s3://{catalog}/{source_bucket}/{prefix}/".
+/// A source's directory in a catalog: "{source_bucket}/{prefix}", after "{leading}/" where there is one.
+std::string athena_directory(const AthenaSource& source);
+/// "s3://{catalog}/{directory}/".
 std::string athena_location(const BucketName& catalog, const AthenaSource& source);
 
 // Statements, without a semicolon at their end. Names are quoted and text is escaped.

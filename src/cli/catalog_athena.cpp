@@ -178,10 +178,10 @@ AthenaPlace athena_place(Context& context, const AthenaOptions& options) {
 }
 
 AthenaUse run_athena_statement(Context& context, const AthenaPlace& place, const std::string& results,
-                               const std::string& database, const std::string& sql) {
+                               const std::string& sql) {
   const AthenaAccess athena = context.athena(place.region);
-  const FinishedQuery query =
-      finish_query(context, athena, {sql, database, place.workgroup, results, new_token(context.world().entropy)});
+  const FinishedQuery query = finish_query(
+      context, athena, {sql, place.database, place.workgroup, results, new_token(context.world().entropy)});
   check_succeeded(athena.client, query, place.workgroup);
   return use_of(query);
 }

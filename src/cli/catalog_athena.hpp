@@ -29,7 +29,8 @@ std::vector<Region> catalog_regions(const config::ReplicationConfig& config);
 /// Where queries go.
 struct AthenaPlace {
   Region region;
-  std::string workgroup, database;
+  std::string workgroup;
+  std::string database;  ///< for names without one; may be empty
 };
 /// The place that the options mean. The region is the only one that has a backup destination; of several, the one of
 /// --region or its variables. Throws Error{invalid} where that is none of them, or where something is not said.
@@ -42,12 +43,12 @@ struct AthenaUse {
   Milliseconds run_time{0};  ///< as Athena counts it, time in the queue included
 };
 
-/// Runs one statement of any kind in a workgroup and waits for its end, without its results. `database` may be empty.
+/// Runs one statement of any kind in a workgroup and waits for its end, without its results.
 /// The time and the bytes so far are shown as the status line. Where the wait ends early (interrupted, or Athena not to
 /// be reached any more) the query is stopped. Throws Error{cancelled} when interrupted, Error{unsupported} with
 /// --local, what aws::query_error() makes of a failed query, and otherwise as AthenaClient does after retries.
 AthenaUse run_athena_statement(Context& context, const AthenaPlace& place, const std::string& results,
-                               const std::string& database, const std::string& sql);
+                               const std::string& sql);
 
 /// Answers `sql`, one statement that only reads, into `sink` (from its begin() to its finish()), and says on standard
 /// error what was scanned and how long it took: a line, or with --output json an object of type "query". With --dryrun

@@ -19,6 +19,7 @@ struct DdlOptions {
   AthenaOptions athena;
   std::string source;
   int first_year = 0, last_year = 0;  ///< 0: ten years before, or after, this one
+  bool reference = false;             ///< also the directories of the replaced program
   bool create = false;
 };
 
@@ -38,19 +39,21 @@ std::string name_of(const Made& made) {
   return made.table.empty() ? made.database : fmt::format("{}.{}", made.database, made.table);
 }
 
-catalog::AthenaSource source_of(const config::Rule& rule) { return {rule.source.bucket, rule.source.prefix}; }
-
-/// The sources with a backup destination, in `region` or in any, each once, in the order of the configuration.
+/// The sources with a backup destination, in `region` or in any, each once, in the order of the configuration. With
+/// `reference`, each a second time with the region that the replaced program puts before its directories.
 std::vector<catalog::AthenaSource> backed_up(const config::ReplicationConfig& config,
-                                             const std::optional<Region>& region) {
+                                             const std::optional<Region>& region, bool reference) {
   std::vector<catalog::AthenaSource> sources;
   for (const config::Rule& rule : config.rules) {
     const bool is_backed_up =
         std::any_of(rule.destinations.begin(), rule.destinations.end(), [&](const config::Destination& destination) {
           return destination.backup && (!region || destination.region == *region);
         });
-    const bool is_known = std::find(sources.begin(), sources.end(), source_of(rule)) != sources.end();
-    if (is_backed_up && !is_known) sources.push_back(source_of(rule));
+    for (const Region& leading : {Region(), rule.source.region}) {
+      const catalog::AthenaSource source{rule.source.bucket, rule.source.prefix, leading};
+      const bool is_known = std::find(sources.begin(), sources.end(), source) != sources.end();
+      if (is_backed_up && !is_known && (reference || leading.empty())) sources.push_back(source);
+    }
   }
   return sources;
 }
@@ -81,13 +84,13 @@ std::vector<Made> plan(const config::ReplicationConfig& config, const DdlOptions
                                    ? catalog::athena_database_name(config.settings.stack_name)
                                    : to_lower(options.athena.database);
   // Names are made of all sources, whatever was chosen: a table keeps its name.
-  const std::vector<catalog::AthenaSource> all = backed_up(config, std::nullopt);
+  const std::vector<catalog::AthenaSource> all = backed_up(config, std::nullopt, options.reference);
   const std::vector<std::string> names = catalog::athena_table_names(all);
   std::vector<Made> plan;
   for (const Region& region : catalog_regions(config)) {
     std::vector<Made> tables;
     std::vector<std::string> usable;
-    for (const catalog::AthenaSource& source : backed_up(config, region)) {
+    for (const catalog::AthenaSource& source : backed_up(config, region, options.reference)) {
       const std::string& name =
           names[static_cast<std::size_t>(std::find(all.begin(), all.end(), source) - all.begin())];
       Made table = make_table(config.settings, region, source, database, name, years);
@@ -134,11 +137,7 @@ nlohmann::ordered_json line_of(const Made& made) {
 
 std::string heading_of(const Made& made) {
   std::string heading = fmt::format("-- {} {} in {}", made.type, name_of(made), made.region.str());
-  if (made.type == "table") {
-    heading += fmt::format(
-        ": {}", escape_name(made.source.prefix.empty() ? made.source.bucket.str()
-                                                       : made.source.bucket.str() + "/" + made.source.prefix));
-  }
+  if (made.type == "table") heading += ": " + escape_name(catalog::athena_directory(made.source));
   return heading;
 }
 
@@ -148,8 +147,7 @@ bool create(Context& context, const Made& made, const AthenaOptions& options, co
   context.set_status(fmt::format("Athena: {} of {}  {}", place, count, name_of(made)));
   try {
     // The database of the context would have to be there: every name of a statement has its own.
-    const AthenaUse use =
-        run_athena_statement(context, {made.region, workgroup, made.database}, options.results, {}, made.statement);
+    const AthenaUse use = run_athena_statement(context, {made.region, workgroup, {}}, options.results, made.statement);
     nlohmann::ordered_json line = line_of(made);
     line["created"] = true;
     line["query_id"] = use.query_id;
@@ -208,6 +206,8 @@ void add_catalog_ddl_command(CLI::App& catalog, Action& action) {
   command->add_option("--last-year", options->last_year, "latest year of a backup [in ten years]")
       ->type_name("YYYY")
       ->check(CLI::Range(least_year, most_year).description(""));
+  command->add_flag("--reference", options->reference,
+                    "also tables of catalogs that S3 Cross-Region Compressor wrote below the source's region");
   command->add_flag("--create", options->create, "run the statements in Athena, in the regions of the catalogs");
   add_athena_options(*command, options->athena);
   command->callback([&action, options] { action = [options](Context& context) { return ddl(context, *options); }; });

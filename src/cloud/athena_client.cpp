@@ -7,8 +7,8 @@
 namespace bale::cloud {
 namespace {
 
-/// A page has 1000 rows; a value of the catalog has a few KB at most, each byte perhaps as \u0000.
-constexpr ByteCount most_answer_bytes = 256 << 20;
+/// A page has 1000 rows, and a row of the catalog a few KB: what is much more would take the memory of other work.
+constexpr ByteCount most_answer_bytes = 64 << 20;
 
 }  // namespace
 

@@ -149,6 +149,8 @@ TEST(QueryError, SaysWhatToDo) {
   EXPECT_EQ(failure_of("COLUMN_NOT_FOUND: line 1:8: Column 'x' cannot be resolved").kind(), ErrorKind::invalid);
   EXPECT_EQ(failure_of("HIVE_BAD_DATA: Error Parsing a column in the table").kind(), ErrorKind::corrupt);
   EXPECT_EQ(failure_of("Access denied when writing output to url: s3://r/q.csv").kind(), ErrorKind::denied);
+  EXPECT_EQ(failure_of("HIVE_CURSOR_ERROR: Failed to read: Access Denied (Service: Amazon S3)").kind(),
+            ErrorKind::denied);
   EXPECT_EQ(failure_of("Query exhausted resources at this scale factor").kind(), ErrorKind::unavailable);
   EXPECT_EQ(failure_of("TYPE_MISMATCH: line 1:1").kind(), ErrorKind::invalid);
   EXPECT_EQ(failure_of("", QueryState::cancelled).kind(), ErrorKind::precondition) << "not interrupted: refused";

@@ -25,19 +25,19 @@ std::string golden(const std::string& name) {
 
 std::string table_of(const std::string& bucket, const std::string& prefix) {
   return create_table_statement("photos_catalog_db", "t", BucketName("photos-123456789012-us-east-1-catalog"),
-                                {BucketName(bucket), prefix}, {2015, 2035});
+                                {BucketName(bucket), prefix, {}}, {2015, 2035});
 }
 
 std::vector<std::string> names_of(const std::vector<std::pair<std::string, std::string>>& sources) {
   std::vector<AthenaSource> all;
-  for (const auto& [bucket, prefix] : sources) all.push_back({BucketName(bucket), prefix});
+  for (const auto& [bucket, prefix] : sources) all.push_back({BucketName(bucket), prefix, {}});
   return athena_table_names(all);
 }
 
 TEST(AthenaDdl, GoldenTable) {
   EXPECT_EQ(create_table_statement("photos_catalog_db", "camera_raw_2025",
                                    BucketName("photos-123456789012-us-east-1-catalog"),
-                                   {BucketName("camera"), "raw/2025"}, {2015, 2035}) +
+                                   {BucketName("camera"), "raw/2025", {}}, {2015, 2035}) +
                 "\n",
             golden("athena_table.sql"));
 }
@@ -98,6 +98,12 @@ TEST(AthenaDdl, RefusesPlacesThatAthenaCannotRead) {
 TEST(AthenaTableNames, AreMadeOfBucketAndPrefix) {
   EXPECT_THAT(names_of({{"camera", ""}, {"camera", "Raw/2025"}, {"my.logs-eu", "a--b/_c_"}, {"2025", "ü"}}),
               ElementsAre("camera", "camera_raw_2025", "my_logs_eu_a_b_c", "2025"));
+}
+
+TEST(AthenaDdl, DirectoriesOfTheReplacedProgramBeginWithTheRegion) {
+  const AthenaSource source{BucketName("camera"), "raw", Region("eu-central-1")};
+  EXPECT_EQ(athena_location(BucketName("c"), source), "s3://c/eu-central-1/camera/raw/");
+  EXPECT_THAT(athena_table_names({source}), ElementsAre("eu_central_1_camera_raw"));
 }
 
 TEST(AthenaTableNames, AreDistinct) {

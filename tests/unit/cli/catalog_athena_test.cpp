@@ -180,6 +180,14 @@ TEST_F(CatalogAthenaTest, AQueryThatCannotBeFollowedIsStopped) {
   EXPECT_THAT(operations(), ElementsAre("StartQueryExecution", "GetQueryExecution", "StopQueryExecution"));
 }
 
+TEST_F(CatalogAthenaTest, ATerminalShowsThatItRuns) {
+  world_.terminal.is_terminal = true;
+  on("GetQueryResults", {page({})});
+  EXPECT_EQ(sql("SELECT 1"), exit_ok);
+  EXPECT_THAT(world_.terminal.errors(), ::testing::AllOf(HasSubstr("Athena: in the queue"),
+                                                         HasSubstr("Athena: running  200 ms  1.0 MiB scanned")));
+}
+
 TEST_F(CatalogAthenaTest, PollingSlowsDown) {
   std::vector<std::string> states(40, state("RUNNING"));
   states.push_back(state("SUCCEEDED"));
@@ -248,6 +256,15 @@ TEST_F(CatalogAthenaTest, DdlOfOneSource) {
   EXPECT_EQ(lines().size(), 3u) << "both prefixes of the bucket";
   EXPECT_EQ(ddl({"--source", "none"}), exit_not_found);
   EXPECT_EQ(ddl({"--first-year", "2030", "--last-year", "2020"}), exit_usage);
+}
+
+TEST_F(CatalogAthenaTest, DdlOfTheReplacedProgramsDirectories) {
+  EXPECT_EQ(ddl({"--output", "json", "--reference"}), exit_ok);
+  const std::vector<json> all = lines();
+  ASSERT_EQ(all.size(), 4u);
+  EXPECT_EQ(all[2]["table"], "eu_central_1_camera_raw_2025");
+  EXPECT_EQ(all[2]["location"], "s3://photos-123456789012-us-east-1-catalog/eu-central-1/camera/raw/2025/");
+  EXPECT_THAT(all[3]["statement"].get<std::string>(), HasSubstr("UNION ALL")) << "the view has the rows of both";
 }
 
 TEST_F(CatalogAthenaTest, DdlForPeopleCanBePasted) {
