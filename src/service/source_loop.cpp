@@ -47,6 +47,14 @@ std::vector<pack::Item> items_of(const Batch& batch, const std::vector<std::size
   return items;
 }
 
+/// Of every version a backup keeps a record, by which the state at any time is known. Where destinations are looked up
+/// later, some may be backups.
+collect::Versions versions_of(const LoopContext& context, const config::Rule& rule) {
+  const auto is_backup = [](const config::Destination& destination) { return destination.backup; };
+  const bool any = std::any_of(rule.destinations.begin(), rule.destinations.end(), is_backup);
+  return any || context.config.settings.given ? collect::Versions::each : collect::Versions::newest;
+}
+
 Milliseconds since(std::chrono::steady_clock::time_point start, std::chrono::steady_clock::time_point end) {
   return std::chrono::duration_cast<Milliseconds>(end - start);
 }
@@ -88,7 +96,7 @@ SourceLoop::SourceLoop(LoopContext& context, const config::Rule& rule, RegionLev
     : context_(context),
       rule_(rule),
       collector_(context.ports.queues(rule.source.region), config::source_queue(context.config.settings, rule.source),
-                 rule.source, context.world, context.log),
+                 rule.source, versions_of(context, rule), context.world, context.log),
       targets_(targets_for(context, rule)),
       levels_(levels) {}
 
@@ -118,6 +126,7 @@ void SourceLoop::run(std::stop_token stop) {
       context_.world.clock.sleep_for(pause_after(failures++), stop);
     }
   }
+  collector_.give_back_later();
   while (!packings.empty()) {
     try {
       finish(packings, 0);

@@ -29,6 +29,15 @@ bool BatchBuilder::concerns_source(const store::ObjectEvent& event) const {
   return (source_.prefix.empty() || key.starts_with(source_.prefix + "/")) && key.ends_with(source_.suffix);
 }
 
+bool BatchBuilder::is_for_later(const std::vector<store::ObjectEvent>& events) const {
+  if (versions_ == Versions::newest) return false;
+  return std::any_of(events.begin(), events.end(), [&](const store::ObjectEvent& event) {
+    if (!concerns_source(event)) return false;
+    const auto found = item_of_object_.find(ObjectAddress{event.bucket, event.key});
+    return found != item_of_object_.end() && batch_.items[found->second].event.version_id != event.version_id;
+  });
+}
+
 bool BatchBuilder::add(const queue::Message& message, const std::vector<store::ObjectEvent>& events) {
   const std::size_t message_index = batch_.messages.size();
   bool concerned = false;
@@ -79,11 +88,12 @@ std::size_t receives_at_once(std::size_t last_calls, std::size_t last_messages, 
   return std::max<std::size_t>(1, std::min({2 * last_calls, room / queue::max_batch, most_receives_at_once}));
 }
 
-Collector::Collector(queue::MessageQueue& queue, QueueName name, const config::Source& source, os::World& world,
-                     telemetry::Log& log)
+Collector::Collector(queue::MessageQueue& queue, QueueName name, const config::Source& source, Versions versions,
+                     os::World& world, telemetry::Log& log)
     : queue_(queue),
       name_(std::move(name)),
       source_(source),
+      versions_(versions),
       world_(world),
       log_(log),
       keeper_(queue, name_, source.visibility_timeout, world.clock, [this](const Error& error) {
@@ -92,11 +102,13 @@ Collector::Collector(queue::MessageQueue& queue, QueueName name, const config::S
       }) {}
 
 std::optional<Batch> Collector::next(Milliseconds first_wait, bool drain, std::stop_token stop) {
-  BatchBuilder builder(source_);
+  BatchBuilder builder(source_, versions_);
   try {
+    take_later(builder);
     gather(builder, first_wait, drain, stop);
   } catch (const std::exception&) {
     if (!builder.empty()) give_back(builder.take());
+    give_back_later();
     throw;
   }
   if (builder.empty()) return std::nullopt;
@@ -104,10 +116,10 @@ std::optional<Batch> Collector::next(Milliseconds first_wait, bool drain, std::s
 }
 
 void Collector::gather(BatchBuilder& builder, Milliseconds first_wait, bool drain, const std::stop_token& stop) {
-  auto deadline = world_.clock.steady() + first_wait;
-  bool waiting_for_first = true;
+  bool waiting_for_first = builder.empty();
+  auto deadline = world_.clock.steady() + (waiting_for_first ? first_wait : Milliseconds(source_.batch.max_wait));
   std::size_t calls = 1;
-  while (!builder.is_full() && !stop.stop_requested()) {
+  while (!is_full(builder) && !stop.stop_requested()) {
     const auto asked = world_.clock.steady();
     const auto left = std::chrono::duration_cast<Milliseconds>(deadline - asked);
     const bool may_wait = left.count() > 0 && !(drain && !waiting_for_first);
@@ -124,6 +136,23 @@ void Collector::gather(BatchBuilder& builder, Milliseconds first_wait, bool drai
     calls = receives_at_once(calls, messages->size(), std::chrono::duration_cast<Milliseconds>(answered - asked),
                              builder.room());
   }
+}
+
+/// One version of each object that has any waiting.
+void Collector::take_later(BatchBuilder& builder) {
+  std::vector<Later> still_later;
+  for (Later& each : later_) {
+    if (builder.is_full() || builder.is_for_later(each.events))
+      still_later.push_back(std::move(each));
+    else
+      builder.add(each.message, each.events);
+  }
+  later_ = std::move(still_later);
+}
+
+/// A key that is written faster than batches are packed must not have all its messages held.
+bool Collector::is_full(const BatchBuilder& builder) const noexcept {
+  return builder.is_full() || later_.size() >= source_.batch.max_objects;
 }
 
 /// Holds what was received: in the batch, or until it is deleted.
@@ -188,8 +217,11 @@ void Collector::come_back(const std::vector<Receipt>& receipts, std::chrono::sec
 
 void Collector::take_message(const queue::Message& message, BatchBuilder& builder, std::vector<Receipt>& done) {
   try {
-    const store::Notification notification = store::parse_notification(message.body);
-    if (notification.is_test || !builder.add(message, notification.events)) done.push_back(message.receipt);
+    store::Notification notification = store::parse_notification(message.body);
+    if (builder.is_for_later(notification.events))
+      later_.push_back({message, std::move(notification.events)});
+    else if (notification.is_test || !builder.add(message, notification.events))
+      done.push_back(message.receipt);
   } catch (const Error& error) {
     log_.error("collect.poison", error.what(),
                {{"queue", name_.str()}, {"message_id", message.id}, {"receives", message.receive_count}});
@@ -237,5 +269,13 @@ std::size_t Collector::settle(const Batch& batch, const std::vector<Failure>& fa
 }
 
 void Collector::give_back(const Batch& batch) { come_back(receipts_of(batch.messages), std::chrono::seconds(0)); }
+
+void Collector::give_back_later() {
+  if (later_.empty()) return;
+  std::vector<Receipt> receipts;
+  for (const Later& each : later_) receipts.push_back(each.message.receipt);
+  later_.clear();
+  come_back(receipts, std::chrono::seconds(0));
+}
 
 }  // namespace bale::collect

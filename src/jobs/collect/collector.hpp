@@ -17,6 +17,12 @@
 
 namespace bale::collect {
 
+/// What becomes of events that speak of different versions of one key.
+enum class Versions {
+  newest,  ///< they are merged, and the newest wins: who comes later would overwrite the others anyway
+  each,    ///< a batch has one version of a key, and the next batches the others: for backups, which keep them all
+};
+
 /// An object (or a deletion) of a batch: the newest of the events that speak of its key, and the messages that brought
 /// them.
 struct BatchItem {
@@ -31,11 +37,18 @@ struct Batch {
   ByteCount bytes = 0;  ///< as announced by the events
 };
 
-/// Adds the events of one message to a batch, merging events of one object (the newest wins). Pure, apart from its
-/// argument. Returns whether the message has anything to do with the batch (false: nothing in it concerns `source`).
+/// Puts a batch together, message by message. No I/O. `source` is borrowed.
 class BatchBuilder {
  public:
-  explicit BatchBuilder(const config::Source& source) : source_(source) {}
+  explicit BatchBuilder(const config::Source& source, Versions versions = Versions::newest)
+      : source_(source), versions_(versions) {}
+  /// Whether an event is of another version of an object than the batch has, and each is to be kept: the message is for
+  /// the next batch. A deletion in a bucket with versions is a version too, that of its delete marker; events of a
+  /// bucket without versions are all of one. Of versions that one message speaks of, which S3 does not do, the newest
+  /// alone counts.
+  bool is_for_later(const std::vector<store::ObjectEvent>& events) const;
+  /// Adds the events of one message, merging events of one object (the newest wins). Returns whether the message has
+  /// anything to do with the batch (false: nothing in it concerns `source`).
   bool add(const queue::Message& message, const std::vector<store::ObjectEvent>& events);
   /// Whether a limit of the source is reached. Its limit of objects is one of messages too: many events of one key are
   /// one object, but each message is held until the batch is settled.
@@ -48,6 +61,7 @@ class BatchBuilder {
  private:
   bool concerns_source(const store::ObjectEvent& event) const;
   const config::Source& source_;
+  const Versions versions_;
   Batch batch_;
   std::map<ObjectAddress, std::size_t> item_of_object_;
 };
@@ -58,17 +72,20 @@ struct Failure {
   Error error;
 };
 
-/// Gathers batches from one source's queue. Not thread-safe; one collector a thread, several may share a queue.
-/// Messages are kept invisible from receipt to settlement. Everything passed in is borrowed.
+/// Gathers batches from one source's queue. One thread calls next() and give_back_later(), any thread the rest; several
+/// collectors may share a queue. Messages are kept invisible from receipt to settlement. Everything passed in is
+/// borrowed.
 class Collector {
  public:
-  Collector(queue::MessageQueue& queue, QueueName name, const config::Source& source, os::World& world,
-            telemetry::Log& log);
+  Collector(queue::MessageQueue& queue, QueueName name, const config::Source& source, Versions versions,
+            os::World& world, telemetry::Log& log);
 
   /// Waits up to `first_wait` for a first message, then gathers until the batch is full or the configured wait is over,
   /// however many more there are (`drain`: or until none is there). Nothing when no message came in time. Test
   /// events and events of other prefixes are deleted on the way; messages that are not events stay for the dead-letter
-  /// queue. Throws what the queue answers when nothing was gathered before; else the batch is what came until then.
+  /// queue. Messages with another version of an object of the batch (Versions::each) are held for the batches after it,
+  /// which begin with them; the batch also ends when BatchLimits::max_objects messages are held so. Throws what the
+  /// queue answers when nothing was gathered before; else the batch is what came until then.
   std::optional<Batch> next(Milliseconds first_wait, bool drain, std::stop_token stop);
 
   /// Deletes the messages whose items all succeeded; what cannot be deleted comes back, and changes nothing. The others
@@ -78,21 +95,32 @@ class Collector {
 
   /// Gives a batch back untouched, to be received again at once: when the process is about to stop.
   void give_back(const Batch& batch);
+  /// Gives back what is held for later batches: to be called when there will be none.
+  void give_back_later();
 
  private:
+  /// A message that waits for a batch without another version of its object.
+  struct Later {
+    queue::Message message;
+    std::vector<store::ObjectEvent> events;
+  };
   using Messages = std::vector<queue::Message>;
   std::optional<Messages> receive(std::size_t calls, Milliseconds wait, const std::stop_token& stop, bool has_gathered);
   Messages receive_at_once(std::size_t calls, Milliseconds wait, const std::stop_token& stop);
   void come_back(const std::vector<Receipt>& receipts, std::chrono::seconds delay);
   void gather(BatchBuilder& builder, Milliseconds first_wait, bool drain, const std::stop_token& stop);
+  void take_later(BatchBuilder& builder);
+  bool is_full(const BatchBuilder& builder) const noexcept;
   void take(const std::vector<queue::Message>& messages, BatchBuilder& builder);
   void take_message(const queue::Message& message, BatchBuilder& builder, std::vector<Receipt>& done);
   void remove(const std::vector<Receipt>& receipts);
   queue::MessageQueue& queue_;
   const QueueName name_;
   const config::Source& source_;
+  const Versions versions_;
   os::World& world_;
   telemetry::Log& log_;
+  std::vector<Later> later_;  ///< in the order of their receipt
   queue::VisibilityKeeper keeper_;
   std::optional<flow::ThreadPool> receivers_;  // made when a far queue turns out to be full
 };

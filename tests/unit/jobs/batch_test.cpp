@@ -59,6 +59,48 @@ TEST(BatchBuilder, TakesDeletionsWhereTheyAreTracked) {
   EXPECT_TRUE(builder.take().items.at(0).event.deleted);
 }
 
+store::ObjectEvent version(const std::string& key, const std::string& id, bool deleted = false) {
+  store::ObjectEvent made = event(key, id, 10, deleted);
+  made.version_id = VersionId(id);
+  return made;
+}
+
+TEST(BatchBuilder, WhereEachVersionIsKeptABatchHasOneOfAKeyWhateverTheirOrder) {
+  config::Source source = source_of("b");
+  source.track_deletes = true;
+  const auto newer = version("k", "02"), older = version("k", "01"), marker = version("k", "03", true);
+  for (const auto& first : {newer, older, marker}) {
+    BatchBuilder builder(source, Versions::each);
+    EXPECT_FALSE(builder.is_for_later({first})) << "the batch is empty";
+    builder.add(message("1"), {first});
+    for (const auto& other : {newer, older, marker})
+      EXPECT_EQ(builder.is_for_later({other}), other.version_id != first.version_id);
+    EXPECT_TRUE(builder.is_for_later({version("another", "01"), first.deleted ? older : marker}));
+    EXPECT_FALSE(builder.is_for_later({version("another", "01")}));
+    EXPECT_TRUE(builder.add(message("2"), {first})) << "an event may come twice";
+    EXPECT_EQ(builder.take().items.size(), 1u);
+  }
+}
+
+TEST(BatchBuilder, VersionsMergeWhereOnlyTheNewestIsWantedOrTheBucketHasNone) {
+  config::Source source = source_of("b");
+  BatchBuilder newest(source, Versions::newest);
+  newest.add(message("1"), {version("k", "01")});
+  EXPECT_FALSE(newest.is_for_later({version("k", "02")}));
+  source.track_deletes = true;
+  BatchBuilder unversioned(source, Versions::each);
+  unversioned.add(message("1"), {event("k", "01")});
+  EXPECT_FALSE(unversioned.is_for_later({event("k", "02")}));
+  EXPECT_FALSE(unversioned.is_for_later({event("k", "03", 0, true)}));
+}
+
+TEST(BatchBuilder, WhatDoesNotConcernTheSourceWaitsForNoBatch) {
+  const config::Source source = source_of("b");  // deletions are not tracked
+  BatchBuilder builder(source, Versions::each);
+  builder.add(message("1"), {version("k", "01")});
+  EXPECT_FALSE(builder.is_for_later({version("k", "02", true)}));
+}
+
 TEST(BatchBuilder, IsFullByObjectsOrBytes) {
   config::Source source = source_of("b");
   source.batch.max_objects = 2;

@@ -1,6 +1,7 @@
 // Batches out of a queue that fails now and then: no message is held for ever, none is deleted too early.
 #include "jobs/collect/collector.hpp"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -48,6 +49,10 @@ class CollectorTest : public ::testing::Test {
                 {store::make_backfill_message({{BucketName(bucket), ObjectKey(key), false, 1, ETag("e"), {}, "01", {}}},
                                               Region("eu-west-1"))});
   }
+  void announce_version(const std::string& key, const std::string& version) {
+    store::ObjectEvent event{BucketName("b-b"), ObjectKey(key), false, 1, ETag("e"), VersionId(version), version, {}};
+    inner->send(name, {store::make_backfill_message({event}, Region("eu-west-1"))});
+  }
   /// From now on each receive finds a message of `key`, and takes a quarter of a second.
   void keep_announcing(const std::string& key, const std::string& bucket = "b-b") {
     faulty.before_receive = [this, key, bucket] {
@@ -72,7 +77,7 @@ class CollectorTest : public ::testing::Test {
   std::unique_ptr<embedded::Backend> backend = embedded::Backend::open(outside.path("local"), queues_world);
   std::unique_ptr<queue::MessageQueue> inner = backend->queues(Region("eu-west-1"));
   testing::FaultyQueue faulty{*inner};
-  Collector collector{faulty, name, source, world, log};
+  Collector collector{faulty, name, source, Versions::each, world, log};
 };
 
 TEST_F(CollectorTest, ABatchIsWhatCameBeforeTheQueueFailed) {
@@ -173,6 +178,58 @@ TEST_F(CollectorTest, OneBadObjectOfTenDelaysOnlyItself) {
   EXPECT_EQ(collector.settle(*batch, {{3, Error(ErrorKind::denied, "no permission")}}), 9u);
   EXPECT_EQ(inner->depth(name).total(), 1u);
   EXPECT_EQ(others_get(Milliseconds(5000)), 1u);
+}
+
+TEST_F(CollectorTest, EveryVersionOfAKeyComesInABatchOfItsOwnInWhateverOrder) {
+  for (const char* version : {"02", "04", "01", "02", "03"}) announce_version("k", version);
+  announce_version("another", "01");
+  std::multiset<std::string> versions;
+  std::size_t batches = 0, settled = 0;
+  while (const auto batch = collector.next(Milliseconds(300), true, {})) {
+    std::set<std::string> keys;
+    for (const BatchItem& item : batch->items) {
+      EXPECT_TRUE(keys.insert(item.event.key.str()).second) << "one version of a key";
+      if (item.event.key.str() == "k") versions.insert(item.event.version_id.str());
+    }
+    settled += collector.settle(*batch, {});
+    ASSERT_LT(++batches, 10u);
+  }
+  EXPECT_EQ(versions, (std::multiset<std::string>{"01", "02", "03", "04"}));
+  EXPECT_EQ(settled, 6u);
+  EXPECT_EQ(inner->depth(name).total(), 0u);
+}
+
+TEST_F(CollectorTest, WhatIsHeldForLaterStaysInvisibleUntilItIsGivenBack) {
+  Collector keeping{faulty, name, source, Versions::each, world, log};  // of the source as it is now, with its timeout
+  for (const char* version : {"01", "02", "03"}) announce_version("k", version);
+  std::optional<Batch> batch;
+  for (int calls = 0; inner->depth(name).visible > 0 && calls < 10; ++calls) {  // a receive may bring fewer
+    batch = keeping.next(Milliseconds(300), true, {});
+    keeping.settle(*batch, {});
+  }
+  const std::size_t held = inner->depth(name).in_flight;
+  ASSERT_GE(held, 1u);
+  EXPECT_EQ(others_get(Milliseconds(1500)), 0u) << "longer than the timeout";
+  keeping.give_back_later();
+  EXPECT_EQ(inner->depth(name).visible, held);
+}
+
+TEST_F(CollectorTest, WhenItBreaksWhatWaitsForALaterBatchComesBackToo) {
+  for (const char* version : {"01", "02", "03"}) announce_version("k", version);
+  faulty.before_receive = [this] {
+    if (inner->depth(name).visible == 0) throw std::bad_alloc();
+  };
+  EXPECT_THROW(collector.next(Milliseconds(300), true, {}), std::bad_alloc);
+  EXPECT_EQ(inner->depth(name).visible, 3u);
+}
+
+TEST_F(CollectorTest, AKeyThatIsWrittenAllTheTimeHasABoundedNumberOfMessagesHeld) {
+  source.batch.max_objects = 5;
+  for (int i = 0; i < 40; ++i) announce_version("hot", fmt::format("{:02}", i));
+  const auto batch = collector.next(Milliseconds(300), true, {});
+  ASSERT_TRUE(batch.has_value());
+  EXPECT_EQ(batch->items.size(), 1u);
+  EXPECT_LE(inner->depth(name).in_flight, 5 + queue::max_batch);
 }
 
 TEST(ReceivesAtOnce, GrowWhereSlowCallsBringAllTheyCanAndThereIsRoom) {
