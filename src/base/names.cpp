@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <cstring>
+
 #include "base/error.hpp"
 #include "base/text.hpp"
 
@@ -71,8 +73,11 @@ void check_object_key(const ObjectKey& key) {
 }
 
 std::string_view basename(std::string_view key) noexcept {
-  const auto slash = key.rfind('/');
-  return slash == std::string_view::npos ? key : key.substr(slash + 1);
+  if (key.empty()) return key;
+  const void* const slash =
+      ::memrchr(key.data(), '/', key.size());  // asked of every key of a catalog: faster than rfind
+  if (slash == nullptr) return key;
+  return key.substr(static_cast<std::size_t>(static_cast<const char*>(slash) - key.data()) + 1);
 }
 
 }  // namespace bale

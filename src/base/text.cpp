@@ -67,7 +67,10 @@ namespace {
 
 /// Control characters, what is not UTF-8, and `also` (a printable ASCII character; 0: none) are escaped.
 std::string escape(std::string_view text, char also) {
-  std::string out;
+  const auto is_plain = [also](char c) { return c >= 0x20 && c < 0x7F && c != also; };
+  const auto plain = static_cast<std::size_t>(std::find_if_not(text.begin(), text.end(), is_plain) - text.begin());
+  std::string out(text.substr(0, plain));  // most names are plain from end to end
+  text.remove_prefix(plain);
   while (!text.empty()) {
     const std::size_t length = utf8_length(text);
     const auto byte = static_cast<unsigned char>(text[0]);

@@ -98,7 +98,10 @@ void emit_warning(Context& context, std::string_view text) {
 }
 
 std::size_t display_width(std::string_view text) noexcept {
-  std::size_t width = 0;
+  const auto is_one_column = [](char c) { return c >= 0x20 && c < 0x7F; };
+  std::size_t width =
+      static_cast<std::size_t>(std::find_if_not(text.begin(), text.end(), is_one_column) - text.begin());
+  text.remove_prefix(width);
   while (!text.empty()) width += width_of(take_character(text));
   return width;
 }
