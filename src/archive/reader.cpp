@@ -25,6 +25,9 @@ namespace {
 constexpr ByteCount tail_bytes = 256 << 10;
 // Adjacent frames are read in one request of up to this many bytes: a request's latency is then a small part of it.
 constexpr ByteCount read_bytes = 4ULL << 20;
+// What the tail lacks of a manifest comes in one request up to this size, which is memory; a manifest of a million
+// objects is half of it.
+constexpr ByteCount longest_tail_bytes = 64ULL << 20;
 
 /// Runs `step` and names the place in what it throws.
 template <typename Step>
@@ -44,6 +47,13 @@ class Tail {
     offset_ = source.size() - bytes_.size();
   }
   ByteView view() const { return bytes_.view(); }
+  /// Makes the tail begin at `offset` where it begins behind it, by one request; not where that would take too much
+  /// memory.
+  void reach_to(ByteCount offset) {
+    if (offset >= offset_ || bytes_.size() + (offset_ - offset) > longest_tail_bytes) return;
+    bytes_ = read(offset, offset_ - offset + bytes_.size());
+    offset_ = offset;
+  }
   /// `length` bytes at `offset`, which must lie in the file.
   Buffer read(ByteCount offset, ByteCount length) {
     Buffer part(length);
@@ -300,6 +310,7 @@ void check_trailer(const Trailer& trailer, const FrameIndex& index, const Reader
 std::string read_manifest(Tail& tail, const FrameIndex& index, const Trailer& trailer) {
   const ByteCount begin = trailer.manifest_offset, end = begin + trailer.manifest_bytes;
   const auto [first, last] = index.frames_of(begin, trailer.manifest_bytes);
+  tail.reach_to(index.frames()[first].file_offset);
   std::string text;
   for (std::size_t i = first; i <= last; ++i) {
     const Frame& frame = index.frames()[i];
