@@ -296,6 +296,7 @@ class ClientSide(asyncio.Protocol):
 
     def answer_body(self, data):
         exchange = self.exchange
+        self.proxy.counts["answer_bytes"] += len(data)
         if exchange.swallows or exchange.kept is not None:
             return
         if exchange.fault == "cut_answer":
@@ -417,7 +418,7 @@ class FaultProxy:
         place = urllib.parse.urlsplit(server)
         self.server_address = (place.hostname, place.port)
         self.rules, self.latency = mix or Rules(rules, seed), latency
-        self.counts = collections.Counter()  # requests, connections
+        self.counts = collections.Counter()  # requests, connections, answer_bytes (bodies from the server)
         self.clients, self.tasks = set(), set()
         self.journal, self._moments = [] if journal else None, itertools.count()
         self.loop, self.endpoint = asyncio.new_event_loop(), None
