@@ -72,7 +72,7 @@ OrderedJson object_json(const ManifestObject& object, const Region& source_regio
   json["storage_class"] = object.storage_class;
   json["tags"] = tags_json(object.tags);
   put_bytes(json, "key", object.key.str());
-  json["member"] = object.member;
+  put_bytes(json, "member", object.member);
   json["last_modified"] = to_epoch_ms(object.last_modified);
   put_unless_empty(json, "version_id", object.version_id.str());
   put_unless_empty(json, "sequencer", object.sequencer);

@@ -346,13 +346,32 @@ std::unique_ptr<Reader> open_seekable(transfer::RandomSource& source, Tail& tail
 
 }  // namespace
 
-std::unique_ptr<Reader> open_archive(transfer::RandomSource& source, const ReaderLimits& limits) {
+std::unique_ptr<Reader> open_archive(transfer::RandomSource& source, const ReaderLimits& limits,
+                                     const OtherWay& other_way) {
   return in_place(source.name(), [&]() -> std::unique_ptr<Reader> {
     Tail tail(source);
     if (source.size() == 0) throw Error(ErrorKind::corrupt, "the archive is empty");
-    if (auto reader = open_seekable(source, tail, limits)) return reader;
+    std::optional<Error> damage;
+    try {
+      if (auto reader = open_seekable(source, tail, limits)) return reader;
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::corrupt || !other_way) throw;
+      damage = error;
+    }
+    if (auto reader = other_way ? other_way(tail.view()) : nullptr) return reader;
+    if (damage) throw *damage;
     return open_stream(source, limits);
   });
+}
+
+bool has_own_index(transfer::RandomSource& source, const ReaderLimits& limits) {
+  try {
+    Tail tail(source);
+    return source.size() > 0 && open_seekable(source, tail, limits) != nullptr;
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::corrupt) throw;
+    return false;
+  }
 }
 
 }  // namespace bale::archive

@@ -85,9 +85,19 @@ class Reader {
                     flow::MemoryBudget& budget, std::stop_token stop) = 0;
 };
 
-/// Reads tail, seek table and manifest (for a reference archive: the whole stream, to find its manifest). Throws
-/// Error{corrupt} naming what is wrong; sizes are checked against `limits` and the file before memory is taken.
-std::unique_ptr<Reader> open_archive(transfer::RandomSource& source, const ReaderLimits& limits = {});
+/// Called for an archive whose seek table is not Bale's, or damaged, with the last 256 KiB of the file or all of it:
+/// gives another way to read it (its index beside it: sidecar_reader.hpp), or null.
+using OtherWay = std::function<std::unique_ptr<Reader>(ByteView tail)>;
+
+/// Reads tail, seek table and manifest. Where there is no seek table of Bale: `other_way`, and else the whole stream,
+/// to find its manifest. Throws Error{corrupt} naming what is wrong; sizes are checked against `limits` and the file
+/// before memory is taken.
+std::unique_ptr<Reader> open_archive(transfer::RandomSource& source, const ReaderLimits& limits = {},
+                                     const OtherWay& other_way = {});
+
+/// Whether the archive has a seek table of Bale that is sound, and so needs no index beside it. Reads what
+/// open_archive() reads at the end of the file.
+bool has_own_index(transfer::RandomSource& source, const ReaderLimits& limits = {});
 
 /// Reads one object by its location alone, without opening the archive (a catalog record is enough): one ranged read of
 /// `location`, decompressed as it comes, `size` bytes handed to `sink` in order. Before the first of them, verifies

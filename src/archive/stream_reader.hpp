@@ -2,12 +2,22 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include "archive/reader.hpp"
+#include "archive/tar_stream.hpp"
 
 namespace bale::archive {
 
 /// See open_archive().
 std::unique_ptr<Reader> open_stream(transfer::RandomSource& source, const ReaderLimits& limits);
+
+/// Whether a member of a tar is the manifest, by its name.
+bool is_manifest_name(const std::string& member) noexcept;
+/// The text of the present member, a manifest that claims `size` bytes. Throws Error{corrupt} when it claims more than
+/// `most`, or has fewer, and as TarStream::read().
+std::string read_manifest_text(TarStream& tar, ByteCount size, ByteCount most);
+/// What an archive of Bale has whose end is gone.
+Error no_seek_table(const std::string& name);
 
 }  // namespace bale::archive

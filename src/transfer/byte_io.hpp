@@ -25,6 +25,8 @@ class RandomSource {
   virtual void read_at(ByteCount offset, MutableBytes bytes) = 0;
   /// The last min(most, size()) bytes, in one request; size() is known without another request afterwards.
   virtual Buffer read_tail(ByteCount most) = 0;
+  /// The object's ETag, known after the first answer of the store; empty for what has none.
+  virtual ETag etag() const { return {}; }
   /// "file.tar.zst" or "s3://bucket/key", for messages.
   virtual std::string name() const = 0;
 };

@@ -63,6 +63,10 @@ class ObjectSource final : public RandomSource {
     return tail;
   }
 
+  ETag etag() const override {
+    const Lock lock(mutex_);
+    return etag_;
+  }
   std::string name() const override { return to_uri(object_); }
 
  private:
@@ -79,6 +83,7 @@ class ObjectSource final : public RandomSource {
     const Lock lock(mutex_);
     if (size_) return;
     size_ = info.size;
+    etag_ = info.etag;
     if (asked_.version_id.empty()) asked_.version_id = info.version_id;
     if (asked_.version_id.empty() || asked_.version_id.str() == "null") asked_.if_match = info.etag;
   }
@@ -87,6 +92,7 @@ class ObjectSource final : public RandomSource {
   const ObjectAddress object_;
   mutable Mutex mutex_;
   store::ReadConditions asked_ BALE_GUARDED_BY(mutex_);
+  ETag etag_ BALE_GUARDED_BY(mutex_);
   std::optional<ByteCount> size_ BALE_GUARDED_BY(mutex_);
 };
 

@@ -1,0 +1,250 @@
+#include "archive/sidecar.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+#include <numeric>
+#include <utility>
+
+#include "archive/compress.hpp"
+#include "archive/layout.hpp"
+#include "archive/little_endian.hpp"
+#include "base/error.hpp"
+#include "base/hash.hpp"
+#include "base/text.hpp"
+
+namespace bale::archive {
+namespace {
+
+constexpr std::string_view signature = "BALE-IDX";
+constexpr std::uint16_t sidecar_version = 1;
+constexpr std::size_t version_at = 8, etag_bytes_at = 10, archive_bytes_at = 16, tail_at = 24, frames_at = 32,
+                      objects_at = 40, manifest_bytes_at = 48, sections_at = 56, header_bytes = 80;
+constexpr std::size_t frame_entry_bytes = 16, place_entry_bytes = 4, checksum_bytes = 8;
+constexpr std::size_t max_etag_bytes = 1024;
+// A zstd block of at most 128 KiB takes at least 4 bytes (RFC 8878, 3.1.1.2): no section can hold more than this.
+constexpr ByteCount most_expansion = (128 << 10) / 4;
+// A skippable frame without content, the smallest there is.
+constexpr ByteCount least_frame_bytes = layout::skippable_header_bytes;
+constexpr ByteCount most_offset = std::numeric_limits<std::int64_t>::max();
+constexpr int section_level = 9;
+
+Error wrong(std::string what) { return Error(ErrorKind::corrupt, "the index is wrong: " + std::move(what)); }
+
+Buffer compress_section(ByteView content) {
+  const ByteCount window = std::clamp<ByteCount>(content.size(), 1024, 8ULL << 20);
+  return compress_frame_at(content, section_level, window).bytes;
+}
+
+Buffer frame_entries(const std::vector<SidecarFrame>& frames) {
+  Buffer entries(frames.size() * frame_entry_bytes);
+  for (const SidecarFrame& frame : frames) {
+    append_le(entries, frame.file_bytes);
+    append_le(entries, frame.tar_bytes);
+  }
+  return entries;
+}
+
+/// Bytes of headers in front of every object; 0 for one that is not there.
+Buffer place_entries(const Sidecar& sidecar) {
+  Buffer entries(sidecar.manifest.objects.size() * place_entry_bytes);
+  for (std::size_t i = 0; i < sidecar.manifest.objects.size(); ++i) {
+    const auto& data_offset = sidecar.manifest.objects[i].data_offset;
+    append_le(entries, static_cast<std::uint32_t>(data_offset ? *data_offset - sidecar.header_offsets.at(i) : 0));
+  }
+  return entries;
+}
+
+/// The fixed part in front, as it was read.
+struct Header {
+  std::uint64_t frames = 0, objects = 0, manifest_bytes = 0;
+  ByteCount sections[3] = {};  ///< compressed: frames, places, manifest
+};
+
+Header read_header(ByteView bytes, const ReaderLimits& limits, Sidecar& sidecar) {
+  const auto number = [&](std::size_t at) { return load_le<std::uint64_t>(bytes, at); };
+  sidecar.archive.bytes = number(archive_bytes_at);
+  sidecar.archive.tail_xxh64 = number(tail_at);
+  Header header{number(frames_at), number(objects_at), number(manifest_bytes_at), {}};
+  for (std::size_t i = 0; i < 3; ++i) header.sections[i] = number(sections_at + 8 * i);
+  const ByteCount etag_bytes = load_le<std::uint16_t>(bytes, etag_bytes_at);
+  ByteCount left = bytes.size() - header_bytes - checksum_bytes;
+  if (etag_bytes > std::min<ByteCount>(left, max_etag_bytes)) throw wrong("its ETag is too long");
+  left -= etag_bytes;
+  sidecar.archive.etag = ETag(as_text(bytes.subspan(header_bytes, etag_bytes)));
+  for (const ByteCount section : header.sections) {
+    if (section > left) throw wrong("its sections are longer than the file");
+    left -= section;
+  }
+  if (left != 0) throw wrong("bytes are left over");
+  if (sidecar.archive.bytes > most_offset) throw wrong("the archive is larger than any file");
+  const std::uint64_t most =
+      std::min({limits.max_frames, max_sidecar_frames, sidecar.archive.bytes / least_frame_bytes});
+  if (header.frames > most) throw wrong(fmt::format("it claims {} frames; at most {} can be", header.frames, most));
+  if (header.manifest_bytes > limits.max_manifest_bytes) {
+    throw wrong(fmt::format("its manifest claims {}; at most {} are read", format_bytes(header.manifest_bytes),
+                            format_bytes(limits.max_manifest_bytes)));
+  }
+  // Every object takes a pair of braces of the manifest.
+  if (header.objects > header.manifest_bytes / 2)
+    throw wrong(fmt::format("it claims {} objects, for which the manifest is too short", header.objects));
+  return header;
+}
+
+Buffer read_section(ByteView section, ByteCount bytes, std::string_view name) {
+  if (bytes > section.size() * most_expansion)
+    throw wrong(fmt::format("{} claim more than {} compressed bytes can hold", name, section.size()));
+  Buffer content(bytes);
+  content.resize(bytes);
+  try {
+    decompress_frame(section, {content.data(), content.size()});
+  } catch (const Error& error) {
+    throw wrong(fmt::format("{}: {}", name, error.summary()));
+  }
+  return content;
+}
+
+void read_frames(ByteView entries, Sidecar& sidecar) {
+  sidecar.frames.reserve(entries.size() / frame_entry_bytes);
+  SidecarFrame frame;
+  for (std::size_t at = 0; at < entries.size(); at += frame_entry_bytes) {
+    frame = {frame.file_end(), load_le<std::uint64_t>(entries, at), frame.tar_end(),
+             load_le<std::uint64_t>(entries, at + 8)};
+    if (frame.file_bytes < least_frame_bytes || frame.file_bytes > sidecar.archive.bytes - frame.file_offset)
+      throw wrong(fmt::format("frame {} lies outside of the archive", sidecar.frames.size()));
+    if (frame.tar_bytes > most_offset - frame.tar_offset)
+      throw wrong(fmt::format("frame {} is larger than anything can be", sidecar.frames.size()));
+    sidecar.frames.push_back(frame);
+  }
+  if (frame.file_end() != sidecar.archive.bytes) throw wrong("its frames do not fill the archive");
+}
+
+void read_places(ByteView entries, Sidecar& sidecar) {
+  const std::vector<ManifestObject>& objects = sidecar.manifest.objects;
+  sidecar.header_offsets.reserve(objects.size());
+  for (std::size_t i = 0; i < objects.size(); ++i) {
+    const ByteCount headers = load_le<std::uint32_t>(entries, i * place_entry_bytes);
+    const auto misplaced = [&](std::string_view what) {
+      return wrong(fmt::format("objects[{}] ({}) {}", i, escape_name(objects[i].relative_key), what));
+    };
+    if (!objects[i].data_offset) {
+      if (headers != 0) throw misplaced("has a header, but no place");
+      sidecar.header_offsets.push_back(0);
+      continue;
+    }
+    const ByteCount data = *objects[i].data_offset;
+    if (headers < layout::tar_block || headers > data) throw misplaced("has no header in front of it");
+    if (data > sidecar.tar_bytes() || objects[i].size > sidecar.tar_bytes() - data)
+      throw misplaced("lies outside of the archive");
+    sidecar.header_offsets.push_back(data - headers);
+  }
+}
+
+void check_no_overlap(const Sidecar& sidecar) {
+  const std::vector<ManifestObject>& objects = sidecar.manifest.objects;
+  std::vector<std::size_t> order;
+  for (std::size_t i = 0; i < objects.size(); ++i) {
+    if (objects[i].data_offset) order.push_back(i);
+  }
+  std::sort(order.begin(), order.end(),
+            [&](std::size_t a, std::size_t b) { return sidecar.header_offsets[a] < sidecar.header_offsets[b]; });
+  for (std::size_t i = 1; i < order.size(); ++i) {
+    const ManifestObject& before = objects[order[i - 1]];
+    if (sidecar.header_offsets[order[i]] < *before.data_offset + before.size) {
+      throw wrong(fmt::format("objects[{}] ({}) overlaps another object", order[i],
+                              escape_name(objects[order[i]].relative_key)));
+    }
+  }
+}
+
+void read_manifest(std::string_view text, std::uint64_t objects, Sidecar& sidecar) {
+  try {
+    sidecar.manifest = parse_manifest(text);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::corrupt) throw;
+    throw wrong("its manifest: " + error.summary());
+  }
+  if (sidecar.manifest.objects.size() != objects) {
+    throw wrong(fmt::format("it claims {} objects, its manifest has {}", objects, sidecar.manifest.objects.size()));
+  }
+}
+
+void check_envelope(ByteView bytes) {
+  if (bytes.size() < header_bytes + checksum_bytes || as_text(bytes.first(signature.size())) != signature)
+    throw Error(ErrorKind::corrupt, "not an index of an archive", {}, "make one with bale archive index");
+  // The version comes first, so that a newer format may change everything behind it.
+  const auto version = load_le<std::uint16_t>(bytes, version_at);
+  if (version > sidecar_version) {
+    throw Error(ErrorKind::unsupported,
+                fmt::format("the index has version {}; this program reads up to {}", version, sidecar_version), {},
+                "read it with a newer bale, or make one with bale archive index");
+  }
+  const std::size_t sealed = bytes.size() - checksum_bytes;
+  if (version == 0 || load_le<std::uint64_t>(bytes, sealed) != xxh64(bytes.first(sealed)))
+    throw Error(ErrorKind::corrupt, "the index is damaged: its checksum does not match", {},
+                "make it anew with bale archive index");
+}
+
+}  // namespace
+
+ArchiveIdentity identity_of(ByteCount archive_bytes, ByteView tail, const ETag& etag) {
+  return {archive_bytes, xxh64(tail.last(std::min<ByteCount>(tail.size(), identity_tail_bytes))), etag};
+}
+
+std::string difference(const ArchiveIdentity& recorded, const ArchiveIdentity& present) {
+  if (recorded.bytes != present.bytes)
+    return fmt::format("it is of an archive of {} bytes; this one has {}", recorded.bytes, present.bytes);
+  if (recorded.tail_xxh64 != present.tail_xxh64) return "it is of an archive that ends otherwise";
+  const bool differ = !recorded.etag.empty() && !present.etag.empty() && recorded.etag != present.etag;
+  if (differ) return "it is of an object with another ETag";
+  return {};
+}
+
+Buffer encode_sidecar(const Sidecar& sidecar) {
+  if (sidecar.frames.size() > max_sidecar_frames) {
+    throw Error(ErrorKind::unsupported, fmt::format("the archive has {} frames; an index has at most {}",
+                                                    sidecar.frames.size(), max_sidecar_frames));
+  }
+  const std::string manifest = to_json(sidecar.manifest);
+  const Buffer sections[] = {compress_section(frame_entries(sidecar.frames).view()),
+                             compress_section(place_entries(sidecar).view()), compress_section(as_bytes(manifest))};
+  const std::string_view etag = std::string_view(sidecar.archive.etag.str()).substr(0, max_etag_bytes);
+  ByteCount total = header_bytes + etag.size() + checksum_bytes;
+  for (const Buffer& section : sections) total += section.size();
+  Buffer out(total);
+  out.append(as_bytes(signature));
+  append_le(out, sidecar_version);
+  append_le(out, static_cast<std::uint16_t>(etag.size()));
+  append_le(out, std::uint32_t{0});
+  append_le(out, sidecar.archive.bytes);
+  append_le(out, sidecar.archive.tail_xxh64);
+  append_le(out, std::uint64_t{sidecar.frames.size()});
+  append_le(out, std::uint64_t{sidecar.manifest.objects.size()});
+  append_le(out, std::uint64_t{manifest.size()});
+  for (const Buffer& section : sections) append_le(out, std::uint64_t{section.size()});
+  out.append(as_bytes(etag));
+  for (const Buffer& section : sections) out.append(section.view());
+  append_le(out, xxh64(out.view()));
+  return out;
+}
+
+Sidecar decode_sidecar(ByteView bytes, const ReaderLimits& limits) {
+  check_envelope(bytes);
+  Sidecar sidecar;
+  const Header header = read_header(bytes, limits, sidecar);
+  std::size_t at = header_bytes + sidecar.archive.etag.str().size();
+  const auto section = [&](std::size_t i, ByteCount content_bytes, std::string_view name) {
+    const ByteView compressed = bytes.subspan(at, header.sections[i]);
+    at += header.sections[i];
+    return read_section(compressed, content_bytes, name);
+  };
+  read_frames(section(0, header.frames * frame_entry_bytes, "the frames").view(), sidecar);
+  const Buffer places = section(1, header.objects * place_entry_bytes, "the places of objects");
+  read_manifest(as_text(section(2, header.manifest_bytes, "the manifest").view()), header.objects, sidecar);
+  read_places(places.view(), sidecar);
+  check_no_overlap(sidecar);
+  return sidecar;
+}
+
+}  // namespace bale::archive

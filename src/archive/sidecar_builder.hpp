@@ -1,0 +1,32 @@
+// Makes the index of an archive by reading it once.
+#pragma once
+
+#include <cstddef>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "archive/sidecar.hpp"
+#include "flow/progress.hpp"
+#include "transfer/byte_io.hpp"
+
+namespace bale::archive {
+
+/// An index, and what is not in it.
+struct BuiltSidecar {
+  Sidecar sidecar;
+  bool has_manifest = false;           ///< false: the tar's regular members are the objects, by their names
+  std::size_t missing = 0;             ///< objects of the manifest that the tar does not hold; they have no data_offset
+  std::size_t not_regular = 0;         ///< without a manifest: links, directories, devices, which are no objects
+  std::vector<std::string> scattered;  ///< without a manifest: members left out, sparse files, by name
+};
+
+/// Reads the archive from beginning to end, in memory that grows with its members and frames but not with its bytes.
+/// Objects are those of manifest.json where the tar has one; else its regular members, each with its name less a
+/// leading "./" as key, of several with one name the last. A manifest.json that is none, in a tar without members below
+/// objects/, is a member like others. `progress` (may be null) counts bytes of the file. Throws Error{corrupt} for
+/// damage, Error{unsupported} for more members or frames than an index holds, Error{cancelled}.
+BuiltSidecar build_sidecar(transfer::RandomSource& source, const std::stop_token& stop,
+                           flow::Progress* progress = nullptr, const ReaderLimits& limits = {});
+
+}  // namespace bale::archive

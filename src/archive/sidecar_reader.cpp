@@ -1,0 +1,239 @@
+#include "archive/sidecar_reader.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "archive/piece_maker.hpp"
+#include "archive/stream_reader.hpp"
+#include "archive/tar_stream.hpp"
+#include "base/error.hpp"
+
+namespace bale::archive {
+namespace {
+
+constexpr ByteCount least_request_bytes = 256 << 10;
+constexpr std::string_view stale_hint = "make the index anew: bale archive index";
+
+/// Index of the frame that holds byte `tar_offset`, which must be less than the index's tar_bytes(). Of frames that
+/// begin there it is the last, the one with content.
+std::size_t frame_of(const Sidecar& sidecar, ByteCount tar_offset) noexcept {
+  const auto behind =
+      std::upper_bound(sidecar.frames.begin(), sidecar.frames.end(), tar_offset,
+                       [](ByteCount offset, const SidecarFrame& frame) { return offset < frame.tar_offset; });
+  return static_cast<std::size_t>(behind - sidecar.frames.begin()) - 1;
+}
+
+/// Neighbouring frames, read in one pass, and the objects that are wanted of them.
+struct Run {
+  std::size_t first_frame = 0, last_frame = 0;
+  std::size_t end = 0;    ///< behind the last of its objects, in the order in which they are read
+  ByteCount tar_end = 0;  ///< nothing behind this is wanted
+};
+
+/// One call of read().
+class SidecarReading {
+ public:
+  SidecarReading(transfer::RandomSource& source, const Sidecar& sidecar, FrameVisitor& visitor,
+                 flow::MemoryBudget& budget, const std::stop_token& stop)
+      : source_(source), sidecar_(sidecar), visitor_(visitor), pieces_(visitor, budget, stop), stop_(stop) {}
+
+  /// `is_all`: the frames are read to their end, whatever is in them.
+  void run(const std::vector<std::size_t>& wanted, bool is_all) {
+    sort_out(wanted);
+    std::size_t frame = 0;
+    while (next_ < order_.size() || (is_all && frame < sidecar_.frames.size())) {
+      const Run run = is_all ? rest_from(frame) : plan_run();
+      const auto damaged = read_run(run, is_all);
+      pieces_.flush();
+      if (damaged) report_lost(*damaged);
+      frame = (damaged ? damaged->first : run.last_frame) + 1;
+    }
+    if (unclaimed_ && !has_reported_) throw *unclaimed_;
+  }
+
+ private:
+  using DamagedFrame = std::pair<std::size_t, Error>;
+
+  const ManifestObject& object(std::size_t i) const { return sidecar_.manifest.objects[i]; }
+  ByteCount end_of(std::size_t i) const { return *object(i).data_offset + object(i).size; }
+
+  /// Those that have a place, in its order; the others are damage.
+  void sort_out(const std::vector<std::size_t>& wanted) {
+    std::vector<std::size_t> missing;
+    for (const std::size_t i : wanted) (sidecar_.manifest.objects.at(i).data_offset ? order_ : missing).push_back(i);
+    std::sort(order_.begin(), order_.end(),
+              [&](std::size_t a, std::size_t b) { return sidecar_.header_offsets[a] < sidecar_.header_offsets[b]; });
+    order_.erase(std::unique(order_.begin(), order_.end()), order_.end());
+    if (!missing.empty())
+      report(0, Error(ErrorKind::corrupt, "the tar does not hold what the manifest lists", source_.name()),
+             std::move(missing));
+  }
+
+  Run rest_from(std::size_t frame) const {
+    return {frame, sidecar_.frames.size() - 1, order_.size(), sidecar_.tar_bytes()};
+  }
+
+  /// The objects from next_ on whose frames follow each other without one between that nobody wants.
+  Run plan_run() const {
+    Run run;
+    for (run.end = next_; run.end < order_.size(); ++run.end) {
+      const std::size_t i = order_[run.end];
+      const std::size_t first = frame_of(sidecar_, sidecar_.header_offsets[i]);
+      const bool is_first = run.end == next_;
+      const bool is_apart = !is_first && first > run.last_frame &&
+                            sidecar_.frames[first].tar_offset != sidecar_.frames[run.last_frame].tar_end();
+      if (is_apart) break;
+      if (is_first) run.first_frame = run.last_frame = first;
+      run.tar_end = std::max(run.tar_end, end_of(i));
+      run.last_frame = std::max(run.last_frame, frame_of(sidecar_, end_of(i) - 1));
+    }
+    return run;
+  }
+
+  /// Reads a run's objects, from next_ on. Returns the frame that is damaged, where one is.
+  std::optional<DamagedFrame> read_run(const Run& run, bool is_all) {
+    std::size_t frame = run.first_frame;
+    const FrameStream::Part part{sidecar_.frames[run.first_frame].file_offset,
+                                 sidecar_.frames[run.last_frame].file_end(),
+                                 sidecar_.frames[run.first_frame].tar_offset};
+    FrameStream bytes(source_, part,
+                      {[&](ByteCount file_offset) { return to_request(run, file_offset); },
+                       [&](ByteCount file, ByteCount tar) {
+                         check_end(frame, file, tar);
+                         ++frame;
+                       }});
+    try {
+      for (; next_ < run.end; ++next_) read_object(bytes, order_[next_]);
+      if (is_all) bytes.drain();
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::corrupt) throw;
+      frame = std::min(frame, run.last_frame);
+      return DamagedFrame(frame, error.with_where(fmt::format("{}, frame {}", source_.name(), frame)));
+    }
+    return std::nullopt;
+  }
+
+  /// What is wrong with the object alone is reported; a broken stream is thrown.
+  void read_object(FrameStream& bytes, std::size_t i) {
+    try {
+      if (!bytes.seek(sidecar_.header_offsets[i])) throw misplaced();
+      TarStream tar(bytes);
+      const auto member = tar.next();
+      const bool is_it = member && member->name == object(i).member && member->size == object(i).size &&
+                         member->regular && member->in_one_piece && member->data_offset == *object(i).data_offset;
+      if (!is_it) throw misplaced();
+      pieces_.take(tar, i, object(i).size);
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::corrupt || bytes.broken()) throw;
+      pieces_.flush();
+      const std::size_t frame = frame_of(sidecar_, sidecar_.header_offsets[i]);
+      report(frame,
+             error.with_where(fmt::format("{}, frame {}", source_.name(), frame)).with_hint(std::string(stale_hint)),
+             {i});
+    }
+  }
+
+  static Error misplaced() {
+    return Error(ErrorKind::corrupt, "another member, or none, is where the index says that the object is");
+  }
+
+  /// Up to where the run is wanted; in the last frame, as far as its ratio tells.
+  ByteCount to_request(const Run& run, ByteCount file_offset) const {
+    if (stop_.stop_requested()) throw Error(ErrorKind::cancelled, "stopped while reading the archive");
+    const SidecarFrame& last = sidecar_.frames[run.last_frame];
+    ByteCount end = last.file_end();
+    if (run.tar_end < last.tar_end()) {
+      const double share = static_cast<double>(run.tar_end - last.tar_offset) / static_cast<double>(last.tar_bytes);
+      const auto estimate = static_cast<ByteCount>(share * static_cast<double>(last.file_bytes));
+      end = std::min(end, last.file_offset + estimate + estimate / 32);
+    }
+    return std::max(end > file_offset ? end - file_offset : 0, least_request_bytes);
+  }
+
+  void check_end(std::size_t frame, ByteCount file_offset, ByteCount tar_offset) const {
+    const bool as_told = frame < sidecar_.frames.size() && sidecar_.frames[frame].file_end() == file_offset &&
+                         sidecar_.frames[frame].tar_end() == tar_offset;
+    if (!as_told)
+      throw Error(ErrorKind::corrupt, "the frame does not end where the index says", {}, std::string(stale_hint));
+  }
+
+  /// What begins in the damaged frame, or began before it and is not done, is lost; the others are still read.
+  void report_lost(const DamagedFrame& damaged) {
+    std::vector<std::size_t> lost;
+    for (; next_ < order_.size(); ++next_) {
+      if (frame_of(sidecar_, sidecar_.header_offsets[order_[next_]]) > damaged.first) break;
+      lost.push_back(order_[next_]);
+    }
+    if (lost.empty())
+      unclaimed_ = damaged.second;
+    else
+      report(damaged.first, damaged.second, std::move(lost));
+  }
+
+  void report(std::size_t frame, const Error& error, std::vector<std::size_t> objects) {
+    has_reported_ = true;
+    visitor_.damaged({frame, error, std::move(objects)});
+  }
+
+  transfer::RandomSource& source_;
+  const Sidecar& sidecar_;
+  FrameVisitor& visitor_;
+  PieceMaker pieces_;
+  const std::stop_token stop_;
+  std::vector<std::size_t> order_;  ///< objects in the order of their places
+  std::size_t next_ = 0;            ///< the first of them that is not done
+  bool has_reported_ = false;
+  std::optional<Error> unclaimed_;  ///< damage where no object begins
+};
+
+class SidecarReader final : public Reader {
+ public:
+  SidecarReader(transfer::RandomSource& source, Sidecar sidecar) : source_(source), sidecar_(std::move(sidecar)) {}
+
+  const Manifest& manifest() const override { return sidecar_.manifest; }
+  bool random_access() const override { return true; }
+  std::optional<Error> flaw() const override {
+    // Bale wrote it, and with a seek table.
+    if (sidecar_.manifest.version > 0) return no_seek_table(source_.name());
+    return std::nullopt;
+  }
+  std::size_t frames() const override { return sidecar_.frames.size(); }
+  ByteCount archive_bytes() const override { return sidecar_.archive.bytes; }
+  ByteCount tar_bytes() const override { return sidecar_.tar_bytes(); }
+
+  MemberLocation locate(std::size_t i) const override {
+    const ManifestObject& object = sidecar_.manifest.objects.at(i);
+    if (!object.data_offset)
+      throw Error(ErrorKind::corrupt, "the tar does not hold the object, though the manifest lists it", source_.name());
+    // An empty object is in the frame of its header.
+    const ByteCount begin = object.size > 0 ? *object.data_offset : *object.data_offset - 1;
+    const ByteCount end = object.size > 0 ? begin + object.size - 1 : begin;
+    const SidecarFrame& first = sidecar_.frames[frame_of(sidecar_, begin)];
+    const SidecarFrame& last = sidecar_.frames[frame_of(sidecar_, end)];
+    return {first.file_offset, last.file_end() - first.file_offset, *object.data_offset - first.tar_offset};
+  }
+
+  void read(const std::vector<std::size_t>& objects, FrameVisitor& visitor, flow::Pools, flow::MemoryBudget& budget,
+            std::stop_token stop) override {
+    std::vector<std::size_t> wanted(objects);
+    for (std::size_t i = 0; objects.empty() && i < sidecar_.manifest.objects.size(); ++i) wanted.push_back(i);
+    SidecarReading(source_, sidecar_, visitor, budget, stop).run(wanted, objects.empty());
+  }
+
+ private:
+  transfer::RandomSource& source_;
+  const Sidecar sidecar_;
+};
+
+}  // namespace
+
+std::unique_ptr<Reader> open_with_sidecar(transfer::RandomSource& source, Sidecar sidecar) {
+  if (sidecar.archive.bytes != source.size())
+    throw Error(ErrorKind::corrupt, "the index is of another archive", source.name(), std::string(stale_hint));
+  return std::make_unique<SidecarReader>(source, std::move(sidecar));
+}
+
+}  // namespace bale::archive

@@ -1,0 +1,107 @@
+// The tar inside of an archive's zstd frames, read in order. libarchive knows every dialect of tar; nobody else in Bale
+// sees it.
+#pragma once
+
+#include <exception>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "archive/compress.hpp"
+#include "base/bytes.hpp"
+#include "base/time.hpp"
+#include "transfer/byte_io.hpp"
+
+struct archive;
+
+namespace bale::archive {
+
+/// Throws Error{corrupt} where the file does not begin with a zstd frame.
+void check_zstd_start(transfer::RandomSource& source);
+
+/// Whole frames of a file, decompressed from the first to the last, in bounded memory. Not thread-safe.
+class FrameStream {
+ public:
+  /// The most bytes that one request asks for.
+  static constexpr ByteCount most_request_bytes = 4ULL << 20;
+  /// The frames that are read.
+  struct Part {
+    ByteCount file_begin = 0, file_end = 0;  ///< bytes of the file; both are ends of frames
+    ByteCount tar_begin = 0;                 ///< what the first of them decompresses to begins here in the tar stream
+  };
+  struct Observer {
+    /// How many bytes the next request should ask for, from `file_offset` on: 1 or more; more than most_request_bytes
+    /// are not asked for, nor what is behind the part. May throw, which ends the reading. Empty: most_request_bytes.
+    std::function<ByteCount(ByteCount file_offset)> request;
+    /// A frame, skippable ones too, ended in front of these places. May throw Error{corrupt}.
+    std::function<void(ByteCount file_offset, ByteCount tar_offset)> frame_ended;
+  };
+
+  /// `source` is borrowed. Reads nothing yet.
+  FrameStream(transfer::RandomSource& source, const Part& part, Observer observer = {});
+
+  /// The next bytes; empty at the end. Valid until the next call. Throws Error{corrupt} for damage, whatever the source
+  /// throws, and what an observer threw; the stream is broken() then.
+  ByteView next();
+  /// Makes `tar_offset` the place of the next byte that next() gives: forward by decompressing and dropping, backward
+  /// within what the last next() gave. False where it is neither. Throws as next().
+  bool seek(ByteCount tar_offset);
+  /// Reads to the end, so that the last frame's checksum is verified. Throws as next().
+  void drain();
+  /// Place in the tar stream of the next byte that next() gives.
+  ByteCount tar_offset() const noexcept { return block_begin_ + given_; }
+  bool broken() const noexcept { return broken_; }
+
+ private:
+  ByteView next_block();
+  void read_input();
+
+  transfer::RandomSource& source_;
+  const Part part_;
+  const Observer observer_;
+  ByteCount file_offset_;  ///< of what read_input() reads next
+  ByteCount tar_end_;      ///< of what was decompressed
+  Buffer input_, output_;
+  ByteView rest_;              ///< of input_, not yet decompressed
+  ByteView block_;             ///< what was decompressed last
+  ByteCount block_begin_ = 0;  ///< its place in the tar stream
+  std::size_t given_ = 0;      ///< bytes of it that next() gave
+  bool inside_frame_ = false, more_ = false, broken_ = false;
+  StreamDecompressor decompressor_;
+};
+
+/// The members of a tar, one after the other, from the place of a stream on. Not thread-safe.
+class TarStream {
+ public:
+  /// `bytes` is borrowed, and read ahead of the members by a block. Throws as next().
+  explicit TarStream(FrameStream& bytes);
+
+  struct Member {
+    std::string name;
+    ByteCount size = 0;
+    bool regular = false;         ///< neither a link nor a directory nor a device
+    bool in_one_piece = true;     ///< not a sparse file, whose holes the tar leaves out
+    ByteCount header_offset = 0;  ///< of its first header, extended ones included, in the tar stream
+    ByteCount data_offset = 0;    ///< of its first byte in the tar stream
+    TimePoint modified{};         ///< the epoch where the tar has none, or one outside of the years 1 to 9999
+  };
+  /// Absent at the end of the tar. Throws Error{corrupt} for what is no tar, and as FrameStream::next().
+  std::optional<Member> next();
+  /// Reads up to bytes.size() bytes of the present member; fewer only at its end. Throws as next().
+  std::size_t read(MutableBytes bytes);
+
+ private:
+  struct Close {
+    void operator()(::archive* tar) const noexcept;
+  };
+  static long pull(::archive* tar, void* self, const void** buffer);
+  int check(int result);
+
+  FrameStream& bytes_;
+  const ByteCount begin_;
+  std::exception_ptr failure_;
+  std::unique_ptr<::archive, Close> tar_;
+};
+
+}  // namespace bale::archive
