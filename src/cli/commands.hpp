@@ -16,7 +16,7 @@ namespace bale::cli {
 using Action = std::function<int(Context&)>;
 
 void add_s3_command(CLI::App& app, Action& action);         // s3_command.cpp: mb ls cp rm presign
-void add_archive_command(CLI::App& app, Action& action);    // archive_command.cpp: create list extract verify info
+void add_archive_command(CLI::App& app, Action& action);    // archive_command.cpp: create list extract index ...
 void add_replicate_command(CLI::App& app, Action& action);  // replicate_command.cpp
 void add_catalog_command(CLI::App& app, Action& action);    // catalog_command.cpp: search
 void add_restore_command(CLI::App& app, Action& action);    // restore_command.cpp

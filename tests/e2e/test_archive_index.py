@@ -1,0 +1,120 @@
+"""`bale archive index`: archives of other programs, as those programs write them."""
+import shutil
+import subprocess
+
+import pytest
+from conftest import GiB, MiB, text_of, tree_of, write_tree
+from reference_writer import archive as reference_archive
+from reference_writer import entry
+from test_memory import LIMIT, peak_of
+
+needs = {program: pytest.mark.skipif(not shutil.which(program), reason=f"{program} is not installed")
+         for program in ("zstd", "pzstd", "tar")}
+
+
+@pytest.fixture
+def tree(bale, seeded):
+    files = {f"docs/{n % 3}/file-{n:02}.txt": text_of(seeded, 40_000 * (n % 7)) for n in range(60)}
+    files |= {"ü 日本.bin": seeded.randbytes(3 * MiB), "d" * 120 + "/" + "n" * 200: b"long name", "last": b"z"}
+    write_tree(bale.directory / "in", files)
+    return files
+
+
+def made_by(bale, command):
+    """`command` writes a.tar.zst of the files below in/."""
+    subprocess.run(command, shell=True, check=True, cwd=bale.directory)
+    return bale.directory / "a.tar.zst"
+
+
+COMMANDS = [
+    pytest.param("tar -C in -cf - . | zstd -q -T2 > a.tar.zst", id="one-frame"),
+    pytest.param("tar --format=ustar -C in -cf - docs last | zstd -q --no-check > a.tar.zst", id="ustar-no-checksum"),
+    pytest.param("tar --format=gnu -C in -cf - . | pzstd -q -p 4 > a.tar.zst", id="pzstd", marks=needs["pzstd"]),
+    pytest.param("tar --format=pax -C in -cf a.tar . && split -b 700000 a.tar part. && zstd -q part.* && "
+                 "cat part.*.zst > a.tar.zst", id="several-frames"),
+]
+
+
+@needs["zstd"]
+@needs["tar"]
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_member_comes_back(bale, tree, command):
+    path = made_by(bale, command)
+    files = {name: content for name, content in tree.items()
+             if "ustar" not in command or name.startswith(("docs", "last"))}
+    made = bale.json("archive", "index", path)[0]
+    assert made["objects"] == len(files) and made["left_out"] > 0, "directories are none"
+    assert {line["key"] for line in bale.json("archive", "list", path)} == set(files)
+    for name in list(files)[::17] + ["last"]:
+        bale.run("archive", "extract", path, name, "--to", "one")
+        assert (bale.directory / "one" / name).read_bytes() == files[name]
+    bale.run("archive", "extract", path, "--to", "all")
+    assert tree_of(bale.directory / "all") == files
+    verified = bale.json("archive", "verify", path)[0]
+    assert verified["not_verifiable"] == len(files), "nobody wrote digests down"
+
+
+@needs["zstd"]
+@needs["tar"]
+def test_every_flipped_byte_of_archive_or_index_is_noticed_or_harmless(bale, tree, seeded):
+    path = made_by(bale, "tar -C in -cf - docs | zstd -q --check > a.tar.zst")
+    index = bale.directory / "a.tar.zst.index"
+    bale.run("archive", "index", path)
+    for file, statuses in ((path, {5}), (index, {0, 5})):
+        sound = file.read_bytes()
+        for _ in range(20):
+            at = seeded.randrange(len(sound))
+            file.write_bytes(sound[:at] + bytes([sound[at] ^ 1 << seeded.randrange(8)]) + sound[at + 1:])
+            finished = bale.run("archive", "verify", path, status=None)
+            # Of an archive without manifest nothing can be read when its index is damaged.
+            assert finished.status == 5 and finished.err, (file.name, at)
+        file.write_bytes(sound)
+    bale.run("archive", "verify", path)
+
+
+@needs["zstd"]
+@needs["tar"]
+def test_what_is_no_regular_file_is_left_out(bale):
+    write_tree(bale.directory / "in", {"a": b"1"})
+    (bale.directory / "in/link").symlink_to("/etc/passwd")
+    with open(bale.directory / "in/sparse", "wb") as file:
+        file.seek(10 * MiB)
+        file.write(b"end")
+    path = made_by(bale, "tar -S -C in -cf - . | zstd -q > a.tar.zst")
+    finished = bale.run("archive", "index", path, status=1)
+    assert "left out ./sparse: it is a sparse file" in finished.err and "2 members (links, directories" in finished.err
+    bale.run("archive", "extract", path, "--to", "out")
+    assert tree_of(bale.directory / "out") == {"a": b"1"}
+
+
+def test_memory_does_not_depend_on_the_archive(tmp_path, seeded):
+    """Four gigabytes in one frame: indexed, and a member got out, within the limit."""
+    from conftest import Bale
+    bale = Bale(tmp_path)
+    if not shutil.which("zstd") or not shutil.which("tar"):
+        pytest.skip("zstd or tar is not installed")
+    (tmp_path / "in").mkdir()
+    with open(tmp_path / "in/0-large", "wb") as file:
+        file.truncate(4 * GiB)
+    (tmp_path / "in/1-small").write_bytes(b"small")
+    path = made_by(bale, "tar -C in -cf - . | zstd -q -T2 > a.tar.zst")
+    limit = ("--memory-limit", f"{LIMIT // MiB}MiB", "--no-progress")
+    assert peak_of(bale, *limit, "archive", "index", path) < LIMIT
+    assert peak_of(bale, *limit, "archive", "extract", path, "1-small", "--to", "out") < LIMIT
+    assert tree_of(tmp_path / "out") == {"1-small": b"small"}
+
+
+def test_an_archive_of_the_reference(bale, seeded):
+    contents = {"a/b.txt": b"hello", "../x": b"elsewhere", "empty": b"", "large": seeded.randbytes(2 * MiB)}
+    objects = [(entry("source", "pre/fix", f"pre/fix/{key}", content, "etag", tags=[("k", "v")]), content)
+               for key, content in contents.items()]
+    path = bale.directory / "r.tar.zst"
+    path.write_bytes(reference_archive(objects, [{"region": "eu-west-1", "bucket": "b", "backup": True}]))
+    made = bale.json("archive", "index", path)[0]
+    assert made["manifest"] and made["objects"] == len(contents) and made["frames"] == 1
+    info = bale.json("archive", "info", path)[0]
+    assert info["index"] == f"{path}.index" and info["targets"] == 1 and info["random_access"]
+    bale.run("archive", "extract", path, "--to", "out")
+    assert tree_of(bale.directory / "out") == {"%/..%2Fx=" if key == "../x" else key: content
+                                              for key, content in contents.items()}
+    assert list(bale.directory.glob("x")) == []
