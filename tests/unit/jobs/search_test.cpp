@@ -1,7 +1,13 @@
 // What a search makes of a damaged catalog file, and a restore of an object that came there meanwhile.
 #include "jobs/recover/search.hpp"
 
+#include <gmock/gmock.h>
+
+#include <random>
+#include <set>
+
 #include "catalog/file.hpp"
+#include "catalog/index_sync.hpp"
 #include "jobs/recover/restore.hpp"
 #include "unit/jobs/replication_kit.hpp"
 
@@ -171,6 +177,118 @@ TEST_F(RestoreToBucket, WhatCameThereMeanwhileIsKept) {
   ASSERT_TRUE(object.error);
   EXPECT_NE(object.error->summary().find("something else has this name"), std::string::npos) << object.error->what();
   EXPECT_EQ(read(copy, "restored/a"), "of another");
+}
+
+/// Any search finds the same in the local index as in the catalog's own files.
+class SearchIndexed : public ReplicationKit {
+ protected:
+  catalog::Record random_record() {
+    static constexpr const char* parts[] = {"invoice", "Report", "scan", "x", "a%b", "deep/er", "[1]"};
+    catalog::Record record;
+    record.source_bucket = BucketName(random_() % 3 == 0 ? "other-bucket" : "src-bucket");
+    record.object_path =
+        ObjectKey(std::string(parts[random_() % 7]) + "/" + parts[random_() % 7] + std::to_string(random_() % 40));
+    record.object_name = basename(record.object_path.str());
+    record.backup_file = "backup_" + std::to_string(random_() % 50) + ".tar.zst";
+    record.object_size = random_() % 1000;
+    record.last_modified = from_epoch_ms(static_cast<std::int64_t>(1'737'000'000'000 + random_() % 1'000'000));
+    record.sequencer = random_() % 4 == 0 ? "" : std::to_string(100000 + random_() % 900000);
+    record.deleted = random_() % 6 == 0;
+    record.sha256 = std::to_string(random_());
+    return record;
+  }
+
+  recover::Query random_query() {
+    static constexpr const char* texts[] = {"invoice", "inv", "REPORT", "er/", "x", "1", "scan/", "a%b"};
+    static constexpr const char* patterns[] = {"*invoice*", "?can/*", "*1", "deep*", "*[1]*", "*"};
+    static constexpr const char* expressions[] = {"invoice[0-9]+$", "(?i)report.*x", "^(scan|deep)/", "a%b|er/x", "."};
+    recover::Query query;
+    if (random_() % 3 == 0) query.contains = texts[random_() % 8];
+    if (random_() % 4 == 0) query.prefix = texts[random_() % 8];
+    if (random_() % 4 == 0) query.patterns = {patterns[random_() % 6]};
+    if (random_() % 8 == 0) query.patterns = {"*x*", "scan*"};
+    if (random_() % 5 == 0) query.paths = {random_record().object_path.str(), random_record().object_path.str()};
+    if (random_() % 4 == 0) query.regex = std::make_shared<recover::KeyRegex>(expressions[random_() % 5]);
+    if (random_() % 3 == 0) query.bucket = BucketName("src-bucket");
+    const auto moment = [&] {
+      return from_epoch_ms(static_cast<std::int64_t>(1'737'000'000'000 + random_() % 1'000'000));
+    };
+    if (random_() % 5 == 0) query.since = moment();
+    if (random_() % 5 == 0) query.until = moment();
+    if (random_() % 5 == 0) query.as_of = moment();
+    if (random_() % 5 == 0) query.min_size = random_() % 1000;
+    if (random_() % 5 == 0) query.max_size = random_() % 1000;
+    query.all_versions = random_() % 3 == 0;
+    query.with_deleted = random_() % 3 == 0;
+    return query;
+  }
+
+  std::mt19937 random_{11};
+};
+
+TEST_F(SearchIndexed, FindsTheSameAsInTheFiles) {
+  const BucketName second("second-catalog");
+  store->create_bucket(second);
+  std::vector<recover::CatalogPlace> plain, indexed;
+  for (const BucketName& bucket : {catalog, second}) {
+    for (int file = 0; file < 20; ++file) {
+      std::vector<catalog::Record> rows;
+      for (std::size_t i = 0; i < 1 + random_() % 120; ++i) rows.push_back(random_record());
+      const std::string text = catalog::to_file_text(rows);
+      store::MemoryBody body(as_bytes(text));
+      store->put({bucket, ObjectKey("s/year=2025/month=01/day=2" + std::to_string(file % 5) + "/f" +
+                                    std::to_string(file) + ".jsonl")},
+                 body, {});
+    }
+    auto index = std::make_shared<catalog::CatalogDatabase>(outside.path(bucket.str() + ".sqlite"), bucket.str());
+    flow::Progress progress;
+    catalog::sync_index(index->file(), {*store, bucket, ""}, {}, world, pools, budget, progress,
+                        [](const catalog::DamagedFile&) { FAIL(); });
+    plain.push_back({store.get(), bucket, "", {}, nullptr});
+    indexed.push_back({store.get(), bucket, "", {}, index});
+  }
+  std::size_t found = 0;
+  for (int round = 0; round < 300; ++round) {
+    const recover::Query query = random_query();
+    const recover::SearchResult a = recover::search(plain, query, connections, recover::OnDamage::tell);
+    const recover::SearchResult b = recover::search(indexed, query, connections, recover::OnDamage::tell);
+    // Of one key and order, whichever comes first: compared are sets of what was found.
+    const auto keys = [](const std::vector<catalog::Record>& records) {
+      std::multiset<std::tuple<BucketName, ObjectKey, std::string, std::int64_t>> made;
+      for (const catalog::Record& r : records)
+        made.emplace(r.source_bucket, r.object_path, r.sequencer, to_epoch_ms(r.last_modified));
+      return made;
+    };
+    ASSERT_EQ(keys(a.records), keys(b.records)) << "round " << round;
+    ASSERT_EQ(a.deletions.size(), b.deletions.size()) << "round " << round;
+    found += a.records.size();
+  }
+  EXPECT_GT(found, 1000U) << "the queries find something";
+}
+
+TEST_F(SearchIndexed, AVisitorMayHaveEnough) {
+  auto index = std::make_shared<catalog::CatalogDatabase>(outside.path("i.sqlite"), "i");
+  std::vector<catalog::Record> rows;
+  for (int i = 0; i < 50; ++i) rows.push_back(random_record());
+  const std::string text = catalog::to_file_text(rows);
+  store::MemoryBody body(as_bytes(text));
+  store->put({catalog, ObjectKey("f.jsonl")}, body, {});
+  flow::Progress progress;
+  catalog::sync_index(index->file(), {*store, catalog, ""}, {}, world, pools, budget, progress,
+                      [](const catalog::DamagedFile&) { FAIL(); });
+  int seen = 0;
+  recover::search_each({{store.get(), catalog, "", {}, index}}, {}, connections, recover::OnDamage::tell, {},
+                       [&](const catalog::Record&) { return ++seen < 3; });
+  EXPECT_EQ(seen, 3);
+}
+
+TEST(KeyRegex, KnowsWhatItsMatchesContain) {
+  const recover::KeyRegex regex("^logs/.*ERROR[0-9]{3}\\.txt$");
+  EXPECT_TRUE(regex.matches("logs/a/ERROR123.txt"));
+  EXPECT_FALSE(regex.matches("logs/a/ERROR12.txt"));
+  EXPECT_THAT(regex.literals(), ::testing::IsSupersetOf({"logs/", ".txt"}));
+  EXPECT_TRUE(recover::KeyRegex("abc|def").literals().empty()) << "either is enough";
+  EXPECT_THROW(recover::KeyRegex("("), Error);
 }
 
 }  // namespace
