@@ -5,26 +5,18 @@
 #include <string>
 
 #include "archive/manifest.hpp"
-#include "base/sequencer_order.hpp"
+#include "catalog/landed_order.hpp"
 #include "store/object_store.hpp"
 
 namespace bale::land {
 
-/// User metadata "bale-order": "{sequencer};{last_modified ms};{source bucket}". By it a late, older version is
-/// recognised.
-inline constexpr std::string_view order_metadata = "bale-order";
-
-/// Which version of which source an object at a destination is.
-struct LandedOrder {
-  SourceOrder order;
-  BucketName source_bucket;
-  friend bool operator==(const LandedOrder&, const LandedOrder&) = default;
-};
+// The mark on a landed object, which others read too.
+using catalog::LandedOrder;
+using catalog::order_metadata;
+using catalog::parse_order;
+using catalog::to_text;
 
 LandedOrder order_of(const archive::ManifestObject& object);
-std::string to_text(const LandedOrder& order);
-/// Nothing when the text is not of this form: then someone else wrote the object.
-std::optional<LandedOrder> parse_order(std::string_view text);
 
 /// The key at a normal destination: the source's own, `{source_prefix}/{relative_key}`.
 ObjectKey destination_key(const archive::ManifestObject& object);
