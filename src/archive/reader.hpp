@@ -67,8 +67,8 @@ class Reader {
  public:
   virtual ~Reader() = default;
   virtual const Manifest& manifest() const = 0;
-  /// Whether single members can be read without all before them: false for archives of the reference (one frame), and
-  /// for those with a flaw().
+  /// Whether it is known where single members are: false for archives of other programs without an index beside them,
+  /// and for those of Bale with a flaw(), unless they have one.
   virtual bool random_access() const = 0;
   /// What is wrong with the archive although its objects can be read: its seek table is gone or damaged, so that it was
   /// opened as a stream.

@@ -1,7 +1,10 @@
-// Archives of every release, and of the reference, stay readable. A release adds a file and its listing; none is taken
-// away. The contents: a.txt, dir/header.h (the numbers 1 to 700), dir/ü.txt, empty; all of 2024-05-06 07:08:09.
+// Archives of every release, and of the reference, stay readable, and so do indexes. A release adds a file and its
+// listing; none is taken away. The contents: a.txt, dir/header.h (the numbers 1 to 700), dir/ü.txt, empty; all of
+// 2024-05-06 07:08:09.
 #include "archive/deliver.hpp"
 #include "archive/reader.hpp"
+#include "archive/sidecar_builder.hpp"
+#include "archive/sidecar_reader.hpp"
 #include "base/hash.hpp"
 #include "os/files.hpp"
 
@@ -89,6 +92,26 @@ TEST(CompatListingTest, Reference) {
   EXPECT_EQ(manifest.objects[0].key.str(), "data/a.txt");
   EXPECT_EQ(manifest.objects[0].tags, (store::Tags{{"team", "x"}}));
   EXPECT_EQ(manifest.objects[1].tags, (store::Tags{{"team", "y"}}));
+}
+
+/// An index of an earlier version says of the reference's archive what one of today says.
+TEST(CompatIndexTest, Index_0_1_0) {
+  const os::fs::path data = os::fs::path(BALE_TEST_DATA) / "compat" / "data";
+  const auto file = transfer::open_file_source(os::system_files(), data / "reference-0.1.0.index");
+  archive::Sidecar sidecar = archive::decode_sidecar(file->read_tail(archive::max_sidecar_bytes).view());
+  const auto source = transfer::open_file_source(os::system_files(), data / "reference.tar.zst");
+  EXPECT_EQ(sidecar, archive::build_sidecar(*source, {}).sidecar);
+  const auto reader = archive::open_with_sidecar(*source, std::move(sidecar));
+  EXPECT_TRUE(reader->random_access());
+  flow::ThreadPool connections(2, "connection"), cores(2, "core");
+  flow::MemoryBudget budget(64 << 20);
+  std::map<std::string, std::string> kept;
+  std::mutex mutex;
+  const auto& objects = reader->manifest().objects;
+  std::ignore = archive::deliver_objects(
+      *reader, {}, [&](std::size_t i) { return std::make_unique<KeepAll>(kept, mutex, objects[i].relative_key); },
+      {connections, cores}, budget, {});
+  EXPECT_EQ(kept, expected_content());
 }
 
 }  // namespace

@@ -118,3 +118,22 @@ def test_an_archive_of_the_reference(bale, seeded):
     assert tree_of(bale.directory / "out") == {"%/..%2Fx=" if key == "../x" else key: content
                                               for key, content in contents.items()}
     assert list(bale.directory.glob("x")) == []
+
+
+def test_an_index_of_what_was_there_before_is_not_used(bale, seeded, monkeypatch):
+    """The object is another one of the same size and the same end: only its ETag tells."""
+    def put(content):
+        objects = [(entry("source", "", "k", content, "etag"), content), (entry("source", "", "z", end, "etag"), end)]
+        with monkeypatch.context() as patched:
+            patched.setattr("reference_writer.time.time", lambda: 1_700_000_000)
+            archive = reference_archive(objects, [])
+        bale.put("archives", "r.tar.zst", archive)
+    first, second, end = (seeded.randbytes(MiB) for _ in range(3))
+    bale.make_bucket("archives", "eu-west-1")
+    put(first)
+    bale.run("archive", "index", "s3://archives/r.tar.zst")
+    assert "not used" not in bale.run("archive", "verify", "s3://archives/r.tar.zst").err
+    put(second)
+    finished = bale.run("archive", "extract", "s3://archives/r.tar.zst", "k", "--to", "out")
+    assert "r.tar.zst.index is not used: it is of an object with another ETag" in finished.err
+    assert tree_of(bale.directory / "out") == {"k": second}
