@@ -12,7 +12,8 @@
 
 namespace bale::archive {
 
-FrameIndex::FrameIndex(const std::vector<SeekEntry>& entries, ByteCount data_bytes, ByteCount max_frame_bytes) {
+FrameIndex::FrameIndex(const std::vector<SeekEntry>& entries, ByteCount data_bytes, ByteCount max_frame_bytes,
+                       const std::vector<std::uint64_t>& hashes) {
   // Sums of at most 2^27 numbers of 32 bits: no overflow.
   ByteCount file_offset = 0, tar_offset = 0;
   for (std::size_t i = 0; i < entries.size(); ++i) {
@@ -23,8 +24,14 @@ FrameIndex::FrameIndex(const std::vector<SeekEntry>& entries, ByteCount data_byt
       throw Error(ErrorKind::corrupt, fmt::format("frame {} claims {}; at most {} are read", i,
                                                   format_bytes(entry.decompressed), format_bytes(max_frame_bytes)));
     }
-    if (entry.decompressed > 0)
-      frames_.push_back({file_offset, tar_offset, entry.compressed, entry.decompressed, entry.checksum});
+    const bool hashed = i < hashes.size();
+    // Nobody reads a frame without content, so that its bytes would go unchecked.
+    if (hashed && entry.decompressed == 0)
+      throw Error(ErrorKind::corrupt, fmt::format("the seek table lists frame {} as one without content", i));
+    if (entry.decompressed > 0) {
+      frames_.push_back({file_offset, tar_offset, entry.compressed, entry.decompressed, entry.checksum,
+                         hashed ? std::optional(hashes[i]) : std::nullopt});
+    }
     file_offset += entry.compressed;
     tar_offset += entry.decompressed;
   }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,7 @@ struct Frame {
   std::uint32_t compressed = 0;
   std::uint32_t decompressed = 0;
   std::uint32_t checksum = 0;
+  std::optional<std::uint64_t> hash = std::nullopt;  ///< XXH64 of the compressed bytes, where it is known
   ByteCount tar_end() const noexcept { return tar_offset + decompressed; }
 };
 
@@ -38,9 +40,11 @@ struct FrameRead {
 class FrameIndex {
  public:
   FrameIndex() = default;
-  /// The frames of a seek table. Throws Error{corrupt} when they do not fill the `data_bytes` bytes in front of the
-  /// table, or one is larger than `max_frame_bytes` when decompressed.
-  FrameIndex(const std::vector<SeekEntry>& entries, ByteCount data_bytes, ByteCount max_frame_bytes);
+  /// The frames of a seek table; `hashes` of the compressed bytes of the first entries, where they are known. Throws
+  /// Error{corrupt} when the frames do not fill the `data_bytes` bytes in front of the table, one is larger than
+  /// `max_frame_bytes` when decompressed, or one that has a hash has no content.
+  FrameIndex(const std::vector<SeekEntry>& entries, ByteCount data_bytes, ByteCount max_frame_bytes,
+             const std::vector<std::uint64_t>& hashes = {});
 
   const std::vector<Frame>& frames() const noexcept { return frames_; }
   ByteCount tar_bytes() const noexcept { return frames_.empty() ? 0 : frames_.back().tar_end(); }

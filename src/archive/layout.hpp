@@ -28,9 +28,16 @@ inline constexpr std::uint32_t seek_max_frames = 0x8000000;
 // Bale's trailer: a skippable frame in front of the seek table, and the last frame that the seek table lists.
 inline constexpr std::uint32_t trailer_magic = 0x184D2A5B;
 inline constexpr std::string_view trailer_signature = "BALE";
-inline constexpr std::uint16_t format_version = 1;
-inline constexpr std::size_t trailer_content_bytes = 56;
-inline constexpr std::size_t trailer_bytes = skippable_header_bytes + trailer_content_bytes;
+inline constexpr std::uint16_t format_version = 2;
+/// Signature, version, five numbers and a checksum: all that version 1 has.
+inline constexpr std::size_t trailer_v1_bytes = skippable_header_bytes + 8 + 5 * 8 + 8;
+inline constexpr std::size_t trailer_hash_bytes = 8;  ///< XXH64
+/// Of version 2: the same, a hash of the seek table, and one of each of the frames in front of the trailer.
+constexpr std::uint64_t trailer_bytes(std::uint64_t frames) noexcept {
+  return trailer_v1_bytes + (1 + frames) * trailer_hash_bytes;
+}
+/// Enough to see that it is a trailer, of which version, and how long.
+inline constexpr std::size_t trailer_head_bytes = skippable_header_bytes + 8;
 /// Low 32 bits of XXH64 of no bytes: the checksum of a frame that decompresses to nothing.
 inline constexpr std::uint32_t checksum_of_nothing = 0x51D8E999;
 

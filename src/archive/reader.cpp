@@ -13,8 +13,10 @@
 #include "archive/little_endian.hpp"
 #include "archive/seek_table.hpp"
 #include "archive/stream_reader.hpp"
+#include "archive/tar.hpp"
 #include "archive/trailer.hpp"
 #include "archive/writer.hpp"
+#include "base/hash.hpp"
 #include "base/text.hpp"
 #include "flow/sequencer.hpp"
 
@@ -73,8 +75,11 @@ class Tail {
   ByteCount offset_ = 0;
 };
 
-/// Decompresses a frame and holds it against its entry in the seek table.
+/// Decompresses a frame and holds it against its entry in the seek table, and its bytes against their hash.
 void read_frame(ByteView compressed, const Frame& frame, MutableBytes out) {
+  // Before anything else: bytes that were changed may still decompress to what they should.
+  if (frame.hash && xxh64(compressed) != *frame.hash)
+    throw Error(ErrorKind::corrupt, "the frame's bytes are not those that were written: their XXH64 is another");
   // The decoder verifies the frame's checksum against its content; so equal checksums mean equal content.
   if (compressed.size() < 4 || load_le<std::uint32_t>(compressed, compressed.size() - 4) != frame.checksum)
     throw Error(ErrorKind::corrupt, "the frame's checksum is not that of the seek table");
@@ -256,6 +261,7 @@ struct SeekTable {
   SeekFooter footer;
   std::vector<SeekEntry> entries;
   ByteCount data_bytes = 0;  ///< of the file in front of the table
+  std::uint64_t hash = 0;    ///< XXH64 of the table
 };
 
 /// Absent where the file does not end in one.
@@ -267,7 +273,7 @@ std::optional<SeekTable> read_seek_table(ByteCount file_bytes, Tail& tail, const
     throw Error(ErrorKind::corrupt, fmt::format("the seek table claims {} bytes; the file has {}", length, file_bytes));
   }
   const Buffer table = tail.read(file_bytes - length, length);
-  return SeekTable{footer, decode_seek_table(table.view(), footer), file_bytes - length};
+  return SeekTable{footer, decode_seek_table(table.view(), footer), file_bytes - length, xxh64(table.view())};
 }
 
 /// Absent where the last frame is not Bale's trailer: other programs write the seekable format too.
@@ -275,16 +281,24 @@ std::optional<Trailer> read_trailer(const SeekTable& table, Tail& tail) {
   if (table.entries.empty() || table.entries.back().decompressed != 0) return std::nullopt;
   const ByteCount length = table.entries.back().compressed;
   if (length > table.data_bytes) throw Error(ErrorKind::corrupt, "the seek table places frames outside the file");
-  const Buffer frame = tail.read(table.data_bytes - length, std::min<ByteCount>(length, layout::trailer_bytes));
+  // Where none of the known versions has this length, the beginning says which one it is.
+  const std::size_t frames = table.entries.size() - 1;
+  const bool is_known = length == layout::trailer_v1_bytes || length == layout::trailer_bytes(frames);
+  const Buffer frame =
+      tail.read(table.data_bytes - length, is_known ? length : std::min<ByteCount>(length, layout::trailer_head_bytes));
   if (!looks_like_trailer(frame.view())) return std::nullopt;
-  if (length != layout::trailer_bytes &&
-      load_le<std::uint32_t>(frame.view(), 4) != length - layout::skippable_header_bytes)
+  if (load_le<std::uint32_t>(frame.view(), 4) != length - layout::skippable_header_bytes)
     throw Error(ErrorKind::corrupt, "the trailer's length is not that of the seek table");
   if (!table.footer.checksums || table.footer.unused_bits)
     throw Error(ErrorKind::corrupt, "the seek table's descriptor is not the one that Bale writes");
   if (table.entries.back().checksum != layout::checksum_of_nothing)
     throw Error(ErrorKind::corrupt, "the seek table's last checksum is not that of a frame without content");
-  return decode_trailer(frame.view());
+  Trailer trailer = decode_trailer(frame.view());
+  if (trailer.version > 1 && trailer.frame_hashes.size() != frames)
+    throw Error(ErrorKind::corrupt, "the trailer's length is not that of an archive with so many frames");
+  if (trailer.version > 1 && trailer.seek_table_hash != table.hash)
+    throw Error(ErrorKind::corrupt, "the seek table is not the one that was written: its XXH64 is another");
+  return trailer;
 }
 
 void check_trailer(const Trailer& trailer, const FrameIndex& index, const ReaderLimits& limits) {
@@ -305,14 +319,16 @@ void check_trailer(const Trailer& trailer, const FrameIndex& index, const Reader
                       trailer.manifest_bytes <= trailer.tar_bytes - trailer.manifest_offset &&
                       trailer.manifest_offset >= layout::tar_block;
   if (!inside) throw Error(ErrorKind::corrupt, "the trailer places the manifest outside the archive");
+  if (trailer.manifest_offset + tar_padded(trailer.manifest_bytes) + layout::tar_end_bytes != trailer.tar_bytes)
+    throw Error(ErrorKind::corrupt, "the tar does not end behind the manifest");
 }
 
+/// Reads to the end of the tar, which may be in a frame behind the manifest's: no other read would verify that one.
 std::string read_manifest(Tail& tail, const FrameIndex& index, const Trailer& trailer) {
   const ByteCount begin = trailer.manifest_offset, end = begin + trailer.manifest_bytes;
-  const auto [first, last] = index.frames_of(begin, trailer.manifest_bytes);
-  tail.reach_to(index.frames()[first].file_offset);
+  tail.reach_to(index.frames()[index.frame_of(begin)].file_offset);
   std::string text;
-  for (std::size_t i = first; i <= last; ++i) {
+  for (std::size_t i = index.frame_of(begin); i < index.frames().size(); ++i) {
     const Frame& frame = index.frames()[i];
     Buffer content;
     in_place(fmt::format("frame {}, which holds manifest.json", i), [&] {
@@ -322,7 +338,7 @@ std::string read_manifest(Tail& tail, const FrameIndex& index, const Trailer& tr
       read_frame(compressed.view(), frame, {content.data(), content.size()});
     });
     const ByteCount from = std::max(begin, frame.tar_offset), to = std::min(end, frame.tar_end());
-    text.append(as_text(content.view().subspan(from - frame.tar_offset, to - from)));
+    if (from < to) text.append(as_text(content.view().subspan(from - frame.tar_offset, to - from)));
   }
   return text;
 }
@@ -333,7 +349,7 @@ std::unique_ptr<Reader> open_seekable(transfer::RandomSource& source, Tail& tail
   if (!table) return nullptr;
   const auto trailer = read_trailer(*table, tail);
   if (!trailer) return nullptr;
-  FrameIndex index(table->entries, table->data_bytes, limits.max_frame_bytes);
+  FrameIndex index(table->entries, table->data_bytes, limits.max_frame_bytes, trailer->frame_hashes);
   check_trailer(*trailer, index, limits);
   Manifest manifest = parse_manifest(read_manifest(tail, index, *trailer));
   if (manifest.objects.size() != trailer->objects) {

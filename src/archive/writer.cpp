@@ -94,6 +94,7 @@ struct ChunkWork {
 /// A frame that is ready to be appended, with the chunk's members. Without content it is left out.
 struct FrameResult {
   CompressedFrame frame;
+  std::uint64_t hash = 0;  ///< XXH64 of the frame's bytes
   ByteCount content_bytes = 0;
   flow::Ticket ticket;
   const Chunk* chunk = nullptr;  ///< null for frames of the manifest
@@ -261,6 +262,7 @@ class Writer {
     result.core_seconds = (os::thread_processor_time() - started).count();
     if (options_.levels != nullptr)
       options_.levels->compressed(frame, result.level, result.frame.bytes.size(), result.core_seconds);
+    result.hash = xxh64(result.frame.bytes.view());
   }
 
   LargeMember& large_member(std::size_t member) {
@@ -302,6 +304,7 @@ class Writer {
     if (result.content_bytes == 0) return;
     entries_.push_back({static_cast<std::uint32_t>(result.frame.bytes.size()),
                         static_cast<std::uint32_t>(result.content_bytes), result.frame.checksum});
+    hashes_.push_back(result.hash);
     written_.tar_bytes += result.content_bytes;
     written_.archive_bytes += result.frame.bytes.size();
     written_.core_seconds += result.core_seconds;
@@ -368,6 +371,7 @@ class Writer {
       FrameResult result;
       result.content_bytes = raw->size();
       result.frame = compress_frame(raw->view(), options_.level, options_.frame_size);
+      result.hash = xxh64(result.frame.bytes.view());
       *raw = Buffer();
       result.ticket = std::move(*paid);
       result.ticket.shrink_to(result.frame.bytes.capacity());
@@ -376,14 +380,17 @@ class Writer {
   }
 
   void write_end(ByteCount manifest_bytes) {
+    written_.frames = entries_.size();
+    const auto trailer_bytes = static_cast<std::uint32_t>(layout::trailer_bytes(entries_.size()));
+    entries_.push_back({trailer_bytes, 0, layout::checksum_of_nothing});
+    Buffer table = encode_seek_table(entries_);
     Buffer trailer = encode_trailer({.manifest_offset = manifest_offset_,
                                      .manifest_bytes = manifest_bytes,
                                      .objects = count_written(),
                                      .tar_bytes = written_.tar_bytes,
-                                     .frame_bytes = options_.frame_size});
-    written_.frames = entries_.size();
-    entries_.push_back({static_cast<std::uint32_t>(trailer.size()), 0, layout::checksum_of_nothing});
-    Buffer table = encode_seek_table(entries_);
+                                     .frame_bytes = options_.frame_size,
+                                     .seek_table_hash = xxh64(table.view()),
+                                     .frame_hashes = std::move(hashes_)});
     written_.archive_bytes += trailer.size() + table.size();
     sink_.append({std::move(trailer), {}});
     sink_.append({std::move(table), {}});
@@ -406,8 +413,9 @@ class Writer {
   flow::MemoryBudget ahead_;
   const std::vector<std::string> names_;
   const std::vector<Chunk> chunks_;
-  WriteResult written_;             ///< guarded by the sequencer while tasks run; a digest by its LargeMember
-  std::vector<SeekEntry> entries_;  ///< as above
+  WriteResult written_;                ///< guarded by the sequencer while tasks run; a digest by its LargeMember
+  std::vector<SeekEntry> entries_;     ///< as above
+  std::vector<std::uint64_t> hashes_;  ///< as above; parallel to entries_
   std::array<ByteCount, max_level + 1> bytes_at_level_{};  ///< as above
   ByteCount manifest_offset_ = 0;
   Mutex large_mutex_;

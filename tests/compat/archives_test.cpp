@@ -63,12 +63,22 @@ TEST_P(CompatTest, EveryObjectComesBack) {
   for (const auto& object : objects) EXPECT_EQ(to_timestamp(object.last_modified), "2024-05-06 07:08:09");
 }
 
-INSTANTIATE_TEST_SUITE_P(Files, CompatTest, ::testing::Values("bale-0.1.0.tar.zst", "reference.tar.zst"),
-                         [](const auto& test) { return std::string(test.param).substr(0, 4); });
+INSTANTIATE_TEST_SUITE_P(Files, CompatTest,
+                         ::testing::Values("bale-0.1.0.tar.zst", "bale-format-1.tar.zst", "bale-format-2.tar.zst",
+                                           "reference.tar.zst"),
+                         [](const auto& test) {
+                           std::string name(test.param);
+                           name.resize(name.find(".tar"));
+                           std::replace_if(
+                               name.begin(), name.end(), [](char c) { return c == '-' || c == '.'; }, '_');
+                           return name;
+                         });
 
-TEST(CompatListingTest, Bale_0_1_0) {
+class CompatListingTest : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(CompatListingTest, Bale) {
   std::unique_ptr<transfer::RandomSource> source;
-  const auto reader = open(source, "bale-0.1.0.tar.zst");
+  const auto reader = open(source, GetParam());
   EXPECT_TRUE(reader->random_access());
   EXPECT_FALSE(reader->flaw());
   EXPECT_EQ(reader->manifest().version, 1);
@@ -79,7 +89,10 @@ TEST(CompatListingTest, Bale_0_1_0) {
   EXPECT_EQ(listing, "512 objects/empty\n1024 objects/dir/header.h\n4608 objects/a.txt\n6656 objects/dir/ü.txt\n");
 }
 
-TEST(CompatListingTest, Reference) {
+INSTANTIATE_TEST_SUITE_P(Formats, CompatListingTest,
+                         ::testing::Values("bale-0.1.0.tar.zst", "bale-format-1.tar.zst", "bale-format-2.tar.zst"));
+
+TEST(CompatReferenceTest, Listing) {
   std::unique_ptr<transfer::RandomSource> source;
   const auto reader = open(source, "reference.tar.zst");
   EXPECT_FALSE(reader->random_access());

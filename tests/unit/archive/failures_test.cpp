@@ -270,9 +270,7 @@ TEST(HostileTest, FlippingAnyByteNeverGivesWrongBytes) {
   const std::string& sound = archive.bytes;
   MemorySource sound_file(sound);
   const Manifest sound_manifest = open_archive(sound_file)->manifest();
-  const std::size_t frames_end = sound.size() - layout::trailer_bytes - seek_table_bytes(archive.result.frames + 1);
   std::size_t refused = 0, damaged = 0;
-  std::vector<std::size_t> unnoticed;
   for (std::size_t at = 0; at<sound.size(); at += at> sound.size() - 400 ? 1 : 97) {
     MemorySource file(sound);
     file.bytes[at] = static_cast<char>(file.bytes[at] ^ (1 << (at % 8)));
@@ -285,7 +283,7 @@ TEST(HostileTest, FlippingAnyByteNeverGivesWrongBytes) {
       EXPECT_EQ(reader->manifest(), sound_manifest);
       const bool noticed = !delivery.failures.empty() || reader->flaw();
       damaged += noticed ? 1 : 0;
-      if (!noticed) unnoticed.push_back(at);
+      EXPECT_TRUE(noticed) << "byte " << at;
       for (const auto& [object, error] : delivery.failures) EXPECT_EQ(error.kind(), ErrorKind::corrupt);
       EXPECT_EQ(delivery.failures.size() + shelf.objects.size(), members.size());
     } catch (const Error& error) {
@@ -296,10 +294,6 @@ TEST(HostileTest, FlippingAnyByteNeverGivesWrongBytes) {
   }
   EXPECT_GT(damaged, 0U);
   EXPECT_GT(refused, 0U);
-  // A few bits of a zstd frame mean nothing; flipping one changes neither content nor checksum. Elsewhere there are
-  // none.
-  for (const std::size_t at : unnoticed) EXPECT_LT(at, frames_end);
-  EXPECT_LT(unnoticed.size(), damaged / 100);
 }
 
 TEST(HostileTest, TruncatingAnywhereIsCorrupt) {
