@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <numeric>
 
 #include "base/error.hpp"
 
@@ -376,37 +377,48 @@ std::unique_ptr<sqlite::Rows> CatalogTable::rows(std::vector<Condition> conditio
   return std::make_unique<CatalogRows>(indexes_, std::move(conditions));
 }
 
-const char* const record_columns =
-    "backup_file, backup_timestamp, source_bucket, source_prefix, object_name, object_path, object_size, "
-    "last_modified, "
-    "target_buckets, source_region, archive_bucket, archive_key, event, version_id, sequencer, etag, sha256, "
-    "storage_class, headers, metadata, tags, frame_offset, frame_length, frame_skip";
+std::string record_columns() {
+  std::string text;
+  for (const char* name : record_column_names) text.append(text.empty() ? "" : ", ").append(name);
+  return text;
+}
 
 Record record_of(const sqlite::Query& row) {
+  RecordColumns columns{};
+  std::iota(columns.begin(), columns.end(), 0);
+  return record_of(row, columns);
+}
+
+Record record_of(const sqlite::Query& row, const RecordColumns& columns) {
+  std::size_t next = 0;  // each is asked for once, in the order of record_column_names
+  const auto text = [&] { return row.text(columns[next++]); };
+  const auto number = [&] { return row.integer(columns[next++]); };
   Record record;
-  record.backup_file = row.text(0);
-  record.backup_time = from_epoch_ms(row.integer(1) * 1000);
-  record.source_bucket = BucketName(row.text(2));
-  record.source_prefix = row.text(3);
-  record.object_name = row.text(4);
-  record.object_path = ObjectKey(row.text(5));
-  record.object_size = static_cast<ByteCount>(row.integer(6));
-  record.last_modified = from_epoch_ms(row.integer(7));
-  record.target_buckets = buckets_from_json(row.text(8));
-  record.source_region = Region(row.text(9));
-  record.archive_bucket = BucketName(row.text(10));
-  record.archive_key = ObjectKey(row.text(11));
-  record.deleted = row.text(12) == "delete";
-  record.version_id = VersionId(row.text(13));
-  record.sequencer = row.text(14);
-  record.etag = ETag(row.text(15));
-  record.sha256 = row.text(16);
-  record.storage_class = row.text(17);
-  record.headers = headers_from_json(row.text(18));
-  record.metadata = map_from_json(row.text(19));
-  record.tags = map_from_json(row.text(20));
-  const auto bytes = [&](int column) { return static_cast<ByteCount>(row.integer(column)); };
-  if (!row.is_null(22)) record.location = archive::MemberLocation{bytes(21), bytes(22), bytes(23)};
+  record.backup_file = text();
+  record.backup_time = from_epoch_ms(number() * 1000);
+  record.source_bucket = BucketName(text());
+  record.source_prefix = text();
+  record.object_name = text();
+  record.object_path = ObjectKey(text());
+  record.object_size = static_cast<ByteCount>(number());
+  record.last_modified = from_epoch_ms(number());
+  record.target_buckets = buckets_from_json(text());
+  record.source_region = Region(text());
+  record.archive_bucket = BucketName(text());
+  record.archive_key = ObjectKey(text());
+  record.deleted = text() == "delete";
+  record.version_id = VersionId(text());
+  record.sequencer = text();
+  record.etag = ETag(text());
+  record.sha256 = text();
+  record.storage_class = text();
+  record.headers = headers_from_json(text());
+  record.metadata = map_from_json(text());
+  record.tags = map_from_json(text());
+  if (row.is_null(columns[next])) return record;
+  const auto offset = static_cast<ByteCount>(number()), length = static_cast<ByteCount>(number()),
+             skip = static_cast<ByteCount>(number());
+  record.location = archive::MemberLocation{offset, length, skip};
   return record;
 }
 

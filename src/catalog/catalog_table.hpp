@@ -1,7 +1,10 @@
 // The table `catalog` of SQL: rows of the local index.
 #pragma once
 
+#include <array>
+#include <iterator>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "catalog/index_file.hpp"
@@ -24,9 +27,20 @@ class CatalogTable final : public sqlite::Table {
   std::vector<IndexFile*> indexes_;
 };
 
-/// A record from the row of a query whose columns are record_columns, in this order.
-extern const char* const record_columns;
+/// The columns that a record is made of.
+inline constexpr const char* record_column_names[] = {
+    "backup_file", "backup_timestamp", "source_bucket",  "source_prefix", "object_name",    "object_path",
+    "object_size", "last_modified",    "target_buckets", "source_region", "archive_bucket", "archive_key",
+    "event",       "version_id",       "sequencer",      "etag",          "sha256",         "storage_class",
+    "headers",     "metadata",         "tags",           "frame_offset",  "frame_length",   "frame_skip"};
+/// Where a query has each of them.
+using RecordColumns = std::array<int, std::size(record_column_names)>;
+/// All of them, for SELECT.
+std::string record_columns();
+
+/// A record from the row of a query that begins with record_columns(), or has them elsewhere.
 Record record_of(const sqlite::Query& row);
+Record record_of(const sqlite::Query& row, const RecordColumns& columns);
 
 /// A local index that SQL can ask: the tables `catalog` and `catalog_table_name` are the same. LIKE tells letters of
 /// either case apart, as in Athena. Not thread-safe.

@@ -21,8 +21,6 @@ std::string service_of(Context& context) {
   return "aws " + options.profile;  // a profile may have an endpoint of its own
 }
 
-std::string name_of(const recover::CatalogPlace& place) { return to_uri(place.bucket, ObjectKey(place.prefix)); }
-
 os::fs::path index_directory(Context& context, const QueryOptions& options) {
   if (!options.index_directory.empty()) return options.index_directory;
   const os::Environment& environment = context.world().environment;
@@ -37,8 +35,12 @@ os::fs::path index_directory(Context& context, const QueryOptions& options) {
 
 }  // namespace
 
+std::string catalog_uri(const recover::CatalogPlace& place) {
+  return place.prefix.empty() ? "s3://" + place.bucket.str() : to_uri(place.bucket, ObjectKey(place.prefix));
+}
+
 os::fs::path index_path(Context& context, const QueryOptions& options, const recover::CatalogPlace& place) {
-  const std::string identity = service_of(context) + " " + name_of(place);
+  const std::string identity = service_of(context) + " " + catalog_uri(place);
   return index_directory(context, options) /
          fmt::format("{}-{:016x}.sqlite", place.bucket.str(), xxh64(as_bytes(identity)));
 }
@@ -48,7 +50,7 @@ std::shared_ptr<catalog::CatalogDatabase> open_index(Context& context, const Que
   const os::fs::path path = index_path(context, options, place);
   if (!make && !context.world().files.info_followed(path)) return nullptr;
   if (make) context.world().files.make_directories(path.parent_path());
-  return std::make_shared<catalog::CatalogDatabase>(path, service_of(context) + " " + name_of(place));
+  return std::make_shared<catalog::CatalogDatabase>(path, service_of(context) + " " + catalog_uri(place));
 }
 
 catalog::SyncCounts sync_index(Context& context, const recover::CatalogPlace& place, catalog::CatalogDatabase& index,

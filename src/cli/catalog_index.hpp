@@ -11,6 +11,9 @@
 
 namespace bale::cli {
 
+/// "s3://bucket" or "s3://bucket/prefix".
+std::string catalog_uri(const recover::CatalogPlace& place);
+
 /// The file of a catalog's index. Below --index DIR, else $XDG_CACHE_HOME/bale/catalogs, else ~/.cache/bale/catalogs:
 /// its name has the bucket, for people, and a hash of which catalog on which service it is. Throws Error{invalid} where
 /// there is no home directory.

@@ -28,7 +28,7 @@ void remove_index(os::Files& files, const os::fs::path& path) {
 
 void print_synced(Context& context, const recover::CatalogPlace& place, catalog::CatalogDatabase& index,
                   const catalog::SyncCounts& counts, Milliseconds elapsed) {
-  const std::string source = to_uri(place.bucket, ObjectKey(place.prefix));
+  const std::string source = catalog_uri(place);
   const std::uint64_t rows = index.file().count_rows();
   const std::string gone = counts.files_gone == 0 ? "" : fmt::format(", {} gone", format_count(counts.files_gone));
   const std::string changed =

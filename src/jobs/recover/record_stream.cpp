@@ -73,7 +73,7 @@ class IndexStream final : public RecordStream {
  private:
   static sqlite::Query ask(catalog::CatalogDatabase& index, const Where& where) {
     return index.sql().made_query(fmt::format("SELECT {} FROM catalog{} ORDER BY source_bucket, object_path",
-                                              catalog::record_columns, where.text()),
+                                              catalog::record_columns(), where.text()),
                                   where.arguments());
   }
 

@@ -93,7 +93,7 @@ class Index : public ::testing::Test {
   }
   /// All records of the index, in any order.
   std::vector<Record> all() {
-    sqlite::Query rows = index().sql().made_query(std::string("SELECT ") + record_columns + " FROM catalog", {});
+    sqlite::Query rows = index().sql().made_query("SELECT " + record_columns() + " FROM catalog", {});
     std::vector<Record> found;
     while (rows.step()) found.push_back(record_of(rows));
     return found;

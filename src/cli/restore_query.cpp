@@ -1,0 +1,49 @@
+#include "cli/restore_query.hpp"
+
+#include <algorithm>
+#include <map>
+
+#include "base/error.hpp"
+#include "cli/catalog_index.hpp"
+
+namespace bale::cli {
+namespace {
+
+/// Where the query has the columns of a record.
+catalog::RecordColumns columns_of(const sqlite::Query& rows) {
+  std::map<std::string, int> places;
+  for (int i = 0; i < rows.columns(); ++i) places.emplace(rows.column_name(i), i);
+  catalog::RecordColumns columns{};
+  for (std::size_t i = 0; i < columns.size(); ++i) {
+    const auto place = places.find(catalog::record_column_names[i]);
+    if (place == places.end()) {
+      throw Error(ErrorKind::invalid,
+                  std::string("the query has no column ") + catalog::record_column_names[i] +
+                      ": without all columns nothing can be restored",
+                  "--query", "begin it with SELECT * FROM catalog");
+    }
+    columns[i] = place->second;
+  }
+  return columns;
+}
+
+}  // namespace
+
+recover::SearchResult find_by_sql(Context& context, const QueryOptions& options, const std::string& sql,
+                                  const std::optional<TimePoint>& as_of) {
+  const auto indexes = open_indexes(context, options);
+  catalog::CatalogDatabase& database = *indexes.front();
+  for (std::size_t i = 1; i < indexes.size(); ++i) database.add(indexes[i]->file());
+  const std::stop_callback interrupt(context.stop(), [&] { database.sql().interrupt(); });
+  sqlite::Query rows = database.sql().foreign_query(sql);
+  const catalog::RecordColumns columns = columns_of(rows);
+  recover::Query newest = base_query(options);
+  newest.as_of = as_of;
+  recover::Selection selection(newest);
+  while (rows.step()) selection.add(catalog::record_of(rows, columns));
+  recover::SearchResult found;
+  found.records = selection.take(found.deletions);
+  return found;
+}
+
+}  // namespace bale::cli

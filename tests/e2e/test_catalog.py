@@ -1,0 +1,299 @@
+"""The local index of a catalog: sync, search, SQL and statistics, on what replicate wrote and on foreign catalogs."""
+import csv
+import datetime
+import io
+import json
+import signal
+import sqlite3
+import time
+
+import pytest
+
+from conftest import BACKUP_REGION, write_tree
+
+# The queries that the documentation of the replaced system gives, as they stand there.
+FILES_OF_A_BACKUP = """SELECT object_name, object_size, creation_date 
+FROM catalog_table_name
+WHERE backup_file = '{backup}'
+ORDER BY object_name;"""
+BY_NAME = """SELECT backup_file, object_name, object_path, backup_date
+FROM catalog_table_name 
+WHERE object_name LIKE '%invoice%'
+ORDER BY backup_date DESC;"""
+BY_DATE = """SELECT backup_file, object_name, object_size
+FROM catalog_table_name
+WHERE year = '2025' 
+  AND month = '01' 
+  AND day BETWEEN '20' AND '25'
+ORDER BY backup_timestamp DESC;"""
+NEWEST_BACKUP = """SELECT backup_file, source_bucket, source_prefix, backup_date
+FROM catalog_table_name
+WHERE object_name = 'important-document.pdf'
+ORDER BY backup_date DESC
+LIMIT 1;"""
+BY_DAY = """SELECT backup_date, 
+       COUNT(*) as file_count,
+       SUM(object_size) as total_size_bytes,
+       COUNT(DISTINCT backup_file) as backup_count
+FROM catalog_table_name
+WHERE year = '2025' AND month = '01'
+GROUP BY backup_date
+ORDER BY backup_date DESC;"""
+LARGE = """SELECT backup_file, object_name, object_size, backup_date
+FROM catalog_table_name
+WHERE object_size > 100000000  -- Files larger than 100MB
+ORDER BY object_size DESC;"""
+
+
+class Catalog:
+    """A catalog of rows as the replaced program wrote them, in a bucket of the program's store."""
+
+    def __init__(self, bale):
+        self.bale, self.files, self.rows = bale, {}, []
+        bale.make_bucket("catalog", BACKUP_REGION)
+
+    def options(self):
+        return ["--catalog", "s3://catalog", "--index", self.bale.directory / "index"]
+
+    def add(self, archive, date, objects, bucket="src", prefix="docs", region=""):
+        """`objects`: (path, size, time). Returns the file's key; write() makes it so."""
+        moment = datetime.datetime.fromisoformat(date + "T12:00:00+00:00").timestamp() + 0.5 + len(self.files)
+        rows = [{"backup_file": archive, "backup_timestamp": moment, "backup_date": date,
+                 "source_bucket": bucket, "source_prefix": prefix, "object_name": path.rsplit("/", 1)[-1],
+                 "object_path": path, "object_size": size, "creation_time": time, "creation_date": time[:10],
+                 "target_buckets": ["vault"]} for path, size, time in objects]
+        self.rows += rows
+        year, month, day = date.split("-")
+        key = f"{region}{bucket}/{prefix}/year={year}/month={month}/day={day}/{archive}.jsonl"
+        self.files[key] = "".join(json.dumps(row) + "\n" for row in rows)
+        return key
+
+    def write(self):
+        for key, text in self.files.items():
+            path = self.bale.directory / "tree" / key
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        self.bale.put_tree("catalog", "", self.bale.directory / "tree")
+        return self
+
+    def sync(self, *arguments, status=0):
+        return self.bale.json("catalog", "sync", *self.options(), *arguments, status=status)[-1]
+
+    def sql(self, query, *arguments, **options):
+        return self.bale.run("catalog", "sql", query, *self.options(), *arguments, **options)
+
+    def rows_of(self, query):
+        return [json.loads(line) for line in self.sql(query, "--format", "jsonl").out.splitlines()]
+
+    def search(self, *arguments):
+        found = self.bale.run("--output", "json", "catalog", "search", *self.options(), *arguments, status=None)
+        assert found.status in (0, 3), found
+        return [line["object_path"] for line in found.lines()]
+
+
+@pytest.fixture
+def documented(bale):
+    catalog = Catalog(bale)
+    catalog.add("backup_1753329108085.tar.zst", "2025-01-21", [
+        ("docs/2025/invoice-1.pdf", 100, "2025-01-20 10:00:00"), ("docs/Invoice-2.pdf", 200, "2025-01-20 10:00:01"),
+        ("docs/important-document.pdf", 300, "2025-01-20 10:00:02")])
+    catalog.add("backup_1753329108086.tar.zst", "2025-01-25", [
+        ("docs/important-document.pdf", 301, "2025-01-25 10:00:00"), ("docs/film.mov", 200_000_000, "2025-01-24 10:00:00")],
+        region="eu-west-1/")
+    catalog.add("backup_1753329108087.tar.zst", "2025-02-01", [
+        ("docs/my invoice.txt", 5, "2025-01-31 10:00:00"), ("docs/huge.iso", 4_000_000_000, "2025-01-31 10:00:00")])
+    return catalog.write()
+
+
+def test_the_documented_queries(documented):
+    documented.sync()
+    assert documented.rows_of(FILES_OF_A_BACKUP.format(backup="backup_1753329108085.tar.zst")) == [
+        {"object_name": "Invoice-2.pdf", "object_size": 200, "creation_date": "2025-01-20"},
+        {"object_name": "important-document.pdf", "object_size": 300, "creation_date": "2025-01-20"},
+        {"object_name": "invoice-1.pdf", "object_size": 100, "creation_date": "2025-01-20"}]
+    assert [row["object_name"] for row in documented.rows_of(BY_NAME)] == ["my invoice.txt", "invoice-1.pdf"]
+    by_date = [row["object_name"] for row in documented.rows_of(BY_DATE)]
+    assert sorted(by_date[:2]) == ["film.mov", "important-document.pdf"]
+    assert sorted(by_date[2:]) == ["Invoice-2.pdf", "important-document.pdf", "invoice-1.pdf"]
+    assert documented.rows_of(NEWEST_BACKUP) == [
+        {"backup_file": "backup_1753329108086.tar.zst", "source_bucket": "src", "source_prefix": "docs",
+         "backup_date": "2025-01-25"}]
+    assert documented.rows_of(BY_DAY) == [
+        {"backup_date": "2025-01-25", "file_count": 2, "total_size_bytes": 200_000_301, "backup_count": 1},
+        {"backup_date": "2025-01-21", "file_count": 3, "total_size_bytes": 600, "backup_count": 1}]
+    assert [row["object_size"] for row in documented.rows_of(LARGE)] == [4_000_000_000, 200_000_000]
+
+
+def test_results_as_table_csv_and_json(documented):
+    query = "SELECT object_name, object_size, version_id FROM catalog WHERE object_size < 300 ORDER BY object_size"
+    table = documented.sql(query).out.splitlines()  # the first question syncs
+    assert table[0].split() == ["object_name", "object_size", "version_id"]
+    assert len({line.rindex(word) + len(word) for line, word in zip(
+        table[1:], ["5", "100", "200"])}) == 1, "numbers line up on the right"
+    rows = list(csv.reader(io.StringIO(documented.sql(query, "--format", "csv").out)))
+    assert rows == [["object_name", "object_size", "version_id"], ["my invoice.txt", "5", ""],
+                    ["invoice-1.pdf", "100", ""], ["Invoice-2.pdf", "200", ""]]
+    assert documented.rows_of(query)[0] == {"object_name": "my invoice.txt", "object_size": 5, "version_id": None}
+    lines = documented.bale.json("catalog", "sql", query, *documented.options())
+    assert [line["type"] for line in lines] == ["row"] * 3
+
+
+@pytest.mark.parametrize("query", ["DELETE FROM catalog", "ATTACH 'x.sqlite' AS x", "SELECT 1; SELECT 2", "SELEC 1", "",
+                                   "SELECT nothing FROM catalog", "PRAGMA user_version = 7"])
+def test_only_queries_are_run(documented, query):
+    finished = documented.sql(query, status=2)
+    assert finished.out == "" and "Traceback" not in finished.err and finished.err.startswith("bale: ")
+    assert not (documented.bale.directory / "x.sqlite").exists()
+
+
+def test_search_by_everything(documented):
+    documented.sync()
+    newest = sorted({row["object_path"] for row in documented.rows})
+    assert documented.search() == newest
+    assert documented.search("invoice") == ["docs/2025/invoice-1.pdf", "docs/my invoice.txt"]
+    assert documented.search("*invoice*.pdf") == documented.search("%invoice%.pdf") == ["docs/2025/invoice-1.pdf"]
+    assert documented.search("--regex", "(?i)invoice-[0-9]") == ["docs/2025/invoice-1.pdf", "docs/Invoice-2.pdf"]
+    assert documented.search("--min-size", "100MB") == ["docs/film.mov", "docs/huge.iso"]
+    assert documented.search("--max-size", "100", "--prefix", "docs/2025/") == ["docs/2025/invoice-1.pdf"]
+    assert documented.search("--since", "2025-01-25", "--until", "2025-01-26") == ["docs/important-document.pdf"]
+    assert documented.search("important", "--all-versions") == ["docs/important-document.pdf"] * 2
+    assert documented.search("--limit", "2") == newest[:2]
+    assert documented.search("--bucket", "another") == []
+    shown = documented.bale.run("catalog", "search", *documented.options(), "--limit", "2").out
+    assert "the first 2 are shown; there are more" in shown
+    wrong = documented.bale.run("catalog", "search", *documented.options(), "--regex", "(", status=2)
+    assert "regular expression" in wrong.err
+    for arguments in [("invoice",), ("--regex", "[0-9]"), ("*",), ("--all-versions",)]:
+        assert documented.search(*arguments) == documented.search(*arguments, "--no-index"), arguments
+
+
+def test_only_what_is_new_is_read(documented):
+    assert documented.sync() | {"milliseconds": 0, "index": "", "bytes": 0} == {
+        "type": "synced", "catalog": "s3://catalog", "index": "", "files_added": 3, "files_changed": 0, "files_gone": 0,
+        "files_known": 0, "files_damaged": 0, "rows_added": 7, "bytes": 0, "rows": 7, "milliseconds": 0}
+    again = documented.sync()
+    assert (again["files_added"], again["bytes"], again["rows"]) == (0, 0, 7)
+    documented.files.clear()
+    documented.add("backup_4.tar.zst", "2025-02-02", [("docs/new", 1, "2025-02-02 00:00:00")])
+    late = documented.add("backup_3.tar.zst", "2025-01-01", [("docs/late", 1, "2025-01-01 00:00:00")])
+    documented.write()
+    new = documented.sync()
+    assert (new["files_added"], new["files_known"]) == (1, 2), "days of more than a week before are not listed"
+    assert documented.sync("--full")["files_added"] == 1
+    documented.bale.remove("catalog", late)
+    assert documented.sync("--full")["files_gone"] == 1
+    assert "docs/late" not in documented.search()
+
+
+def test_since(documented):
+    assert documented.sync("--since", "2025-01-25")["files_added"] == 2
+    assert documented.search("2025/invoice") == []
+    assert documented.sync()["files_added"] == 1, "the rest comes when all is asked for"
+    assert documented.sync("--rebuild")["files_added"] == 3
+
+
+def test_a_damaged_line_is_named_and_left_out(documented):
+    key = "src/docs/year=2025/month=01/day=21/backup_1753329108085.tar.zst.jsonl"
+    lines = documented.files[key].splitlines(keepends=True)
+    documented.bale.put("catalog", key, "".join([lines[0], '{"backup_file": 7}\n', lines[2]]).encode())
+    finished = documented.bale.run("catalog", "sync", *documented.options(), status=5)
+    assert key in finished.err and "line 2" in finished.err
+    assert "1 of them damaged" in finished.out
+    found = documented.bale.run("catalog", "search", "docs/", *documented.options(), status=5)
+    assert "docs/2025/invoice-1.pdf" in found.out and "Invoice-2" not in found.out
+    assert key in found.err, "whoever searches is told that something may be missing"
+
+
+def test_a_killed_sync_goes_on(bale, seeded):
+    catalog = Catalog(bale)
+    for number in range(1500):
+        catalog.add(f"backup_{number:05}.tar.zst", f"2025-01-{number % 28 + 1:02}",
+                    [(f"docs/{number}/{seeded.getrandbits(64):x}", number, "2025-01-01 00:00:00") for _ in range(30)])
+    catalog.write()
+    deadline, kills = 0.01, 0
+    while True:
+        process = bale.start("catalog", "sync", *catalog.options())
+        time.sleep(deadline)
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL)
+            kills += 1
+        process.communicate()
+        if process.returncode == 0:
+            break
+        deadline *= 1.3
+    assert kills > 0
+    catalog.sync("--full")
+    assert catalog.rows_of("SELECT count(*) AS n, count(DISTINCT object_path) AS paths FROM catalog") == [
+        {"n": len(catalog.rows), "paths": len({row["object_path"] for row in catalog.rows})}]
+
+
+def test_a_damaged_index_is_said_and_rebuilt(documented, seeded):
+    documented.sync()
+    path, = (documented.bale.directory / "index").glob("*.sqlite")
+    content = bytearray(path.read_bytes())
+    for at in range(0, len(content), 512):
+        content[at] ^= 0xff
+    path.write_bytes(content)
+    finished = documented.sql("SELECT count(*) FROM catalog", status=None)
+    assert finished.status != 0 and "Traceback" not in finished.err and finished.err.startswith("bale: "), finished
+    assert documented.sync("--rebuild")["rows"] == 7
+
+
+def test_statistics(bale):
+    bale.mixed()
+    write_tree(bale.directory / "in", {f"f{n}": b"text " * 1000 for n in range(20)})
+    bale.put_tree("source", "", bale.directory / "in")
+    bale.until_idle()
+    totals, = bale.json("catalog", "stats", "--config", bale.config, "--index", bale.directory / "index")
+    assert (totals["source_bucket"], totals["objects"], totals["archives"], totals["bytes"]) == (
+        "source", 20, 1, 100_000)
+    assert 0 < totals["packed_bytes"] < 10_000 and totals["total_bytes"] == 100_000
+    assert totals["growth_percent"] is None
+    table = bale.run("catalog", "stats", "--config", bale.config, "--index", bale.directory / "index", "--by", "source")
+    assert "97.7 KiB" in table.out and "RATIO" in table.out
+
+
+def test_search_and_restore_use_the_index(bale):
+    """The bucket of the catalog is not asked: what came after the sync is not found."""
+    bale.mixed()
+    index = ["--index", bale.directory / "index"]
+    bale.put("source", "first", b"one")
+    bale.until_idle()
+    bale.run("catalog", "sync", "--config", bale.config, *index)
+    bale.put("source", "second", b"two")
+    bale.until_idle()
+    assert [record["object_path"] for record in bale.search(*index)] == ["first"]
+    assert len(bale.search(*index, "--no-index")) == 2
+    bale.restore(bale.directory / "out", "*", *index)
+    assert {path.name for path in (bale.directory / "out").iterdir()} == {"first"}
+    bale.run("catalog", "sync", "--config", bale.config, *index)
+    bale.restore(bale.directory / "out", "*", *index)
+    assert (bale.directory / "out/second").read_bytes() == b"two"
+
+
+def test_an_index_is_of_one_catalog(documented):
+    documented.sync()
+    documented.bale.make_bucket("other", BACKUP_REGION)
+    assert documented.bale.json("catalog", "sync", "--catalog", "s3://other", "--index",
+                                documented.bale.directory / "index")[0]["rows"] == 0
+    assert len(list((documented.bale.directory / "index").glob("*.sqlite"))) == 2
+
+
+def test_without_a_home_a_place_must_be_named(documented, monkeypatch):
+    environment = documented.bale.environment()
+    monkeypatch.setattr(documented.bale, "environment", lambda: {
+        name: value for name, value in environment.items() if name not in ("HOME", "XDG_CACHE_HOME")})
+    finished = documented.bale.run("catalog", "sync", "--catalog", "s3://catalog", status=2)
+    assert "--index DIR" in finished.err
+    monkeypatch.setattr(documented.bale, "environment", lambda: {
+        **environment, "XDG_CACHE_HOME": str(documented.bale.directory / "cache")})
+    documented.bale.run("catalog", "sync", "--catalog", "s3://catalog")
+    assert list((documented.bale.directory / "cache/bale/catalogs").glob("catalog-*.sqlite"))
+
+
+def test_the_index_is_a_sqlite_file_that_others_can_open(documented):
+    documented.sync()
+    path, = (documented.bale.directory / "index").glob("*.sqlite")
+    with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as database:
+        assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        assert database.execute("SELECT sum(rows) FROM files").fetchone() == (7,)
