@@ -31,6 +31,8 @@ constexpr double bytes_per_gib = 1ULL << 30;
 // Held in memory at once, and files looked into: time suffices for less at most levels.
 constexpr ByteCount most_sample = 64ULL << 20;
 constexpr std::size_t most_files = 1000;
+/// What the program takes whatever it does: code, libraries, threads. 17 MiB were measured.
+constexpr ByteCount own_bytes = 24ULL << 20;
 constexpr ByteCount builtin_bytes = 2ULL << 20;  ///< of each kind of built-in data
 constexpr Milliseconds cpu_time{1500};           ///< for the CPU factor, but at most a fifth of all
 constexpr int seconds_per_cpu_share = 5;
@@ -124,14 +126,24 @@ void add_pieces(std::vector<estimate::Piece>& pieces, ByteCount frame_size, Byte
   }
 }
 
-/// Pieces of the user's files, each byte as likely as any other to be in one.
-Sample sample_of(Context& context, const std::vector<std::string>& paths, ByteCount frame_size) {
+/// How much of the files fits into the memory. It is there up to three times: in the pieces that were read, whose
+/// memory the allocator may keep, in the frames that were made of them, and in what the largest frame is compressed to.
+ByteCount most_of_files(ByteCount memory, const compression::BenchLimits& limits) {
+  ByteCount compressor = compression::measure_cpu_bytes();
+  for (const int level : limits.levels)
+    compressor = std::max(compressor, archive::compressor_bytes(level, limits.frame_size));
+  const ByteCount left = memory - std::min(own_bytes + compressor, memory);
+  return std::clamp(left / 3, archive::min_frame_size, most_sample);
+}
+
+/// Pieces of the user's files, each byte as likely as any other to be in one; at most `most` bytes.
+Sample sample_of(Context& context, const std::vector<std::string>& paths, ByteCount frame_size, ByteCount most) {
   Sample sample;
   estimate::Inventory inventory(most_files, context.world().entropy);
   for (const std::string& path : paths) take_stock(context, path, inventory, sample);
   sample.files = inventory.all().objects;
   sample.bytes = inventory.all().bytes;
-  const ByteCount most = std::min(most_sample, context.memory_limit() / 4), piece = std::min(frame_size, most);
+  const ByteCount piece = std::min(frame_size, most);
   std::vector<estimate::Piece> pieces = estimate::plan_pieces(inventory.drawn(), piece, most, context.world().entropy);
   ByteCount left = most;
   for (const estimate::Piece& each : pieces) left -= each.bytes;
@@ -289,7 +301,8 @@ int bench(Context& context, const BenchOptions& options) {
                 .regions = options.to,
                 .is_builtin = options.paths.empty(),
                 .sample = options.paths.empty() ? builtin_sample(limits.frame_size)
-                                                : sample_of(context, options.paths, limits.frame_size),
+                                                : sample_of(context, options.paths, limits.frame_size,
+                                                            most_of_files(context.memory_limit(), limits)),
                 .result = {}};
   auto frames = compression::make_bench_frames(std::move(report.sample.pieces), limits.frame_size);
   context.set_status("measuring the processor");

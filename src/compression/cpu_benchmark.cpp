@@ -142,6 +142,12 @@ CpuBenchmark measure_cpu(os::Clock& clock, Milliseconds limit) {
   return result;
 }
 
+ByteCount measure_cpu_bytes() {
+  ByteCount compressor = 0;
+  for (const int level : levels) compressor = std::max(compressor, archive::compressor_bytes(level, data_bytes));
+  return compressor + data_bytes + archive::compressed_bound(data_bytes);
+}
+
 double to_foreign_factor(double factor) { return factor * foreign_factor_of_reference; }
 
 }  // namespace bale::compression

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/bytes.hpp"
 #include "base/time.hpp"
 #include "os/clock.hpp"
 
@@ -32,8 +33,11 @@ struct CpuBenchmark {
 /// Compresses benchmark_data() with libzstd as archives do, on one core, as often as `limit` allows, and takes the
 /// least processor time: other work on the machine only ever adds to it. Ends soon after `limit`, after one round at
 /// most some 20 ms later on the reference machine. With a limit of 0 nothing is measured and the factor is 1. Takes
-/// about 60 MB.
+/// measure_cpu_bytes() of memory, of which the thread keeps the compressor.
 CpuBenchmark measure_cpu(os::Clock& clock, Milliseconds limit = Milliseconds(1500));
+
+/// Bytes: the compressor, the data, and what they are compressed to.
+ByteCount measure_cpu_bytes();
 
 /// The unit in which S3 Cross-Region Compressor writes CPU factors: its own for the machine whose factor is 1 here.
 double to_foreign_factor(double factor);

@@ -3,6 +3,7 @@ import re
 import subprocess
 import sys
 
+import pytest
 from conftest import GiB, MiB, Bale, write_tree
 
 LIMIT = 256 * MiB
@@ -69,6 +70,20 @@ def test_archive_of_a_large_file(tmp_path):
     assert peak_of(bale, *limit, "archive", "extract", "large.tar.zst", "--to", "out") < LIMIT
     assert [path.stat().st_size for path in (tmp_path / "out").rglob("*") if path.is_file()] == [2 * GiB]
     (tmp_path / "out").rename(tmp_path / "done")
+
+
+@pytest.mark.parametrize("limit, files, size, options", [
+    (256, 1, 200 * MiB, ("--levels", "1-19")),  # pieces of one file
+    (256, 1000, 70_000, ("--levels", "15", "--frame-size", "48MiB")),  # small files put together to large frames
+    (64, 1000, 70_000, ("--levels", "3", "--frame-size", "128MiB")),
+    (64, 1, 100 * MiB, ("--levels", "1-12"))], ids=["one", "together", "little", "little-one"])
+def test_bench_keeps_to_the_limit_with_a_margin(bale, seeded, limit, files, size, options):
+    # Saves an eighth: what is compressed to nearly its own size takes most memory.
+    content = seeded.randbytes(files * size).translate(bytes(byte & 0x7F for byte in range(256)))
+    write_tree(bale.directory / "files", {f"{n}.bin": content[n * size:(n + 1) * size] for n in range(files)})
+    peak = peak_of(bale, "--memory-limit", f"{limit}MiB", "bench", "files", *options, "--seconds", "1")
+    print(f"peak {peak / MiB:.0f} MiB with a limit of {limit} MiB")
+    assert peak < 0.95 * limit * MiB
 
 
 def test_a_limit_that_is_too_small_is_said(bale):
