@@ -46,13 +46,36 @@ int make_bucket(Context& context, const std::string& uri, bool versioning) {
   return exit_ok;
 }
 
+/// Whether the bucket was seen to be there; false where looking is denied, which does not say that removing is.
+/// Throws Error{not_found} NoSuchBucket where it was seen not to be there.
+bool see_bucket(Context& context, const BucketName& bucket) {
+  try {
+    require_bucket(context, bucket);
+    return true;
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::denied) throw;
+    return false;
+  }
+}
+
+/// Looks first: a store that is asked again, because its answer was lost, says that there is no such bucket whether the
+/// first request removed it or it never was.
+void delete_bucket(Context& context, const BucketName& bucket) {
+  const bool was_there = see_bucket(context, bucket);
+  try {
+    context.store(context.region()).delete_bucket(bucket);
+  } catch (const Error& error) {
+    if (!was_there || error.code() != "NoSuchBucket") throw;  // else it has gone meanwhile: that was wanted
+  }
+}
+
 int remove_bucket(Context& context, const std::string& uri) {
   const BucketName bucket = parse_bucket(uri);
   const bool dryrun = context.options().dryrun;
   if (dryrun)
     require_bucket(context, bucket);
   else
-    context.store(context.region()).delete_bucket(bucket);
+    delete_bucket(context, bucket);
   emit(context, {{"type", dryrun ? "dryrun" : "bucket"}, {"operation", "remove_bucket"}, {"name", bucket.str()}},
        fmt::format("{}remove_bucket: {}", dryrun ? "(dryrun) " : "", bucket.str()));
   return exit_ok;

@@ -356,6 +356,27 @@ def test_a_condition_holds_though_the_answer_was_lost(rgw, s3, bucket, tmp_path,
     assert content_of(s3, bucket, "k") == content
 
 
+@pytest.mark.parametrize("fault", ["lose_answer", "fail_answer", "repeat", "error"])
+def test_removing_a_bucket_through_faults(rgw, s3, bucket, tmp_path, fault):
+    """Whether the bucket was there is not told by the second answer: it is looked for first."""
+    with FaultProxy(rgw.endpoint, Rule(fault, match="^DELETE")) as proxy:
+        Remote(rgw, tmp_path, proxy.endpoint).run("s3", "rb", f"s3://{bucket}")
+    assert bucket not in [found["Name"] for found in s3.list_buckets()["Buckets"]]
+    rule = Rule(fault, match="^(HEAD|DELETE)")
+    with FaultProxy(rgw.endpoint, rule) as proxy:
+        missing = Remote(rgw, tmp_path, proxy.endpoint).run("s3", "rb", f"s3://{bucket}", status=3)
+    assert bucket in missing.err and "no such bucket" in missing.err
+
+
+def test_a_bucket_is_removed_by_who_may_not_look_at_it(rgw, s3, bucket, tmp_path):
+    rule = Rule("error", match="^HEAD", times=None, status=403, code="AccessDenied")
+    with FaultProxy(rgw.endpoint, rule) as proxy:
+        remote = Remote(rgw, tmp_path, proxy.endpoint)
+        remote.run("s3", "rb", f"s3://{bucket}")
+        assert bucket in remote.run("s3", "rb", f"s3://{bucket}", status=3).err
+    assert bucket not in [found["Name"] for found in s3.list_buckets()["Buckets"]]
+
+
 def test_a_fault_that_stays_ends_with_a_reason(rgw, bucket, tmp_path):
     (tmp_path / "file").write_bytes(b"x")
     with FaultProxy(rgw.endpoint, Rule("error", match="^PUT", times=None, status=500)) as proxy:
