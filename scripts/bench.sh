@@ -32,3 +32,6 @@ servers rgw -- bench/peers.py --directory "$work"
 echo
 echo "== services: replicate source and target on Ceph RGW, with moto's queues and dynalite's tables"
 servers rgw moto dynalite -- bench/services.py
+
+echo "== catalog: the local index, with ten million records"
+bench/catalog.py --directory "$work"
