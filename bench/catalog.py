@@ -86,7 +86,8 @@ def main():
         seconds, _ = run("sync")
         size = sum(path.stat().st_size for path in (work / "index").iterdir())
         print(f"sync of {arguments.records:,} records: {arguments.records / seconds:,.0f} records/s; "
-              f"index {size / 2**20:,.0f} MiB, {size / arguments.records:.0f} bytes a record; {run.most_kib / 1024:.0f} MiB of memory")
+              f"index {size / 2**20:,.0f} MiB, {size / arguments.records:.0f} bytes a record; "
+              f"{run.most_kib / 1024:.0f} MiB of memory")
         seconds, _ = run("sync")
         print(f"sync with nothing new: {seconds * 1000:.0f} ms")
         run.most_kib = 0

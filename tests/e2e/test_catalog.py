@@ -12,18 +12,18 @@ import pytest
 from conftest import BACKUP_REGION, write_tree
 
 # The queries that the documentation of the replaced system gives, as they stand there.
-FILES_OF_A_BACKUP = """SELECT object_name, object_size, creation_date 
+FILES_OF_A_BACKUP = """SELECT object_name, object_size, creation_date
 FROM catalog_table_name
 WHERE backup_file = '{backup}'
 ORDER BY object_name;"""
 BY_NAME = """SELECT backup_file, object_name, object_path, backup_date
-FROM catalog_table_name 
+FROM catalog_table_name
 WHERE object_name LIKE '%invoice%'
 ORDER BY backup_date DESC;"""
 BY_DATE = """SELECT backup_file, object_name, object_size
 FROM catalog_table_name
-WHERE year = '2025' 
-  AND month = '01' 
+WHERE year = '2025'
+  AND month = '01'
   AND day BETWEEN '20' AND '25'
 ORDER BY backup_timestamp DESC;"""
 NEWEST_BACKUP = """SELECT backup_file, source_bucket, source_prefix, backup_date
@@ -31,7 +31,7 @@ FROM catalog_table_name
 WHERE object_name = 'important-document.pdf'
 ORDER BY backup_date DESC
 LIMIT 1;"""
-BY_DAY = """SELECT backup_date, 
+BY_DAY = """SELECT backup_date,
        COUNT(*) as file_count,
        SUM(object_size) as total_size_bytes,
        COUNT(DISTINCT backup_file) as backup_count
@@ -98,7 +98,8 @@ def documented(bale):
         ("docs/2025/invoice-1.pdf", 100, "2025-01-20 10:00:00"), ("docs/Invoice-2.pdf", 200, "2025-01-20 10:00:01"),
         ("docs/important-document.pdf", 300, "2025-01-20 10:00:02")])
     catalog.add("backup_1753329108086.tar.zst", "2025-01-25", [
-        ("docs/important-document.pdf", 301, "2025-01-25 10:00:00"), ("docs/film.mov", 200_000_000, "2025-01-24 10:00:00")],
+        ("docs/important-document.pdf", 301, "2025-01-25 10:00:00"),
+        ("docs/film.mov", 200_000_000, "2025-01-24 10:00:00")],
         region="eu-west-1/")
     catalog.add("backup_1753329108087.tar.zst", "2025-02-01", [
         ("docs/my invoice.txt", 5, "2025-01-31 10:00:00"), ("docs/huge.iso", 4_000_000_000, "2025-01-31 10:00:00")])
@@ -169,8 +170,9 @@ def test_search_by_everything(documented):
 
 def test_only_what_is_new_is_read(documented):
     assert documented.sync() | {"milliseconds": 0, "index": "", "bytes": 0} == {
-        "type": "synced", "catalog": "s3://catalog", "index": "", "files_added": 3, "files_changed": 0, "files_gone": 0,
-        "files_known": 0, "files_damaged": 0, "rows_added": 7, "bytes": 0, "rows": 7, "milliseconds": 0}
+        "type": "synced", "catalog": "s3://catalog", "index": "", "files_added": 3, "files_changed": 0,
+        "files_gone": 0, "files_known": 0, "files_damaged": 0, "rows_added": 7, "bytes": 0, "rows": 7,
+        "milliseconds": 0}
     again = documented.sync()
     assert (again["files_added"], again["bytes"], again["rows"]) == (0, 0, 7)
     documented.files.clear()
