@@ -287,7 +287,8 @@ TEST_F(Index, RowsOfDamagedFilesAreLeftOutAndNamed) {
 TEST_F(Index, ReadsCatalogsOfTheReplacedProgram) {
   const std::string line =
       R"({"backup_file":"0a1b.tar.zst","backup_timestamp":1737417600.25,"backup_date":"2025-01-21",)"
-      R"("source_bucket":"src","source_prefix":"docs","object_name":"a.txt","object_path":"docs/a.txt","object_size":7,)"
+      R"("source_bucket":"src","source_prefix":"docs","object_name":"a.txt",)"
+      R"("object_path":"docs/a.txt","object_size":7,)"
       R"("creation_time":"2025-01-20 10:00:00","creation_date":"2025-01-20","target_buckets":["vault"]})";
   put(ObjectKey("eu-west-1/src/docs/year=2025/month=01/day=21/0a1b.tar.zst.jsonl"), line + "\n");
   sync();
