@@ -192,8 +192,8 @@ Record deletion_record(Record record, const archive::Deletion& deletion) {
 auto tied(const Record& r) {
   return std::tie(r.backup_file, r.backup_time, r.source_bucket, r.source_prefix, r.object_name, r.object_path,
                   r.object_size, r.last_modified, r.target_buckets, r.source_region, r.archive_bucket, r.archive_key,
-                  r.deleted, r.version_id, r.sequencer, r.etag, r.sha256, r.storage_class, r.headers, r.metadata,
-                  r.tags);
+                  r.archive_etag, r.deleted, r.version_id, r.sequencer, r.etag, r.sha256, r.storage_class, r.headers,
+                  r.metadata, r.tags);
 }
 
 }  // namespace
@@ -222,6 +222,7 @@ std::string to_json_line(const Record& record) {
   line["source_region"] = record.source_region.str();
   line["archive_bucket"] = record.archive_bucket.str();
   put_bytes(line, "archive_key", record.archive_key.str());
+  put_if(line, "archive_etag", record.archive_etag.str());
   line["event"] = record.deleted ? "delete" : "put";
   put_if(line, "version_id", record.version_id.str());
   put_if(line, "sequencer", record.sequencer);
@@ -259,6 +260,7 @@ Row parse_row(std::string_view json) {
   record.source_region = Region(text(line, "source_region"));
   record.archive_bucket = BucketName(text(line, "archive_bucket"));
   record.archive_key = ObjectKey(text(line, "archive_key"));
+  record.archive_etag = ETag(text(line, "archive_etag"));
   const std::string event = text(line, "event");
   if (!event.empty() && event != "put" && event != "delete") throw wrong("event", "is neither put nor delete");
   record.deleted = event == "delete";

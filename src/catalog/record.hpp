@@ -30,6 +30,7 @@ struct Record {
   Region source_region;
   BucketName archive_bucket;  ///< the first of target_buckets
   ObjectKey archive_key;
+  ETag archive_etag;     ///< of the copy in archive_bucket, as it was stored; empty in rows of earlier versions
   bool deleted = false;  ///< event: "delete" instead of "put"
   VersionId version_id;
   std::string sequencer;
@@ -79,7 +80,7 @@ ObjectKey catalog_key(const BucketName& source_bucket, std::string_view source_p
 
 /// The rows of an open archive that is stored in `buckets` (not empty) under `archive_key`: all that its catalog file
 /// holds, in order. `stored` is when the archive came to where it is; it is the time of the backup where the manifest
-/// has none (archives of the reference).
+/// has none (archives of the reference). Without archive_etag: the archive does not know how it was stored.
 std::vector<Record> make_records(const archive::Reader& archive, TimePoint stored, const ObjectKey& archive_key,
                                  const std::vector<BucketName>& buckets);
 

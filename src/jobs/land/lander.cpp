@@ -74,7 +74,8 @@ class ArchiveLanding {
   void store_backups(const std::vector<archive::Target>& targets) {
     for (const archive::Target& target : targets) {
       try {
-        copy_archive(target);
+        const ETag etag = copy_archive(target);
+        if (result_.backup_buckets.empty()) backup_etag_ = etag;
         result_.backup_buckets.push_back(target.bucket);
       } catch (const Error& error) {
         result_.failures.push_back({to_uri(target.bucket, archive_.key), error, target.bucket});
@@ -83,9 +84,10 @@ class ArchiveLanding {
   }
 
   void write_catalog(const BucketName& bucket) {
-    const auto records = catalog::make_records(*reader_, info_.last_modified, archive_.key, result_.backup_buckets);
+    auto records = catalog::make_records(*reader_, info_.last_modified, archive_.key, result_.backup_buckets);
     if (records.empty()) return;
     result_.catalog = bucket;
+    for (catalog::Record& record : records) record.archive_etag = backup_etag_;
     const std::string lines = catalog::to_file_text(records);
     const catalog::Record& first = records.front();
     const ObjectAddress file{
@@ -103,17 +105,18 @@ class ArchiveLanding {
   LandResult& result() { return result_; }
 
  private:
-  void copy_archive(const archive::Target& target) {
+  /// Returns the ETag of the copy.
+  ETag copy_archive(const archive::Target& target) {
     const ObjectAddress to{target.bucket, archive_.key};
     const std::string storage_class = target.storage_class.empty() ? "STANDARD" : target.storage_class;
     const auto there = store_.head(to);
     if (there && there->size == info_.size && there->etag == info_.etag && there->storage_class == storage_class)
-      return;
+      return there->etag;
     transfer::CopyOptions options;
     options.version_id = info_.version_id;
     options.storage_class = storage_class;
     options.kms_key_arn = target.kms_key_arn;
-    transfer::copy_object(store_, archive_, store_, to, options, pools_.connections, stop_);
+    return transfer::copy_object(store_, archive_, store_, to, options, pools_.connections, stop_).etag;
   }
 
   const ObjectAddress& archive_;
@@ -126,6 +129,7 @@ class ArchiveLanding {
   std::unique_ptr<transfer::RandomSource> source_;
   std::unique_ptr<archive::Reader> reader_;
   LandResult result_;
+  ETag backup_etag_;  ///< of the first of result_.backup_buckets
 };
 
 Lander::Lander(const config::Settings& settings, Region region, store::ObjectStore& store,

@@ -41,7 +41,10 @@ StandIn read_stand_in(store::ObjectStore& store, const catalog::DamagedFile& fil
     // The file's rows named every bucket of the region; the one that was found is enough to read from.
     const std::vector<BucketName> buckets = file.buckets.empty() ? std::vector<BucketName>{bucket} : file.buckets;
     StandIn found{archive, catalog::make_records(*reader, info->last_modified, archive.key, buckets)};
-    for (catalog::Record& row : found.rows) row.archive_bucket = bucket;
+    for (catalog::Record& row : found.rows) {
+      row.archive_bucket = bucket;
+      row.archive_etag = info->etag;
+    }
     return found;
   }
   if (places.empty()) {

@@ -21,6 +21,7 @@ Record full_record() {
   record.source_region = Region("us-west-2");
   record.archive_bucket = BucketName("vault");
   record.archive_key = ObjectKey("src/docs/backup_1753329108085_0a1b2c3d.tar.zst");
+  record.archive_etag = ETag("0123456789abcdef0123456789abcdef");
   record.version_id = VersionId("v9");
   record.sequencer = "00AA";
   record.etag = ETag("abc");
@@ -39,7 +40,8 @@ TEST(CatalogRecord, LineHasTheDocumentedFields) {
             R"("backup_date":"2025-07-24","source_bucket":"src","source_prefix":"docs","object_name":"a.txt",)"
             R"("object_path":"docs/x/a.txt","object_size":42,"creation_time":"2025-07-24 03:51:40",)"
             R"("creation_date":"2025-07-24","target_buckets":["vault","vault-2"],"source_region":"us-west-2",)"
-            R"("archive_bucket":"vault","archive_key":"src/docs/backup_1753329108085_0a1b2c3d.tar.zst","event":"put",)"
+            R"("archive_bucket":"vault","archive_key":"src/docs/backup_1753329108085_0a1b2c3d.tar.zst",)"
+            R"("archive_etag":"0123456789abcdef0123456789abcdef","event":"put",)"
             R"("version_id":"v9","sequencer":"00AA","etag":"abc","sha256":")" +
                 std::string(64, 'f') +
                 R"(","storage_class":"STANDARD_IA","last_modified":1753329100123,)"

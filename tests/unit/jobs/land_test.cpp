@@ -53,6 +53,7 @@ TEST_F(Land, BringsObjectsBackupAndCatalogAndRemovesTheStagingObjectLast) {
   for (const catalog::Record& record : records) {
     EXPECT_EQ(record.archive_bucket, vault);
     EXPECT_EQ(record.archive_key, archive.key);
+    EXPECT_EQ(record.archive_etag, backup->etag);
     EXPECT_TRUE(record.location.has_value());
   }
 }
