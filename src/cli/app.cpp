@@ -89,6 +89,7 @@ void add_commands(CLI::App& app, Action& action) {
   add_archive_command(app, action);
   add_catalog_command(app, action);
   add_restore_command(app, action);
+  add_check_command(app, action);
   add_config_command(app, action);
   add_doctor_command(app, action);
   add_estimate_command(app, action);

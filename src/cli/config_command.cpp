@@ -139,7 +139,7 @@ int check(Context& context, const std::string& directory) {
   }
 }
 
-void add_check_command(CLI::App& config, Action& action) {
+void add_config_check_command(CLI::App& config, Action& action) {
   const auto directory = std::make_shared<std::string>();
   CLI::App* command = config.add_subcommand("check", "Validate a configuration and show what it means");
   command->add_option("--config", *directory, "directory of settings.json and replication_config.json")
@@ -149,7 +149,7 @@ void add_check_command(CLI::App& config, Action& action) {
       [&action, directory] { action = [directory](Context& context) { return check(context, *directory); }; });
 }
 
-void add_schema_command(CLI::App& config, Action& action) {
+void add_config_schema_command(CLI::App& config, Action& action) {
   const auto name = std::make_shared<std::string>();
   CLI::App* command = config.add_subcommand("schema", "Print the JSON Schema of a configuration file");
   command->add_option("file", *name, "settings or replication")
@@ -168,8 +168,8 @@ void add_schema_command(CLI::App& config, Action& action) {
 void add_config_command(CLI::App& app, Action& action) {
   CLI::App* config = app.add_subcommand("config", "Check configuration files, print their schemas");
   config->require_subcommand(1);
-  add_check_command(*config, action);
-  add_schema_command(*config, action);
+  add_config_check_command(*config, action);
+  add_config_schema_command(*config, action);
 }
 
 }  // namespace bale::cli
