@@ -30,14 +30,12 @@ struct Found {
 
 class Pass {
  public:
-  Pass(transfer::RandomSource& source, const std::stop_token& stop, flow::Progress* progress,
-       const ReaderLimits& limits)
-      : stop_(stop),
-        progress_(progress),
-        limits_(limits),
+  Pass(transfer::RandomSource& source, const BuildOptions& options)
+      : options_(options),
         bytes_(source, {.file_end = source.size()},
-               {[this](ByteCount file_offset) { return before_request(file_offset); },
-                [this](ByteCount file, ByteCount tar) { note_frame(file, tar); }}) {}
+               {[this](ByteCount, const FrameStream::Position& position) { return before_request(position); },
+                [this](ByteCount file, ByteCount tar) { note_frame(file, tar); }},
+               options.means) {}
 
   Found run() {
     TarStream tar(bytes_);
@@ -52,14 +50,14 @@ class Pass {
   }
 
  private:
-  ByteCount before_request(ByteCount file_offset) {
-    if (stop_.stop_requested()) throw Error(ErrorKind::cancelled, "stopped while reading the archive");
-    if (progress_ != nullptr) progress_->bytes_done = file_offset;
-    return FrameStream::most_request_bytes;
+  ByteCount before_request(const FrameStream::Position& position) {
+    if (options_.stop.stop_requested()) throw Error(ErrorKind::cancelled, "stopped while reading the archive");
+    if (options_.progress != nullptr) options_.progress->bytes_done = position.file_offset;
+    return ReadAhead::most_request_bytes;
   }
 
   void note_frame(ByteCount file_offset, ByteCount tar_offset) {
-    if (found_.frames.size() == std::min<std::uint64_t>(limits_.max_frames, max_sidecar_frames)) {
+    if (found_.frames.size() == std::min<std::uint64_t>(options_.limits.max_frames, max_sidecar_frames)) {
       throw Error(ErrorKind::unsupported,
                   fmt::format("the archive has more than {} frames: too many for an index", found_.frames.size()));
     }
@@ -77,7 +75,7 @@ class Pass {
 
   void keep(Member member) {
     taken_ += sizeof(Member) + member.name.size();
-    if (taken_ > limits_.max_manifest_bytes) {
+    if (taken_ > options_.limits.max_manifest_bytes) {
       throw Error(ErrorKind::unsupported,
                   fmt::format("the tar has more than {} members: too many for an index", found_.members.size()));
     }
@@ -90,16 +88,14 @@ class Pass {
     found_.manifest.reset();
     found_.manifest_error.reset();
     try {
-      found_.manifest = read_manifest_text(tar, size, limits_.max_manifest_bytes);
+      found_.manifest = read_manifest_text(tar, size, options_.limits.max_manifest_bytes);
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::corrupt || bytes_.broken()) throw;
       found_.manifest_error = error;
     }
   }
 
-  const std::stop_token stop_;
-  flow::Progress* const progress_;
-  const ReaderLimits limits_;
+  const BuildOptions& options_;
   Found found_;
   ByteCount taken_ = 0;  ///< memory of the members
   FrameStream bytes_;
@@ -187,15 +183,14 @@ std::optional<Manifest> manifest_of(const Found& found) {
 
 }  // namespace
 
-BuiltSidecar build_sidecar(transfer::RandomSource& source, const std::stop_token& stop, flow::Progress* progress,
-                           const ReaderLimits& limits) {
+BuiltSidecar build_sidecar(transfer::RandomSource& source, const BuildOptions& options) {
   try {
     BuiltSidecar built;
     const Buffer tail = source.read_tail(identity_tail_bytes);
     if (source.size() == 0) throw Error(ErrorKind::corrupt, "the archive is empty");
     built.sidecar.archive = identity_of(source.size(), tail.view(), source.etag());
     check_zstd_start(source);
-    Found found = Pass(source, stop, progress, limits).run();
+    Found found = Pass(source, options).run();
     built.sidecar.frames = std::move(found.frames);
     if (auto manifest = manifest_of(found)) {
       built.has_manifest = true;

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "archive/read_ahead.hpp"
 #include "archive/sidecar.hpp"
 #include "flow/progress.hpp"
 #include "transfer/byte_io.hpp"
@@ -21,12 +22,18 @@ struct BuiltSidecar {
   std::vector<std::string> scattered;  ///< without a manifest: members left out, sparse files, by name
 };
 
+struct BuildOptions {
+  ReadAheadMeans means;
+  ReaderLimits limits;
+  std::stop_token stop;
+  flow::Progress* progress = nullptr;  ///< counts bytes of the file; borrowed
+};
+
 /// Reads the archive from beginning to end, in memory that grows with its members and frames but not with its bytes.
 /// Objects are those of manifest.json where the tar has one; else its regular members, each with its name less a
 /// leading "./" as key, of several with one name the last. A manifest.json that is none, in a tar without members below
-/// objects/, is a member like others. `progress` (may be null) counts bytes of the file. Throws Error{corrupt} for
-/// damage, Error{unsupported} for more members or frames than an index holds, Error{cancelled}.
-BuiltSidecar build_sidecar(transfer::RandomSource& source, const std::stop_token& stop,
-                           flow::Progress* progress = nullptr, const ReaderLimits& limits = {});
+/// objects/, is a member like others. Throws Error{corrupt} for damage, Error{unsupported} for more members or frames
+/// than an index holds, Error{cancelled}.
+BuiltSidecar build_sidecar(transfer::RandomSource& source, const BuildOptions& options);
 
 }  // namespace bale::archive

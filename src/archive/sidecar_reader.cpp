@@ -14,7 +14,8 @@
 namespace bale::archive {
 namespace {
 
-constexpr ByteCount least_request_bytes = 256 << 10;
+// So much of a frame tells how well the rest of it compresses.
+constexpr ByteCount telling_bytes = 1 << 20;
 constexpr std::string_view stale_hint = "make the index anew: bale archive index";
 
 /// Index of the frame that holds byte `tar_offset`, which must be less than the index's tar_bytes(). Of frames that
@@ -36,9 +37,14 @@ struct Run {
 /// One call of read().
 class SidecarReading {
  public:
-  SidecarReading(transfer::RandomSource& source, const Sidecar& sidecar, FrameVisitor& visitor,
+  SidecarReading(transfer::RandomSource& source, const Sidecar& sidecar, FrameVisitor& visitor, flow::Pools pools,
                  flow::MemoryBudget& budget, const std::stop_token& stop)
-      : source_(source), sidecar_(sidecar), visitor_(visitor), pieces_(visitor, budget, stop), stop_(stop) {}
+      : source_(source),
+        sidecar_(sidecar),
+        visitor_(visitor),
+        pieces_(visitor, budget, stop),
+        means_{&pools.connections, &budget},
+        stop_(stop) {}
 
   /// `is_all`: the frames are read to their end, whatever is in them.
   void run(const std::vector<std::size_t>& wanted, bool is_all) {
@@ -99,12 +105,14 @@ class SidecarReading {
     const FrameStream::Part part{sidecar_.frames[run.first_frame].file_offset,
                                  sidecar_.frames[run.last_frame].file_end(),
                                  sidecar_.frames[run.first_frame].tar_offset};
-    FrameStream bytes(source_, part,
-                      {[&](ByteCount file_offset) { return to_request(run, file_offset); },
-                       [&](ByteCount file, ByteCount tar) {
-                         check_end(frame, file, tar);
-                         ++frame;
-                       }});
+    FrameStream bytes(
+        source_, part,
+        {[&](ByteCount offset, const FrameStream::Position& position) { return wanted_from(run, offset, position); },
+         [&](ByteCount file, ByteCount tar) {
+           check_end(frame, file, tar);
+           ++frame;
+         }},
+        means_);
     try {
       for (; next_ < run.end; ++next_) read_object(bytes, order_[next_]);
       if (is_all) bytes.drain();
@@ -140,17 +148,22 @@ class SidecarReading {
     return Error(ErrorKind::corrupt, "another member, or none, is where the index says that the object is");
   }
 
-  /// Up to where the run is wanted; in the last frame, as far as its ratio tells.
-  ByteCount to_request(const Run& run, ByteCount file_offset) const {
+  /// Up to where the run is wanted; in its last frame, as far as the ratio of what was read of it tells. The first
+  /// request for that frame tells it; the ratio of the whole frame only limits that one.
+  ByteCount wanted_from(const Run& run, ByteCount file_offset, const FrameStream::Position& position) const {
     if (stop_.stop_requested()) throw Error(ErrorKind::cancelled, "stopped while reading the archive");
     const SidecarFrame& last = sidecar_.frames[run.last_frame];
     ByteCount end = last.file_end();
     if (run.tar_end < last.tar_end()) {
-      const double share = static_cast<double>(run.tar_end - last.tar_offset) / static_cast<double>(last.tar_bytes);
-      const auto estimate = static_cast<ByteCount>(share * static_cast<double>(last.file_bytes));
-      end = std::min(end, last.file_offset + estimate + estimate / 32);
+      const bool tells = position.tar_offset >= last.tar_offset + telling_bytes;
+      const double ratio = tells ? static_cast<double>(position.file_offset - last.file_offset) /
+                                       static_cast<double>(position.tar_offset - last.tar_offset)
+                                 : static_cast<double>(last.file_bytes) / static_cast<double>(last.tar_bytes);
+      const auto estimate = static_cast<ByteCount>(ratio * static_cast<double>(run.tar_end - last.tar_offset));
+      const ByteCount bytes = estimate + estimate / 32;
+      end = std::min(end, last.file_offset + (tells ? bytes : std::min(bytes, ReadAhead::most_request_bytes)));
     }
-    return std::max(end > file_offset ? end - file_offset : 0, least_request_bytes);
+    return end > file_offset ? end - file_offset : 0;
   }
 
   void check_end(std::size_t frame, ByteCount file_offset, ByteCount tar_offset) const {
@@ -182,6 +195,7 @@ class SidecarReading {
   const Sidecar& sidecar_;
   FrameVisitor& visitor_;
   PieceMaker pieces_;
+  const ReadAheadMeans means_;
   const std::stop_token stop_;
   std::vector<std::size_t> order_;  ///< objects in the order of their places
   std::size_t next_ = 0;            ///< the first of them that is not done
@@ -216,11 +230,11 @@ class SidecarReader final : public Reader {
     return {first.file_offset, last.file_end() - first.file_offset, *object.data_offset - first.tar_offset};
   }
 
-  void read(const std::vector<std::size_t>& objects, FrameVisitor& visitor, flow::Pools, flow::MemoryBudget& budget,
-            std::stop_token stop) override {
+  void read(const std::vector<std::size_t>& objects, FrameVisitor& visitor, flow::Pools pools,
+            flow::MemoryBudget& budget, std::stop_token stop) override {
     std::vector<std::size_t> wanted(objects);
     for (std::size_t i = 0; objects.empty() && i < sidecar_.manifest.objects.size(); ++i) wanted.push_back(i);
-    SidecarReading(source_, sidecar_, visitor, budget, stop).run(wanted, objects.empty());
+    SidecarReading(source_, sidecar_, visitor, pools, budget, stop).run(wanted, objects.empty());
   }
 
  private:

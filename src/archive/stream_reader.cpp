@@ -33,8 +33,8 @@ class StreamReading {
     }
   }
 
-  void run(transfer::RandomSource& source) {
-    FrameStream bytes(source, {.file_end = source.size()});
+  void run(transfer::RandomSource& source, ReadAheadMeans means) {
+    FrameStream bytes(source, {.file_end = source.size()}, {}, means);
     try {
       TarStream tar(bytes);
       // Behind the last one nothing is of interest: checksums were verified when the manifest was looked for.
@@ -100,11 +100,11 @@ class StreamReader final : public Reader {
     throw Error(ErrorKind::unsupported, "the archive has no seek table: its objects have no place of their own",
                 source_.name(), "read it as a whole, or give it an index: bale archive index");
   }
-  void read(const std::vector<std::size_t>& objects, FrameVisitor& visitor, flow::Pools, flow::MemoryBudget& budget,
-            std::stop_token stop) override {
+  void read(const std::vector<std::size_t>& objects, FrameVisitor& visitor, flow::Pools pools,
+            flow::MemoryBudget& budget, std::stop_token stop) override {
     std::vector<std::size_t> wanted(objects);
     for (std::size_t i = 0; objects.empty() && i < manifest_.objects.size(); ++i) wanted.push_back(i);
-    StreamReading(manifest_.objects, wanted, visitor, budget, stop).run(source_);
+    StreamReading(manifest_.objects, wanted, visitor, budget, stop).run(source_, {&pools.connections, &budget});
   }
 
  private:

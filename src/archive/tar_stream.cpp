@@ -42,15 +42,16 @@ void check_zstd_start(transfer::RandomSource& source) {
 
 // ---- FrameStream
 
-FrameStream::FrameStream(transfer::RandomSource& source, const Part& part, Observer observer)
-    : source_(source),
-      part_(part),
-      observer_(std::move(observer)),
-      file_offset_(part.file_begin),
+FrameStream::FrameStream(transfer::RandomSource& source, const Part& part, Observer observer, ReadAheadMeans means)
+    : observer_(std::move(observer)),
       tar_end_(part.tar_begin),
-      input_(std::min(most_request_bytes, part.file_end - part.file_begin)),
       output_(output_bytes),
-      block_begin_(part.tar_begin) {}
+      block_begin_(part.tar_begin),
+      input_(source, part.file_begin, part.file_end,
+             observer_.wanted
+                 ? ReadAhead::Wanted([this](ByteCount offset) { return observer_.wanted(offset, position()); })
+                 : ReadAhead::Wanted(),
+             means) {}
 
 ByteView FrameStream::next() {
   if (given_ == block_.size()) {
@@ -65,7 +66,7 @@ ByteView FrameStream::next() {
 ByteView FrameStream::next_block() {
   broken_ = true;  // unless the end of this is reached
   for (;;) {
-    if (rest_.empty()) read_input();
+    if (rest_.empty()) rest_ = input_.next();
     if (rest_.empty() && !more_) {
       if (inside_frame_) throw Error(ErrorKind::corrupt, "the archive ends in the middle of a frame");
       broken_ = false;
@@ -77,21 +78,11 @@ ByteView FrameStream::next_block() {
     more_ = step.produced == output_.capacity();
     tar_end_ += step.produced;
     if (step.frame_ended && step.consumed + step.produced > 0 && observer_.frame_ended)
-      observer_.frame_ended(file_offset_ - rest_.size(), tar_end_);
+      observer_.frame_ended(position().file_offset, tar_end_);
     if (step.produced == 0) continue;
     broken_ = false;
     return {output_.data(), step.produced};
   }
-}
-
-void FrameStream::read_input() {
-  const ByteCount left = part_.file_end - file_offset_;
-  if (left == 0) return;
-  const ByteCount asked = observer_.request ? observer_.request(file_offset_) : most_request_bytes;
-  const ByteCount length = std::min({left, std::max<ByteCount>(asked, 1), ByteCount{input_.capacity()}});
-  source_.read_at(file_offset_, {input_.data(), length});
-  file_offset_ += length;
-  rest_ = {input_.data(), length};
 }
 
 bool FrameStream::seek(ByteCount tar_offset) {

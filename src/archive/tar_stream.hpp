@@ -9,6 +9,7 @@
 #include <string>
 
 #include "archive/compress.hpp"
+#include "archive/read_ahead.hpp"
 #include "base/bytes.hpp"
 #include "base/time.hpp"
 #include "transfer/byte_io.hpp"
@@ -23,23 +24,24 @@ void check_zstd_start(transfer::RandomSource& source);
 /// Whole frames of a file, decompressed from the first to the last, in bounded memory. Not thread-safe.
 class FrameStream {
  public:
-  /// The most bytes that one request asks for.
-  static constexpr ByteCount most_request_bytes = 4ULL << 20;
   /// The frames that are read.
   struct Part {
     ByteCount file_begin = 0, file_end = 0;  ///< bytes of the file; both are ends of frames
     ByteCount tar_begin = 0;                 ///< what the first of them decompresses to begins here in the tar stream
   };
+  /// How far the stream has come: so much of the file gave so much of the tar stream.
+  struct Position {
+    ByteCount file_offset = 0, tar_offset = 0;
+  };
   struct Observer {
-    /// How many bytes the next request should ask for, from `file_offset` on: 1 or more; more than most_request_bytes
-    /// are not asked for, nor what is behind the part. May throw, which ends the reading. Empty: most_request_bytes.
-    std::function<ByteCount(ByteCount file_offset)> request;
+    /// See ReadAhead::Wanted. Empty: all of the part.
+    std::function<ByteCount(ByteCount file_offset, const Position& position)> wanted;
     /// A frame, skippable ones too, ended in front of these places. May throw Error{corrupt}.
     std::function<void(ByteCount file_offset, ByteCount tar_offset)> frame_ended;
   };
 
   /// `source` is borrowed. Reads nothing yet.
-  FrameStream(transfer::RandomSource& source, const Part& part, Observer observer = {});
+  FrameStream(transfer::RandomSource& source, const Part& part, Observer observer = {}, ReadAheadMeans means = {});
 
   /// The next bytes; empty at the end. Valid until the next call. Throws Error{corrupt} for damage, whatever the source
   /// throws, and what an observer threw; the stream is broken() then.
@@ -55,20 +57,18 @@ class FrameStream {
 
  private:
   ByteView next_block();
-  void read_input();
+  Position position() const noexcept { return {input_.offset() - rest_.size(), tar_end_}; }
 
-  transfer::RandomSource& source_;
-  const Part part_;
   const Observer observer_;
-  ByteCount file_offset_;  ///< of what read_input() reads next
-  ByteCount tar_end_;      ///< of what was decompressed
-  Buffer input_, output_;
-  ByteView rest_;              ///< of input_, not yet decompressed
+  ByteCount tar_end_;  ///< of what was decompressed
+  Buffer output_;
+  ByteView rest_;              ///< what was read and not yet decompressed
   ByteView block_;             ///< what was decompressed last
   ByteCount block_begin_ = 0;  ///< its place in the tar stream
   std::size_t given_ = 0;      ///< bytes of it that next() gave
   bool inside_frame_ = false, more_ = false, broken_ = false;
   StreamDecompressor decompressor_;
+  ReadAhead input_;  ///< last: it asks position()
 };
 
 /// The members of a tar, one after the other, from the place of a stream on. Not thread-safe.

@@ -101,7 +101,9 @@ archive::BuiltSidecar build(Context& context, transfer::RandomSource& source) {
   flow::Progress progress;
   progress.bytes_total = source.size();
   const ProgressPrinter printer(context, progress, "indexing");
-  return archive::build_sidecar(source, context.stop(), &progress);
+  return archive::build_sidecar(
+      source,
+      {.means = {&context.pools().connections, &context.budget()}, .stop = context.stop(), .progress = &progress});
 }
 
 }  // namespace

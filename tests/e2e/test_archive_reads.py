@@ -119,6 +119,21 @@ def test_one_frame_is_read_to_the_end_of_the_member(rgw, counted, seeded):
             assert requests <= 2 + end // (4 * MiB) + 2, members
 
 
+def test_a_far_store_is_read_ahead(rgw, counted, seeded):
+    """Requests for a stream overlap: their answers take longer together than the command does."""
+    contents, archive = reference(seeded, 100, MiB)
+    with in_bucket(rgw, "r.tar.zst") as uri:
+        (counted.directory / "r.tar.zst").write_bytes(archive)
+        counted.run("s3", "cp", "r.tar.zst", uri)
+        counted.proxy.latency = 0.2
+        made = counted.json("--memory-limit", "512MiB", "archive", "index", uri)[0]
+        counted.proxy.latency = 0.0
+    assert made["objects"] == len(contents)
+    requests = counted.cost[0]
+    assert requests >= 100 // 4
+    assert made["milliseconds"] < requests * 200 * 0.6, (requests, made)
+
+
 def seekable(frames, checksums):
     """The seek table of the zstd seekable format for (compressed, decompressed) sizes."""
     entries = b"".join(struct.pack("<II", *sizes) + (b"sum!" if checksums else b"") for sizes in frames)

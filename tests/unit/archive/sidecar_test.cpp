@@ -195,6 +195,19 @@ TEST(Sidecar, OfOneFrameNothingBehindTheMemberIsRead) {
   EXPECT_LE(one.machine.budget.peak(), 32 * MiB);
 }
 
+/// Where the beginning compresses well and the rest does not, the ratio of the whole says little.
+TEST(Sidecar, WhatIsReadFollowsTheRatioOnTheWay) {
+  std::vector<TestMember> members;
+  for (unsigned i = 0; i < 16; ++i) members.push_back({"m" + std::to_string(i), words(6 * MiB, i)});
+  for (unsigned i = 16; i < 26; ++i) members.push_back({"m" + std::to_string(i), noise(6 * MiB, i)});
+  Indexed one(frames_of(tar_of(members)));
+  const ByteCount end = *one.described("m14").data_offset + 6 * MiB;
+  const ByteCount needed = frames_of(tar_of({members.begin(), members.begin() + 15})).size();
+  ASSERT_GT(one.file.bytes.size() * end / one.built.sidecar.tar_bytes(), needed + needed / 8 + 8 * MiB);
+  EXPECT_TRUE(one.read({14}).objects.at(14) == members[14].content);
+  EXPECT_LE(one.file.bytes_read, needed + needed / 8 + (256 << 10));
+}
+
 /// Several frames: those that hold the member, from its header on, and of the last one no more than is needed.
 TEST(Sidecar, OfSeveralFramesThoseOfTheMemberAreRead) {
   const auto members = large_members(40, 700'000);
@@ -412,7 +425,7 @@ TEST(Sidecar, StopsWhenAsked) {
   for (const bool building : {false, true}) {
     try {
       if (building)
-        std::ignore = build_sidecar(one.file, stop.get_token());
+        std::ignore = build_sidecar(one.file, {.stop = stop.get_token()});
       else
         one.open()->read({}, found, one.machine.pools(), one.machine.budget, stop.get_token());
       FAIL();
