@@ -29,6 +29,7 @@ enum class SqlColumn : int {
   source_region,
   archive_bucket,
   archive_key,
+  archive_etag,
   event,
   version_id,
   sequencer,
@@ -131,6 +132,7 @@ class SqlValues {
         {SqlColumn::source_region, StoredColumn::source_region},
         {SqlColumn::archive_bucket, StoredColumn::archive_bucket},
         {SqlColumn::archive_key, StoredColumn::archive_key},
+        {SqlColumn::archive_etag, StoredColumn::archive_etag},
         {SqlColumn::version_id, StoredColumn::version_id},
         {SqlColumn::sequencer, StoredColumn::sequencer},
         {SqlColumn::etag, StoredColumn::etag},
@@ -354,6 +356,7 @@ const std::vector<sqlite::Column>& CatalogTable::columns() const {
                                                       {"source_region"},
                                                       {"archive_bucket"},
                                                       {"archive_key"},
+                                                      {"archive_etag"},
                                                       {"event"},
                                                       {"version_id"},
                                                       {"sequencer"},
@@ -406,6 +409,7 @@ Record record_of(const sqlite::Query& row, const RecordColumns& columns) {
   record.source_region = Region(text());
   record.archive_bucket = BucketName(text());
   record.archive_key = ObjectKey(text());
+  record.archive_etag = ETag(text());
   record.deleted = text() == "delete";
   record.version_id = VersionId(text());
   record.sequencer = text();

@@ -235,6 +235,7 @@ Record BlockReader::record(std::size_t row) {
   record.source_region = Region(text(source_region));
   record.archive_bucket = BucketName(text(archive_bucket));
   record.archive_key = ObjectKey(text(archive_key));
+  record.archive_etag = ETag(text(archive_etag));
   record.deleted = numbers(deleted).at(row) != 0;
   record.version_id = VersionId(text(version_id));
   record.sequencer = text(sequencer);

@@ -142,6 +142,7 @@ void encode_text_columns(std::span<const IndexedRow> rows, EncodedColumns& colum
   put(source_region, [](const Record& r) -> std::string_view { return r.source_region.str(); });
   put(archive_bucket, [](const Record& r) -> std::string_view { return r.archive_bucket.str(); });
   put(archive_key, [](const Record& r) -> std::string_view { return r.archive_key.str(); });
+  put(archive_etag, [](const Record& r) -> std::string_view { return r.archive_etag.str(); });
   put(version_id, [](const Record& r) -> std::string_view { return r.version_id.str(); });
   put(sequencer, [](const Record& r) -> std::string_view { return r.sequencer; });
   put(etag, [](const Record& r) -> std::string_view { return r.etag.str(); });

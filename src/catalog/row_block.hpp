@@ -46,8 +46,9 @@ enum class StoredColumn : std::uint8_t {
   metadata,
   tags,
   day,  ///< of the partition: "YYYY-MM-DD"
+  archive_etag,
 };
-inline constexpr std::size_t stored_columns = static_cast<std::size_t>(StoredColumn::day) + 1;
+inline constexpr std::size_t stored_columns = static_cast<std::size_t>(StoredColumn::archive_etag) + 1;
 /// Columns before object_path are numbers, the others texts.
 constexpr bool is_number(StoredColumn column) noexcept { return column < StoredColumn::object_path; }
 

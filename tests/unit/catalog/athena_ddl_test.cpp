@@ -61,6 +61,7 @@ TEST(AthenaDdl, TheTableHasEveryMemberOfARow) {
   record.source_region = Region("r");
   record.archive_bucket = BucketName("t");
   record.archive_key = ObjectKey("a");
+  record.archive_etag = ETag("t");
   record.version_id = VersionId("v");
   record.sequencer = "1";
   record.etag = ETag("e");

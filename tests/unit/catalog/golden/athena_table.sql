@@ -13,6 +13,7 @@ CREATE EXTERNAL TABLE IF NOT EXISTS `photos_catalog_db`.`camera_raw_2025` (
   `source_region` string,
   `archive_bucket` string,
   `archive_key` string,
+  `archive_etag` string,
   `event` string,
   `version_id` string,
   `sequencer` string,
