@@ -1,5 +1,6 @@
 """What it costs to get one file out of a large archive on an S3 server: requests and bytes, counted on the way."""
 import contextlib
+import json
 import struct
 import subprocess
 
@@ -88,6 +89,36 @@ def test_one_file_of_ten_thousand(rgw, counted, seeded, size, frame_size):
             requests, answered = counted.cost
             assert requests <= 3, name
             assert answered <= places[name]["frame_length"] + tail, name
+
+
+def catalog_row(bucket, key, size, line):
+    """A row of the catalog for an object as `archive list` shows it."""
+    row = {"backup_file": key, "backup_timestamp": 1737400000, "source_bucket": "source", "source_prefix": "",
+           "object_name": line["key"].rsplit("/", 1)[-1], "object_path": line["key"], "object_size": size,
+           "last_modified": 1737400000000, "target_buckets": [bucket], "archive_bucket": bucket, "archive_key": key,
+           "event": "put"}
+    return json.dumps(row | {name: line[name] for name in ("sha256", "frame_offset", "frame_length", "frame_skip")})
+
+
+def test_one_request_when_the_catalog_is_synced(rgw, counted, seeded):
+    """Nothing but the frame that holds the object is asked for: neither the catalog nor the archive's end."""
+    known = make_members(counted.directory / "in", 1_200, seeded)
+    with in_bucket(rgw, "a.tar.zst") as uri, in_bucket(rgw, "catalog") as catalog:
+        bucket, catalog_bucket = uri.split("/")[2], catalog.split("/")[2]
+        direct = Remote(rgw, counted.directory)
+        direct.run("archive", "create", "--level", "0", "--frame-size", "64KiB", uri, "in")
+        places = {line["key"]: line for line in direct.json("archive", "list", uri)}
+        (counted.directory / "rows").write_text("".join(
+            catalog_row(bucket, "a.tar.zst", 1_200, line) + "\n" for line in places.values()))
+        direct.run("s3", "cp", "rows", f"s3://{catalog_bucket}/source/year=2025/month=01/day=20/a.tar.zst.jsonl")
+        where = ["--catalog", f"s3://{catalog_bucket}", "--index", "index"]
+        assert counted.json("catalog", "sync", *where)[-1]["rows"] == MEMBERS
+        for name, content in known.items():
+            counted.run("restore", name, "--to", "restored", *where)
+            assert (counted.directory / "restored" / name).read_bytes() == content
+            assert counted.cost == (1, places[name]["frame_length"]), name
+        counted.run("catalog", "search", "in/0", *where)
+        assert counted.cost == (0, 0)
 
 
 # Archives of other programs, by an index beside them
