@@ -274,6 +274,9 @@ FileExtractor::FileExtractor(os::Files& files, os::fs::path directory, const std
   }
 }
 
+FileExtractor::FileExtractor(os::Files& files, os::fs::path directory, const std::vector<std::string_view>& keys)
+    : files_(files), directory_(std::move(directory)), paths_(safe_paths(keys)) {}
+
 void FileExtractor::make_parents(const std::string& path) {
   const Lock lock(mutex_);
   if (made_.empty()) {

@@ -53,8 +53,12 @@ class FileExtractor {
  public:
   /// The directory is made with its parents where missing. `files` is borrowed.
   FileExtractor(os::Files& files, os::fs::path directory, const std::vector<ManifestObject>& objects);
+  /// The same for objects that are known by their keys alone. Throws Error{invalid} when a key comes twice.
+  FileExtractor(os::Files& files, os::fs::path directory, const std::vector<std::string_view>& keys);
   /// Where the object is written to.
   os::fs::path path_of(std::size_t object) const { return directory_ / paths_.at(object); }
+  /// The same, below the directory.
+  const std::string& name_of(std::size_t object) const { return paths_.at(object); }
   /// A file that takes its name on finish(), with the object's modification time. Not durable before sync().
   std::unique_ptr<ObjectReceiver> receive(std::size_t object, TimePoint modified);
   /// Makes what was written durable.

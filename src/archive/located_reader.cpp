@@ -4,45 +4,14 @@
 #include <utility>
 
 #include "archive/compress.hpp"
+#include "archive/located_header.hpp"
 #include "archive/reader.hpp"
-#include "archive/tar.hpp"
 #include "base/hash.hpp"
 
 namespace bale::archive {
 namespace {
 
 constexpr std::size_t block_bytes = 256 << 10;
-
-/// The end of what is dropped in front of an object: its tar header, by which it is known whose bytes follow.
-class HeaderCheck {
- public:
-  HeaderCheck(ByteCount skip, ByteCount size, const std::vector<std::string>& names)
-      : skip_(skip), size_(size), names_(names) {
-    for (const std::string& name : names) most_ = std::max(most_, tar_header_bytes(name, size));
-  }
-  /// The next dropped bytes; `left` are to be dropped from here on, these included.
-  void take(ByteView dropped, ByteCount left) {
-    const ByteCount before = left > most_ ? left - most_ : 0;
-    if (before < dropped.size()) end_.append(as_text(dropped.subspan(before)));
-  }
-  /// Call when everything in front of the object was taken.
-  void check() const {
-    if (names_.empty() || (size_ == 0 && skip_ == 0)) return;
-    const bool known = std::any_of(names_.begin(), names_.end(), [&](const std::string& name) {
-      const ByteCount length = tar_header_bytes(name, size_);
-      return length <= end_.size() && is_tar_header_of(as_bytes(end_).last(length), name, size_);
-    });
-    if (!known)
-      throw Error(ErrorKind::corrupt,
-                  "another object, or none, is at the recorded place: the archive and the record differ");
-  }
-
- private:
-  const ByteCount skip_, size_;
-  const std::vector<std::string>& names_;
-  ByteCount most_ = 0;
-  std::string end_;
-};
 
 /// Takes the decompressed bytes of an object's frames: drops what is before and behind the object.
 class ObjectBytes {
