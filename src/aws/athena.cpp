@@ -195,7 +195,7 @@ void drop_names(QueryPage& first, const QueryExecution& execution) {
 // --- Failures -------------------------------------------------------------------------------------------------------
 
 Error athena_error(const ServiceFailure& failure, const std::string& where) {
-  const Error error = to_error(failure, where);
+  Error error = to_error(failure, where);
   constexpr int not_allowed = 405, not_implemented = 501;
   if (failure.status == not_allowed || failure.status == not_implemented)
     return error.with_hint("does this endpoint speak Athena? Set AWS_ENDPOINT_URL_ATHENA");

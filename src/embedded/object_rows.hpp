@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "embedded/commit_queue.hpp"
+#include "embedded/database.hpp"
 #include "embedded/notifications.hpp"
 #include "embedded/object_path.hpp"
-#include "embedded/database.hpp"
 #include "store/object_store.hpp"
 
 namespace bale::embedded {
