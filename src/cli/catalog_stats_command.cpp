@@ -89,7 +89,7 @@ int stats(Context& context, const StatsOptions& options) {
                totals.unplaced > 0 ? "-" : format_bytes(totals.packed), ratio_of(totals), format_count(totals.archives),
                format_bytes(growth.total), growth.percent ? fmt::format("{:+.1f} %", *growth.percent) : "-"});
   }
-  if (!context.json() && !table.empty()) context.print(table.text());
+  if (!context.json()) context.print(all.empty() ? "nothing is in the catalog, or nothing of this" : table.text());
   return all.empty() ? exit_not_found : exit_ok;
 }
 

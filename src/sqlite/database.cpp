@@ -30,7 +30,6 @@ ErrorKind kind_of(int code) {
     case SQLITE_READONLY:
     case SQLITE_PERM:
     case SQLITE_AUTH: return ErrorKind::denied;
-    case SQLITE_INTERRUPT: return ErrorKind::cancelled;
     default: return ErrorKind::internal;
   }
 }
@@ -273,6 +272,7 @@ std::int64_t Database::changes() const { return sqlite3_changes64(handle_); }
 
 void Database::fail(std::string_view doing) const {
   const int code = handle_ == nullptr ? SQLITE_NOMEM : sqlite3_extended_errcode(handle_);
+  if ((code & 0xff) == SQLITE_INTERRUPT) throw Error(ErrorKind::cancelled, "the query was stopped");
   const char* message = handle_ == nullptr ? sqlite3_errstr(code) : sqlite3_errmsg(handle_);
   if ((code & 0xff) == SQLITE_READONLY)
     message = "this user may only read the store, and reading too leaves locks in it";
