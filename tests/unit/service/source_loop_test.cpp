@@ -108,6 +108,38 @@ TEST_F(SourceLoopTest, GivesBackABatchThatBrokeWhenItWasToStop) {
   EXPECT_EQ(queues->depth(queue).visible, 1u) << outside.terminal.errors();
 }
 
+/// Many versions of one object wait.
+class VersionsTest : public SourceLoopTest {
+ protected:
+  VersionsTest() {
+    config.rules[0].source.batch.max_objects = 100;
+    store->set_versioning(BucketName("cats"), store::Versioning::enabled);
+    for (int i = 0; i < 20; ++i) put("a");
+  }
+  std::size_t archives() { return store->list(config::outbound_bucket(config.settings, region), {}).objects.size(); }
+};
+
+TEST_F(VersionsTest, ABackupGetsEachOfThem) {
+  config.rules[0].destinations.push_back({region, BucketName("backup"), {}, {}, true});
+  run();
+  EXPECT_EQ(archives(), 20u);
+  EXPECT_EQ(queues->depth(queue).total(), 0u);
+}
+
+TEST_F(VersionsTest, WithoutABackupTheNewestIsEnough) {
+  run();
+  EXPECT_LT(archives(), 10u);
+  EXPECT_EQ(queues->depth(queue).total(), 0u);
+}
+
+TEST_F(VersionsTest, WhatWaitsForALaterBatchIsGivenBackWhenItStops) {
+  config.rules[0].destinations.push_back({region, BucketName("backup"), {}, {}, true});
+  faulty.before_remove = [&] { stop.request_stop(); };
+  run();
+  EXPECT_EQ(queues->depth(queue).in_flight, 0u);
+  EXPECT_GT(queues->depth(queue).visible, 0u);
+}
+
 TEST_F(SourceLoopTest, TellsCloudWatchWhileItRuns) {
   put("a");
   bool told_while_running = false;
