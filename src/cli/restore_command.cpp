@@ -11,6 +11,7 @@
 #include "cli/catalog_places.hpp"
 #include "cli/commands.hpp"
 #include "cli/output.hpp"
+#include "flow/progress.hpp"
 #include "jobs/recover/restore.hpp"
 
 namespace bale::cli {
@@ -21,6 +22,9 @@ struct RestoreCommandOptions {
   std::vector<std::string> paths;
   std::string to;
   std::string storage_class;
+  std::string as_of;
+  recover::ArchiveRequest archives;
+  bool no_wait = false;
   bool overwrite = false;
   bool prefix_given = false;  ///< --prefix was there, though it may be empty: everything
 };
@@ -31,6 +35,13 @@ recover::Query query_of(const RestoreCommandOptions& options) {
                 "give paths, patterns ('*' restores everything), or --prefix P");
   }
   recover::Query query = base_query(options.where);
+  if (!options.as_of.empty()) {
+    try {
+      query.as_of = parse_time(options.as_of);
+    } catch (const Error& error) {
+      throw error.with_where("--as-of");
+    }
+  }
   for (const std::string& path : options.paths) {
     (path.find_first_of("*?") == std::string::npos ? query.paths : query.patterns).push_back(path);
   }
@@ -62,15 +73,17 @@ void check_one_source(const std::vector<catalog::Record>& records) {
               {}, "choose one with --bucket NAME");
 }
 
-Error missing_error(const std::string& path, const recover::SearchResult& found) {
+Error missing_error(const std::string& path, const recover::Query& query, const recover::SearchResult& found) {
   for (const catalog::Record& deletion : found.deletions) {
     if (deletion.object_path.str() != path) continue;
     const std::string time = to_iso8601(deletion.last_modified);
     return Error(ErrorKind::not_found, "its deletion was recorded at " + time, {},
-                 fmt::format("`--until {}` restores the version before, where a backup has one", time));
+                 fmt::format("`--until {}`{} restores the version before, where a backup has one", time,
+                             query.as_of ? " in the place of --as-of" : ""));
   }
-  const char* const what =
-      may_be_incomplete(found.damage) ? "no catalog row that can be read has this object" : "no backup has this object";
+  const std::string what = may_be_incomplete(found.damage) ? "no catalog row that can be read has this object"
+                           : query.as_of            ? "no backup has this object as of " + to_iso8601(*query.as_of)
+                                                    : "no backup has this object";
   return Error(ErrorKind::not_found, what, {}, "`bale catalog search` shows what there is");
 }
 
@@ -83,38 +96,57 @@ std::size_t report_missing(Context& context, const recover::Query& query, const 
   for (const std::string& path : query.paths) {
     if (there.contains(path)) continue;
     ++missing;
-    emit_failure(context, "restore failed: " + escape_name(path), missing_error(path, found));
+    emit_failure(context, "restore failed: " + escape_name(path), missing_error(path, query, found));
   }
   return missing;
 }
 
 struct Totals {
-  std::uint64_t restored = 0, same = 0, failed = 0, unverified = 0, missing = 0, deleted = 0;
-  ByteCount bytes = 0, bytes_read = 0;
+  std::uint64_t restored = 0, same = 0, waiting = 0, failed = 0, unverified = 0, missing = 0, deleted = 0;
+  ByteCount bytes = 0;
+  recover::RestoreResult read;
   std::set<ErrorKind> failures;
 };
+
+/// The type of a line of JSON.
+const char* word_of(recover::RestoreFate fate) {
+  if (fate == recover::RestoreFate::same) return "same";
+  return fate == recover::RestoreFate::waiting ? "waiting" : "restored";
+}
+
+void count(const recover::RestoredObject& object, Totals& totals) {
+  switch (object.fate) {
+    case recover::RestoreFate::same: ++totals.same; break;
+    case recover::RestoreFate::waiting: ++totals.waiting; break;
+    case recover::RestoreFate::failed:
+      ++totals.failed;
+      totals.failures.insert(object.error->kind());
+      break;
+    case recover::RestoreFate::restored:
+      ++totals.restored;
+      totals.bytes += object.record->object_size;
+      if (object.record->sha256.empty()) ++totals.unverified;
+      break;
+  }
+}
 
 void report(Context& context, const recover::RestoredObject& object, Totals& totals) {
   const catalog::Record& record = *object.record;
   const std::string source = to_uri(record.source_bucket, record.object_path);
-  if (object.fate == recover::RestoreFate::failed) {
-    ++totals.failed;
-    totals.failures.insert(object.error->kind());
+  count(object, totals);
+  if (object.fate == recover::RestoreFate::failed)
     return emit_failure(context, "restore failed: " + escape_name(source), *object.error);
-  }
   const bool restored = object.fate == recover::RestoreFate::restored;
-  ++(restored ? totals.restored : totals.same);
-  totals.bytes += restored ? record.object_size : 0;
-  totals.bytes_read += object.bytes_read;
-  if (restored && record.sha256.empty()) ++totals.unverified;
   const std::string text =
-      fmt::format("{}{}: {} to {}{}", context.options().dryrun ? "(dryrun) " : "", restored ? "restore" : "same",
-                  escape_name(source), escape_name(object.destination),
-                  restored ? fmt::format(" ({} of {} read)", format_bytes(object.bytes_read), record.backup_file) : "");
-  nlohmann::ordered_json line{{"type", restored ? "restored" : "same"}};
+      fmt::format("{}{}: {} to {}{}", context.options().dryrun ? "(dryrun) " : "",
+                  restored ? "restore" : word_of(object.fate), escape_name(source), escape_name(object.destination),
+                  restored ? fmt::format(" ({} of {})", format_bytes(record.object_size), record.backup_file) : "");
+  nlohmann::ordered_json line{{"type", word_of(object.fate)}};
   add_name(line, "source", source);
   add_name(line, "destination", object.destination);
   line.update({{"size", record.object_size},
+               {"last_modified", to_iso8601(record.last_modified)},
+               {"version_id", record.version_id.str()},
                {"bytes_read", object.bytes_read},
                {"sha256", record.sha256},
                {"archive", record.backup_file}});
@@ -122,13 +154,37 @@ void report(Context& context, const recover::RestoredObject& object, Totals& tot
   emit(context, line, text);
 }
 
+/// An archive that was asked for, or would have to be.
+void report_asked(Context& context, const recover::ArchiveCopy& copy, const recover::ArchiveRequest& request) {
+  const std::string_view wait = recover::usual_wait(copy.storage_class, request.tier);
+  emit(context,
+       {{"type", "asked"},
+        {"archive", to_uri(copy.address)},
+        {"storage_class", copy.storage_class},
+        {"tier", request.tier},
+        {"days", request.days},
+        {"dryrun", context.options().dryrun}},
+       fmt::format("{}ask for: {} ({}, {}{}{}, readable for {} then)", context.options().dryrun ? "(dryrun) " : "",
+                   escape_name(to_uri(copy.address)), copy.storage_class, request.tier, wait.empty() ? "" : ": ", wait,
+                   format_count(static_cast<std::uint64_t>(request.days), "day")));
+}
+
+std::string verified_text(const Totals& totals, bool dryrun) {
+  if (totals.unverified > 0) return fmt::format(", {} not verifiable (no SHA-256)", format_count(totals.unverified));
+  return totals.restored > 0 && !dryrun ? ", every one of them verified by SHA-256" : "";
+}
+
+/// What is left for another run.
+std::string waiting_text(const Totals& totals, bool dryrun) {
+  if (totals.read.archives_waiting == 0) return "";
+  const std::string archives = format_count(totals.read.archives_waiting, "archive");
+  if (dryrun) return fmt::format("; {} cannot be read at once: restore asks for them and waits", archives);
+  return fmt::format("; {} waiting for {}: run the same command again when they can be read",
+                     format_count(totals.waiting, "object"), archives);
+}
+
 void print_summary(Context& context, const Totals& totals) {
   const bool dryrun = context.options().dryrun;
-  std::string verified;
-  if (totals.unverified > 0)
-    verified = fmt::format(", {} not verifiable (no SHA-256)", format_count(totals.unverified));
-  else if (totals.restored > 0 && !dryrun)
-    verified = ", every one of them verified by SHA-256";
   const std::string deleted =
       totals.deleted == 0 ? ""
                           : fmt::format("; {} left out: their deletion was recorded", format_count(totals.deleted));
@@ -136,21 +192,28 @@ void print_summary(Context& context, const Totals& totals) {
        {{"type", "summary"},
         {"restored", totals.restored},
         {"same", totals.same},
+        {"waiting", totals.waiting},
         {"failed", totals.failed + totals.missing},
         {"deleted", totals.deleted},
         {"not_verifiable", totals.unverified},
         {"bytes", totals.bytes},
-        {"bytes_read", totals.bytes_read},
+        {"bytes_read", totals.read.bytes_read},
+        {"requests", totals.read.requests},
+        {"archives", totals.read.archives},
+        {"archives_asked", totals.read.archives_asked},
+        {"archives_waiting", totals.read.archives_waiting},
         {"dryrun", dryrun}},
-       fmt::format("{}{} restored ({}{}), {} there already, {} failed; {} {}{}", dryrun ? "(dryrun) " : "",
-                   format_count(totals.restored), format_bytes(totals.bytes), verified, format_count(totals.same),
-                   format_count(totals.failed + totals.missing), format_bytes(totals.bytes_read),
-                   dryrun ? "to read" : "read", deleted));
+       fmt::format("{}{} {} ({}{}), {} there already, {} failed; {} {} of {} in {}{}{}", dryrun ? "(dryrun) " : "",
+                   format_count(totals.restored), dryrun ? "to restore" : "restored", format_bytes(totals.bytes),
+                   verified_text(totals, dryrun), format_count(totals.same),
+                   format_count(totals.failed + totals.missing), format_bytes(totals.read.bytes_read),
+                   dryrun ? "to read" : "read", format_count(totals.read.archives, "archive"),
+                   format_count(totals.read.requests, "request"), waiting_text(totals, dryrun), deleted));
 }
 
 int status_of(const Totals& totals, bool incomplete) {
   if (incomplete || totals.failures.contains(ErrorKind::corrupt)) return exit_damaged;
-  const bool some = totals.restored + totals.same > 0;
+  const bool some = totals.restored + totals.same + totals.waiting > 0;
   if (totals.failed > 0) {
     // Nothing was to be had, and for one reason: it is the command's own.
     const bool one_reason = !some && totals.missing == 0 && totals.failures.size() == 1;
@@ -158,8 +221,45 @@ int status_of(const Totals& totals, bool incomplete) {
     return one_reason && (kind == ErrorKind::not_found || kind == ErrorKind::denied) ? exit_status(kind)
                                                                                      : exit_some_failed;
   }
+  if (totals.waiting > 0) return exit_some_failed;
   if (totals.missing > 0) return some ? exit_some_failed : exit_not_found;
   return some ? exit_ok : exit_not_found;
+}
+
+/// Shows how far a restore is, or that it waits.
+class RestoreProgress {
+ public:
+  explicit RestoreProgress(Context& context) : context_(context) { start(); }
+  flow::Progress& counters() noexcept { return progress_; }
+  void waiting(std::size_t archives) {
+    if (archives == 0) return start();
+    printer_.reset();
+    context_.set_status(fmt::format("waiting for {} to become readable", format_count(archives, "archive")));
+  }
+
+ private:
+  void start() { printer_.emplace(context_, progress_, "restoring"); }
+  Context& context_;
+  flow::Progress progress_;
+  std::optional<ProgressPrinter> printer_;
+};
+
+recover::RestoreResult run_restore(Context& context, const RestoreCommandOptions& options,
+                                   const recover::RestoreTarget& target, const std::vector<catalog::Record>& records,
+                                   Totals& totals) {
+  store::ObjectStore* destination = target.directory ? nullptr : &context.store(context.region());
+  const auto archives = [&](const catalog::Record&) -> store::ObjectStore& { return context.store(context.region()); };
+  RestoreProgress progress(context);
+  recover::RestoreOptions how;
+  how.overwrite = options.overwrite;
+  how.dryrun = context.options().dryrun;
+  how.archives = options.archives;
+  how.archives.wait = !options.no_wait;
+  how.progress = &progress.counters();
+  recover::Restore job(archives, destination, target, how, context.world(), context.pools(), context.budget());
+  return job.run(records, [&](const recover::RestoredObject& object) { report(context, object, totals); },
+                 {[&](const recover::ArchiveCopy& copy) { report_asked(context, copy, how.archives); },
+                  [&](std::size_t waiting) { progress.waiting(waiting); }});
 }
 
 int restore(Context& context, const RestoreCommandOptions& options) {
@@ -174,12 +274,7 @@ int restore(Context& context, const RestoreCommandOptions& options) {
   };
   totals.deleted =
       static_cast<std::uint64_t>(std::count_if(found.deletions.begin(), found.deletions.end(), by_pattern));
-  store::ObjectStore* destination = target.directory ? nullptr : &context.store(context.region());
-  const auto archives = [&](const catalog::Record&) -> store::ObjectStore& { return context.store(context.region()); };
-  recover::Restore job(archives, destination, target,
-                       {.overwrite = options.overwrite, .dryrun = context.options().dryrun}, context.world(),
-                       context.pools(), context.budget());
-  job.run(found.records, [&](const recover::RestoredObject& object) { report(context, object, totals); });
+  totals.read = run_restore(context, options, target, found.records, totals);
   print_summary(context, totals);
   return status_of(totals, may_be_incomplete(found.damage));
 }
@@ -194,6 +289,20 @@ void add_restore_command(CLI::App& app, Action& action) {
   add_query_options(*command, options->where);
   command->add_option("--storage-class", options->storage_class,
                       "storage class in the bucket [the object's own; STANDARD if archived]");
+  command
+      ->add_option("--as-of", options->as_of,
+                   "the state at this time: versions and deletions that came later do not count")
+      ->type_name("TIME")
+      ->excludes("--until");
+  command
+      ->add_option("--tier", options->archives.tier,
+                   "how archives in GLACIER or DEEP_ARCHIVE are asked for: Standard, Bulk or Expedited [Standard]")
+      ->transform(
+          CLI::IsMember(std::vector<std::string>{"Standard", "Bulk", "Expedited"}, CLI::ignore_case).description(""));
+  command->add_option("--days", options->archives.days, "how long such archives are to stay readable [7]")
+      ->type_name("N")
+      ->check(CLI::Range(1, 36500).description(""));
+  command->add_flag("--no-wait", options->no_wait, "ask for such archives, and leave their objects to another run");
   command->add_flag("--overwrite", options->overwrite, "replace what is there and different");
   command->callback([&action, command, options] {
     options->prefix_given = command->count("--prefix") > 0;

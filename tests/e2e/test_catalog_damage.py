@@ -139,16 +139,6 @@ def test_an_archive_that_is_gone_is_named(cataloged):
     assert tree_of(cataloged.out) == {}
 
 
-def test_an_archive_in_an_archive_class_is_named(bale):
-    bale.mixed(backup={"storage_class": "GLACIER"})
-    bale.put("source", "object", b"content")
-    bale.until_idle()
-    finished = bale.restore(bale.directory / "restored", "object", status=4)
-    archive, = bale.keys("backup")
-    assert f"s3://backup/{archive}" in finished.err and "GLACIER" in finished.err
-    assert "RestoreObject" in finished.err, finished
-
-
 def test_another_copy_of_the_archive_is_read(bale):
     bale.mixed()
     bale.make_bucket("second", BACKUP_REGION)

@@ -8,7 +8,7 @@ import subprocess
 import tarfile
 
 import pytest
-from conftest import BACKUP_REGION, tree_of
+from conftest import BACKUP_REGION, tree_of, write_tree
 
 CATALOG = f"e2e-000000000000-{BACKUP_REGION}-catalog"
 ODD_KEYS = ["a", "a/b", "a/b/c", "n" * 300, "long/" + "m" * 300 + "/x", "slash/", "slash", "double//x", "../up", "%",
@@ -205,3 +205,39 @@ def test_keys_that_are_not_utf8(bale):
     line = bale.json("restore", "--config", bale.config, "--to", out, name)[0]
     assert base64.b64decode(line["key_base64"]) == name
     assert tree_of(out) == {"%/caf%E9%2F%FF.txt=": b"content"}
+
+
+def test_neighbours_are_read_together_and_the_dry_run_says_so(bale):
+    bale.mixed()
+    files = {f"dir/{number:03}": b"content %d" % number * 50 for number in range(200)}
+    write_tree(bale.directory / "in", files)
+    bale.put_tree("source", "", bale.directory / "in")
+    bale.until_idle()
+    archives = len(bale.keys("backup"))
+    out = bale.directory / "out"
+    options = ["--output", "json", "restore", "--config", bale.config, "--to", out, "*"]
+    planned, done = summary_of(bale.run(*options, "--dryrun")), summary_of(bale.run(*options))
+    assert tree_of(out) == files
+    for name in ("restored", "requests", "bytes_read", "archives", "bytes"):
+        assert planned[name] == done[name], name
+    assert done["requests"] == done["archives"] == archives
+    again = summary_of(bale.run(*options))
+    assert again["same"] == 200 and again["requests"] == 0
+
+
+def test_damage_names_its_objects_and_keeps_no_others_back(bale):
+    bale.mixed(source={"frame_size": 65536})
+    for number in range(40):
+        bale.put("source", f"{number:02}", b"%02d" % number + os.urandom(9000))
+    bale.until_idle()
+    archive = bale.keys("backup")[0]
+    records = [record for record in bale.search("*") if record["archive_key"] == archive]
+    touched = records[len(records) // 2]
+    content = bytearray(bale.get("backup", archive))
+    content[touched["frame_offset"] + touched["frame_length"] - 1] ^= 1
+    bale.put("backup", archive, bytes(content))
+    finished = bale.restore(bale.directory / "out", "*", status=5)
+    frame = {record["object_path"] for record in records if record["frame_offset"] == touched["frame_offset"]}
+    assert set(tree_of(bale.directory / "out")) == {f"{number:02}" for number in range(40)} - frame
+    for key in frame:
+        assert f"s3://source/{key}" in finished.err

@@ -3,127 +3,278 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <mutex>
 
-#include "archive/deliver.hpp"
-#include "archive/member_name.hpp"
-#include "archive/reader.hpp"
-#include "base/hash.hpp"
+#include "base/mutex.hpp"
 #include "base/text.hpp"
-#include "jobs/recover/stand_in.hpp"
-#include "transfer/byte_io.hpp"
+#include "jobs/recover/restore_reader.hpp"
 
 namespace bale::recover {
 namespace {
 
-using namespace bale::literals;
+// Between looks at archives that were asked for: S3 takes minutes to days.
+constexpr Milliseconds first_pause = std::chrono::seconds(5);
+constexpr Milliseconds longest_pause = std::chrono::minutes(1);
 
-constexpr ByteCount piece_bytes = 1_MiB;
-
-ObjectAddress archive_of(const catalog::Record& record) { return {record.archive_bucket, record.archive_key}; }
-
-/// The names that the object can have in its archive: the catalog's word for whose bytes they are is not enough.
-std::vector<std::string> names_of(const catalog::Record& record) {
-  std::string_view relative = record.object_path.str();
-  const std::string prefix = record.source_prefix + "/";
-  if (prefix.size() > 1 && relative.starts_with(prefix)) relative.remove_prefix(prefix.size());
-  return archive::possible_member_names(relative);
+std::unique_ptr<RestoreDestination> destination_of(store::ObjectStore* store, const RestoreTarget& target,
+                                                   const RestoreOptions& options,
+                                                   const std::vector<catalog::Record>& records, os::World& world,
+                                                   flow::Pools pools, flow::MemoryBudget& budget) {
+  if (target.directory) return make_directory_destination(world.files, *target.directory, records, options.overwrite);
+  return make_bucket_destination(*store, target, records, options.overwrite, pools.connections, budget, world.stop);
 }
 
-/// Every place where the record says that the archive is.
-std::vector<ObjectAddress> copies_of(const catalog::Record& record) {
-  std::vector<ObjectAddress> copies{archive_of(record)};
-  for (const BucketName& bucket : record.target_buckets) {
-    if (bucket != record.archive_bucket) copies.push_back({bucket, record.archive_key});
+/// What makes a record impossible to restore, whatever its archive says.
+std::optional<Error> flaw_of(const catalog::Record& record) {
+  if (record.deleted)
+    return Error(ErrorKind::not_found, "the object was deleted at its source", record.object_path.str());
+  if (record.archive_key.empty()) {
+    return Error(ErrorKind::unsupported, "the catalog row does not say where its archive is", record.backup_file,
+                 "extract it from the archive with `bale archive extract`");
   }
-  return copies;
+  return std::nullopt;
 }
 
-/// The store speaks of a missing or unreadable object; the user has to hear that it is the archive.
-Error out_of_reach_error(const Error& error, const ObjectAddress& archive) {
-  if (error.kind() == ErrorKind::not_found && error.code().empty()) return error;  // it is there, without the object
-  const bool gone = error.kind() == ErrorKind::not_found;
-  const std::string what = gone ? std::string("the archive that holds the object is not there any more")
-                                : "the archive that holds the object cannot be read: " + error.summary();
-  const std::string hint = gone ? "`bale catalog search --all-versions` shows which other backups have the object"
-                                : hint_of_unreadable(error);
-  return Error(error.kind(), what, to_uri(archive), hint).with_code(error.code()).with_cause(error);
+std::vector<std::size_t> records_of(const ArchivePlan& plan) {
+  std::vector<std::size_t> all = plan.records;
+  all.insert(all.end(), plan.unplaced.begin(), plan.unplaced.end());
+  return all;
 }
 
-/// Hands the one object of an archive without random access on, in order.
-class StreamVisitor final : public archive::FrameVisitor {
+Error gone_error(const ObjectAddress& archive) {
+  return Error(ErrorKind::not_found, "the archive that holds the object is not there any more", to_uri(archive),
+               "`bale catalog search --all-versions` shows which other backups have the object");
+}
+
+Error unreadable_error(const ArchiveCopy& copy) {
+  return Error(
+      ErrorKind::denied, "the archive cannot be read, although it is not said to be archived", to_uri(copy.address),
+      fmt::format("its storage class is {}: ask for it with `aws s3api restore-object`, then repeat the command",
+                  copy.storage_class));
+}
+
+/// One call of Restore::run.
+class RestoreRun {
  public:
-  explicit StreamVisitor(const std::function<void(ByteView)>& sink) : sink_(sink) {}
-  void frame(std::shared_ptr<const archive::FrameData>, const std::vector<archive::MemberPiece>& pieces) override {
-    for (const archive::MemberPiece& piece : pieces) {
-      hash_.update(piece.bytes);
-      if (!piece.bytes.empty()) sink_(piece.bytes);
-      bytes_ += piece.bytes.size();
-    }
+  RestoreRun(const RestoreTools& tools, const std::function<void(const RestoredObject&)>& done,
+             const ArchiveEvents& events)
+      : tools_(tools), records_(tools.records), options_(tools.options), done_(done), events_(events) {
+    tools_.settle = [this](std::size_t index, RestoreFate fate, const std::optional<Error>& error) {
+      settle(index, fate, error);
+    };
   }
-  void damaged(const archive::Damage& damage) override {
-    if (!damage_) damage_ = damage.error;
-  }
-  void check(const catalog::Record& record) {
-    if (damage_) throw *damage_;
-    const bool differs = !record.sha256.empty() && record.sha256 != to_hex_digest(hash_.finish());
-    if (bytes_ != record.object_size || differs) {
-      throw Error(ErrorKind::corrupt, "the object in the archive is not the one that was packed",
-                  to_uri(archive_of(record)));
+
+  RestoreResult run() {
+    const std::vector<std::size_t> wanted = look();
+    const std::vector<ArchivePlan> plans = plan_restore(records_, wanted, options_.ranges);
+    result_.archives = plans.size();
+    if (options_.dryrun) {
+      foresee(plans);
+      return result_;
     }
+    RestoreReader reader(tools_);
+    const std::vector<std::size_t> asleep = reader.read(plans);
+    tools_.destination.sync();
+    if (!asleep.empty()) wake(reader, plan_restore(records_, asleep, options_.ranges));
+    result_.requests = reader.requests();
+    result_.bytes_read = reader.bytes_read();
+    return result_;
   }
 
  private:
-  const std::function<void(ByteView)>& sink_;
-  Sha256 hash_;
-  ByteCount bytes_ = 0;
-  std::optional<Error> damage_;
-};
+  /// An archive that was asked for.
+  struct Sleeper {
+    ArchivePlan plan;
+    ArchiveCopy copy;
+  };
 
-/// Gathers bytes into pieces that carry a ticket, for a sink.
-class PieceWriter {
- public:
-  PieceWriter(transfer::ByteSink& sink, flow::MemoryBudget& budget, std::stop_token stop)
-      : sink_(sink), budget_(budget), stop_(std::move(stop)) {}
-  void write(ByteView bytes) {
-    while (!bytes.empty()) {
-      if (piece_.bytes.capacity() == 0) piece_ = {Buffer(piece_bytes), budget_.acquire(piece_bytes, stop_)};
-      const std::size_t taken = std::min(bytes.size(), piece_.bytes.spare().size());
-      piece_.bytes.append(bytes.first(taken));
-      bytes = bytes.subspan(taken);
-      if (piece_.bytes.spare().empty()) flush();
+  void settle(std::size_t index, RestoreFate fate, const std::optional<Error>& error) {
+    const catalog::Record& record = records_[index];
+    RestoredObject object;
+    object.record = &record;
+    object.destination = tools_.destination.name(index);
+    object.fate = fate;
+    object.error = error;
+    if (fate == RestoreFate::restored && record.location) object.bytes_read = record.location->frame_length;
+    if (options_.progress != nullptr) {
+      ++(fate == RestoreFate::failed ? options_.progress->items_failed : options_.progress->items_done);
+      if (fate != RestoreFate::failed) options_.progress->bytes_done += record.object_size;
+    }
+    const Lock lock(mutex_);
+    done_(object);
+  }
+  void fail(const ArchivePlan& plan, const Error& error) {
+    for (const std::size_t index : records_of(plan)) settle(index, RestoreFate::failed, error);
+  }
+  store::ObjectStore& store_of(const ArchivePlan& plan) { return tools_.archives(records_[records_of(plan).front()]); }
+
+  /// `task` for each index, side by side. Throws Error{cancelled} after a stop.
+  void for_each(std::size_t count, const std::function<void(std::size_t)>& task) {
+    flow::TaskGroup group;
+    for (std::size_t i = 0; i < count; ++i) {
+      group.run(tools_.pools.connections, [&, i] {
+        if (tools_.world.stop.stop_requested()) throw Error(ErrorKind::cancelled, "stopped while restoring");
+        task(i);
+      });
+    }
+    group.wait();
+  }
+
+  /// Looks at the place of every object. Returns those that are to be written; the others are settled.
+  std::vector<std::size_t> look() {
+    if (options_.progress != nullptr) {
+      options_.progress->items_total += records_.size();
+      for (const catalog::Record& record : records_) options_.progress->bytes_total += record.object_size;
+    }
+    std::vector<char> is_wanted(records_.size(), 0);
+    for_each(records_.size(), [&](std::size_t index) {
+      try {
+        if (const auto flaw = flaw_of(records_[index])) throw Error(*flaw);
+        if (tools_.destination.look(index))
+          is_wanted[index] = 1;
+        else
+          settle(index, RestoreFate::same, std::nullopt);
+      } catch (const Error& error) {
+        if (error.kind() == ErrorKind::cancelled) throw;
+        settle(index, RestoreFate::failed, error);
+      }
+    });
+    std::vector<std::size_t> wanted;
+    for (std::size_t index = 0; index < is_wanted.size(); ++index) {
+      if (is_wanted[index] != 0) wanted.push_back(index);
+    }
+    return wanted;
+  }
+
+  /// What a run would do: one HEAD for an archive, or a few where it is not readable.
+  void foresee(const std::vector<ArchivePlan>& plans) {
+    for_each(plans.size(), [&](std::size_t i) {
+      const ArchivePlan& plan = plans[i];
+      try {
+        const ArchiveCopy copy = best_copy(store_of(plan), plan.copies);
+        if (copy.access == Access::gone) throw gone_error(copy.address);
+        foresee(plan, copy);
+      } catch (const Error& error) {
+        if (error.kind() == ErrorKind::cancelled) throw;
+        return fail(plan, error);
+      }
+      for (const std::size_t index : records_of(plan)) settle(index, RestoreFate::restored, std::nullopt);
+    });
+  }
+  void foresee(const ArchivePlan& plan, const ArchiveCopy& copy) {
+    const Lock lock(mutex_);
+    result_.requests += plan.ranges.size();
+    result_.bytes_read += plan.range_bytes();
+    if (!plan.unplaced.empty()) {  // it has to be opened: its end, and, as of the reference, all of it
+      result_.requests += 2;
+      result_.bytes_read += copy.size;
+    }
+    if (copy.access == Access::asleep) told_asked(copy);
+    if (copy.access != Access::readable) ++result_.archives_waiting;
+  }
+  void told_asked(const ArchiveCopy& copy) BALE_REQUIRES(mutex_) {
+    ++result_.archives_asked;
+    if (events_.asked) events_.asked(copy);
+  }
+
+  /// Asks for the archives, reads each when it can be read, and goes on until none is left.
+  void wake(RestoreReader& reader, std::vector<ArchivePlan> plans) {
+    std::vector<Sleeper> sleepers = ask(std::move(plans));
+    bool has_waited = false;
+    for (Milliseconds pause{0};;) {
+      read_awake(reader, sleepers);
+      if (sleepers.empty()) break;
+      if (!options_.archives.wait) return leave(sleepers);
+      if (events_.waiting) events_.waiting(sleepers.size());
+      has_waited = true;
+      if (pause.count() > 0 && !tools_.world.clock.sleep_for(pause, tools_.world.stop))
+        throw Error(ErrorKind::cancelled, "stopped while waiting for archives", {},
+                    "they were asked for: run the same command again later");
+      pause = std::clamp(2 * pause, first_pause, longest_pause);
+      look_again(sleepers);
+    }
+    if (has_waited && events_.waiting) events_.waiting(0);
+  }
+
+  std::vector<Sleeper> ask(std::vector<ArchivePlan> plans) {
+    std::vector<Sleeper> all(plans.size());
+    std::vector<char> is_asked(plans.size(), 0);
+    for_each(plans.size(), [&](std::size_t i) {
+      Sleeper& sleeper = all[i];
+      sleeper.plan = std::move(plans[i]);
+      try {
+        store::ObjectStore& store = store_of(sleeper.plan);
+        sleeper.copy = best_copy(store, sleeper.plan.copies);
+        if (sleeper.copy.access == Access::gone) throw gone_error(sleeper.copy.address);
+        if (sleeper.copy.access == Access::asleep) {
+          ask_for(store, sleeper.copy, options_.archives);
+          const Lock lock(mutex_);
+          told_asked(sleeper.copy);
+          sleeper.copy.access = Access::coming;
+        }
+        is_asked[i] = 1;
+      } catch (const Error& error) {
+        if (error.kind() == ErrorKind::cancelled) throw;
+        fail(sleeper.plan, error);
+      }
+    });
+    std::vector<Sleeper> sleepers;
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      if (is_asked[i] != 0) sleepers.push_back(std::move(all[i]));
+    }
+    return sleepers;
+  }
+
+  void look_again(std::vector<Sleeper>& sleepers) {
+    for_each(sleepers.size(), [&](std::size_t i) {
+      try {
+        sleepers[i].copy = best_copy(store_of(sleepers[i].plan), {sleepers[i].copy.address});
+      } catch (const Error& error) {
+        // A look that fails in passing is followed by another; what lasts shows when the archive is read.
+        if (error.kind() == ErrorKind::cancelled) throw;
+        if (!is_transient(error.kind())) sleepers[i].copy.access = Access::readable;
+      }
+    });
+  }
+
+  /// Takes away those that can be read, or are gone, and reads them.
+  void read_awake(RestoreReader& reader, std::vector<Sleeper>& sleepers) {
+    const auto awake = std::stable_partition(sleepers.begin(), sleepers.end(), [](const Sleeper& sleeper) {
+      return sleeper.copy.access == Access::coming || sleeper.copy.access == Access::asleep;
+    });
+    std::vector<Sleeper> ready(std::make_move_iterator(awake), std::make_move_iterator(sleepers.end()));
+    sleepers.erase(awake, sleepers.end());
+    if (ready.empty()) return;
+    std::vector<ArchivePlan> plans;
+    for (Sleeper& sleeper : ready) {
+      sleeper.plan.copies = {sleeper.copy.address};
+      plans.push_back(sleeper.plan);
+    }
+    const std::vector<std::size_t> still_asleep = reader.read(plans);
+    tools_.destination.sync();
+    for (const Sleeper& sleeper : ready) {
+      for (const std::size_t index : records_of(sleeper.plan)) {
+        if (std::find(still_asleep.begin(), still_asleep.end(), index) != still_asleep.end())
+          settle(index, RestoreFate::failed, unreadable_error(sleeper.copy));
+      }
     }
   }
-  void flush() {
-    if (!piece_.bytes.empty()) sink_.append(std::move(piece_));
-    piece_ = {};
+
+  /// For another run.
+  void leave(const std::vector<Sleeper>& sleepers) {
+    result_.archives_waiting = sleepers.size();
+    for (const Sleeper& sleeper : sleepers) {
+      for (const std::size_t index : records_of(sleeper.plan)) settle(index, RestoreFate::waiting, std::nullopt);
+    }
   }
 
- private:
-  transfer::ByteSink& sink_;
-  flow::MemoryBudget& budget_;
-  std::stop_token stop_;
-  transfer::OutputPiece piece_;
+  RestoreTools tools_;
+  const std::vector<catalog::Record>& records_;
+  const RestoreOptions& options_;
+  const std::function<void(const RestoredObject&)>& done_;
+  const ArchiveEvents& events_;
+  Mutex mutex_;           ///< one call of done_ and events_ at a time
+  RestoreResult result_;  ///< raised by several threads in foresee() and ask(), under mutex_
 };
-
-store::ObjectAttributes attributes_of(const catalog::Record& record, const std::string& storage_class) {
-  store::ObjectAttributes attributes;
-  attributes.headers = record.headers;
-  attributes.metadata = record.metadata;
-  attributes.tags = record.tags;
-  attributes.storage_class = storage_class;
-  if (!storage_class.empty()) return attributes;
-  // Whoever restores an object wants to read it: not from an archive class again.
-  const bool archived =
-      record.storage_class == "GLACIER" || record.storage_class == "DEEP_ARCHIVE" || record.storage_class.empty();
-  attributes.storage_class = archived ? "STANDARD" : record.storage_class;
-  return attributes;
-}
-
-Error is_different(const std::string& destination) {
-  return Error(ErrorKind::precondition, "something else has this name already", destination,
-               "restore to another place, or replace it with --overwrite");
-}
 
 }  // namespace
 
@@ -133,191 +284,16 @@ Restore::Restore(std::function<store::ObjectStore&(const catalog::Record&)> arch
     : archives_(std::move(archives)),
       destination_(destination),
       target_(std::move(target)),
-      options_(options),
+      options_(std::move(options)),
       world_(world),
       pools_(pools),
       budget_(budget) {}
 
-void Restore::run(const std::vector<catalog::Record>& records, const std::function<void(const RestoredObject&)>& done) {
-  std::vector<std::string> paths;
-  if (target_.directory) {
-    std::vector<std::string_view> keys;
-    for (const catalog::Record& record : records) keys.push_back(record.object_path.str());
-    paths = archive::safe_paths(keys);
-  }
-  std::mutex mutex;  // one call of done() at a time
-  flow::ThreadPool workers(std::clamp<std::size_t>(records.size(), 1, options_.at_once), "bale-restore");
-  flow::TaskGroup group;
-  for (std::size_t i = 0; i < records.size(); ++i) {
-    group.run(workers, [&, i] {
-      if (world_.stop.stop_requested()) throw Error(ErrorKind::cancelled, "stopped while restoring");
-      const RestoredObject object = restore_one(records[i], target_.directory ? paths[i] : std::string());
-      const std::scoped_lock lock(mutex);
-      done(object);
-    });
-  }
-  group.wait();
-}
-
-RestoredObject Restore::restore_one(const catalog::Record& record, const std::string& path) {
-  RestoredObject object;
-  object.record = &record;
-  object.destination = target_.directory ? (*target_.directory / path).native()
-                                         : to_uri(target_.bucket, ObjectKey(target_.prefix + record.object_path.str()));
-  try {
-    if (record.deleted)
-      throw Error(ErrorKind::not_found, "the object was deleted at its source", record.object_path.str());
-    if (record.archive_key.empty()) {
-      throw Error(ErrorKind::unsupported, "the catalog row does not say where its archive is", record.backup_file,
-                  "extract it from the archive with `bale archive extract`");
-    }
-    if (target_.directory)
-      restore_file(record, path, object);
-    else
-      restore_object(record, object);
-  } catch (const Error& error) {
-    if (error.kind() == ErrorKind::cancelled) throw;
-    object.fate = RestoreFate::failed;
-    object.error = error;
-  }
-  return object;
-}
-
-ByteCount Restore::read(const catalog::Record& record, const std::function<void(ByteView)>& sink) {
-  std::optional<Error> first;
-  for (const ObjectAddress& copy : copies_of(record)) {
-    bool begun = false;
-    try {
-      return read_copy(record, copy, [&](ByteView bytes) {
-        begun = true;
-        sink(bytes);
-      });
-    } catch (const Error& error) {
-      // Gone, or of a class that has to be asked for first: another bucket may have the same archive.
-      const bool out_of_reach = error.kind() == ErrorKind::not_found || error.kind() == ErrorKind::denied;
-      if (begun || !out_of_reach) throw;
-      if (!first) first = out_of_reach_error(error, copy);
-    }
-  }
-  throw *first;
-}
-
-ByteCount Restore::read_copy(const catalog::Record& record, const ObjectAddress& copy,
-                             const std::function<void(ByteView)>& sink) {
-  store::ObjectStore& store = archives_(record);
-  if (record.location) {
-    archive::read_located(store, copy, *record.location, record.object_size, record.sha256, sink, names_of(record));
-    return record.location->frame_length;
-  }
-  const auto source = transfer::open_object_source(store, copy);
-  const auto reader = archive::open_archive(*source);
-  const auto& objects = reader->manifest().objects;
-  const auto found = std::find_if(objects.begin(), objects.end(), [&](const archive::ManifestObject& object) {
-    return object.key == record.object_path ||
-           object.source_prefix + "/" + object.relative_key == record.object_path.str() ||
-           (object.source_prefix.empty() && object.relative_key == record.object_path.str());
-  });
-  if (found == objects.end()) throw Error(ErrorKind::not_found, "the archive does not hold the object", to_uri(copy));
-  StreamVisitor visitor(sink);
-  reader->read({static_cast<std::size_t>(found - objects.begin())}, visitor, pools_, budget_, world_.stop);
-  visitor.check(record);
-  return reader->archive_bytes();
-}
-
-bool Restore::same_file(const catalog::Record& record, const os::fs::path& path) {
-  const auto there = world_.files.info(path);
-  if (!there || there->type != os::FileType::regular || there->size != record.object_size || record.sha256.empty())
-    return false;
-  const auto file = world_.files.open(path);
-  Buffer buffer(piece_bytes);
-  Sha256 hash;
-  for (ByteCount offset = 0;;) {
-    const std::size_t got = file->read_at(offset, {buffer.data(), buffer.capacity()});
-    if (got == 0) break;
-    hash.update({buffer.data(), got});
-    offset += got;
-  }
-  return to_hex_digest(hash.finish()) == record.sha256;
-}
-
-void Restore::restore_file(const catalog::Record& record, const std::string& name, RestoredObject& object) {
-  const os::fs::path path = *target_.directory / name;
-  for (std::size_t slash = name.find('/'); slash != std::string::npos; slash = name.find('/', slash + 1)) {
-    if (!archive::is_directory_on_the_way(world_.files, *target_.directory / name.substr(0, slash))) break;
-  }
-  if (const auto there = world_.files.info(path)) {
-    if (there->type == os::FileType::directory) {
-      throw Error(ErrorKind::precondition, "a directory has the file's name", path.native(),
-                  "restore to another place, or together with the objects below it: then it gets an escaped name");
-    }
-    if (same_file(record, path)) {
-      object.fate = RestoreFate::same;
-      return;
-    }
-    if (!options_.overwrite) throw is_different(path.native());
-  }
-  object.bytes_read = record.location ? record.location->frame_length : 0;
-  object.fate = RestoreFate::restored;
-  if (options_.dryrun) return;
-  world_.files.make_directories(path.parent_path());
-  os::AtomicFile file(world_.files, path, os::Links::refuse);
-  object.bytes_read = read(record, [&](ByteView bytes) { file.file().write(bytes); });
-  file.commit();
-  world_.files.set_modified(path, record.last_modified);
-}
-
-bool Restore::same_object(const catalog::Record& record, const ObjectAddress& address, const store::ObjectInfo& there) {
-  if (there.size != record.object_size) return false;
-  // An ETag is of the content and of how it was cut into parts: equal ones mean equal bytes, different ones nothing.
-  if (there.etag == record.etag) return true;
-  if (record.sha256.empty()) return false;
-  try {
-    const auto stream = destination_->get(address, {}, {.version_id = {}, .if_match = there.etag});
-    Buffer buffer(piece_bytes);
-    Sha256 hash;
-    while (const std::size_t got = stream->read({buffer.data(), buffer.capacity()})) hash.update({buffer.data(), got});
-    return to_hex_digest(hash.finish()) == record.sha256;
-  } catch (const Error& error) {
-    // Of an archive class, or replaced or deleted since: nobody knows that it is the same.
-    const bool tells_nothing = error.kind() == ErrorKind::denied || error.kind() == ErrorKind::precondition ||
-                               error.kind() == ErrorKind::not_found;
-    if (!tells_nothing) throw;
-    return false;
-  }
-}
-
-/// On what condition the object may be written; absent when it is there already. Throws when something else is there
-/// that may not be replaced.
-std::optional<store::WriteConditions> Restore::look_at(const catalog::Record& record, const ObjectAddress& address) {
-  const auto there = destination_->head(address);
-  if (!there) return store::WriteConditions{.if_none_match = true, .if_match = {}};
-  if (same_object(record, address, *there)) return std::nullopt;
-  if (!options_.overwrite) throw is_different(to_uri(address));
-  return store::WriteConditions{.if_none_match = false, .if_match = there->etag};
-}
-
-void Restore::restore_object(const catalog::Record& record, RestoredObject& object) {
-  const ObjectAddress address{target_.bucket, ObjectKey(target_.prefix + record.object_path.str())};
-  const auto conditions = look_at(record, address);
-  object.fate = conditions ? RestoreFate::restored : RestoreFate::same;
-  if (!conditions) return;
-  object.bytes_read = record.location ? record.location->frame_length : 0;
-  if (options_.dryrun) return;
-  transfer::ObjectSinkOptions sink_options;
-  sink_options.attributes = attributes_of(record, target_.storage_class);
-  sink_options.expected_bytes = record.object_size;
-  sink_options.conditions = *conditions;
-  try {
-    const auto sink = transfer::open_object_sink(*destination_, pools_.connections, address, sink_options);
-    PieceWriter writer(*sink, budget_, world_.stop);
-    object.bytes_read = read(record, [&](ByteView bytes) { writer.write(bytes); });
-    writer.flush();
-    sink->finish();
-  } catch (const Error& error) {
-    // Something came there since: another restore of the same object, or this very write, sent twice on its way.
-    if (error.kind() != ErrorKind::precondition || look_at(record, address)) throw;
-    object.fate = RestoreFate::same;
-  }
+RestoreResult Restore::run(const std::vector<catalog::Record>& records,
+                           const std::function<void(const RestoredObject&)>& done, const ArchiveEvents& events) {
+  const auto destination = destination_of(destination_, target_, options_, records, world_, pools_, budget_);
+  const RestoreTools tools{records, archives_, *destination, options_, world_, pools_, budget_, {}};
+  return RestoreRun(tools, done, events).run();
 }
 
 }  // namespace bale::recover
