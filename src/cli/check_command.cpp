@@ -17,15 +17,22 @@ namespace bale::cli {
 namespace {
 
 struct CheckOptions {
-  QueryOptions where;  ///< config_directory and catalog_uri alone
+  QueryOptions where;  ///< config_directory, catalog_uri and since alone
   std::vector<std::string> archives;
   std::optional<std::string> read_data;  ///< share, or empty: all
   bool destinations = false;
   bool repair_catalog = false;
 };
 
-// At once, so that a store that is 100 ms away does not make every archive wait for the one before.
-constexpr std::size_t archives_at_once = 16;
+/// --since, by whole days: so are catalog files filed.
+std::optional<TimePoint> since_of(const CheckOptions& options) {
+  if (options.where.since.empty()) return std::nullopt;
+  try {
+    return std::chrono::floor<std::chrono::days>(parse_time(options.where.since));
+  } catch (const Error& error) {
+    throw error.with_where("--since");
+  }
+}
 
 check::Scope scope_of(const std::string& uri) {
   const ObjectAddress place = parse_s3_uri(uri);
@@ -35,7 +42,7 @@ check::Scope scope_of(const std::string& uri) {
 std::vector<check::Place> places_of(Context& context, const CheckOptions& options) {
   std::vector<check::Place> places;
   for (const recover::CatalogPlace& found : catalog_places(context, options.where)) {
-    check::Place place{found.store, {found.bucket, found.prefix}, {}};
+    check::Place place{found.store, {found.bucket, found.prefix}, {}, since_of(options)};
     for (const BucketName& bucket : found.backup_buckets) place.backups.push_back({bucket, ""});
     for (const std::string& uri : options.archives) place.backups.push_back(scope_of(uri));
     places.push_back(std::move(place));
@@ -97,7 +104,7 @@ int check_all(Context& context, const CheckOptions& options) {
   check::Options work{.read_data = share_of(options),
                       .repair = options.repair_catalog,
                       .dryrun = context.options().dryrun,
-                      .at_once = archives_at_once,
+                      .at_once = context.pools().connections.size(),  // each waits for one request at a time
                       .row_bytes = context.memory_limit() / 4};
   context.reserve_memory(work.row_bytes);
   const std::vector<check::Place> places = places_of(context, options);
@@ -143,6 +150,10 @@ void add_check_command(CLI::App& app, Action& action) {
           "read and hash the content of all objects, or of the n-th of t shares")
       ->type_name("[N/T]")
       ->expected(0, 1);
+  command
+      ->add_option("--since", options->where.since,
+                   "only archives that were stored on this day or later, e.g. where older ones expire")
+      ->type_name("TIME");
   command->add_flag("--destinations", options->destinations,
                     "compare normal destinations with the catalog too, with --read-data by content");
   command->add_flag("--repair-catalog", options->repair_catalog,

@@ -82,6 +82,10 @@ std::vector<std::string> unseen_lines(const check::Counts& counts) {
     lines.push_back(fmt::format("not opened: {} without random access; --read-data reads them as a whole",
                                 format_count(counts.without_places)));
   }
+  if (counts.left_out > 0) {
+    lines.push_back(
+        fmt::format("left out: {} of archives and catalog files older than --since", format_count(counts.left_out)));
+  }
   if (counts.unknown_files > 0) {
     lines.push_back(
         fmt::format("passed over: {} neither archive nor catalog file", format_count(counts.unknown_files, "object")));
@@ -100,6 +104,7 @@ Json summary_json(const check::Counts& counts, bool dryrun) {
           {"without_random_access", counts.without_places},
           {"not_readable", counts.not_readable},
           {"unknown_files", counts.unknown_files},
+          {"left_out", counts.left_out},
           {"objects_read", counts.objects_read},
           {"bytes_read", counts.bytes_read},
           {"not_verifiable", counts.not_verifiable},

@@ -26,6 +26,19 @@ bool looks_like_region(std::string_view text) {
          std::all_of(words.begin(), words.end() - 1, [&](std::string_view word) { return all_in(word, 'a', 'z'); });
 }
 
+/// "2025-01-23" of a catalog file's partitions.
+std::string day_of(const ObjectKey& catalog_file) {
+  const auto parts = split(catalog_file.str(), '/');
+  std::string day;
+  for (std::size_t i = parts.size() - 4; i + 1 < parts.size(); ++i)
+    day.append(day.empty() ? "" : "-").append(parts[i].substr(parts[i].find('=') + 1));
+  return day;
+}
+
+void count_left_out(Report& report) {
+  report.count([](Counts& counts) { ++counts.left_out; });
+}
+
 void count_unknown(Report& report) {
   report.count([](Counts& counts) { ++counts.unknown_files; });
 }
@@ -47,7 +60,7 @@ std::optional<Listing> begin_listing(const Place& place, const Scope& scope, Rep
 /// Archives of several buckets in the order of their keys, the copies of one together.
 class ArchiveStream {
  public:
-  ArchiveStream(const Place& place, Report& report) : report_(report) {
+  ArchiveStream(const Place& place, Report& report) : since_(place.since), report_(report) {
     for (const Scope& scope : place.backups) {
       if (auto listing = begin_listing(place, scope, report)) listings_.push_back(std::move(*listing));
     }
@@ -64,9 +77,10 @@ class ArchiveStream {
   void advance() {
     head_.reset();
     for (Listing& listing : listings_) {
-      while (listing.peek() != nullptr && !is_archive_name(listing.peek()->key)) {
-        count_unknown(report_);
-        listing.pop();
+      for (; listing.peek() != nullptr; listing.pop()) {
+        const bool is_archive = is_archive_name(listing.peek()->key);
+        if (is_archive && (!since_ || listing.peek()->last_modified >= *since_)) break;
+        is_archive ? count_left_out(report_) : count_unknown(report_);
       }
       const store::ListedObject* object = listing.peek();
       if (object != nullptr && (!head_ || object->key < head_->archive)) head_ = Pair{object->key, {}, {}};
@@ -83,6 +97,7 @@ class ArchiveStream {
     }
   }
 
+  const std::optional<TimePoint> since_;
   Report& report_;
   std::vector<Listing> listings_;
   std::optional<Pair> head_;
@@ -92,7 +107,9 @@ class ArchiveStream {
 class FileStream {
  public:
   FileStream(const Place& place, Report& report)
-      : report_(report), listing_(begin_listing(place, place.catalog, report)) {
+      : first_day_(place.since ? to_date(*place.since) : ""),
+        report_(report),
+        listing_(begin_listing(place, place.catalog, report)) {
     advance();
   }
   const std::optional<Pair>& peek() const noexcept { return head_; }
@@ -113,12 +130,17 @@ class FileStream {
         count_unknown(report_);
         continue;
       }
+      if (day_of(object.key) < first_day_) {
+        count_left_out(report_);
+        continue;
+      }
       head_ = Pair{std::move(archive), {}, {{object.key, object.size}}};
       listing_->pop();
       return;
     }
   }
 
+  const std::string first_day_;
   Report& report_;
   std::optional<Listing> listing_;
   std::optional<Pair> head_;

@@ -2,11 +2,13 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/bytes.hpp"
 #include "base/names.hpp"
+#include "base/time.hpp"
 #include "jobs/check/report.hpp"
 #include "store/object_store.hpp"
 
@@ -24,6 +26,9 @@ struct Place {
   Scope catalog;
   /// Empty: archives are looked up as the rows name them, and those that no row names are not noticed.
   std::vector<Scope> backups;
+  /// Start of a day (UTC): archives that were stored before, and catalog files of earlier days, are left out. A backup
+  /// whose archives expire has older rows for ever.
+  std::optional<TimePoint> since;
 };
 
 /// One stored copy of an archive.

@@ -23,6 +23,7 @@ struct Counts {
   std::uint64_t without_places = 0;       ///< copies that were not opened: without random access, and nothing to read
   std::uint64_t not_readable = 0;         ///< copies and destination objects in an archive class
   std::uint64_t unknown_files = 0;        ///< neither archives nor catalog files, in the buckets of both
+  std::uint64_t left_out = 0;             ///< copies and catalog files that are older than what was asked for
   std::uint64_t objects_read = 0;         ///< of archives, content hashed
   ByteCount bytes_read = 0;               ///< content of these
   std::uint64_t not_verifiable = 0;       ///< of the objects read: no SHA-256 anywhere

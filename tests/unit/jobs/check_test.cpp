@@ -470,6 +470,32 @@ TEST_F(Check, UnknownFilesAreCountedAndNoFindings) {
   EXPECT_THAT(findings, IsEmpty());
 }
 
+TEST_F(Check, WhatIsOlderThanAskedForIsLeftOut) {
+  const ObjectKey expired = back_up({{"a", "1"}});
+  store->remove({vault, expired});
+  EXPECT_EQ(run().damage, 1U);
+  outside.clock.advance(std::chrono::hours(24));
+  const ObjectKey other = back_up({{"b", "2"}});
+  place.since = std::chrono::floor<std::chrono::days>(outside.clock.now());
+  check::Counts counts = run();
+  EXPECT_THAT(findings, IsEmpty());
+  EXPECT_EQ(counts.archives, 1U);
+  EXPECT_EQ(counts.left_out, 1U);
+  store->remove({vault, other});
+  EXPECT_EQ(run().damage, 1U);
+}
+
+TEST_F(Check, PackedBeforeMidnightAndStoredAfterIt) {
+  const ObjectKey key = back_up({{"a", "1"}});
+  outside.clock.advance(std::chrono::hours(24));
+  write(vault, key, *read(vault, key.str()));
+  place.since = std::chrono::floor<std::chrono::days>(outside.clock.now());
+  const check::Counts counts = run();
+  EXPECT_THAT(findings, IsEmpty()) << "its catalog file of the day before is found";
+  EXPECT_EQ(counts.left_out, 1U);
+  EXPECT_EQ(counts.rows, 1U);
+}
+
 TEST_F(Check, WithACatalogAloneTheRowsLeadToTheArchives) {
   const ObjectKey key = back_up({{"a", "1"}});
   place.backups.clear();
