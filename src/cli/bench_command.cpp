@@ -199,7 +199,7 @@ double saved_per_gib(const compression::CostModel& cost, const compression::Outc
   return cost.benefit(sum) / sum.bytes * bytes_per_gib;
 }
 
-ByteCount bytes_of(double bytes) { return static_cast<ByteCount>(bytes + 0.5); }
+ByteCount bytes_of(double bytes) { return static_cast<ByteCount>(std::llround(bytes)); }
 
 void print_json(Context& context, const Report& report) {
   emit_json(context, {{"type", "machine"},

@@ -134,7 +134,7 @@ Region choose_region(Context& context, const config::ReplicationConfig& config) 
                 "set \"backup\": true on a destination");
   }
   if (regions.size() == 1) return regions.front();
-  const Region asked = context.region();
+  Region asked = context.region();
   if (std::find(regions.begin(), regions.end(), asked) != regions.end()) return asked;
   std::string names;
   for (const Region& region : regions) names += (names.empty() ? "" : ", ") + region.str();

@@ -11,6 +11,7 @@
 #include "cli/catalog_places.hpp"
 #include "cli/commands.hpp"
 #include "cli/output.hpp"
+#include "cli/restore_query.hpp"
 #include "flow/progress.hpp"
 #include "jobs/recover/restore.hpp"
 
@@ -23,6 +24,7 @@ struct RestoreCommandOptions {
   std::string to;
   std::string storage_class;
   std::string as_of;
+  std::string sql;
   recover::ArchiveRequest archives;
   bool no_wait = false;
   bool overwrite = false;
@@ -30,10 +32,12 @@ struct RestoreCommandOptions {
 };
 
 recover::Query query_of(const RestoreCommandOptions& options) {
-  if (options.paths.empty() && !options.prefix_given) {
+  if (options.paths.empty() && !options.prefix_given && options.sql.empty()) {
     throw Error(ErrorKind::invalid, "nothing to restore was named", {},
-                "give paths, patterns ('*' restores everything), or --prefix P");
+                "give paths, patterns ('*' restores everything), --prefix P, or --query SQL");
   }
+  if (!options.sql.empty() && !options.paths.empty())
+    throw Error(ErrorKind::invalid, "both paths and --query were given", {}, "give one of them");
   recover::Query query = base_query(options.where);
   if (!options.as_of.empty()) {
     try {
@@ -82,8 +86,8 @@ Error missing_error(const std::string& path, const recover::Query& query, const 
                              query.as_of ? " in the place of --as-of" : ""));
   }
   const std::string what = may_be_incomplete(found.damage) ? "no catalog row that can be read has this object"
-                           : query.as_of            ? "no backup has this object as of " + to_iso8601(*query.as_of)
-                                                    : "no backup has this object";
+                           : query.as_of ? "no backup has this object as of " + to_iso8601(*query.as_of)
+                                         : "no backup has this object";
   return Error(ErrorKind::not_found, what, {}, "`bale catalog search` shows what there is");
 }
 
@@ -262,10 +266,15 @@ recover::RestoreResult run_restore(Context& context, const RestoreCommandOptions
                   [&](std::size_t waiting) { progress.waiting(waiting); }});
 }
 
+recover::SearchResult find(Context& context, const RestoreCommandOptions& options, const recover::Query& query) {
+  if (!options.sql.empty()) return find_by_sql(context, options.where, options.sql, query);
+  return find_records(context, options.where, query, recover::OnDamage::read_archive);
+}
+
 int restore(Context& context, const RestoreCommandOptions& options) {
   const recover::Query query = query_of(options);
   const recover::RestoreTarget target = target_of(options);
-  const recover::SearchResult found = find_records(context, options.where, query, recover::OnDamage::read_archive);
+  const recover::SearchResult found = find(context, options, query);
   check_one_source(found.records);
   Totals totals;
   totals.missing = report_missing(context, query, found);
@@ -289,6 +298,10 @@ void add_restore_command(CLI::App& app, Action& action) {
   add_query_options(*command, options->where);
   command->add_option("--storage-class", options->storage_class,
                       "storage class in the bucket [the object's own; STANDARD if archived]");
+  command
+      ->add_option("--query", options->sql,
+                   "what this query of the local index gives (`bale catalog sql`): SELECT * FROM catalog WHERE ...")
+      ->type_name("SQL");
   command
       ->add_option("--as-of", options->as_of,
                    "the state at this time: versions and deletions that came later do not count")

@@ -30,16 +30,14 @@ catalog::RecordColumns columns_of(const sqlite::Query& rows) {
 }  // namespace
 
 recover::SearchResult find_by_sql(Context& context, const QueryOptions& options, const std::string& sql,
-                                  const std::optional<TimePoint>& as_of) {
+                                  const recover::Query& query) {
   const auto indexes = open_indexes(context, options);
   catalog::CatalogDatabase& database = *indexes.front();
   for (std::size_t i = 1; i < indexes.size(); ++i) database.add(indexes[i]->file());
   const std::stop_callback interrupt(context.stop(), [&] { database.sql().interrupt(); });
   sqlite::Query rows = database.sql().foreign_query(sql);
   const catalog::RecordColumns columns = columns_of(rows);
-  recover::Query newest = base_query(options);
-  newest.as_of = as_of;
-  recover::Selection selection(newest);
+  recover::Selection selection(query);
   while (rows.step()) selection.add(catalog::record_of(rows, columns));
   recover::SearchResult found;
   found.records = selection.take(found.deletions);

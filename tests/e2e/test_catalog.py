@@ -273,6 +273,25 @@ def test_search_and_restore_use_the_index(bale):
     assert (bale.directory / "out/second").read_bytes() == b"two"
 
 
+def test_restore_what_a_query_gives(bale):
+    bale.mixed()
+    for name, content in {"a.log": b"1", "b.log": b"22", "c.txt": b"333"}.items():
+        bale.put("source", name, content)
+    bale.until_idle()
+    bale.put("source", "b.log", b"4444")
+    bale.until_idle()
+    index = ["--index", bale.directory / "index"]
+    out = bale.directory / "out"
+    bale.restore(out, "--query", "SELECT * FROM catalog WHERE object_name LIKE '%.log' -- all logs", *index)
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == {"a.log": b"1", "b.log": b"4444"}
+    older = bale.directory / "older"
+    bale.restore(older, "--query", "SELECT * FROM catalog WHERE object_size = 2;", *index)
+    assert (older / "b.log").read_bytes() == b"22", "exactly the rows that the query gives"
+    assert "SELECT *" in bale.restore(out, "--query", "SELECT object_path FROM catalog", *index, status=2).err
+    bale.restore(out, "--query", "SELECT * FROM catalog WHERE object_size > 1000", *index, status=3)
+    bale.restore(out, "a.log", "--query", "SELECT * FROM catalog", *index, status=2)
+
+
 def test_an_index_is_of_one_catalog(documented):
     documented.sync()
     documented.bale.make_bucket("other", BACKUP_REGION)
