@@ -199,8 +199,6 @@ double saved_per_gib(const compression::CostModel& cost, const compression::Outc
   return cost.benefit(sum) / sum.bytes * bytes_per_gib;
 }
 
-ByteCount bytes_of(double bytes) { return static_cast<ByteCount>(std::llround(bytes)); }
-
 void print_json(Context& context, const Report& report) {
   emit_json(context, {{"type", "machine"},
                       {"cpu_factor", report.cpu.factor},

@@ -45,8 +45,6 @@ struct Report {
 
 std::string percent(double share) { return fmt::format("{:.1f} %", 100 * share); }
 
-ByteCount bytes_of(double bytes) { return static_cast<ByteCount>(bytes + 0.5); }
-
 estimate::PriceTable read_prices(Context& context, const std::string& path) {
   if (path.empty()) return estimate::parse_price_table(estimate::default_price_table());
   try {

@@ -19,8 +19,6 @@ using service::LearnedSums;
 using service::LevelStatus;
 using service::SourceLevels;
 
-ByteCount bytes_of(double bytes) { return static_cast<ByteCount>(bytes + 0.5); }
-
 template <typename Value>
 Json json_of(const std::optional<Value>& value) {
   return value ? Json(*value) : Json(nullptr);

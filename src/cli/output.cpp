@@ -97,6 +97,8 @@ void emit_warning(Context& context, std::string_view text) {
   context.world().terminal.err(to_line({{"type", "warning"}, {"message", text}}) + "\n");
 }
 
+ByteCount bytes_of(double bytes) noexcept { return static_cast<ByteCount>(std::llround(bytes)); }
+
 std::size_t display_width(std::string_view text) noexcept {
   const auto is_one_column = [](char c) { return c >= 0x20 && c < 0x7F; };
   std::size_t width =

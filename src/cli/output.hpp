@@ -64,6 +64,9 @@ class Table {
   std::vector<std::vector<std::string>> rows_;
 };
 
+/// Reckoned bytes as a whole number of them.
+ByteCount bytes_of(double bytes) noexcept;
+
 /// "1,234,567": for people.
 std::string format_count(std::uint64_t number);
 /// "1 object", "2,345 objects": the number with its noun, whose plural ends with an s.

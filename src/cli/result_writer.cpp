@@ -146,7 +146,7 @@ void ResultWriter::add(ResultRow row) {
   row.resize(columns_.size());
   ++rows_;
   switch (options_.format) {
-    case ResultFormat::table: return keep(std::move(row));
+    case ResultFormat::table: return keep(row);
     case ResultFormat::csv: return write(csv_line(row));
     case ResultFormat::jsonl: return write(json_line(row));
   }
@@ -169,7 +169,7 @@ void ResultWriter::flush() {
   context_.world().terminal.out(text);
 }
 
-void ResultWriter::keep(ResultRow row) {
+void ResultWriter::keep(const ResultRow& row) {
   std::vector<std::string> cells;
   for (const ResultValue& value : row) cells.push_back(value ? escape_for_terminal(*value) : "NULL");
   if (is_streaming_) return write(table_line(cells));

@@ -68,7 +68,7 @@ class ResultWriter {
  private:
   void write(std::string_view text);
   void flush();
-  void keep(ResultRow row);
+  void keep(const ResultRow& row);
   void write_kept();
   std::string table_line(const std::vector<std::string>& cells) const;
   std::string json_line(const ResultRow& row) const;
