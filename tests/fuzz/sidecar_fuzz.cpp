@@ -34,8 +34,13 @@ std::string make_archive() {
   return frames;
 }
 
+const std::string& archive_bytes() {
+  static const std::string bytes = make_archive();
+  return bytes;
+}
+
 void read_by(ByteView index) {
-  static const std::string archive = make_archive();
+  const std::string& archive = archive_bytes();
   static flow::ThreadPool connections(1, "connection"), cores(1, "core");
   const ReaderLimits limits{.max_manifest_bytes = 1 << 20, .max_frames = 4096, .max_frame_bytes = 4 << 20};
   flow::MemoryBudget budget(64 << 20);
@@ -56,15 +61,46 @@ void read_by(ByteView index) {
   }
 }
 
+template <typename Number>
+void append_number(std::string& text, Number value) {
+  for (std::size_t i = 0; i < sizeof value; ++i) text += static_cast<char>(value >> (8 * i));
+}
+
+std::string sealed(std::string index) {
+  index.resize(index.size() - 8);
+  append_number(index, xxh64(as_bytes(index)));
+  return index;
+}
+
+/// An index of the archive: the first two bytes are the numbers of frames and objects, then come their entries, the
+/// rest is the manifest. Empty where there are too few.
+std::string index_of_sections(ByteView bytes) {
+  if (bytes.size() < 2) return {};
+  const auto frames = std::to_integer<std::size_t>(bytes[0]), objects = std::to_integer<std::size_t>(bytes[1]);
+  if (bytes.size() < 2 + frames * 16 + objects * 4) return {};
+  const ByteView manifest = bytes.subspan(2 + frames * 16 + objects * 4);
+  std::string index = "BALE-IDX";
+  append_number(index, std::uint64_t{1});  // version, no ETag
+  for (const std::uint64_t number : {std::uint64_t{archive_bytes().size()}, std::uint64_t{0}, std::uint64_t{frames},
+                                     std::uint64_t{objects}, std::uint64_t{manifest.size()}})
+    append_number(index, number);
+  std::string sections;
+  for (const ByteView content :
+       {bytes.subspan(2, frames * 16), bytes.subspan(2 + frames * 16, objects * 4), manifest}) {
+    const CompressedFrame frame = compress_frame_at(content, store_level, 1000);
+    append_number(index, std::uint64_t{frame.bytes.size()});
+    sections += as_text(frame.bytes.view());
+  }
+  return sealed(index + sections + "checksum");
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const ByteView bytes(reinterpret_cast<const std::byte*>(data), size);
   read_by(bytes);
   if (size < 8) return 0;
-  std::string sealed(as_text(bytes));
-  const std::uint64_t sum = xxh64(bytes.first(size - 8));
-  for (std::size_t i = 0; i < 8; ++i) sealed[size - 8 + i] = static_cast<char>(sum >> (8 * i));
-  read_by(as_bytes(sealed));
+  read_by(as_bytes(sealed(std::string(as_text(bytes)))));
+  if (const std::string index = index_of_sections(bytes); !index.empty()) read_by(as_bytes(index));
   return 0;
 }
