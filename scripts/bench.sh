@@ -24,6 +24,10 @@ echo
 echo "== replicate: on the embedded store, against libzstd on the same bytes in memory"
 build/release/bench/replicate_bench --directory "$work"
 echo
+echo "== restore: neighbours read together, against one GET for each object"
+build/release/bench/restore_bench --directory "$work"
+servers rgw -- bash -c 'build/release/bench/restore_bench --directory "$0" --endpoint "$BALE_TEST_RGW_ENDPOINT"' "$work"
+echo
 echo "== http: CPU of the client, against the same bytes through bare sockets"
 build/release/bench/http_bench
 echo
