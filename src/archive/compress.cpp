@@ -166,6 +166,16 @@ void decompress_frame(ByteView frame, MutableBytes out) {
     throw Error(ErrorKind::corrupt, fmt::format("the frame holds {} bytes instead of {}", result, out.size()));
 }
 
+FrameExtent measure_frame(ByteView bytes) {
+  const unsigned long long content = ZSTD_getFrameContentSize(bytes.data(), bytes.size());
+  if (content == ZSTD_CONTENTSIZE_ERROR) throw Error(ErrorKind::corrupt, "not a zstd frame");
+  if (content == ZSTD_CONTENTSIZE_UNKNOWN)
+    throw Error(ErrorKind::corrupt, "the frame does not say how many bytes it holds");
+  const std::size_t compressed = ZSTD_findFrameCompressedSize(bytes.data(), bytes.size());
+  if (ZSTD_isError(compressed) != 0) throw damaged(compressed);
+  return {compressed, content};
+}
+
 struct StreamDecompressor::State {
   Decompression context = make_decompression();
 };

@@ -46,6 +46,15 @@ ByteCount compressor_bytes(int level, ByteCount frame_size);
 /// frame is damaged, is not one whole frame, or does not have that size; never writes more. Thread-safe.
 void decompress_frame(ByteView frame, MutableBytes out);
 
+/// What a frame says of itself.
+struct FrameExtent {
+  ByteCount compressed = 0;  ///< bytes of the frame
+  ByteCount content = 0;     ///< bytes it decompresses to; 0 for a frame that decoders skip
+};
+/// Measures the frame at the start of `bytes`; nothing is decompressed. Throws Error{corrupt} where no whole frame is,
+/// or one that does not say how much it holds. Thread-safe.
+FrameExtent measure_frame(ByteView bytes);
+
 /// Decompresses a stream of frames, piece by piece, in bounded memory. Not thread-safe.
 class StreamDecompressor {
  public:

@@ -7,8 +7,8 @@
 #include <string>
 #include <utility>
 
-#include "archive/compress.hpp"
 #include "archive/frame_index.hpp"
+#include "archive/frame_reader.hpp"
 #include "archive/layout.hpp"
 #include "archive/little_endian.hpp"
 #include "archive/seek_table.hpp"
@@ -74,17 +74,6 @@ class Tail {
   Buffer bytes_;
   ByteCount offset_ = 0;
 };
-
-/// Decompresses a frame and holds it against its entry in the seek table, and its bytes against their hash.
-void read_frame(ByteView compressed, const Frame& frame, MutableBytes out) {
-  // Before anything else: bytes that were changed may still decompress to what they should.
-  if (frame.hash && xxh64(compressed) != *frame.hash)
-    throw Error(ErrorKind::corrupt, "the frame's bytes are not those that were written: their XXH64 is another");
-  // The decoder verifies the frame's checksum against its content; so equal checksums mean equal content.
-  if (compressed.size() < 4 || load_le<std::uint32_t>(compressed, compressed.size() - 4) != frame.checksum)
-    throw Error(ErrorKind::corrupt, "the frame's checksum is not that of the seek table");
-  decompress_frame(compressed, out);
-}
 
 /// One call of read(): frames on their way from the source to the visitor.
 class FrameReading {
