@@ -10,9 +10,9 @@ set -euo pipefail
 build=(g++ make cmake ninja-build pkg-config ccache mold
        libfmt-dev nlohmann-json3-dev libspdlog-dev libcli11-dev libssl-dev libsqlite3-dev
        libzstd-dev libarchive-dev libxxhash-dev libcurl4-openssl-dev libpugixml-dev libcpp-httplib-dev
-       libre2-dev)
+       libre2-dev libfuse3-dev)
 # The second line: servers that speak AWS's protocols (docs/testing.md); dynalite and moto are not Debian's.
-test=(libgtest-dev libgmock-dev python3 python3-pytest zstd tar openssl
+test=(libgtest-dev libgmock-dev python3 python3-pytest zstd tar openssl fuse3
       ceph-mon ceph-osd radosgw nodejs npm python3-venv python3-boto3 python3-zstandard)
 lint=(clang-14 libclang-rt-14-dev clang-format-14 clang-tidy-14 git python3 shellcheck)
 bench=(libbenchmark-dev python3 zstd tar rclone awscli)

@@ -32,6 +32,7 @@ OWNERS = {
     "httplib.h": {"http"},
     "pugixml.hpp": {"aws"},
     "re2/": {"jobs/recover"},
+    "fuse_lowlevel.h": {"mount"},
 }
 
 # Headers of the operating system: os/ alone, but for these files, each with its reason.
@@ -39,6 +40,7 @@ POSIX = re.compile(r"((sys|linux|netinet|arpa)/.*|unistd|fcntl|dirent|malloc|pol
                    r"termios)\.h$")
 POSIX_EXCEPTIONS = {
     "flow/thread_pool.cpp": "pthread_setname_np: a thread's name, for debuggers",
+    "mount/session.cpp": "libfuse gives a file descriptor, to be waited for together with the end of the session",
 }
 
 STANDARD = set("""

@@ -90,6 +90,7 @@ void add_commands(CLI::App& app, Action& action) {
   add_catalog_command(app, action);
   add_restore_command(app, action);
   add_check_command(app, action);
+  add_mount_command(app, action);
   add_config_command(app, action);
   add_doctor_command(app, action);
   add_estimate_command(app, action);

@@ -21,6 +21,7 @@ void add_replicate_command(CLI::App& app, Action& action);  // replicate_command
 void add_catalog_command(CLI::App& app, Action& action);    // catalog_command.cpp: search
 void add_restore_command(CLI::App& app, Action& action);    // restore_command.cpp
 void add_check_command(CLI::App& app, Action& action);      // check_command.cpp
+void add_mount_command(CLI::App& app, Action& action);      // mount_command.cpp
 void add_config_command(CLI::App& app, Action& action);     // config_command.cpp: check schema
 void add_doctor_command(CLI::App& app, Action& action);     // doctor_command.cpp
 void add_estimate_command(CLI::App& app, Action& action);   // estimate_command.cpp

@@ -41,6 +41,8 @@ std::stop_token stop_on_signals() {
   return stop.get_token();
 }
 
+void end_at_once(int status) noexcept { ::_exit(status); }
+
 int stop_signal() noexcept { return received.load(); }
 
 }  // namespace bale::os

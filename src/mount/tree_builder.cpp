@@ -1,0 +1,198 @@
+#include "mount/tree_builder.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "archive/member_name.hpp"
+#include "base/error.hpp"
+#include "base/text.hpp"
+
+namespace bale::mount {
+namespace {
+
+// Rows between two commits: the write-ahead log stays small beside the database.
+constexpr std::uint64_t rows_per_commit = 50'000;
+// Of the database's pages. A directory of a million entries is listed in one pass, and a lookup needs few pages.
+constexpr std::int64_t page_cache_kib = 16 << 10;
+
+constexpr const char* schema = R"(
+CREATE TABLE nodes (parent INTEGER NOT NULL, name BLOB NOT NULL, id INTEGER NOT NULL, PRIMARY KEY (parent, name))
+  WITHOUT ROWID;
+CREATE TABLE directories (id INTEGER PRIMARY KEY, parent INTEGER NOT NULL, directories INTEGER NOT NULL,
+  modified INTEGER NOT NULL);
+CREATE TABLE archives (id INTEGER PRIMARY KEY, bucket TEXT NOT NULL, key BLOB NOT NULL, buckets TEXT NOT NULL,
+  source_bucket TEXT NOT NULL, source_prefix BLOB NOT NULL);
+CREATE TABLE objects (id INTEGER PRIMARY KEY, size INTEGER NOT NULL, modified INTEGER NOT NULL, key BLOB NOT NULL,
+  archive INTEGER NOT NULL, frame_offset INTEGER, frame_length INTEGER, frame_skip INTEGER, sha256 TEXT NOT NULL,
+  etag TEXT NOT NULL, version_id TEXT NOT NULL, storage_class TEXT NOT NULL, headers TEXT NOT NULL,
+  metadata TEXT NOT NULL, tags TEXT NOT NULL);
+CREATE TABLE escaped (path BLOB PRIMARY KEY, id INTEGER NOT NULL) WITHOUT ROWID;
+)";
+
+/// A database file without a name.
+std::unique_ptr<sqlite::Database> open_nameless(const os::World& world) {
+  const os::fs::path directory = world.environment.get("TMPDIR").value_or("/tmp");
+  const os::fs::path path = directory / fmt::format("bale-mount-{:016x}", world.entropy.next_u64());
+  auto database = std::make_unique<sqlite::Database>(path, sqlite::OpenOptions{.cache_kib = page_cache_kib});
+  database->set_durability(sqlite::Database::Durability::process);
+  database->run_script(schema);
+  for (const char* suffix : {"", "-wal", "-shm"}) {
+    os::fs::path file = path;
+    world.files.remove(file += suffix);
+  }
+  return database;
+}
+
+std::optional<std::int64_t> number(const std::optional<archive::MemberLocation>& location,
+                                   ByteCount archive::MemberLocation::*member) {
+  if (!location) return std::nullopt;
+  return static_cast<std::int64_t>((*location).*member);
+}
+
+// Of an escaped bucket name; with what stands around it, it stays below the 255 bytes that a file name may have.
+constexpr std::size_t most_escaped_bytes = 200;
+
+/// What the directory of the bucket with this number is called: its name. A catalog may name buckets that no service
+/// would accept: they are escaped, and different ones stay different.
+std::string directory_of(const BucketName& bucket, std::size_t number) {
+  const std::string& name = bucket.str();
+  const bool is_safe = archive::is_safe_path(name) && name.find('/') == std::string::npos && name.front() != '%';
+  if (is_safe) return name;
+  const std::string encoded = percent_encode(name);
+  if (encoded.size() <= most_escaped_bytes) return fmt::format("%{}=", encoded);
+  return fmt::format("%{}+{}", encoded.substr(0, most_escaped_bytes), number);
+}
+
+}  // namespace
+
+TreeBuilder::TreeBuilder(const os::World& world)
+    : database_(open_nameless(world)),
+      transaction_(std::make_unique<sqlite::Transaction>(*database_)),
+      paths_([this](std::string_view path, std::int64_t id) { add_file(path, id); },
+             [this](std::string_view path, std::int64_t id) { keep_escaped(path, id); }) {
+  open_.push_back({++last_id_, {}});
+}
+
+TreeBuilder::~TreeBuilder() { transaction_.reset(); }
+
+void TreeBuilder::add(const catalog::Record& record) {
+  if (buckets_.empty() || record.source_bucket != bucket_) {
+    if (!buckets_.empty() && record.source_bucket < bucket_)
+      throw Error(ErrorKind::internal, "source buckets came out of their order", record.source_bucket.str());
+    if (!buckets_.empty()) end_bucket();
+    begin_bucket(record.source_bucket);
+  }
+  const NodeId id = ++last_id_;
+  add_object(id, record);
+  paths_.add(record.object_path.str(), id);
+  ++totals_.objects;
+  totals_.bytes += record.object_size;
+  commit_now_and_then();
+}
+
+std::unique_ptr<Tree> TreeBuilder::finish() {
+  if (!buckets_.empty()) end_bucket();
+  const NodeId top = open_.front().id;
+  close_directory();
+  const NodeId root = buckets_.size() == 1 ? buckets_.front() : top;
+  database_->execute("UPDATE directories SET parent = id WHERE id = ?", root);
+  transaction_->commit();
+  transaction_.reset();
+  if (root != top) totals_.directories -= 1;  // that of the only bucket is the root itself
+  return std::make_unique<Tree>(std::move(database_), root, totals_);
+}
+
+void TreeBuilder::begin_bucket(const BucketName& bucket) {
+  bucket_ = bucket;
+  open_directory(directory_of(bucket, buckets_.size()));
+  buckets_.push_back(open_.back().id);
+}
+
+void TreeBuilder::end_bucket() {
+  paths_.finish();
+  {
+    auto rows = database_->query("SELECT path, id FROM escaped ORDER BY path");
+    while (rows.step()) add_file(rows.view(0), rows.integer(1));
+  }
+  database_->execute("DELETE FROM escaped");
+  while (open_.size() > 1) close_directory();
+}
+
+std::int64_t TreeBuilder::number_of_archive(const catalog::Record& record) {
+  const std::string buckets = catalog::buckets_to_json(record.target_buckets);
+  const std::string name = fmt::format("{}\n{}\n{}\n{}\n{}", record.archive_bucket.str(), record.archive_key.str(),
+                                       buckets, record.source_bucket.str(), record.source_prefix);
+  const auto [found, is_new] = archives_.try_emplace(name, static_cast<std::int64_t>(archives_.size()) + 1);
+  if (is_new) {
+    database_->execute(
+        "INSERT INTO archives (id, bucket, key, buckets, source_bucket, source_prefix) VALUES (?, ?, ?, ?, ?, ?)",
+        found->second, record.archive_bucket.str(), sqlite::Blob{record.archive_key.str()}, buckets,
+        record.source_bucket.str(), sqlite::Blob{record.source_prefix});
+  }
+  return found->second;
+}
+
+void TreeBuilder::add_object(NodeId id, const catalog::Record& record) {
+  database_->execute(
+      "INSERT INTO objects (id, size, modified, key, archive, frame_offset, frame_length, frame_skip, sha256, etag,"
+      " version_id, storage_class, headers, metadata, tags) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      id, static_cast<std::int64_t>(record.object_size), to_epoch_ms(record.last_modified),
+      sqlite::Blob{record.object_path.str()}, number_of_archive(record),
+      number(record.location, &archive::MemberLocation::frame_offset),
+      number(record.location, &archive::MemberLocation::frame_length),
+      number(record.location, &archive::MemberLocation::frame_skip), record.sha256, record.etag.str(),
+      record.version_id.str(), record.storage_class, catalog::headers_to_json(record.headers),
+      catalog::map_to_json(record.metadata), catalog::map_to_json(record.tags));
+}
+
+void TreeBuilder::keep_escaped(std::string_view path, NodeId id) {
+  database_->execute("INSERT INTO escaped (path, id) VALUES (?, ?)", sqlite::Blob{path}, id);
+}
+
+void TreeBuilder::add_file(std::string_view path, NodeId id) {
+  std::size_t depth = 1;  // of the bucket's directory
+  for (std::size_t slash = path.find('/'); slash != std::string_view::npos; slash = path.find('/')) {
+    const std::string_view name = path.substr(0, slash);
+    ++depth;
+    if (depth < open_.size() && open_[depth].name != name) {
+      while (open_.size() > depth) close_directory();
+    }
+    if (depth == open_.size()) open_directory(name);
+    path.remove_prefix(slash + 1);
+  }
+  while (open_.size() > depth + 1) close_directory();
+  add_node(open_.back().id, path, id);
+  auto row = database_->query("SELECT modified FROM objects WHERE id = ?", id);
+  if (row.step()) open_.back().modified = std::max(open_.back().modified, from_epoch_ms(row.integer(0)));
+}
+
+void TreeBuilder::add_node(NodeId parent, std::string_view name, NodeId id) {
+  database_->execute("INSERT INTO nodes (parent, name, id) VALUES (?, ?, ?)", parent, sqlite::Blob{name}, id);
+}
+
+void TreeBuilder::open_directory(std::string_view name) {
+  const NodeId id = ++last_id_;
+  add_node(open_.back().id, name, id);
+  ++open_.back().directories;
+  ++totals_.directories;
+  open_.push_back({id, std::string(name)});
+}
+
+void TreeBuilder::close_directory() {
+  const Open closed = std::move(open_.back());
+  open_.pop_back();
+  const NodeId parent = open_.empty() ? closed.id : open_.back().id;
+  if (!open_.empty()) open_.back().modified = std::max(open_.back().modified, closed.modified);
+  database_->execute("INSERT INTO directories (id, parent, directories, modified) VALUES (?, ?, ?, ?)", closed.id,
+                     parent, closed.directories, to_epoch_ms(closed.modified));
+}
+
+void TreeBuilder::commit_now_and_then() {
+  if (++uncommitted_ % rows_per_commit != 0) return;
+  transaction_->commit();
+  transaction_.reset();
+  transaction_ = std::make_unique<sqlite::Transaction>(*database_);
+}
+
+}  // namespace bale::mount
