@@ -135,26 +135,46 @@ void RestoreReader::check_stop() const {
   if (tools_.world.stop.stop_requested()) throw Error(ErrorKind::cancelled, "stopped while restoring");
 }
 
+void RestoreReader::run_at_once(const std::vector<std::function<void()>>& tasks, std::size_t at_once) {
+  if (tasks.empty()) return;
+  flow::ThreadPool readers(std::min(tasks.size(), at_once), "bale-restore");
+  flow::TaskGroup group;
+  for (const std::function<void()>& task : tasks) {
+    group.run(readers, [this, &task] {
+      check_stop();
+      task();
+    });
+  }
+  group.wait();
+  deliveries_.wait();
+}
+
+bool RestoreReader::is_streamed(const archive::LocatedRange& range) const {
+  const archive::RangeLimits& limits = tools_.options.ranges;
+  return range.objects.size() == 1 && (limits.alone || range.content > limits.content);
+}
+
 std::vector<std::size_t> RestoreReader::read(const std::vector<ArchivePlan>& plans) {
-  std::size_t count = 0;
-  for (const ArchivePlan& plan : plans) count += plan.ranges.size() + (plan.unplaced.empty() ? 0 : 1);
   std::deque<Work> works;  // they stay where they are
-  flow::ThreadPool readers(std::clamp<std::size_t>(count, 1, tools_.options.at_once), "bale-restore");
-  flow::TaskGroup reads;
+  std::vector<std::function<void()>> ranges, streams, openings;
   for (const ArchivePlan& plan : plans) {
     const std::size_t any = plan.records.empty() ? plan.unplaced.front() : plan.records.front();
     Work& work = works.emplace_back(plan, tools_.archives(tools_.records[any]));
-    const auto start = [&](auto task) {
-      reads.run(readers, [this, task] {
-        check_stop();
-        task();
-      });
-    };
-    for (const archive::LocatedRange& range : plan.ranges) start([this, &work, &range] { read_range(work, range); });
-    if (!plan.unplaced.empty()) start([this, &work] { read_unplaced(work); });
+    for (const archive::LocatedRange& range : plan.ranges) {
+      if (is_streamed(range))
+        streams.emplace_back([this, &work, index = range.objects.front()] { read_alone(work, index); });
+      else
+        ranges.emplace_back([this, &work, &range] { read_range(work, range); });
+    }
+    if (!plan.unplaced.empty()) openings.emplace_back([this, &work] { read_unplaced(work); });
   }
-  reads.wait();
-  deliveries_.wait();
+  // One kind after the other: a range waits for one large ticket, a stream into a bucket for many small ones while its
+  // upload hoards some. Eight streams hoard half of the budget at most (transfer/object_sink.cpp).
+  const std::size_t most = tools_.options.at_once;
+  const bool takes_tickets = tools_.destination.takes_tickets(~ByteCount{0});
+  run_at_once(ranges, most);
+  run_at_once(streams, takes_tickets ? std::min<std::size_t>(most, 8) : most);
+  run_at_once(openings, takes_tickets ? 1 : std::min<std::size_t>(most, 4));
   const Lock lock(mutex_);
   return std::exchange(asleep_, {});
 }
@@ -192,13 +212,10 @@ void RestoreReader::from_copies(Work& work, ReadBatch& batch, const ReadCopy& re
 }
 
 void RestoreReader::read_range(Work& work, const archive::LocatedRange& range) {
-  const archive::RangeLimits& limits = tools_.options.ranges;
-  if (range.objects.size() == 1 && (limits.alone || range.content > limits.content))
-    return read_alone(work, range.objects.front());
   ReadBatch batch(range.objects);
   for (const std::size_t index : batch.records) batch.objects.push_back(located(tools_.records[index]));
   from_copies(work, batch, [&](const ObjectAddress& copy, ReadBatch& wanted) {
-    for (const auto& part : archive::plan_ranges(wanted.objects, positions_of(wanted), limits))
+    for (const auto& part : archive::plan_ranges(wanted.objects, positions_of(wanted), tools_.options.ranges))
       read_places(work.store, copy, wanted, part);
   });
 }

@@ -64,6 +64,9 @@ class RestoreReader {
   };
   using ReadCopy = std::function<void(const ObjectAddress& copy, ReadBatch& batch)>;
 
+  /// Runs reads on threads of their own, and waits until all that they read is delivered.
+  void run_at_once(const std::vector<std::function<void()>>& tasks, std::size_t at_once);
+  bool is_streamed(const archive::LocatedRange& range) const;
   void from_copies(Work& work, ReadBatch& batch, const ReadCopy& read);
   void read_range(Work& work, const archive::LocatedRange& range);
   void read_pieces(store::ObjectStore& store, const ObjectAddress& copy, ReadBatch& batch,

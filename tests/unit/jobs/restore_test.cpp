@@ -240,6 +240,24 @@ TEST_F(RestoreTest, MemoryIsBoundedAndNothingWaitsForEver) {
   EXPECT_EQ(files(), expected_);
 }
 
+TEST_F(RestoreTest, ManyLargeObjectsAndSmallOnesGoIntoABucketWithLittleMemory) {
+  auto objects = many(30, "a", 20'000);
+  for (unsigned i = 0; i < 12; ++i) objects[fmt::format("large/{}", i)] = test::noise(9'000'000, i);
+  back_up(objects, 4 << 20);
+  recover::RestoreOptions options;
+  options.ranges.content = 1 << 20;
+  flow::MemoryBudget little(36 << 20);
+  recover::RestoreTarget to;
+  to.bucket = copy;
+  recover::Restore job([this](const catalog::Record&) -> store::ObjectStore& { return *archives_; }, &target, to,
+                       options, world, pools, little);
+  std::size_t restored = 0;
+  job.run(rows_, [&](const recover::RestoredObject& object) { restored += object.fate == RestoreFate::restored; });
+  EXPECT_EQ(restored, 42u);
+  EXPECT_LE(little.peak(), little.limit());
+  EXPECT_TRUE(read(copy, "large/7") == objects["large/7"]);
+}
+
 TEST_F(RestoreTest, ARowWithoutAPlaceIsFoundInItsArchiveWhichIsReadOnce) {
   auto objects = many(200, "a");
   objects["large"] = test::noise(9'000'000, 3);  // more than a bucket takes in one piece
