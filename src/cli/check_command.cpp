@@ -109,7 +109,7 @@ int check_all(Context& context, const CheckOptions& options) {
   context.reserve_memory(work.row_bytes);
   const std::vector<check::Place> places = places_of(context, options);
   const auto rules = options.destinations ? destination_rules(context, options) : std::vector<check::DestinationRule>();
-  const check::Tools tools{context.pools(), context.budget(), context.stop()};
+  const check::Tools tools{context.pools(), context.budget(), context.world().clock, context.stop()};
   CheckPrinter printer(context);
   flow::Progress progress;
   check::Report report([&](const check::Finding& finding) { printer.add(finding); }, progress);

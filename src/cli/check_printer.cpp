@@ -43,8 +43,8 @@ std::string objects_text(const std::vector<ObjectAddress>& objects) {
 
 std::string what_text(const check::Finding& finding) {
   switch (finding.repair) {
-    case check::Repair::done: return finding.what + " (the catalog file was rebuilt)";
-    case check::Repair::would: return finding.what + " ((dryrun) the catalog file would be rebuilt)";
+    case check::Repair::done: return finding.what + " (its catalog file was rebuilt)";
+    case check::Repair::would: return finding.what + " (dryrun: its catalog file would be rebuilt)";
     case check::Repair::none: break;
   }
   return finding.what;
@@ -162,8 +162,8 @@ void print_check_summary(Context& context, const check::Counts& counts, bool rea
   if (destinations) context.print(destinations_text(counts));
   for (const std::string& line : unseen_lines(counts)) context.print(line);
   if (counts.files_written > 0) {
-    context.print(
-        fmt::format("{}{} rebuilt", dryrun ? "(dryrun) " : "", format_count(counts.files_written, "catalog file")));
+    const std::string files = format_count(counts.files_written, "catalog file");
+    context.print(dryrun ? fmt::format("(dryrun) {} would be rebuilt", files) : files + " rebuilt");
   }
   if (counts.damage + counts.unexamined == 0) {
     context.print(counts.repaired == 0 ? "all is there, and sound" : "what was found is repaired");

@@ -5,7 +5,8 @@ import json
 import pytest
 
 import reference_writer
-from conftest import ACCOUNT, BACKUP_REGION, STACK, text_of, tree_of
+from conftest import ACCOUNT, BACKUP_REGION, STACK, MiB, text_of, tree_of
+from test_memory import peak_of
 
 CATALOG = f"{STACK}-{ACCOUNT}-{BACKUP_REGION}-catalog"
 REFERENCE_MEMBERS = ["backup_file", "backup_timestamp", "backup_date", "source_bucket", "source_prefix", "object_name",
@@ -237,17 +238,22 @@ def test_what_two_regions_hold_is_checked_in_both(bale):
     assert "s3://second/" in finished.out and "missing-archive" in finished.out, finished
 
 
-def test_many_archives_in_little_memory(bale):
-    """Findings of all of them come, in one run of the program whose memory has a limit."""
-    bale.mixed(source={"batch": {"max_objects": 10, "max_wait_seconds": 1}})
+def test_many_archives_in_little_memory(bale, seeded):
+    """More bytes than fit into the memory that the program may take; findings of all archives come."""
+    bale.mixed(source={"batch": {"max_objects": 10, "max_wait_seconds": 1}, "level": 1})
     tree = bale.directory / "tree"
     tree.mkdir()
     for number in range(300):
-        (tree / f"object-{number:03}").write_bytes(b"content %d" % number)
+        size = 4 * MiB if number % 6 == 0 else 10
+        (tree / f"object-{number:03}").write_bytes(b"content %d" % number + seeded.randbytes(size))
     bale.put_tree("source", "", tree)
     bale.until_idle()
     archives = bale.keys("backup")
     assert len(archives) >= 30
+    peak = peak_of(bale, "--memory-limit", "128MiB", "--no-progress", "check", "--config", bale.config, "--read-data",
+                   "--destinations")
+    print(f"peak {peak / MiB:.0f} MiB")
+    assert peak < 128 * MiB
     for archive in archives[:5]:
         bale.remove("backup", archive)
     finished = bale.run("--output", "json", "--memory-limit", "64MiB", "check", "--config", bale.config, "--read-data",

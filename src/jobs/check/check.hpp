@@ -12,6 +12,7 @@
 #include "jobs/check/finding.hpp"
 #include "jobs/check/pairing.hpp"
 #include "jobs/check/report.hpp"
+#include "os/clock.hpp"
 
 namespace bale::check {
 
@@ -27,6 +28,7 @@ struct Options {
 struct Tools {
   flow::Pools pools;
   flow::MemoryBudget& budget;  ///< for content that is read
+  os::Clock& clock;
   std::stop_token stop;
 };
 

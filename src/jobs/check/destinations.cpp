@@ -20,7 +20,7 @@ namespace {
 // What is kept of a key: its names and tags, and a map's node.
 constexpr ByteCount bytes_per_key = 512;
 constexpr ByteCount least_row_bytes = 400;  ///< of a catalog file, per row: the replaced program's have fewer members
-constexpr std::size_t read_bytes = 1 << 20;
+constexpr std::size_t read_bytes = 256 << 10;
 // Of an object whose metadata is this full, landing keeps the order elsewhere.
 constexpr std::size_t order_bytes = 256;
 
@@ -145,11 +145,13 @@ class DestinationCheck {
     const auto stream = destination_.store->get(address, std::nullopt, {.version_id = {}, .if_match = info.etag});
     Sha256 digest;
     transfer::EtagCheck etag(info);
+    const flow::Ticket ticket = tools_.budget.acquire(read_bytes, tools_.stop);
     Buffer block(read_bytes);
     while (const std::size_t got = stream->read({block.data(), block.capacity()})) {
       digest.update({block.data(), got});
       etag.update({block.data(), got});
       report_.progress().bytes_done += got;
+      if (tools_.stop.stop_requested()) throw Error(ErrorKind::cancelled, "stopped while comparing destinations");
     }
     report_.count([&](Counts& counts) {
       ++counts.destination_read;

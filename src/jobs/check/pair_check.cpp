@@ -18,6 +18,8 @@ namespace {
 /// As catalog/scan.cpp: a line of about 600 bytes per object.
 constexpr ByteCount most_file_bytes = 2ULL << 30;
 
+// Landing writes the catalog file right behind the archive; the first is how old an archive is of which that is over.
+constexpr Milliseconds landing_time = std::chrono::minutes(1), second_look = std::chrono::seconds(2);
 constexpr std::int64_t end_of_dates_ms = 253'402'300'800'000;  // the year 10000
 
 /// A directory's name without the '/' at its end.
@@ -356,7 +358,8 @@ void PairCheck::look_for_file() {
     const ObjectKey key =
         catalog::catalog_key(first.source_bucket, first.source_prefix, first.backup_time, first.backup_file);
     const ObjectAddress address{place_.catalog.bucket, key};
-    if (const auto there = place_.store->head(address)) return read_file({key, there->size});
+    if (const auto there = wait_for_file(address, info ? info->last_modified : TimePoint()))
+      return read_file({key, there->size});
     File file;
     file.address = address;
     file.needs_write = true;
@@ -364,6 +367,14 @@ void PairCheck::look_for_file() {
     add(FindingType::missing_catalog_file, to_uri(address),
         "no catalog file speaks of the archive " + escape_name(where), all_objects());
   });
+}
+
+/// A catalog file, or nothing: of an archive that was stored just now, after a second look.
+std::optional<store::ObjectInfo> PairCheck::wait_for_file(const ObjectAddress& file, TimePoint stored) {
+  const auto there = place_.store->head(file);
+  if (there || tools_.clock.now() - stored > landing_time) return there;
+  if (!tools_.clock.sleep_for(second_look, tools_.stop)) throw Error(ErrorKind::cancelled, "stopped while checking");
+  return place_.store->head(file);
 }
 
 /// The same where nothing is known of the archive but its name.

@@ -65,6 +65,7 @@ class PairCheck {
   bool is_other_content(const Copy& copy, const ETag& other);
   const Copy* copy_in(const BucketName& bucket) const;
   void look_for_file();
+  std::optional<store::ObjectInfo> wait_for_file(const ObjectAddress& file, TimePoint stored);
   void look_for_file_by_name(const std::string& where);
   void compare_rows();
   void compare_file(File& file);

@@ -38,7 +38,7 @@ class CheckDestinations : public ReplicationKit {
     options.read_data = read_data ? std::optional<check::Share>(check::Share{}) : std::nullopt;
     flow::Progress progress;
     check::Report report([&](const check::Finding& finding) { findings.push_back(finding); }, progress);
-    const check::Tools tools{pools, budget, outside.stop.get_token()};
+    const check::Tools tools{pools, budget, outside.clock, outside.stop.get_token()};
     check::check_destinations({{store.get(), catalog, region, src, "", "", {{&target, copy}}}}, options, tools, report);
     return report.counts();
   }

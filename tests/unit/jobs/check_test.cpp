@@ -44,7 +44,7 @@ class Check : public ReplicationKit {
     return report.counts();
   }
 
-  check::Tools tools() { return {pools, budget, outside.stop.get_token()}; }
+  check::Tools tools() { return {pools, budget, outside.clock, outside.stop.get_token()}; }
 
   std::vector<FindingType> types() const {
     std::vector<FindingType> all;
@@ -406,6 +406,24 @@ TEST_F(Check, ACatalogFileThatCameDuringTheCheckIsNotMissed) {
   target.before = nullptr;
   EXPECT_THAT(findings, IsEmpty());
   EXPECT_EQ(counts.rows, 1U);
+}
+
+TEST_F(Check, ACatalogFileThatIsOnItsWayIsWaitedFor) {
+  back_up({{"a", "1"}});
+  const ObjectKey key = only_file();
+  const std::string text = file_text();
+  store->remove({catalog, key});
+  int looks = 0;
+  target.before = [&](const std::string& method, const std::string& name) {
+    if (method == "head" && name == key.str() && ++looks == 2) write(catalog, key, text);
+  };
+  EXPECT_EQ(run().damage, 0U);
+  EXPECT_EQ(looks, 2);
+  store->remove({catalog, key});
+  outside.clock.advance(std::chrono::hours(1));
+  EXPECT_EQ(run().damage, 1U);
+  EXPECT_EQ(looks, 3) << "an old archive has no file on its way";
+  target.before = nullptr;
 }
 
 TEST_F(Check, WhatIsArchivedIsCountedAndNamedAndNoFailure) {
