@@ -74,7 +74,7 @@ class Reader {
       if (!level || *level < least) {
         warn(name, text, "is not a level");
       } else if (const Map* const sums = map(*levels, text, name)) {
-        use(*level, *sums, name + "." + text);
+        use(*level, *sums, fmt::format("{}.{}", name, text));
       }
     }
   }

@@ -16,7 +16,8 @@ def test_tour(tmp_path):
     (tmp_path / "build").mkdir()
     os.symlink(binary(), tmp_path / "build/bale")
     script = tour().replace("/tmp/bale-tour", str(tmp_path / "store"))
-    finished = subprocess.run(["bash", "-euo", "pipefail", "-c", script], cwd=tmp_path, env=clean_environment(),
+    finished = subprocess.run(["bash", "-euo", "pipefail", "-c", script], cwd=tmp_path,
+                              env=clean_environment() | {"XDG_CACHE_HOME": str(tmp_path / "cache")},
                               stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
     assert finished.returncode == 0, finished
     original = open("/usr/share/doc/bash/copyright", "rb").read()
