@@ -14,7 +14,7 @@ COMMANDS = [("s3",), ("s3", "mb"), ("s3", "ls"), ("s3", "cp"), ("s3", "rm"), ("s
             ("replicate", "target"), ("replicate", "backfill"), ("replicate", "status"), ("archive",),
             ("archive", "create"), ("archive", "list"), ("archive", "extract"), ("archive", "verify"),
             ("archive", "info"), ("catalog",), ("catalog", "search"), ("catalog", "sql"), ("catalog", "ddl"),
-            ("catalog", "sync"), ("catalog", "stats"), ("check",),
+            ("catalog", "sync"), ("catalog", "stats"), ("check",), ("mount",),
             ("restore",), ("doctor",), ("estimate",), ("bench",), ("config", "check"), ("config", "schema"),
             ("version",)]
 
