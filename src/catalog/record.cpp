@@ -326,6 +326,22 @@ ObjectKey catalog_key(const BucketName& source_bucket, std::string_view source_p
                                date.substr(8, 2), backup_file));
 }
 
+std::vector<ObjectAddress> archive_places(const Record& record) {
+  std::vector<BucketName> buckets = record.target_buckets;
+  std::erase(buckets, record.archive_bucket);
+  if (!record.archive_bucket.empty()) buckets.insert(buckets.begin(), record.archive_bucket);
+  std::vector<std::string> keys{record.archive_key.str()};
+  if (record.archive_key.empty()) {
+    const std::string name = record.source_prefix + (record.source_prefix.empty() ? "" : "/") + record.backup_file;
+    keys = {name, record.source_bucket.str() + "/" + name};
+  }
+  std::vector<ObjectAddress> places;
+  for (const std::string& key : keys) {
+    for (const BucketName& bucket : buckets) places.push_back({bucket, ObjectKey(key)});
+  }
+  return places;
+}
+
 std::vector<Record> make_records(const archive::Reader& archive, TimePoint stored, const ObjectKey& archive_key,
                                  const std::vector<BucketName>& buckets) {
   const archive::Manifest& manifest = archive.manifest();

@@ -78,6 +78,11 @@ Row parse_row(std::string_view line);
 ObjectKey catalog_key(const BucketName& source_bucket, std::string_view source_prefix, TimePoint backup_time,
                       std::string_view backup_file);
 
+/// Every place where the archive of a row may be, the likeliest first. Rows of the replaced program do not say it: that
+/// program put an archive into each of target_buckets as {source_prefix}/{backup_file}, an earlier one below the
+/// source bucket's name. Empty where not even buckets are said.
+std::vector<ObjectAddress> archive_places(const Record& record);
+
 /// The rows of an open archive that is stored in `buckets` (not empty) under `archive_key`: all that its catalog file
 /// holds, in order. `stored` is when the archive came to where it is; it is the time of the backup where the manifest
 /// has none (archives of the reference). Without archive_etag: the archive does not know how it was stored.

@@ -22,15 +22,6 @@ constexpr ByteCount most_run_bytes = 32_MiB;
 // Of seek tables: 32 MiB in memory.
 constexpr std::size_t most_indexed_frames = 1 << 20;
 
-/// Every place where the record says that the archive is.
-std::vector<ObjectAddress> copies_of(const catalog::Record& record) {
-  std::vector<ObjectAddress> copies{{record.archive_bucket, record.archive_key}};
-  for (const BucketName& bucket : record.target_buckets) {
-    if (bucket != record.archive_bucket) copies.push_back({bucket, record.archive_key});
-  }
-  return copies;
-}
-
 /// What a person hears of a copy that cannot be read.
 Error out_of_reach(const Error& error, const ObjectAddress& archive) {
   if (error.kind() == ErrorKind::not_found) {
@@ -48,7 +39,7 @@ Error out_of_reach(const Error& error, const ObjectAddress& archive) {
 template <typename Ask>
 auto ask_copies(const catalog::Record& record, Ask ask) {
   std::optional<Error> first;
-  for (const ObjectAddress& copy : copies_of(record)) {
+  for (const ObjectAddress& copy : catalog::archive_places(record)) {
     try {
       return ask(copy);
     } catch (const Error& error) {

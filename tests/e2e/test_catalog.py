@@ -9,7 +9,8 @@ import time
 
 import pytest
 
-from conftest import BACKUP_REGION, write_tree
+from conftest import BACKUP_REGION, tree_of, write_tree
+from reference_writer import archive, entry
 
 # The queries that the documentation of the replaced system gives, as they stand there.
 FILES_OF_A_BACKUP = """SELECT object_name, object_size, creation_date
@@ -290,6 +291,25 @@ def test_restore_what_a_query_gives(bale):
     assert "SELECT *" in bale.restore(out, "--query", "SELECT object_path FROM catalog", *index, status=2).err
     bale.restore(out, "--query", "SELECT * FROM catalog WHERE object_size > 1000", *index, status=3)
     bale.restore(out, "a.log", "--query", "SELECT * FROM catalog", *index, status=2)
+
+
+@pytest.mark.parametrize("place", ["docs/{}", "src/docs/{}"])
+def test_a_backup_of_the_replaced_program_is_searched_and_restored(bale, place):
+    """Its rows do not say where the archive is, and its archives are one frame: they are found and read all the same."""
+    contents = {"docs/a.txt": b"content of a", "docs/deep/b.txt": b"content of b" * 1000, "docs/c.txt": b""}
+    bale.make_bucket("vault", BACKUP_REGION)
+    bale.put("vault", place.format("0a1b.tar.zst"), archive(
+        [(entry("src", "docs", key, content, "etag"), content) for key, content in contents.items()], []))
+    catalog = Catalog(bale)
+    catalog.add("0a1b.tar.zst", "2025-01-21", [
+        (key, len(content), "2025-01-20 10:00:00") for key, content in contents.items()], region="eu-west-1/")
+    catalog.write().sync()
+    assert catalog.search("deep") == ["docs/deep/b.txt"]
+    one = bale.run("restore", "docs/deep/b.txt", "--to", "one", *catalog.options())
+    assert "1 not verifiable (no SHA-256)" in one.out
+    assert tree_of(bale.directory / "one") == {"docs/deep/b.txt": contents["docs/deep/b.txt"]}
+    bale.run("restore", "--prefix", "docs/", "--to", "all", *catalog.options())
+    assert tree_of(bale.directory / "all") == contents
 
 
 def test_an_index_is_of_one_catalog(documented):

@@ -27,7 +27,7 @@ std::unique_ptr<RestoreDestination> destination_of(store::ObjectStore* store, co
 std::optional<Error> flaw_of(const catalog::Record& record) {
   if (record.deleted)
     return Error(ErrorKind::not_found, "the object was deleted at its source", record.object_path.str());
-  if (record.archive_key.empty()) {
+  if (catalog::archive_places(record).empty()) {
     return Error(ErrorKind::unsupported, "the catalog row does not say where its archive is", record.backup_file,
                  "extract it from the archive with `bale archive extract`");
   }

@@ -8,14 +8,6 @@
 namespace bale::recover {
 namespace {
 
-std::vector<ObjectAddress> copies_of(const catalog::Record& record) {
-  std::vector<ObjectAddress> copies{{record.archive_bucket, record.archive_key}};
-  for (const BucketName& bucket : record.target_buckets) {
-    if (bucket != record.archive_bucket) copies.push_back({bucket, record.archive_key});
-  }
-  return copies;
-}
-
 /// The names that the object can have in its archive: the catalog's word for whose bytes they are is not enough.
 std::vector<std::string> names_of(const catalog::Record& record) {
   std::string_view relative = record.object_path.str();
@@ -37,8 +29,9 @@ std::vector<ArchivePlan> plan_restore(const std::vector<catalog::Record>& record
   std::map<ObjectAddress, ArchivePlan> archives;
   for (const std::size_t index : wanted) {
     const catalog::Record& record = records[index];
-    ArchivePlan& plan = archives[{record.archive_bucket, record.archive_key}];
-    if (plan.copies.empty()) plan.copies = copies_of(record);
+    std::vector<ObjectAddress> copies = catalog::archive_places(record);
+    ArchivePlan& plan = archives[copies.at(0)];
+    if (plan.copies.empty()) plan.copies = std::move(copies);
     (record.location ? plan.records : plan.unplaced).push_back(index);
   }
   std::vector<ArchivePlan> plans;

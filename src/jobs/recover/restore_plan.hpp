@@ -19,7 +19,7 @@ struct ArchivePlan {
   ByteCount range_bytes() const noexcept;
 };
 
-/// The archives that hold the records `wanted` (indices into `records`), by bucket and key.
+/// The archives that hold the records `wanted` (indices into `records`; each has a place), by bucket and key.
 std::vector<ArchivePlan> plan_restore(const std::vector<catalog::Record>& records,
                                       const std::vector<std::size_t>& wanted, const archive::RangeLimits& limits);
 
