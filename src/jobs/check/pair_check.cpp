@@ -497,9 +497,11 @@ std::string PairCheck::rebuilt_text(const File& file) const {
   else if (const auto info = place_.store->head(sound_copy()->address))
     stored = info->last_modified;
   std::vector<catalog::Record> rows = expected_rows(buckets_for_rows(), stored);
-  const bool with_etag = file.rows.empty() || !file.rows.front().archive_etag.empty();
+  // Rows that are left know best how the archive was stored, unless it surely is another one now.
+  const catalog::Record* const left = file.rows.empty() || file.replaced ? nullptr : &file.rows.front();
   for (catalog::Record& row : rows) {
-    if (with_etag) row.archive_etag = copy_in(row.archive_bucket)->etag;
+    const bool known = left != nullptr && left->archive_bucket == row.archive_bucket;
+    row.archive_etag = known ? left->archive_etag : copy_in(row.archive_bucket)->etag;
   }
   return catalog::to_file_text(rows);
 }
