@@ -6,6 +6,7 @@ import os
 import pathlib
 import subprocess
 import tarfile
+import time
 
 import pytest
 from conftest import BACKUP_REGION, tree_of, write_tree
@@ -241,3 +242,23 @@ def test_damage_names_its_objects_and_keeps_no_others_back(bale):
     assert set(tree_of(bale.directory / "out")) == {f"{number:02}" for number in range(40)} - frame
     for key in frame:
         assert f"s3://source/{key}" in finished.err
+
+
+def test_a_killed_restore_goes_on(bale, seeded):
+    """What has its name is whole, at any moment; the next run restores the rest."""
+    bale.mixed()
+    files = {f"dir/{number:03}": os.urandom(20000) for number in range(300)}
+    write_tree(bale.directory / "in", files)
+    bale.put_tree("source", "", bale.directory / "in")
+    bale.until_idle()
+    out = bale.directory / "out"
+    for _ in range(6):
+        process = bale.start("restore", "--config", bale.config, "--to", out, "*")
+        time.sleep(seeded.uniform(0.02, 0.3))
+        process.kill()
+        process.communicate()
+        named = {name: content for name, content in tree_of(out).items() if name in files}
+        assert all(content == files[name] for name, content in named.items())
+    summary = summary_of(bale.run("--output", "json", "restore", "--config", bale.config, "--to", out, "*"))
+    assert summary["restored"] + summary["same"] == 300 and summary["failed"] == 0
+    assert {name: content for name, content in tree_of(out).items() if name in files} == files
