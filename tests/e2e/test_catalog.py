@@ -295,7 +295,7 @@ def test_restore_what_a_query_gives(bale):
 
 @pytest.mark.parametrize("place", ["docs/{}", "src/docs/{}"])
 def test_a_backup_of_the_replaced_program_is_searched_and_restored(bale, place):
-    """Its rows do not say where the archive is, and its archives are one frame: they are found and read all the same."""
+    """Its rows do not say where the archive is, and its archives are one frame: they are found and read."""
     contents = {"docs/a.txt": b"content of a", "docs/deep/b.txt": b"content of b" * 1000, "docs/c.txt": b""}
     bale.make_bucket("vault", BACKUP_REGION)
     bale.put("vault", place.format("0a1b.tar.zst"), archive(
