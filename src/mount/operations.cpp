@@ -20,6 +20,8 @@ void answer(fuse_req_t request, Work work) {
 
 void on_init(void*, fuse_conn_info* connection) {
   connection->time_gran = 1'000'000;  // nanoseconds: times of S3 are milliseconds
+  // Attributes come with the names, always: they cost nothing more, and asking for each would.
+  connection->want &= ~static_cast<unsigned>(FUSE_CAP_READDIRPLUS_AUTO);
 }
 void on_lookup(fuse_req_t request, fuse_ino_t parent, const char* name) {
   answer(request, [&](Service& service) { service.lookup(request, parent, name); });

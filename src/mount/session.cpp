@@ -121,20 +121,26 @@ class Session {
   /// Takes requests until the end is signalled or the mount is gone; then signals the end to the others.
   void take_requests(EndSignal& end) {
     fuse_buf buffer{};
-    pollfd ready[2] = {{fuse_session_fd(session_), POLLIN, 0}, {end.descriptor(), POLLIN, 0}};
-    while (fuse_session_exited(session_) == 0) {
-      if (::poll(ready, 2, -1) < 0) continue;  // interrupted
-      if (ready[1].revents != 0) break;
-      const int got = fuse_session_receive_buf(session_, &buffer);
-      if (got == -EINTR || got == -EAGAIN) continue;  // another thread took it
-      if (got <= 0) break;
-      fuse_session_process_buf(session_, &buffer);
-    }
+    while (wait_for_request(end, buffer)) fuse_session_process_buf(session_, &buffer);
     std::free(buffer.mem);
     end.give();
   }
 
  private:
+  /// The next request; false at the end. One thread waits at a time: a request would wake all that do.
+  bool wait_for_request(EndSignal& end, fuse_buf& buffer) {
+    const Lock lock(waiting_);
+    pollfd ready[2] = {{fuse_session_fd(session_), POLLIN, 0}, {end.descriptor(), POLLIN, 0}};
+    while (fuse_session_exited(session_) == 0) {
+      if (::poll(ready, 2, -1) < 0) continue;  // interrupted
+      if (ready[1].revents != 0) return false;
+      const int got = fuse_session_receive_buf(session_, &buffer);
+      if (got != -EINTR && got != -EAGAIN) return got > 0;
+    }
+    return false;
+  }
+
+  Mutex waiting_;  ///< who holds it waits for the next request
   fuse_session* session_ = nullptr;
   bool is_unmounted_ = false;
 };
