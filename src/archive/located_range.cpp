@@ -174,16 +174,12 @@ class RangeReading {
       return fail(wanted.index, error);
     }
     wanted.is_done = true;
-    // Without a hash, the checksum of the frame has to come first.
-    if (objects_[wanted.index].sha256.empty())
-      unverified_.emplace_back(wanted.index, wanted.into);
-    else
-      receiver_.object(wanted.index, wanted.into);
+    complete_.emplace_back(wanted.index, wanted.into);  // the checksum of the frame comes behind it
   }
 
   void end_frame() {
     frame_bytes_ = 0;
-    for (const auto& [index, bytes] : std::exchange(unverified_, {})) receiver_.object(index, bytes);
+    for (const auto& [index, bytes] : std::exchange(complete_, {})) receiver_.object(index, bytes);
   }
 
   void fail(std::size_t index, const Error& error) {
@@ -205,7 +201,7 @@ class RangeReading {
   std::vector<Wanted> wanted_;  ///< by start
   std::size_t first_ = 0;       ///< of wanted_: those before are done
   ByteCount farthest_header_ = 0;
-  std::vector<std::pair<std::size_t, ByteView>> unverified_;  ///< complete, in a frame that has not ended
+  std::vector<std::pair<std::size_t, ByteView>> complete_;  ///< in a frame that has not ended
 };
 
 }  // namespace

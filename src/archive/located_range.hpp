@@ -49,7 +49,7 @@ std::vector<LocatedRange> plan_ranges(const std::vector<LocatedObject>& objects,
 class RangeReceiver {
  public:
   virtual ~RangeReceiver() = default;
-  /// The whole object; its tar header, size and SHA-256 (where it has one; else the checksums of its frames) are right.
+  /// The whole object; its tar header, size, SHA-256 (where it has one) and the checksums of its frames are right.
   /// The bytes lie in the memory that read_range() was given.
   virtual void object(std::size_t index, ByteView bytes) = 0;
   /// This object cannot be had: what is at its place is not what was recorded.

@@ -258,6 +258,7 @@ void RestoreReader::read_pieces(store::ObjectStore& store, const ObjectAddress& 
       tools_.budget.acquire_buffer(std::max<ByteCount>(range.content, 1), window_bytes, tools_.world.stop);
   const auto memory = std::make_shared<flow::PaidBuffer>(std::move(paid));
   ++requests_;
+  bytes_ += range.length;  // of an answer that breaks off too
   RangePieces pieces(*this, batch, memory);
   try {
     archive::read_range(store, copy, batch.objects, range, {memory->bytes.data(), range.content}, pieces);
@@ -265,7 +266,6 @@ void RestoreReader::read_pieces(store::ObjectStore& store, const ObjectAddress& 
     pieces.flush();
     throw;
   }
-  bytes_ += range.length;
   pieces.flush();
 }
 
