@@ -53,15 +53,32 @@ std::shared_ptr<catalog::CatalogDatabase> open_index(Context& context, const Que
   return std::make_shared<catalog::CatalogDatabase>(path, service_of(context) + " " + catalog_uri(place));
 }
 
-catalog::SyncCounts sync_index(Context& context, const recover::CatalogPlace& place, catalog::CatalogDatabase& index,
-                               const catalog::SyncOptions& options) {
+namespace {
+
+catalog::SyncCounts sync_and_tell(Context& context, const recover::CatalogPlace& place, catalog::CatalogDatabase& index,
+                                  const catalog::SyncOptions& options,
+                                  const std::function<void(const catalog::DamagedFile&)>& damaged) {
   flow::Progress progress;
   const ProgressPrinter printer(context, progress, "reading the catalog");
   const catalog::SyncPlace from{*place.store, place.bucket, place.prefix};
   return catalog::sync_index(index.file(), from, options, context.world(), context.pools(), context.budget(), progress,
-                             [&](const catalog::DamagedFile& file) {
-                               emit_failure(context, "rows of a damaged catalog file are left out", file.error);
-                             });
+                             damaged);
+}
+
+}  // namespace
+
+catalog::SyncCounts sync_index(Context& context, const recover::CatalogPlace& place, catalog::CatalogDatabase& index,
+                               const catalog::SyncOptions& options) {
+  return sync_and_tell(context, place, index, options, [&](const catalog::DamagedFile& file) {
+    emit_failure(context, "rows of a damaged catalog file are left out", file.error);
+  });
+}
+
+void sync_indexes(Context& context, const QueryOptions& options) {
+  for (const recover::CatalogPlace& place : named_catalogs(context, options)) {
+    const auto index = open_index(context, options, place, /*make=*/true);
+    sync_and_tell(context, place, *index, {}, [](const catalog::DamagedFile&) {});
+  }
 }
 
 std::vector<std::shared_ptr<catalog::CatalogDatabase>> open_indexes(Context& context, const QueryOptions& options) {

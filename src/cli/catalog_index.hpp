@@ -27,6 +27,10 @@ std::shared_ptr<catalog::CatalogDatabase> open_index(Context& context, const Que
 catalog::SyncCounts sync_index(Context& context, const recover::CatalogPlace& place, catalog::CatalogDatabase& index,
                                const catalog::SyncOptions& options);
 
+/// Brings the indexes of all catalogs that the options name up to date, making those that are missing. Damaged files
+/// are not named: the search that follows does so, where they matter to it.
+void sync_indexes(Context& context, const QueryOptions& options);
+
 /// The indexes of all catalogs that the options name, each synced now where it was not there: to be asked together.
 std::vector<std::shared_ptr<catalog::CatalogDatabase>> open_indexes(Context& context, const QueryOptions& options);
 

@@ -7,6 +7,7 @@
 
 #include "base/error.hpp"
 #include "base/text.hpp"
+#include "cli/catalog_index.hpp"
 #include "cli/catalog_places.hpp"
 #include "cli/commands.hpp"
 #include "cli/output.hpp"
@@ -58,6 +59,8 @@ ByteCount cache_bytes(Context& context, const MountCommandOptions& options) {
 }
 
 std::unique_ptr<mount::Tree> read_catalog(Context& context, const MountCommandOptions& options, bool& is_incomplete) {
+  // Out of an index, memory does not depend on how many objects there are; and what was backed up just now is shown.
+  if (!options.where.no_index) sync_indexes(context, options.where);
   mount::TreeBuilder builder(context.world());
   const auto notes = search_each(
       context, options.where, query_of(options), recover::OnDamage::read_archive, [&](const catalog::Record& record) {
@@ -121,7 +124,8 @@ void add_mount_command(CLI::App& app, Action& action) {
   const auto options = std::make_shared<MountCommandOptions>();
   command->add_option("DIR", options->directory, "where: an empty directory")->required();
   add_catalog_options(*command, options->where);
-  command->add_flag("--no-index", options->where.no_index, "read the catalog itself, also where it has a local index");
+  command->add_flag("--no-index", options->where.no_index,
+                    "read the catalog itself, in memory, instead of bringing its local index up to date");
   command->add_option("--bucket", options->where.bucket, "only objects of this source bucket")->type_name("NAME");
   command->add_option("--prefix", options->where.prefix, "only keys that start so");
   command->add_option("--as-of", options->as_of, "as it was then [now]")->type_name("TIME");

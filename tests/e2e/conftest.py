@@ -72,7 +72,7 @@ class Bale:
         return [b"--local", bytes_of(str(self.store))]
 
     def environment(self):
-        return clean_environment()
+        return clean_environment() | {"XDG_CACHE_HOME": str(self.directory / "cache")}
 
     def command(self, *arguments):
         return [bytes_of(binary()), *self.store_options(), *[bytes_of(str(a) if isinstance(
