@@ -22,7 +22,6 @@ constexpr ByteCount bytes_for_a_byte = 6;
 constexpr std::int64_t commit_blocks = 4 * segment_blocks;
 
 constexpr const char* note_full_listing = "full_listing_ms";
-constexpr const char* note_since = "since";
 
 struct FileToRead {
   ObjectKey key;
@@ -58,16 +57,27 @@ std::vector<std::span<const IndexedRow>> cut_rows(std::span<const IndexedRow> ro
   return pieces;
 }
 
-void read_rows(Group& group, const BucketName& bucket, std::vector<std::string>& texts) {
+/// What a store gave of a file, or why it cannot give it whole.
+struct FileText {
+  std::string text;
+  std::optional<Error> damage;
+};
+
+void read_rows(Group& group, const BucketName& bucket, std::vector<FileText>& texts) {
   for (std::size_t i = 0; i < group.files.size(); ++i) {
     const FileToRead& file = group.files[i];
     const std::string day = partition_day(file.key);
     const std::size_t rows_before = group.rows.size();
     FileRead read;
-    read.damage = read_catalog_file({bucket, file.key}, texts[i], [&](Record record) {
-      std::string row_day = day.empty() ? to_date(record.backup_time) : day;
-      group.rows.push_back({std::move(record), file.number, std::move(row_day)});
-    });
+    const ObjectAddress address{bucket, file.key};
+    if (texts[i].damage) {
+      read.damage = unreadable_file(address, *texts[i].damage);
+    } else {
+      read.damage = read_catalog_file(address, texts[i].text, [&](Record record) {
+        std::string row_day = day.empty() ? to_date(record.backup_time) : day;
+        group.rows.push_back({std::move(record), file.number, std::move(row_day)});
+      });
+    }
     read.rows = group.rows.size() - rows_before;
     read.file.number = file.number;
     read.file.key = file.key;
@@ -78,7 +88,7 @@ void read_rows(Group& group, const BucketName& bucket, std::vector<std::string>&
       read.file.archive_key = read.damage->archive_key;
       read.file.buckets = read.damage->buckets;
     }
-    group.bytes += texts[i].size();
+    group.bytes += texts[i].text.size();
     group.read.push_back(std::move(read));
     texts[i] = {};
   }
@@ -120,7 +130,8 @@ class Sync {
     if (options_.since) return true;
     const std::string last = index_.note(note_full_listing);
     const bool was_cut = !index_.note(note_since).empty();
-    if (options_.full || last.empty() || was_cut) return true;
+    const bool has_damage = !index_.damaged_files().empty();  // which may lie in any partition
+    if (options_.full || last.empty() || was_cut || has_damage) return true;
     return world_.clock.now() - from_epoch_ms(std::stoll(last)) >= full_listing_after;
   }
 
@@ -188,7 +199,8 @@ class Sync {
     if (!is_catalog_file(object.key)) return;
     FileToRead file{object.key, object.etag, index_.find_file(object.key), 0};
     if (file.old) seen_[static_cast<std::size_t>(file.old->number)] = true;
-    if (file.old && file.old->etag == object.etag) {
+    // A damaged file may be whole again, with the very ETag that it had.
+    if (file.old && file.old->etag == object.etag && file.old->damage.empty()) {
       ++counts_.files_known;
       return;
     }
@@ -225,7 +237,7 @@ class Sync {
 
   void fetch(const std::shared_ptr<Group>& group, bool first, const Done& done) noexcept {
     try {
-      auto texts = std::make_shared<std::vector<std::string>>();
+      auto texts = std::make_shared<std::vector<FileText>>();
       std::erase_if(group->files, [&](const FileToRead& file) {
         stop_if_asked();
         auto text = fetch_file(file);
@@ -239,17 +251,18 @@ class Sync {
   }
 
   /// The version that was listed; absent where it is there no more. Another one will be listed the next time.
-  std::optional<std::string> fetch_file(const FileToRead& file) {
+  std::optional<FileText> fetch_file(const FileToRead& file) {
     try {
       const auto stream = place_.store.get({place_.bucket, file.key}, std::nullopt, {{}, file.etag});
-      return store::read_all(*stream, most_file_bytes);
+      return FileText{store::read_all(*stream, most_file_bytes), std::nullopt};
     } catch (const Error& error) {
       if (error.kind() == ErrorKind::not_found || error.kind() == ErrorKind::precondition) return std::nullopt;
+      if (error.kind() == ErrorKind::corrupt) return FileText{{}, error};
       throw;
     }
   }
 
-  void prepare(const std::shared_ptr<Group>& group, std::vector<std::string>& texts, bool first,
+  void prepare(const std::shared_ptr<Group>& group, std::vector<FileText>& texts, bool first,
                const Done& done) noexcept {
     try {
       read_rows(*group, place_.bucket, texts);
@@ -269,8 +282,9 @@ class Sync {
   }
 
   void write_first() {
-    const std::shared_ptr<Group> group = under_way_.front().get();
+    std::future<std::shared_ptr<Group>> first = std::move(under_way_.front());
     under_way_.pop_front();
+    const std::shared_ptr<Group> group = first.get();
     IndexWriter& out = writer();
     for (const FileToRead& file : group->files) {
       if (file.old) out.remove_file(*file.old);

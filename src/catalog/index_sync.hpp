@@ -35,6 +35,8 @@ inline constexpr std::chrono::hours full_listing_after{24};
 
 /// The note of an index that says when it was last synced, in milliseconds since 1970.
 inline constexpr const char* note_synced = "synced_ms";
+/// The note that says from which day on the index has all, "YYYY-MM-DD"; empty: all days.
+inline constexpr const char* note_since = "since";
 
 /// What a sync works with; everything is borrowed.
 struct SyncPlace {
@@ -45,9 +47,9 @@ struct SyncPlace {
 
 /// Reads the catalog files that the index does not have, or has in another version, several at once, and adds their
 /// rows; takes out those that are gone. What was added stays when it is cut short, and the next sync goes on from
-/// there. Sound rows of a damaged file are added, and `damaged` is told of it. Memory: a few groups of files of about a
-/// thousand rows, paid for by `budget`. Throws what the store and the index throw; cancelled when the world stops;
-/// unavailable when another sync of this index is under way.
+/// there. Sound rows of a damaged file are added, and `damaged` is told of it; it is read again the next time. Memory:
+/// a few groups of files of about a thousand rows, paid for by `budget`. Throws what the store and the index throw;
+/// cancelled when the world stops; unavailable when another sync of this index is under way.
 SyncCounts sync_index(IndexFile& index, const SyncPlace& place, const SyncOptions& options, os::World& world,
                       flow::Pools pools, flow::MemoryBudget& budget, flow::Progress& progress,
                       const std::function<void(const DamagedFile&)>& damaged);

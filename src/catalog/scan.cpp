@@ -27,8 +27,16 @@ class Scan {
       : store_(store), visit_(visit), damaged_(damaged) {}
 
   void read_file(const ObjectAddress& file) {
-    const auto stream = store_.get(file);
-    const std::string text = store::read_all(*stream, most_file_bytes);
+    std::string text;
+    try {
+      text = store::read_all(*store_.get(file), most_file_bytes);
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::corrupt) throw;
+      const Lock lock(mutex_);
+      ++counts_.files;
+      ++counts_.damaged_files;
+      return damaged_(unreadable_file(file, error));
+    }
     const auto damage = read_catalog_file(file, text, [&](Record record) {
       const Lock lock(mutex_);
       ++counts_.records;
@@ -97,6 +105,12 @@ std::optional<DamagedFile> read_catalog_file(const ObjectAddress& file, std::str
   });
   if (!damage) return std::nullopt;
   found.error = damage_error(file, found.archive_key, *damage);
+  return found;
+}
+
+DamagedFile unreadable_file(const ObjectAddress& file, const Error& error) {
+  DamagedFile found{file, Error(ErrorKind::corrupt, ""), archive_key_of(file.key), {}};
+  found.error = damage_error(file, found.archive_key, {std::nullopt, error.summary()});
   return found;
 }
 

@@ -43,6 +43,9 @@ inline constexpr ByteCount most_file_bytes = 2ULL << 30;
 std::optional<DamagedFile> read_catalog_file(const ObjectAddress& file, std::string_view text,
                                              const std::function<void(Record)>& visit);
 
+/// A catalog file of which the store says that it is damaged: nothing of it can be read.
+DamagedFile unreadable_file(const ObjectAddress& file, const Error& error);
+
 /// Calls `visit` with every sound record of the catalog files (*.jsonl) under `prefix` of `bucket`, and `damaged` with
 /// every file that is not whole, after its records; files in parallel on `connections`, one call at a time, in no
 /// particular order. Memory: a few files at a time. Throws what the store throws, and what the callbacks throw.

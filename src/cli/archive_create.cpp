@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -86,7 +87,15 @@ class Walker {
     if (archive_ && is_same_file(*archive_, info)) return skip(path, "the archive itself");
     ++files_;
     std::string name = member_name_of(path);
-    if (names_.insert(name).second) found_.push_back({path, std::move(name), info});
+    const auto [other, is_new] = names_.emplace(name, found_.size());
+    if (is_new) {
+      found_.push_back({path, std::move(name), info});
+    } else if (!is_same_file(found_[other->second].info, info)) {
+      throw Error(ErrorKind::invalid,
+                  fmt::format("two files would have the name {} in the archive: {} and {}", escape_name(name),
+                              escape_name(found_[other->second].path.native()), escape_name(path.native())),
+                  {}, "archive them apart, or from a directory above both");
+    }
   }
 
   void add_directory(const fs::path& path) {
@@ -104,7 +113,7 @@ class Walker {
 
   Context& context_;
   const std::optional<os::FileInfo> archive_;
-  std::set<std::string> names_;
+  std::map<std::string, std::size_t> names_;  ///< and which of found_ has it
   std::vector<InputFile> found_;
   std::size_t files_ = 0;  ///< also those that were found under the same name before
   std::size_t empty_directories_ = 0, left_out_ = 0;

@@ -10,6 +10,7 @@
 #include "cli/catalog_commands.hpp"
 #include "cli/catalog_places.hpp"
 #include "cli/commands.hpp"
+#include "cli/option_checks.hpp"
 #include "cli/output.hpp"
 
 namespace bale::cli {
@@ -99,13 +100,20 @@ void add_search_command(CLI::App& catalog, Action& action) {
   command->add_option("PATTERN", options->pattern,
                       "part of a key, or a pattern with * (or %) and ? for the whole key [all]");
   command->add_option("--regex", options->regex, "only keys of which some part matches (RE2's syntax)")
-      ->type_name("EXPR");
+      ->type_name("EXPR")
+      ->check(refuse_empty);
   add_query_options(*command, options->where);
-  command->add_option("--min-size", options->min_size, "only objects of at least this size")->type_name("SIZE");
-  command->add_option("--max-size", options->max_size, "only objects of at most this size")->type_name("SIZE");
+  command->add_option("--min-size", options->min_size, "only objects of at least this size")
+      ->type_name("SIZE")
+      ->check(refuse_empty);
+  command->add_option("--max-size", options->max_size, "only objects of at most this size")
+      ->type_name("SIZE")
+      ->check(refuse_empty);
   command->add_flag("--all-versions", options->all_versions, "every backed-up version, not only the newest");
   command->add_flag("--deleted", options->with_deleted, "also objects whose deletion was recorded");
-  command->add_option("--limit", options->limit, "show at most this many")->type_name("N");
+  command->add_option("--limit", options->limit, "show at most this many")
+      ->type_name("N")
+      ->check(CLI::Range(std::size_t{1}, std::size_t{1} << 40).description(""));
   command->callback([&action, options] { action = [options](Context& context) { return search(context, *options); }; });
 }
 

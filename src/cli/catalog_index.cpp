@@ -10,6 +10,9 @@
 namespace bale::cli {
 namespace {
 
+/// From here on, backups that the index does not know of are likely enough to be spoken of.
+constexpr std::chrono::hours old_index{1};
+
 /// Which service a bucket's name is one of: names are distinct within one.
 std::string service_of(Context& context) {
   const GlobalOptions& options = context.options();
@@ -53,40 +56,57 @@ std::shared_ptr<catalog::CatalogDatabase> open_index(Context& context, const Que
   return std::make_shared<catalog::CatalogDatabase>(path, service_of(context) + " " + catalog_uri(place));
 }
 
-namespace {
-
-catalog::SyncCounts sync_and_tell(Context& context, const recover::CatalogPlace& place, catalog::CatalogDatabase& index,
-                                  const catalog::SyncOptions& options,
-                                  const std::function<void(const catalog::DamagedFile&)>& damaged) {
+catalog::SyncCounts sync_index(Context& context, const recover::CatalogPlace& place, catalog::CatalogDatabase& index,
+                               const catalog::SyncOptions& options) {
   flow::Progress progress;
   const ProgressPrinter printer(context, progress, "reading the catalog");
   const catalog::SyncPlace from{*place.store, place.bucket, place.prefix};
+  // What is damaged is in the index: it is told when it matters.
   return catalog::sync_index(index.file(), from, options, context.world(), context.pools(), context.budget(), progress,
-                             damaged);
+                             [](const catalog::DamagedFile&) {});
 }
 
-}  // namespace
+std::size_t tell_damaged_files(Context& context, const recover::CatalogPlace& place, catalog::CatalogDatabase& index) {
+  const std::vector<catalog::IndexedFile> damaged = index.file().damaged_files();
+  for (const catalog::IndexedFile& file : damaged) {
+    emit_failure(context, "rows of a damaged catalog file are left out",
+                 Error(ErrorKind::corrupt, file.damage, to_uri(place.bucket, file.key),
+                       "`bale check --repair-catalog` makes it anew from its archive"));
+  }
+  return damaged.size();
+}
 
-catalog::SyncCounts sync_index(Context& context, const recover::CatalogPlace& place, catalog::CatalogDatabase& index,
-                               const catalog::SyncOptions& options) {
-  return sync_and_tell(context, place, index, options, [&](const catalog::DamagedFile& file) {
-    emit_failure(context, "rows of a damaged catalog file are left out", file.error);
-  });
+void warn_of_gaps(Context& context, const recover::CatalogPlace& place, catalog::CatalogDatabase& index) {
+  const std::string since = index.file().note(catalog::note_since);
+  if (!since.empty()) {
+    emit_warning(context,
+                 fmt::format("the local index of {} has backups of {} and later only: `bale catalog sync` reads "
+                             "the others",
+                             place.bucket.str(), since));
+  }
+  const auto synced = synced_at(index);
+  const Milliseconds age = synced ? context.world().clock.now() - *synced : Milliseconds(0);
+  if (age < old_index) return;
+  emit_warning(context, fmt::format("the local index of {} is {} old: `bale catalog sync` brings it up to date",
+                                    place.bucket.str(), format_duration(age)));
 }
 
 void sync_indexes(Context& context, const QueryOptions& options) {
-  for (const recover::CatalogPlace& place : named_catalogs(context, options)) {
-    const auto index = open_index(context, options, place, /*make=*/true);
-    sync_and_tell(context, place, *index, {}, [](const catalog::DamagedFile&) {});
-  }
+  for (const recover::CatalogPlace& place : named_catalogs(context, options))
+    sync_index(context, place, *open_index(context, options, place, /*make=*/true), {});
 }
 
-std::vector<std::shared_ptr<catalog::CatalogDatabase>> open_indexes(Context& context, const QueryOptions& options) {
-  std::vector<std::shared_ptr<catalog::CatalogDatabase>> indexes;
+OpenIndexes open_indexes(Context& context, const QueryOptions& options) {
+  OpenIndexes indexes;
   for (const recover::CatalogPlace& place : named_catalogs(context, options)) {
-    indexes.push_back(open_index(context, options, place, /*make=*/true));
-    if (!synced_at(*indexes.back())) sync_index(context, place, *indexes.back(), {});
+    auto index = open_index(context, options, place, /*make=*/true);
+    if (!synced_at(*index)) sync_index(context, place, *index, {});
+    warn_of_gaps(context, place, *index);
+    if (tell_damaged_files(context, place, *index) > 0) indexes.is_incomplete = true;
+    indexes.databases.push_back(std::move(index));
   }
+  for (std::size_t i = 1; i < indexes.databases.size(); ++i)
+    indexes.databases.front()->add(indexes.databases[i]->file());
   return indexes;
 }
 

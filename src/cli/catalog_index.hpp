@@ -23,7 +23,7 @@ os::fs::path index_path(Context& context, const QueryOptions& options, const rec
 std::shared_ptr<catalog::CatalogDatabase> open_index(Context& context, const QueryOptions& options,
                                                      const recover::CatalogPlace& place, bool make);
 
-/// Brings an index up to date, with progress; names every damaged file as a failure.
+/// Brings an index up to date, with progress.
 catalog::SyncCounts sync_index(Context& context, const recover::CatalogPlace& place, catalog::CatalogDatabase& index,
                                const catalog::SyncOptions& options);
 
@@ -31,8 +31,18 @@ catalog::SyncCounts sync_index(Context& context, const recover::CatalogPlace& pl
 /// are not named: the search that follows does so, where they matter to it.
 void sync_indexes(Context& context, const QueryOptions& options);
 
-/// The indexes of all catalogs that the options name, each synced now where it was not there: to be asked together.
-std::vector<std::shared_ptr<catalog::CatalogDatabase>> open_indexes(Context& context, const QueryOptions& options);
+/// Indexes that are asked together.
+struct OpenIndexes {
+  std::vector<std::shared_ptr<catalog::CatalogDatabase>> databases;  ///< not empty; the first has the rows of all
+  bool is_incomplete = false;  ///< some of their catalog files are damaged, and each was named as a failure
+};
+/// The indexes of all catalogs that the options name, each synced now where it was not there.
+OpenIndexes open_indexes(Context& context, const QueryOptions& options);
+
+/// Names every damaged file of an index as a failure. Returns how many there are.
+std::size_t tell_damaged_files(Context& context, const recover::CatalogPlace& place, catalog::CatalogDatabase& index);
+/// Warns of an index that does not have all: it was synced from a day on only, or long ago.
+void warn_of_gaps(Context& context, const recover::CatalogPlace& place, catalog::CatalogDatabase& index);
 
 /// When the index was last synced; absent where it never was.
 std::optional<TimePoint> synced_at(catalog::CatalogDatabase& index);

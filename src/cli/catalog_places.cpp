@@ -9,14 +9,12 @@
 #include "base/error.hpp"
 #include "base/text.hpp"
 #include "cli/catalog_index.hpp"
+#include "cli/option_checks.hpp"
 #include "cli/output.hpp"
 #include "config/replication.hpp"
 
 namespace bale::cli {
 namespace {
-
-/// From here on, backups that the index does not know of are likely enough to be spoken of.
-constexpr std::chrono::hours old_index{1};
 
 std::optional<TimePoint> time_option(const std::string& text, const char* option) {
   if (text.empty()) return std::nullopt;
@@ -74,10 +72,16 @@ void add_catalog_options(CLI::App& command, QueryOptions& options) {
 void add_query_options(CLI::App& command, QueryOptions& options) {
   add_catalog_options(command, options);
   command.add_flag("--no-index", options.no_index, "read the catalog itself, also where it has a local index");
-  command.add_option("--bucket", options.bucket, "only objects of this source bucket")->type_name("NAME");
+  command.add_option("--bucket", options.bucket, "only objects of this source bucket")
+      ->type_name("NAME")
+      ->check(refuse_empty);
   command.add_option("--prefix", options.prefix, "only keys that start so");
-  command.add_option("--since", options.since, "only objects modified at or after this time")->type_name("TIME");
-  command.add_option("--until", options.until, "only objects modified before this time")->type_name("TIME");
+  command.add_option("--since", options.since, "only objects modified at or after this time")
+      ->type_name("TIME")
+      ->check(refuse_empty);
+  command.add_option("--until", options.until, "only objects modified before this time")
+      ->type_name("TIME")
+      ->check(refuse_empty);
 }
 
 std::vector<recover::CatalogPlace> named_catalogs(Context& context, const QueryOptions& options) {
@@ -110,15 +114,18 @@ std::vector<recover::CatalogPlace> catalog_places(Context& context, const QueryO
   std::vector<recover::CatalogPlace> places = named_catalogs(context, options);
   for (recover::CatalogPlace& place : places) {
     if (options.no_index) continue;
-    auto index = open_index(context, options, place, /*make=*/false);
-    const auto synced = index ? synced_at(*index) : std::nullopt;
-    if (!synced) continue;  // a first sync that was cut short: the catalog itself has all
-    place.index = std::move(index);
-    const Milliseconds age = context.world().clock.now() - *synced;
-    if (age < old_index) continue;
-    emit_warning(context, fmt::format("the local index of {} is {} old: `bale catalog sync` brings it up to date, "
-                                      "--no-index reads the catalog itself",
-                                      place.bucket.str(), format_duration(age)));
+    try {
+      auto index = open_index(context, options, place, /*make=*/false);
+      if (!index || !synced_at(*index)) continue;  // a first sync that was cut short: the catalog itself has all
+      warn_of_gaps(context, place, *index);
+      place.index = std::move(index);
+    } catch (const Error& error) {
+      // It is a copy of what is in the catalog: that it cannot be used says nothing about any backup.
+      if (error.kind() == ErrorKind::cancelled) throw;
+      emit_warning(context, fmt::format("the local index cannot be used, and the catalog itself is read: {}; `bale "
+                                        "catalog sync --rebuild` makes it anew",
+                                        error.what()));
+    }
   }
   return places;
 }

@@ -40,16 +40,17 @@ ResultRow row_of(const sqlite::Query& rows) {
   return row;
 }
 
-void run_local_query(Context& context, const SqlOptions& options, ResultWriter& writer) {
-  const auto indexes = open_indexes(context, options.where);
-  catalog::CatalogDatabase& database = *indexes.front();
-  for (std::size_t i = 1; i < indexes.size(); ++i) database.add(indexes[i]->file());
+/// Whether rows may be missing.
+bool run_local_query(Context& context, const SqlOptions& options, ResultWriter& writer) {
+  const OpenIndexes indexes = open_indexes(context, options.where);
+  catalog::CatalogDatabase& database = *indexes.databases.front();
   const std::stop_callback interrupt(context.stop(), [&] { database.sql().interrupt(); });
   sqlite::Query rows = database.sql().foreign_query(options.sql);
   bool has_row = rows.step();
   writer.begin(columns_of(rows, has_row));
   for (; has_row; has_row = rows.step()) writer.add(row_of(rows));
   writer.finish();
+  return indexes.is_incomplete;
 }
 
 int sql(Context& context, const SqlOptions& options) {
@@ -60,10 +61,9 @@ int sql(Context& context, const SqlOptions& options) {
     AthenaOptions athena = options.athena;
     athena.config_directory = options.where.config_directory;
     run_athena_query(context, athena, options.sql, writer);
-  } else {
-    run_local_query(context, options, writer);
+    return exit_ok;
   }
-  return exit_ok;
+  return run_local_query(context, options, writer) ? exit_damaged : exit_ok;
 }
 
 }  // namespace

@@ -58,9 +58,9 @@ nlohmann::ordered_json json_of(const PeriodTotals& totals, const Growth& growth)
 }
 
 int stats(Context& context, const StatsOptions& options) {
-  const auto databases = open_indexes(context, options.where);
+  const OpenIndexes opened = open_indexes(context, options.where);
   std::vector<catalog::IndexFile*> indexes;
-  for (const auto& database : databases) indexes.push_back(&database->file());
+  for (const auto& database : opened.databases) indexes.push_back(&database->file());
   std::vector<PeriodTotals> all = catalog::totals_of(indexes, options.by);
   std::erase_if(all, [&](const PeriodTotals& totals) {
     const bool other_bucket = !options.where.bucket.empty() && totals.source_bucket.str() != options.where.bucket;
@@ -90,6 +90,7 @@ int stats(Context& context, const StatsOptions& options) {
                format_bytes(growth.total), growth.percent ? fmt::format("{:+.1f} %", *growth.percent) : "-"});
   }
   if (!context.json()) context.print(all.empty() ? "nothing is in the catalog, or nothing of this" : table.text());
+  if (opened.is_incomplete) return exit_damaged;
   return all.empty() ? exit_not_found : exit_ok;
 }
 

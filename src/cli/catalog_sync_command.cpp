@@ -5,8 +5,10 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.hpp"
+#include "base/text.hpp"
 #include "cli/catalog_commands.hpp"
 #include "cli/catalog_index.hpp"
+#include "cli/option_checks.hpp"
 #include "cli/output.hpp"
 
 namespace bale::cli {
@@ -54,19 +56,30 @@ void print_synced(Context& context, const recover::CatalogPlace& place, catalog:
                    format_duration(elapsed)));
 }
 
+void print_planned(Context& context, const recover::CatalogPlace& place, const os::fs::path& path, bool rebuild) {
+  const std::string source = catalog_uri(place);
+  emit(context, {{"type", "dryrun"}, {"catalog", source}, {"index", path.native()}, {"rebuild", rebuild}},
+       fmt::format("(dryrun) {}: the index {} would be {}", source, escape_name(path.native()),
+                   rebuild ? "removed, and made anew" : "brought up to date"));
+}
+
 int sync(Context& context, const SyncCommandOptions& options) {
   catalog::SyncOptions sync_options;
   if (!options.since.empty()) sync_options.since = parse_time(options.since);
   sync_options.full = options.full || options.rebuild;
   std::uint64_t damaged = 0;
   for (const recover::CatalogPlace& place : named_catalogs(context, options.where)) {
+    if (context.options().dryrun) {
+      print_planned(context, place, index_path(context, options.where, place), options.rebuild);
+      continue;
+    }
     if (options.rebuild) remove_index(context.world().files, index_path(context, options.where, place));
     const auto index = open_index(context, options.where, place, /*make=*/true);
     const auto started = context.world().clock.steady();
     const catalog::SyncCounts counts = sync_index(context, place, *index, sync_options);
     print_synced(context, place, *index, counts,
                  std::chrono::duration_cast<Milliseconds>(context.world().clock.steady() - started));
-    damaged += counts.files_damaged;
+    damaged += tell_damaged_files(context, place, *index);
   }
   return damaged > 0 ? exit_damaged : exit_ok;
 }
@@ -78,7 +91,9 @@ void add_catalog_sync_command(CLI::App& catalog, Action& action) {
       "sync", "Bring the local index of a catalog up to date, for fast search, sql, stats and restore");
   const auto options = std::make_shared<SyncCommandOptions>();
   add_catalog_options(*command, options->where);
-  command->add_option("--since", options->since, "only backups of this day and later")->type_name("TIME");
+  command->add_option("--since", options->since, "only backups of this day and later")
+      ->type_name("TIME")
+      ->check(refuse_empty);
   command->add_flag("--full", options->full, "list all days, also those that are closed (done once a day by itself)");
   command->add_flag("--rebuild", options->rebuild, "remove the index first, and make it anew");
   command->callback([&action, options] { action = [options](Context& context) { return sync(context, *options); }; });

@@ -12,6 +12,9 @@
 namespace bale::cli {
 namespace {
 
+/// As add_name() writes it.
+std::string shown_name(const std::string& name) { return is_utf8(name) ? name : escape_name(name); }
+
 using Json = nlohmann::ordered_json;
 
 constexpr std::size_t most_rows = 1000;
@@ -27,7 +30,7 @@ Json json_of(const check::Finding& finding) {
     add_key_bytes(line, finding.objects.front().key);
   } else if (!finding.objects.empty()) {
     line["objects"] = Json::array();
-    for (const ObjectAddress& object : finding.objects) line["objects"].push_back(escape_name(to_uri(object)));
+    for (const ObjectAddress& object : finding.objects) line["objects"].push_back(shown_name(to_uri(object)));
   }
   line["what"] = finding.what;
   if (!finding.hint.empty()) line["hint"] = finding.hint;

@@ -10,6 +10,7 @@
 #include "cli/catalog_index.hpp"
 #include "cli/catalog_places.hpp"
 #include "cli/commands.hpp"
+#include "cli/option_checks.hpp"
 #include "cli/output.hpp"
 #include "mount/session.hpp"
 #include "mount/tree_builder.hpp"
@@ -128,7 +129,7 @@ void add_mount_command(CLI::App& app, Action& action) {
                     "read the catalog itself, in memory, instead of bringing its local index up to date");
   command->add_option("--bucket", options->where.bucket, "only objects of this source bucket")->type_name("NAME");
   command->add_option("--prefix", options->where.prefix, "only keys that start so");
-  command->add_option("--as-of", options->as_of, "as it was then [now]")->type_name("TIME");
+  command->add_option("--as-of", options->as_of, "as it was then [now]")->type_name("TIME")->check(refuse_empty);
   command->add_option("--cache", options->cache, "most memory for what was read [256 MiB, or half of --memory-limit]")
       ->type_name("SIZE");
   command->add_flag("--allow-other", options->allow_other, "let other users look, too");

@@ -10,6 +10,7 @@
 #include "base/text.hpp"
 #include "cli/catalog_places.hpp"
 #include "cli/commands.hpp"
+#include "cli/option_checks.hpp"
 #include "cli/output.hpp"
 #include "cli/restore_query.hpp"
 #include "flow/progress.hpp"
@@ -294,18 +295,25 @@ void add_restore_command(CLI::App& app, Action& action) {
   CLI::App* command = app.add_subcommand("restore", "Get objects back out of backups, verified");
   const auto options = std::make_shared<RestoreCommandOptions>();
   command->add_option("PATH", options->paths, "keys, or patterns with * and ?");
-  command->add_option("--to", options->to, "directory, or s3://bucket[/prefix]")->type_name("DIR|URI")->required();
+  command->add_option("--to", options->to, "directory, or s3://bucket[/prefix]")
+      ->type_name("DIR|URI")
+      ->required()
+      ->check(refuse_empty);
   add_query_options(*command, options->where);
-  command->add_option("--storage-class", options->storage_class,
-                      "storage class in the bucket [the object's own; STANDARD if archived]");
+  command
+      ->add_option("--storage-class", options->storage_class,
+                   "storage class in the bucket [the object's own; STANDARD if archived]")
+      ->check(refuse_empty);
   command
       ->add_option("--query", options->sql,
                    "what this query of the local index gives (`bale catalog sql`): SELECT * FROM catalog WHERE ...")
-      ->type_name("SQL");
+      ->type_name("SQL")
+      ->check(refuse_empty);
   command
       ->add_option("--as-of", options->as_of,
                    "the state at this time: versions and deletions that came later do not count")
       ->type_name("TIME")
+      ->check(refuse_empty)
       ->excludes("--until");
   command
       ->add_option("--tier", options->archives.tier,

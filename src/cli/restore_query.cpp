@@ -31,15 +31,16 @@ catalog::RecordColumns columns_of(const sqlite::Query& rows) {
 
 recover::SearchResult find_by_sql(Context& context, const QueryOptions& options, const std::string& sql,
                                   const recover::Query& query) {
-  const auto indexes = open_indexes(context, options);
-  catalog::CatalogDatabase& database = *indexes.front();
-  for (std::size_t i = 1; i < indexes.size(); ++i) database.add(indexes[i]->file());
+  const OpenIndexes indexes = open_indexes(context, options);
+  catalog::CatalogDatabase& database = *indexes.databases.front();
   const std::stop_callback interrupt(context.stop(), [&] { database.sql().interrupt(); });
   sqlite::Query rows = database.sql().foreign_query(sql);
   const catalog::RecordColumns columns = columns_of(rows);
   recover::Selection selection(query);
   while (rows.step()) selection.add(catalog::record_of(rows, columns));
   recover::SearchResult found;
+  if (indexes.is_incomplete)  // each file was named
+    found.damage.push_back({Error(ErrorKind::corrupt, "catalog files are damaged"), std::nullopt});
   found.records = selection.take(found.deletions);
   return found;
 }

@@ -17,7 +17,22 @@ os::fs::path make_durable_directory(os::Files& files, const os::fs::path& path) 
   return path;
 }
 
+/// Without its database a store is a heap of files: a new one in its place would call them nothing.
+void refuse_lost_database(os::Files& files, const os::fs::path& directory) {
+  const os::fs::path file = directory / database_name;
+  const auto there = files.info_followed(file);
+  if (there && there->size > 0) return;
+  const auto log = files.info_followed(directory / (std::string(database_name) + "-wal"));
+  if (there && log && log->size > 0) return;  // it is all in the log still
+  const auto data = files.info_followed(directory / "s3");
+  if (!data || data->type != os::FileType::directory || files.list(directory / "s3").empty()) return;
+  throw Error(ErrorKind::corrupt, there ? "the store's database is empty" : "the store's database is gone",
+              file.native(),
+              "there are files of objects below s3/: bring the database back from a copy, or use another directory");
+}
+
 os::fs::path prepare_database(os::Files& files, const os::fs::path& directory) {
+  refuse_lost_database(files, directory);
   os::fs::path file = directory / database_name;
   Database database(file);
   prepare_schema(database);

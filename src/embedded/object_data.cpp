@@ -62,7 +62,7 @@ Md5Digest md5_of(os::ReadableFile& file, const store::Extent& extent) {
   for (ByteCount done = 0; done < extent.length;) {
     const auto wanted = static_cast<std::size_t>(std::min<ByteCount>(block.capacity(), extent.length - done));
     const std::size_t got = file.read_at(extent.offset + done, {block.data(), wanted});
-    if (got == 0) throw Error(ErrorKind::unavailable, "the data file is shorter than the object");
+    if (got == 0) throw Error(ErrorKind::corrupt, "the data file is shorter than the object");
     md5.update({block.data(), got});
     done += got;
   }

@@ -28,8 +28,7 @@ class FileGetStream final : public store::GetStream {
     const auto wanted = static_cast<std::size_t>(std::min<ByteCount>(bytes.size(), extent_.length - done_));
     if (wanted == 0) return 0;
     const std::size_t got = file_->read_at(extent_.offset + done_, bytes.first(wanted));
-    if (got == 0)
-      throw Error(ErrorKind::unavailable, "the object's data file is shorter than the object", to_uri(object_));
+    if (got == 0) throw Error(ErrorKind::corrupt, "the object's data file is shorter than the object", to_uri(object_));
     done_ += got;
     return got;
   }

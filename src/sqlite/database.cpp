@@ -30,6 +30,7 @@ ErrorKind kind_of(int code) {
     case SQLITE_READONLY:
     case SQLITE_PERM:
     case SQLITE_AUTH: return ErrorKind::denied;
+    case SQLITE_TOOBIG: return ErrorKind::invalid;
     default: return ErrorKind::internal;
   }
 }

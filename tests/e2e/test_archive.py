@@ -92,6 +92,16 @@ def test_every_cut_is_noticed(bale, archive, seeded):
         bale.run("archive", "verify", damaged, status=5)
 
 
+def test_two_files_of_one_name_are_refused(bale):
+    """Names lose their leading "..": those of a/x and ../a/x are the same."""
+    write_tree(bale.directory, {"x": b"here", "../x-of-" + bale.directory.name: b"above"})
+    above = bale.directory.parent / ("x-of-" + bale.directory.name)
+    (bale.directory / above.name).write_bytes(b"another")
+    finished = bale.run("archive", "create", "k.tar.zst", above.name, "../" + above.name, status=2)
+    assert "two files would have the name" in finished.err and not (bale.directory / "k.tar.zst").exists()
+    assert "1 object" in bale.run("archive", "create", "k.tar.zst", "x", "./x").out, "the same file is one object"
+
+
 def test_create_does_not_leave_half_an_archive(bale):
     bale.run("archive", "create", "a.tar.zst", "none", status=3)
     assert not (bale.directory / "a.tar.zst").exists()

@@ -3,13 +3,14 @@ import csv
 import datetime
 import io
 import json
+import os
 import signal
 import sqlite3
 import time
 
 import pytest
 
-from conftest import BACKUP_REGION, tree_of, write_tree
+from conftest import ACCOUNT, BACKUP_REGION, STACK, tree_of, write_tree
 from reference_writer import archive, entry
 
 # The queries that the documentation of the replaced system gives, as they stand there.
@@ -205,6 +206,76 @@ def test_a_damaged_line_is_named_and_left_out(documented):
     found = documented.bale.run("catalog", "search", "docs/", *documented.options(), status=5)
     assert "docs/2025/invoice-1.pdf" in found.out and "Invoice-2" not in found.out
     assert key in found.err, "whoever searches is told that something may be missing"
+
+
+def data_file(bale, bucket, part):
+    """The file of an object in the embedded store."""
+    found, = [path for path in (bale.store / "s3" / bucket).rglob("*") if path.is_file() and part in str(path)]
+    return found
+
+
+@pytest.mark.parametrize("how", ["short", "gone"])
+def test_a_catalog_file_that_cannot_be_read_keeps_nothing_else_back(bale, how):
+    """It is named every time, what else there is is found, and its archive gives what it had."""
+    bale.mixed()
+    for name in ("one", "two"):
+        bale.put("source", name, name.encode())
+        bale.until_idle()
+    where = ["--config", bale.config, "--index", bale.directory / "index"]
+    lost = bale.search("one")[0]["backup_file"]
+    bucket = f"{STACK}-{ACCOUNT}-{BACKUP_REGION}-catalog"
+    path = data_file(bale, bucket, lost)
+    if how == "short":
+        os.truncate(path, path.stat().st_size - 1)
+    else:
+        path.unlink()
+    for _ in range(2):
+        finished = bale.run("catalog", "sync", *where, status=5)
+        assert lost in finished.err and "--repair-catalog" in finished.err
+    for command in [("search",), ("search", "--no-index"), ("sql", "SELECT object_path FROM catalog"), ("stats",)]:
+        finished = bale.run("catalog", *command, *where, status=5)
+        assert lost in finished.err and ("two" in finished.out or command == ("stats",)), finished
+    for more in ([], ["--no-index"]):
+        out = bale.directory / f"out{len(more)}"
+        bale.run("restore", "*", "--to", out, *where, *more)
+        assert tree_of(out) == {"one": b"one", "two": b"two"}, "the archive has the list too"
+    bale.run("restore", "--query", "SELECT * FROM catalog", "--to", bale.directory / "q", *where, status=5)
+    assert "rebuilt" in bale.run("check", "--config", bale.config, "--repair-catalog").out
+    bale.run("check", "--config", bale.config, "--read-data", "--destinations")
+    bale.run("catalog", "sync", *where)
+    assert {row["object_path"] for row in bale.search(*where[2:])} == {"one", "two"}
+
+
+def test_an_index_that_cannot_be_used_is_told_and_done_without(documented):
+    documented.sync()
+    path, = (documented.bale.directory / "index").glob("*.sqlite")
+    path.write_bytes(b"garbage" * 1000)
+    finished = documented.bale.run("catalog", "search", "2025/invoice", *documented.options())
+    assert "invoice-1.pdf" in finished.out and "--rebuild" in finished.err
+    documented.sync("--rebuild")
+
+
+def test_an_index_of_some_days_says_so(documented):
+    documented.sync("--since", "2025-01-25")
+    finished = documented.bale.run("catalog", "search", *documented.options())
+    assert "2025-01-25 and later only" in finished.err
+    documented.sync()
+    assert documented.bale.run("catalog", "search", *documented.options()).err == ""
+
+
+def test_a_dry_run_writes_no_index(documented):
+    finished = documented.bale.run("catalog", "sync", "--dryrun", *documented.options())
+    assert "(dryrun)" in finished.out and not (documented.bale.directory / "index").exists()
+
+
+@pytest.mark.parametrize("arguments", [
+    ("catalog", "search", "--since", ""), ("catalog", "search", "--limit", "-1"), ("catalog", "search", "--limit", "0"),
+    ("catalog", "search", "--regex", ""), ("catalog", "sync", "--since", ""), ("catalog", "search", "--min-size", ""),
+    ("restore", "x", "--to", "out", "--as-of", ""), ("restore", "x", "--to", ""),
+    ("restore", "--query", "", "--to", "out"),
+])
+def test_empty_and_impossible_values_are_refused(documented, arguments):
+    documented.bale.run(*arguments, *documented.options(), status=2)
 
 
 def test_a_killed_sync_goes_on(bale, seeded):

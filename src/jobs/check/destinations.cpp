@@ -235,6 +235,11 @@ void check_destinations(const std::vector<DestinationRule>& rules, const Options
       }
     } catch (const Error& error) {
       if (error.code() == "EPIPE") throw;
+      if (error.code() == "NoSuchBucket") {
+        const FindingType type = FindingType::missing_bucket;
+        report.add({type, where, {}, {}, "there is no such bucket", std::string(hint_of(type)), {}});
+        continue;
+      }
       Finding finding = finding_of(error, FindingType::unexamined, where);
       finding.what = "the objects of this destination were not all compared: " + std::string(error.what());
       report.add(finding);

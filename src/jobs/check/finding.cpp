@@ -89,7 +89,8 @@ std::string_view hint_of(FindingType type) noexcept {
     case FindingType::copies_differ: return "`bale archive verify` tells which copy is whole";
     case FindingType::missing_at_destination:
     case FindingType::different_at_destination:
-      return "`bale restore KEY --to s3://DESTINATION` brings the object back, with --overwrite also where another is";
+      return "remove what is there (`bale s3 rm URI`), then `bale restore KEY --to s3://DESTINATION` brings the object "
+             "back";
     case FindingType::not_readable:
       return "ask S3 to make the archive readable for some days (RestoreObject), then check again";
     case FindingType::unnamed_copy: return "no restore reads a copy that the catalog does not name";

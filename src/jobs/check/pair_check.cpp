@@ -142,9 +142,18 @@ void PairCheck::read_file(const CatalogFile& listed) {
   file.address = {place_.catalog.bucket, listed.key};
   const std::string where = to_uri(file.address);
   const auto read = [&] {
-    const auto stream = place_.store->get(file.address);
-    file.etag = stream->info().etag;
-    const std::string text = store::read_all(*stream, most_file_bytes);
+    std::string text;
+    try {
+      const auto stream = place_.store->get(file.address);
+      file.etag = stream->info().etag;
+      text = store::read_all(*stream, most_file_bytes);
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::corrupt) throw;
+      // The store cannot give what it has: nothing of it is known but that it has to be written anew.
+      file.needs_write = true;
+      if (const auto info = place_.store->head(file.address)) file.etag = info->etag;
+      throw;
+    }
     file.damage = catalog::read_file_text(text, [&](catalog::Record row) { file.rows.push_back(std::move(row)); });
     file.known = true;
   };
