@@ -9,7 +9,7 @@ import tarfile
 import time
 
 import pytest
-from conftest import BACKUP_REGION, tree_of, write_tree
+from conftest import ACCOUNT, BACKUP_REGION, COPY_REGION, SOURCE_REGION, STACK, tree_of, write_tree
 
 CATALOG = f"e2e-000000000000-{BACKUP_REGION}-catalog"
 ODD_KEYS = ["a", "a/b", "a/b/c", "n" * 300, "long/" + "m" * 300 + "/x", "slash/", "slash", "double//x", "../up", "%",
@@ -262,3 +262,29 @@ def test_a_killed_restore_goes_on(bale, seeded):
     summary = summary_of(bale.run("--output", "json", "restore", "--config", bale.config, "--to", out, "*"))
     assert summary["restored"] + summary["same"] == 300 and summary["failed"] == 0
     assert {name: content for name, content in tree_of(out).items() if name in files} == files
+
+
+def test_a_copy_in_another_region_is_read(bale):
+    """Two regions have a backup and a catalog each: what is lost or damaged in one is read in the other."""
+    for bucket, region in [("source", SOURCE_REGION), ("backup", BACKUP_REGION), ("second", COPY_REGION)]:
+        bale.make_bucket(bucket, region)
+    bale.configure([{"source": {"region": SOURCE_REGION, "bucket": "source"}, "destinations": [
+        {"region": BACKUP_REGION, "bucket": "backup", "backup": True},
+        {"region": COPY_REGION, "bucket": "second", "backup": True}]}])
+    bale.replicate("init")
+    bale.put("source", "k", b"content")
+    bale.until_idle()
+    assert len(bale.search()) == 1, "it is one object"
+    for number, bucket in enumerate(["backup", "second"]):
+        archive, = bale.keys(bucket)
+        whole = bale.get(bucket, archive)
+        bale.put(bucket, archive, whole[:20] + b"XXXX" + whole[24:])
+        bale.restore(bale.directory / f"out{number}", "k")
+        assert (bale.directory / f"out{number}/k").read_bytes() == b"content"
+        bale.put(bucket, archive, whole)
+    catalog = f"{STACK}-{ACCOUNT}-{BACKUP_REGION}-catalog"
+    for key in bale.keys(catalog):
+        bale.remove(catalog, key)
+    bale.run("s3", "rb", f"s3://{catalog}")
+    finished = bale.restore(bale.directory / "out", "k", status=5)
+    assert catalog in finished.err and (bale.directory / "out/k").read_bytes() == b"content"

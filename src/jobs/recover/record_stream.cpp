@@ -158,8 +158,12 @@ void choose(RecordStream& records, const Query& query, const std::function<bool(
     }
     // Without all versions, only the newest so far is kept: a key may have any number of them.
     const bool only_newest = !query.all_versions && !versions.empty();
-    if (only_newest && is_newer(*record, versions.front())) versions.front() = std::move(*record);
-    if (!only_newest) versions.push_back(std::move(*record));
+    if (!only_newest)
+      versions.push_back(std::move(*record));
+    else if (is_newer(*record, versions.front()))
+      versions.front() = std::move(*record);
+    else
+      add_places(versions.front(), *record);
   }
   if (!versions.empty()) choose_of(versions, query, visit, deletions);
 }

@@ -35,11 +35,28 @@ bool is_newer(const catalog::Record& a, const catalog::Record& b) {
   return a.backup_time > b.backup_time;
 }
 
+void add_places(catalog::Record& record, const catalog::Record& other) {
+  const auto place = [](const catalog::Record& r) {
+    const archive::MemberLocation in = r.location.value_or(archive::MemberLocation{});
+    return std::tuple(r.location.has_value(), in.frame_offset, in.frame_length, in.frame_skip);
+  };
+  const bool same_archive = !record.archive_key.empty() && record.archive_key == other.archive_key &&
+                            record.sha256 == other.sha256 && place(record) == place(other);
+  if (!same_archive) return;
+  std::vector<BucketName>& places = record.target_buckets;
+  for (const BucketName& bucket : other.target_buckets) {
+    if (std::find(places.begin(), places.end(), bucket) == places.end()) places.push_back(bucket);
+  }
+}
+
 void Selection::add(catalog::Record record) {
   if (!matches(query_, record)) return;
   auto& versions = found_[{record.source_bucket.str(), record.object_path.str()}];
   if (!query_.all_versions && !versions.empty()) {
-    if (is_newer(record, versions.front())) versions.front() = std::move(record);
+    if (is_newer(record, versions.front()))
+      versions.front() = std::move(record);
+    else
+      add_places(versions.front(), record);
     return;
   }
   versions.push_back(std::move(record));
@@ -140,14 +157,23 @@ SearchNotes search_each(const std::vector<CatalogPlace>& catalogs, const Query& 
   every_version.all_versions = true;
   Selection gathered(catalogs.size() == 1 && !catalogs[0].index ? query : every_version);
   SearchNotes notes;
+  std::size_t gone = 0;
   std::vector<std::unique_ptr<RecordStream>> streams;
   for (const CatalogPlace& place : catalogs) {
     std::vector<catalog::DamagedFile> damaged;
-    if (place.index) {
-      streams.push_back(search_index(*place.index, query, stop));
-      damaged = damaged_of_index(place);
-    } else {
-      scan_files(place, connections, gathered, damaged);
+    try {
+      if (place.index) {
+        streams.push_back(search_index(*place.index, query, stop));
+        damaged = damaged_of_index(place);
+      } else {
+        scan_files(place, connections, gathered, damaged);
+      }
+    } catch (const Error& error) {
+      // The catalog of one region is gone: those of the others have what they have.
+      if (error.kind() != ErrorKind::not_found || catalogs.size() == 1) throw;
+      if (++gone == catalogs.size()) throw;
+      notes.damage.push_back({error, std::nullopt});
+      continue;
     }
     judge_damage(place, query, on_damage, damaged, gathered, notes);
   }

@@ -35,6 +35,10 @@ bool matches(const Query& query, const catalog::Record& record);
 /// Whether `a` tells of a later state of its key than `b`; of two backups of the same version, the later backup.
 bool is_newer(const catalog::Record& a, const catalog::Record& b);
 
+/// Where `other` speaks of the same object in a copy of the same archive, elsewhere (another region has a catalog of
+/// its own), its buckets become places of `record` too.
+void add_places(catalog::Record& record, const catalog::Record& other);
+
 /// Collects matching records. Without all_versions it holds one record a key, however many come.
 class Selection {
  public:
