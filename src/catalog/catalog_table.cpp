@@ -376,7 +376,7 @@ const std::vector<sqlite::Column>& CatalogTable::columns() const {
   return columns;
 }
 
-std::unique_ptr<sqlite::Rows> CatalogTable::rows(std::vector<Condition> conditions, std::uint64_t) {
+std::unique_ptr<sqlite::Rows> CatalogTable::rows(std::vector<Condition> conditions) {
   return std::make_unique<CatalogRows>(indexes_, std::move(conditions));
 }
 

@@ -21,7 +21,7 @@ class CatalogTable final : public sqlite::Table {
   /// Rows of one more index are the table's too, for queries that begin from now on; it is borrowed.
   void add(IndexFile& index) { indexes_.push_back(&index); }
   const std::vector<sqlite::Column>& columns() const override;
-  std::unique_ptr<sqlite::Rows> rows(std::vector<sqlite::Condition> conditions, std::uint64_t columns_used) override;
+  std::unique_ptr<sqlite::Rows> rows(std::vector<sqlite::Condition> conditions) override;
 
  private:
   std::vector<IndexFile*> indexes_;

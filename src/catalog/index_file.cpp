@@ -35,8 +35,7 @@ std::int64_t group_id(std::int64_t segment, std::size_t group) {
 }
 
 Error damaged(const std::filesystem::path& path, const std::string& what) {
-  return Error(ErrorKind::corrupt, "the local catalog index is damaged: " + what, path.native(),
-               "`bale catalog sync --rebuild` makes it anew");
+  return Error(ErrorKind::corrupt, "the local catalog index is damaged: " + what, path.native(), damage_hint);
 }
 
 /// The text that is greater than all texts with this prefix, for a range; "\xff" repeated is no key of S3.
@@ -62,7 +61,7 @@ PreparedBlock prepare_block(std::span<const IndexedRow> rows) {
 }
 
 IndexFile::IndexFile(const std::filesystem::path& path, const std::string& catalog)
-    : path_(path), database_(path, {.cache_kib = 64 << 10, .page_bytes = 16 << 10}) {
+    : path_(path), database_(path, {.cache_kib = 64 << 10, .page_bytes = 16 << 10, .damage_hint = damage_hint}) {
   const std::int64_t version = number_of(database_.query("PRAGMA user_version"));
   if (version == 0) make_schema(catalog);
   if (version > format_version) {

@@ -68,7 +68,7 @@ class IndexFile {
   std::uint64_t count_rows();
 
   std::vector<BlockInfo> blocks();
-  /// A column of a block as it is stored; valid until the next call.
+  /// A column of a block as it is stored.
   std::string column(std::int64_t block, StoredColumn column);
   /// Granules of a segment that could hold texts which hit all of `buckets` (not empty).
   Granules granules_with(std::int64_t segment, const std::vector<TrigramBucket>& buckets);

@@ -4,6 +4,7 @@
 
 #include "archive/compress.hpp"
 #include "base/error.hpp"
+#include "catalog/trigrams.hpp"
 
 namespace bale::catalog {
 namespace {
@@ -19,10 +20,7 @@ constexpr ByteCount frame_bytes = 1 << 20;
 /// A thousand rows of the longest texts (2 KiB of metadata, 1 KiB of key, written as JSON) are well below this.
 constexpr ByteCount most_column_bytes = 64 << 20;
 
-Error damaged() {
-  return Error(ErrorKind::corrupt, "the local catalog index is damaged", {},
-               "`bale catalog sync --rebuild` makes it anew");
-}
+Error damaged() { return Error(ErrorKind::corrupt, "the local catalog index is damaged", {}, damage_hint); }
 
 void put_varint(std::string& out, std::uint64_t value) {
   while (value >= 0x80) {

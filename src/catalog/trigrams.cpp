@@ -31,9 +31,7 @@ void for_each_bucket(std::string_view text, Visit visit) {
   }
 }
 
-Error damaged() {
-  return Error(ErrorKind::corrupt, "the trigram index is damaged", {}, "`bale catalog sync --rebuild` makes it anew");
-}
+Error damaged() { return Error(ErrorKind::corrupt, "the trigram index is damaged", {}, damage_hint); }
 
 // A group is, for each of its buckets, a count of granules and then their numbers in two bytes each, or, where that
 // is longer than a bitmap, `as_bitmap` and the bitmap.

@@ -10,7 +10,7 @@
 #include "cli/catalog_commands.hpp"
 #include "cli/catalog_places.hpp"
 #include "cli/commands.hpp"
-#include "cli/option_checks.hpp"
+#include "cli/option_values.hpp"
 #include "cli/output.hpp"
 
 namespace bale::cli {

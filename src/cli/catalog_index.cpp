@@ -13,15 +13,9 @@ namespace {
 /// From here on, backups that the index does not know of are likely enough to be spoken of.
 constexpr std::chrono::hours old_index{1};
 
-/// Which service a bucket's name is one of: names are distinct within one.
-std::string service_of(Context& context) {
-  const GlobalOptions& options = context.options();
-  if (!options.local.empty()) return "file://" + os::fs::absolute(options.local).lexically_normal().native();
-  if (!options.endpoint_url.empty()) return options.endpoint_url;
-  for (const char* name : {"AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"}) {
-    if (const auto url = context.world().environment.get(name); url && !url->empty()) return *url;
-  }
-  return "aws " + options.profile;  // a profile may have an endpoint of its own
+/// Which catalog it is, wherever this program runs.
+std::string identity_of(Context& context, const recover::CatalogPlace& place) {
+  return context.store_service(context.region()) + " " + catalog_uri(place);
 }
 
 os::fs::path index_directory(Context& context, const QueryOptions& options) {
@@ -43,9 +37,8 @@ std::string catalog_uri(const recover::CatalogPlace& place) {
 }
 
 os::fs::path index_path(Context& context, const QueryOptions& options, const recover::CatalogPlace& place) {
-  const std::string identity = service_of(context) + " " + catalog_uri(place);
   return index_directory(context, options) /
-         fmt::format("{}-{:016x}.sqlite", place.bucket.str(), xxh64(as_bytes(identity)));
+         fmt::format("{}-{:016x}.sqlite", place.bucket.str(), xxh64(as_bytes(identity_of(context, place))));
 }
 
 std::shared_ptr<catalog::CatalogDatabase> open_index(Context& context, const QueryOptions& options,
@@ -53,7 +46,7 @@ std::shared_ptr<catalog::CatalogDatabase> open_index(Context& context, const Que
   const os::fs::path path = index_path(context, options, place);
   if (!make && !context.world().files.info_followed(path)) return nullptr;
   if (make) context.world().files.make_directories(path.parent_path());
-  return std::make_shared<catalog::CatalogDatabase>(path, service_of(context) + " " + catalog_uri(place));
+  return std::make_shared<catalog::CatalogDatabase>(path, identity_of(context, place));
 }
 
 catalog::SyncCounts sync_index(Context& context, const recover::CatalogPlace& place, catalog::CatalogDatabase& index,
@@ -98,9 +91,18 @@ void sync_indexes(Context& context, const QueryOptions& options) {
 
 OpenIndexes open_indexes(Context& context, const QueryOptions& options) {
   OpenIndexes indexes;
-  for (const recover::CatalogPlace& place : named_catalogs(context, options)) {
+  std::size_t gone = 0;
+  const std::vector<recover::CatalogPlace> places = named_catalogs(context, options);
+  for (const recover::CatalogPlace& place : places) {
     auto index = open_index(context, options, place, /*make=*/true);
-    if (!synced_at(*index)) sync_index(context, place, *index, {});
+    try {
+      if (!synced_at(*index)) sync_index(context, place, *index, {});
+    } catch (const Error& error) {
+      // The catalog of one region is gone: those of the others have what they have.
+      if (error.code() != "NoSuchBucket" || ++gone == places.size()) throw;
+      emit_failure(context, "left out: " + catalog_uri(place), error);
+      indexes.is_incomplete = true;
+    }
     warn_of_gaps(context, place, *index);
     if (tell_damaged_files(context, place, *index) > 0) indexes.is_incomplete = true;
     indexes.databases.push_back(std::move(index));

@@ -34,7 +34,7 @@ void sync_indexes(Context& context, const QueryOptions& options);
 /// Indexes that are asked together.
 struct OpenIndexes {
   std::vector<std::shared_ptr<catalog::CatalogDatabase>> databases;  ///< not empty; the first has the rows of all
-  bool is_incomplete = false;  ///< some of their catalog files are damaged, and each was named as a failure
+  bool is_incomplete = false;  ///< catalog files are damaged, or a catalog is gone; each was named as a failure
 };
 /// The indexes of all catalogs that the options name, each synced now where it was not there.
 OpenIndexes open_indexes(Context& context, const QueryOptions& options);

@@ -9,21 +9,12 @@
 #include "base/error.hpp"
 #include "base/text.hpp"
 #include "cli/catalog_index.hpp"
-#include "cli/option_checks.hpp"
+#include "cli/option_values.hpp"
 #include "cli/output.hpp"
 #include "config/replication.hpp"
 
 namespace bale::cli {
 namespace {
-
-std::optional<TimePoint> time_option(const std::string& text, const char* option) {
-  if (text.empty()) return std::nullopt;
-  try {
-    return parse_time(text);
-  } catch (const Error& error) {
-    throw error.with_where(option);
-  }
-}
 
 /// Where the archives of a region's catalog may be.
 std::vector<BucketName> backup_buckets(const config::ReplicationConfig& config, const Region& region) {

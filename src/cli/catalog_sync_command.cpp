@@ -8,7 +8,7 @@
 #include "base/text.hpp"
 #include "cli/catalog_commands.hpp"
 #include "cli/catalog_index.hpp"
-#include "cli/option_checks.hpp"
+#include "cli/option_values.hpp"
 #include "cli/output.hpp"
 
 namespace bale::cli {
@@ -63,25 +63,38 @@ void print_planned(Context& context, const recover::CatalogPlace& place, const o
                    rebuild ? "removed, and made anew" : "brought up to date"));
 }
 
+/// Returns the number of damaged files.
+std::size_t sync_one(Context& context, const SyncCommandOptions& options, const catalog::SyncOptions& sync_options,
+                     const recover::CatalogPlace& place) {
+  if (options.rebuild) remove_index(context.world().files, index_path(context, options.where, place));
+  const auto index = open_index(context, options.where, place, /*make=*/true);
+  const auto started = context.world().clock.steady();
+  const catalog::SyncCounts counts = sync_index(context, place, *index, sync_options);
+  print_synced(context, place, *index, counts,
+               std::chrono::duration_cast<Milliseconds>(context.world().clock.steady() - started));
+  return tell_damaged_files(context, place, *index);
+}
+
 int sync(Context& context, const SyncCommandOptions& options) {
   catalog::SyncOptions sync_options;
-  if (!options.since.empty()) sync_options.since = parse_time(options.since);
+  sync_options.since = time_option(options.since, "--since");
   sync_options.full = options.full || options.rebuild;
-  std::uint64_t damaged = 0;
-  for (const recover::CatalogPlace& place : named_catalogs(context, options.where)) {
+  std::size_t damaged = 0, gone = 0;
+  const std::vector<recover::CatalogPlace> places = named_catalogs(context, options.where);
+  for (const recover::CatalogPlace& place : places) {
     if (context.options().dryrun) {
       print_planned(context, place, index_path(context, options.where, place), options.rebuild);
       continue;
     }
-    if (options.rebuild) remove_index(context.world().files, index_path(context, options.where, place));
-    const auto index = open_index(context, options.where, place, /*make=*/true);
-    const auto started = context.world().clock.steady();
-    const catalog::SyncCounts counts = sync_index(context, place, *index, sync_options);
-    print_synced(context, place, *index, counts,
-                 std::chrono::duration_cast<Milliseconds>(context.world().clock.steady() - started));
-    damaged += tell_damaged_files(context, place, *index);
+    try {
+      damaged += sync_one(context, options, sync_options, place);
+    } catch (const Error& error) {
+      // The catalog of one region is gone: those of the others are synced.
+      if (error.code() != "NoSuchBucket" || ++gone == places.size()) throw;
+      emit_failure(context, "not synced: " + catalog_uri(place), error);
+    }
   }
-  return damaged > 0 ? exit_damaged : exit_ok;
+  return damaged + gone > 0 ? exit_damaged : exit_ok;
 }
 
 }  // namespace

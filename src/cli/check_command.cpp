@@ -9,6 +9,7 @@
 #include "cli/catalog_places.hpp"
 #include "cli/check_printer.hpp"
 #include "cli/commands.hpp"
+#include "cli/option_values.hpp"
 #include "cli/output.hpp"
 #include "config/replication.hpp"
 #include "jobs/check/check.hpp"
@@ -26,12 +27,9 @@ struct CheckOptions {
 
 /// --since, by whole days: so are catalog files filed.
 std::optional<TimePoint> since_of(const CheckOptions& options) {
-  if (options.where.since.empty()) return std::nullopt;
-  try {
-    return std::chrono::floor<std::chrono::days>(parse_time(options.where.since));
-  } catch (const Error& error) {
-    throw error.with_where("--since");
-  }
+  const auto since = time_option(options.where.since, "--since");
+  if (!since) return std::nullopt;
+  return std::chrono::floor<std::chrono::days>(*since);
 }
 
 check::Scope scope_of(const std::string& uri) {

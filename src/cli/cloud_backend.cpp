@@ -48,6 +48,12 @@ std::unique_ptr<store::ObjectStore> CloudBackend::make_store(const Region& regio
   return std::make_unique<store::RetryingStore>(*stores_.back(), s3_retrier_);
 }
 
+std::string CloudBackend::s3_service(const Region& region) const {
+  const aws::Endpoint endpoint = session_.endpoint(aws::Service::s3, region.str());
+  if (aws::is_aws(endpoint)) return "aws";
+  return endpoint.origin.scheme + "://" + endpoint.origin.authority() + endpoint.base_path;
+}
+
 std::unique_ptr<store::ObjectStore> CloudBackend::store(const Region& region) {
   return make_store(region, cloud::Help::where_not_aws);
 }

@@ -34,6 +34,10 @@ class CloudBackend {
   /// --region, the environment, the profile; absent when none says one.
   std::optional<std::string> region() const { return session_.region(); }
 
+  /// Where S3 is, as far as it tells one service from another: "aws" for AWS itself, whose buckets' names are distinct
+  /// in all regions, else the address. Throws as store() does.
+  std::string s3_service(const Region& region) const;
+
   /// The ports as seen from a region. Each throws Error{invalid} for an endpoint that is none, with the place where it
   /// is written.
   std::unique_ptr<store::ObjectStore> store(const Region& region);

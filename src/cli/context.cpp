@@ -196,6 +196,12 @@ store::ObjectStore& Context::bare_store(const Region& region) {
   return cached(parts_->bare_stores, region, [&] { return backend.bare_store(region); });
 }
 
+std::string Context::store_service(const Region& region) {
+  if (!options_.local.empty()) return "file://" + os::fs::absolute(options_.local).lexically_normal().native();
+  const Lock lock(parts_->mutex);
+  return parts_->open_cloud(options_).s3_service(region);
+}
+
 queue::MessageQueue& Context::queues(const Region& region) {
   const Lock lock(parts_->mutex);
   return parts_->open(parts_->queues, region, options_, may_make_store_,

@@ -89,6 +89,9 @@ class Context {
   /// allow_new_store(), throws Error{not_found} where the embedded store is missing; without --local, Error{invalid}
   /// for configuration files or an endpoint that cannot be read.
   store::ObjectStore& store(const Region& region);
+  /// Which service the stores of a region are of: buckets of one service have distinct names. "file:///..." of the
+  /// embedded store, else as CloudBackend::s3_service() says.
+  std::string store_service(const Region& region);
   /// As store(), without what Bale does in the place of a server that leaves something out: to examine the server. The
   /// embedded store leaves nothing out, and is store() itself.
   store::ObjectStore& bare_store(const Region& region);

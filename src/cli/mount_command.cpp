@@ -10,7 +10,7 @@
 #include "cli/catalog_index.hpp"
 #include "cli/catalog_places.hpp"
 #include "cli/commands.hpp"
-#include "cli/option_checks.hpp"
+#include "cli/option_values.hpp"
 #include "cli/output.hpp"
 #include "mount/session.hpp"
 #include "mount/tree_builder.hpp"
@@ -33,12 +33,7 @@ struct MountCommandOptions {
 
 recover::Query query_of(const MountCommandOptions& options) {
   recover::Query query = base_query(options.where);
-  if (options.as_of.empty()) return query;
-  try {
-    query.as_of = parse_time(options.as_of);
-  } catch (const Error& error) {
-    throw error.with_where("--as-of");
-  }
+  query.as_of = time_option(options.as_of, "--as-of");
   return query;
 }
 

@@ -12,6 +12,7 @@
 #include "cli/commands.hpp"
 #include "cli/level_options.hpp"
 #include "cli/level_tables.hpp"
+#include "cli/option_values.hpp"
 #include "cli/output.hpp"
 #include "config/replication.hpp"
 #include "config/service_environment.hpp"
@@ -277,19 +278,10 @@ int run_loops(Context& context, const ReplicateOptions& options, service::Roles 
   return replication.counts().failures > 0 ? exit_some_failed : exit_ok;
 }
 
-std::optional<TimePoint> optional_time(const std::string& text, const char* option) {
-  if (text.empty()) return std::nullopt;
-  try {
-    return parse_time(text);
-  } catch (const Error& error) {
-    throw error.with_where(option);
-  }
-}
-
 void backfill_source(Context& context, const config::ReplicationConfig& config, const config::Source& source,
                      const ReplicateOptions& options) {
-  const collect::BackfillFilter filter{options.prefix, options.suffix, optional_time(options.since, "--since"),
-                                       optional_time(options.until, "--until")};
+  const collect::BackfillFilter filter{options.prefix, options.suffix, time_option(options.since, "--since"),
+                                       time_option(options.until, "--until")};
   collect::Backfill backfill(source, context.store(source.region), context.queues(source.region),
                              config::source_queue(config.settings, source), context.records(source.region),
                              config::replication_table(config.settings), context.world());

@@ -10,7 +10,7 @@
 #include "base/text.hpp"
 #include "cli/catalog_places.hpp"
 #include "cli/commands.hpp"
-#include "cli/option_checks.hpp"
+#include "cli/option_values.hpp"
 #include "cli/output.hpp"
 #include "cli/restore_query.hpp"
 #include "flow/progress.hpp"
@@ -40,13 +40,7 @@ recover::Query query_of(const RestoreCommandOptions& options) {
   if (!options.sql.empty() && !options.paths.empty())
     throw Error(ErrorKind::invalid, "both paths and --query were given", {}, "give one of them");
   recover::Query query = base_query(options.where);
-  if (!options.as_of.empty()) {
-    try {
-      query.as_of = parse_time(options.as_of);
-    } catch (const Error& error) {
-      throw error.with_where("--as-of");
-    }
-  }
+  query.as_of = time_option(options.as_of, "--as-of");
   for (const std::string& path : options.paths) {
     (path.find_first_of("*?") == std::string::npos ? query.paths : query.patterns).push_back(path);
   }

@@ -22,7 +22,7 @@ std::unique_ptr<Backend> Backend::open(const os::fs::path& directory, os::World&
 }
 
 bool Backend::exists(const os::fs::path& directory, os::Files& files) {
-  return files.info_followed(directory / database_name).has_value();
+  return files.info_followed(directory / database_name) || has_object_files(files, directory);
 }
 
 Backend::Backend(std::unique_ptr<Core> core) : core_(std::move(core)) {}

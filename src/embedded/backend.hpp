@@ -21,7 +21,7 @@ class Backend {
   /// Opens the directory, making it when it is missing, and removes what processes that died have left in it.
   /// `world` is borrowed. Throws Error: denied, unavailable, corrupt; unsupported when a newer Bale wrote it.
   static std::unique_ptr<Backend> open(const os::fs::path& directory, os::World& world);
-  /// Whether open() was ever called for the directory. Changes nothing.
+  /// Whether the directory holds a store, be it one that has lost its database, which open() tells. Changes nothing.
   static bool exists(const os::fs::path& directory, os::Files& files);
   ~Backend();
 

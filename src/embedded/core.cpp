@@ -17,6 +17,15 @@ os::fs::path make_durable_directory(os::Files& files, const os::fs::path& path) 
   return path;
 }
 
+}  // namespace
+
+bool has_object_files(os::Files& files, const os::fs::path& directory) {
+  const auto data = files.info_followed(directory / "s3");
+  return data && data->type == os::FileType::directory && !files.list(directory / "s3").empty();
+}
+
+namespace {
+
 /// Without its database a store is a heap of files: a new one in its place would call them nothing.
 void refuse_lost_database(os::Files& files, const os::fs::path& directory) {
   const os::fs::path file = directory / database_name;
@@ -24,8 +33,7 @@ void refuse_lost_database(os::Files& files, const os::fs::path& directory) {
   if (there && there->size > 0) return;
   const auto log = files.info_followed(directory / (std::string(database_name) + "-wal"));
   if (there && log && log->size > 0) return;  // it is all in the log still
-  const auto data = files.info_followed(directory / "s3");
-  if (!data || data->type != os::FileType::directory || files.list(directory / "s3").empty()) return;
+  if (!has_object_files(files, directory)) return;
   throw Error(ErrorKind::corrupt, there ? "the store's database is empty" : "the store's database is gone",
               file.native(),
               "there are files of objects below s3/: bring the database back from a copy, or use another directory");

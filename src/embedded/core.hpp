@@ -18,6 +18,9 @@ namespace bale::embedded {
 /// The file of the directory that everything but objects' bytes is in.
 inline constexpr const char* database_name = "bale.sqlite";
 
+/// Whether a directory has what may be the files of a store's objects.
+bool has_object_files(os::Files& files, const os::fs::path& directory);
+
 /// Connections for reading: one for each reader at a time, so that nobody waits for a writer. Thread-safe.
 class ReaderPool {
  public:

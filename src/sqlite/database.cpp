@@ -161,7 +161,8 @@ void Query::bind(int index, const std::optional<std::int64_t>& value) {
   if (sqlite3_bind_null(statement_, index) != SQLITE_OK) database_->fail("bind nothing");
 }
 
-Database::Database(const std::filesystem::path& file, const OpenOptions& options) : where_(file.native()) {
+Database::Database(const std::filesystem::path& file, const OpenOptions& options)
+    : where_(file.native()), damage_hint_(options.damage_hint) {
   // One thread uses a connection at a time: SQLite's own mutexes would only cost.
   constexpr int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
   try {
@@ -277,7 +278,9 @@ void Database::fail(std::string_view doing) const {
   const char* message = handle_ == nullptr ? sqlite3_errstr(code) : sqlite3_errmsg(handle_);
   if ((code & 0xff) == SQLITE_READONLY)
     message = "this user may only read the store, and reading too leaves locks in it";
-  throw Error(kind_of(code), fmt::format("cannot {}: {}", doing, message), where_, std::string(hint_of(code)));
+  const ErrorKind kind = kind_of(code);
+  const std::string hint = kind == ErrorKind::corrupt ? damage_hint_ : std::string(hint_of(code));
+  throw Error(kind, fmt::format("cannot {}: {}", doing, message), where_, hint);
 }
 
 Transaction::Transaction(Database& database) : database_(database) { database_.execute("BEGIN IMMEDIATE"); }

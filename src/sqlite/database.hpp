@@ -69,6 +69,7 @@ class Query {
 struct OpenOptions {
   std::int64_t cache_kib = 16 << 10;  ///< most memory for pages of the file
   std::int64_t page_bytes = 0;        ///< of a file that is made now; 0: SQLite's default, 4096
+  std::string damage_hint;            ///< what a person can do about a damaged file
 };
 
 /// One connection to a database file in WAL mode. Not thread-safe. All throw Error: unavailable (another process holds
@@ -144,6 +145,7 @@ class Database {
   [[noreturn]] void fail(std::string_view doing) const;
 
   std::string where_;
+  std::string damage_hint_;
   sqlite3* handle_ = nullptr;
   std::unordered_map<const char*, Prepared> statements_;
   std::optional<Durability> durability_;

@@ -97,8 +97,7 @@ double share_left(Comparison comparison, int column) {
   return 0.3;
 }
 
-/// The plan that SQLite is given, and gives back to filter(): "column:comparison;" for every condition, then the
-/// columns that are used.
+/// The plan that SQLite is given, and gives back to filter(): "column:comparison;" for every condition.
 int best_index(sqlite3_vtab*, sqlite3_index_info* info) {
   constexpr double table_rows = 1e7;
   std::string plan;
@@ -116,7 +115,7 @@ int best_index(sqlite3_vtab*, sqlite3_index_info* info) {
     info->aConstraintUsage[i].omit = *comparison == Comparison::match ? 1 : 0;
     rows *= share_left(*comparison, constraint.iColumn);
   }
-  info->idxStr = sqlite3_mprintf("%s%llu", plan.c_str(), static_cast<unsigned long long>(info->colUsed));
+  info->idxStr = sqlite3_mprintf("%s", plan.c_str());
   if (info->idxStr == nullptr) return SQLITE_NOMEM;
   info->needToFreeIdxStr = 1;
   info->estimatedCost = rows + 100;
@@ -166,7 +165,7 @@ int filter(sqlite3_vtab_cursor* base, int, const char* plan, int count, sqlite3_
         conditions.push_back(std::move(*condition));
     }
     cursor.rows.reset();
-    cursor.rows = cursor.table->rows(std::move(conditions), std::strtoull(text, nullptr, 10));
+    cursor.rows = cursor.table->rows(std::move(conditions));
     cursor.at_end = !cursor.rows->next();
   });
 }

@@ -47,9 +47,8 @@ class Table {
  public:
   virtual ~Table() = default;
   virtual const std::vector<Column>& columns() const = 0;
-  /// Rows that could meet all `conditions`. `columns_used`: bit i is column i (63: that and all behind it); others are
-  /// not asked for.
-  virtual std::unique_ptr<Rows> rows(std::vector<Condition> conditions, std::uint64_t columns_used) = 0;
+  /// Rows that could meet all `conditions`.
+  virtual std::unique_ptr<Rows> rows(std::vector<Condition> conditions) = 0;
 };
 
 /// Lets queries of the database name the table, for as long as both live; the table is borrowed. LIKE and GLOB reach

@@ -7,6 +7,7 @@ import os
 import pathlib
 import random
 import subprocess
+import time
 
 import pytest
 
@@ -35,6 +36,14 @@ def clean_environment():
 
 def bytes_of(text):
     return text if isinstance(text, bytes) else os.fsencode(text)
+
+
+def wait_until(condition, seconds=60):
+    """Fails if it is still false then."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.02)
 
 
 class Finished:

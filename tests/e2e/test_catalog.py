@@ -149,6 +149,11 @@ def test_only_queries_are_run(documented, query):
     assert not (documented.bale.directory / "x.sqlite").exists()
 
 
+def test_a_result_that_is_too_large_is_refused(documented):
+    finished = documented.sql("SELECT zeroblob(2000000000)", status=2)
+    assert finished.out == "" and "too big" in finished.err
+
+
 def test_search_by_everything(documented):
     documented.sync()
     newest = sorted({row["object_path"] for row in documented.rows})

@@ -161,7 +161,7 @@ def test_archives_in_an_archive_class_are_no_failure(bale):
     assert "not readable now: 1" in finished.out and "RestoreObject" in finished.out, finished
 
 
-def reference_backup(bale, prefix="logs", region_in_front=True):
+def reference_backup(bale, prefix="logs", region_in_front=True, bucket_in_front=True):
     """An archive and catalog file as the replaced program leaves them; returns their keys and the contents."""
     contents = {"a b+c": b"one\n" * 999, "deep/er/ünï": b"two", "empty": b"", "big": b"3" * 100_000}
     objects = [(reference_writer.entry("source", prefix, f"{prefix}/{key}", content, hashlib.md5(content).hexdigest()),
@@ -170,6 +170,8 @@ def reference_backup(bale, prefix="logs", region_in_front=True):
     archive = reference_writer.archive([older, *objects], [{"region": BACKUP_REGION, "bucket": "backup",
                                                             "backup": True}])
     name = reference_writer.name("source", prefix)
+    if not bucket_in_front:
+        name = name.removeprefix("source/")
     bale.put("backup", name, archive)
     rows = []
     for entry, _ in [older, *objects]:
@@ -185,10 +187,11 @@ def reference_backup(bale, prefix="logs", region_in_front=True):
     return name, catalog, archive, rows
 
 
-@pytest.mark.parametrize("region_in_front", [True, False])
-def test_backups_of_the_replaced_program(checked, region_in_front):
+@pytest.mark.parametrize("region_in_front, bucket_in_front", [(True, True), (False, True), (True, False)])
+def test_backups_of_the_replaced_program(checked, region_in_front, bucket_in_front):
     bale = checked.bale
-    name, catalog, archive, rows = reference_backup(bale, region_in_front=region_in_front)
+    name, catalog, archive, rows = reference_backup(bale, region_in_front=region_in_front,
+                                                    bucket_in_front=bucket_in_front)
     findings, summary = checked.check()
     assert findings == [] and summary["archives"] == summary["catalog_files"] == 2
     assert summary["without_random_access"] == 1 and summary["opened"] == 1
@@ -209,6 +212,33 @@ def test_backups_of_the_replaced_program(checked, region_in_front):
     bale.remove("backup", name)
     findings, _ = checked.check(status=5)
     assert [line["finding"] for line in findings] == ["missing-archive"]
+
+
+def test_an_archive_that_was_not_listed_is_found_under_either_name(checked):
+    bale = checked.bale
+    reference_backup(bale, bucket_in_front=False)
+    finished = bale.run("--output", "json", "check", "--catalog", f"s3://{CATALOG}", "--read-data")
+    *findings, summary = finished.lines()
+    assert findings == [] and summary["archives"] == 2 and summary["objects_read"] == len(checked.files) + 4
+
+
+def test_a_destination_that_is_gone(checked):
+    for key in checked.bale.keys("copy"):
+        checked.bale.remove("copy", key)
+    checked.bale.run("s3", "rb", "s3://copy")
+    findings, _ = checked.check("--destinations", status=5)
+    assert [(line["finding"], line["where"]) for line in findings] == [("missing-bucket", "s3://copy/")]
+
+
+def test_names_are_as_they_are_in_json(bale):
+    bale.mixed()
+    odd = 'a "b"\\c\td'
+    bale.put("source", odd, b"content")
+    bale.until_idle()
+    archive, = bale.keys("backup")
+    bale.remove("backup", archive)
+    finished = bale.run("--output", "json", "check", "--config", bale.config, status=5)
+    assert finished.lines()[0]["object"] == f"s3://source/{odd}"
 
 
 def test_a_catalog_file_of_the_replaced_program_that_is_gone_is_rebuilt(checked):

@@ -229,3 +229,17 @@ def test_s3_commands_on_real_files(bale):
     assert bale.get("bucket", "tests/test_cli.py") == open(__file__, "rb").read()
     bale.run("s3", "rm", "--recursive", "s3://bucket/tests/")
     assert bale.keys("bucket") == []
+
+
+@pytest.mark.parametrize("how", ["lost", "emptied"])
+def test_a_store_without_its_database_is_not_begun_anew(bale, how):
+    bale.make_bucket("bucket", SOURCE_REGION)
+    bale.put("bucket", "k", b"content")
+    database = bale.store / "bale.sqlite"
+    for path in bale.store.glob("bale.sqlite*"):
+        path.unlink()
+    if how == "emptied":
+        database.touch()
+    finished = bale.run("s3", "ls", status=5)
+    assert str(database) in finished.err and "from a copy" in finished.err
+    assert not database.exists() or database.stat().st_size == 0

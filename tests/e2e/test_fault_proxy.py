@@ -17,7 +17,7 @@ import urllib.parse
 
 import pytest
 
-from conftest import MiB
+from conftest import MiB, wait_until
 from fault_proxy import FaultProxy
 from fault_rules import FAULTS, Framing, Mix, Request, Rule, Rules
 from servers import Road
@@ -131,13 +131,6 @@ def ask(connection, method="GET", path="/ok", body=None, **headers):
 def once(proxy, *arguments, **headers):
     with connect(proxy) as connection:
         return ask(connection, *arguments, **headers)
-
-
-def wait_until(condition, seconds=20):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 # Without faults

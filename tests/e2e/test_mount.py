@@ -14,7 +14,7 @@ import time
 import urllib.parse
 
 import pytest
-from conftest import BACKUP_REGION, Bale, MiB, clean_environment, text_of, tree_of, write_tree
+from conftest import BACKUP_REGION, Bale, MiB, clean_environment, text_of, tree_of, wait_until, write_tree
 from test_restore import ODD_KEYS
 
 CATALOG = f"e2e-000000000000-{BACKUP_REGION}-catalog"
@@ -496,8 +496,7 @@ def test_a_reader_that_is_killed_does_not_wait_for_the_network(counting):
     server.go_on.clear()
     with Mount(remote, catalog=f"s3://{CATALOG}") as mount:
         reader = subprocess.Popen(["cat", mount.path / "d0/f0"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        while not server.requests:
-            time.sleep(0.05)
+        wait_until(lambda: server.requests)
         subprocess.run(["ls", "-lR", mount.path], stdout=subprocess.DEVNULL, check=True, timeout=10)
         reader.kill()
         reader.wait(timeout=10)
@@ -510,7 +509,6 @@ def test_it_ends_while_the_network_does_not_answer(counting):
     server.go_on.clear()
     with Mount(remote, catalog=f"s3://{CATALOG}") as mount:
         reader = subprocess.Popen(["cat", mount.path / "large"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        while not server.requests:
-            time.sleep(0.05)
+        wait_until(lambda: server.requests)
         mount.end()
         assert reader.wait(timeout=10) != 0

@@ -5,7 +5,8 @@ import os
 import time
 
 import pytest
-from conftest import (BACKUP_REGION, COPY_REGION, SOURCE_REGION, attributes, text_of, tree_of, write_tree)
+from conftest import (BACKUP_REGION, COPY_REGION, SOURCE_REGION, attributes, text_of, tree_of, wait_until,
+                      write_tree)
 
 
 def sample_files(chance, count=40):
@@ -341,11 +342,8 @@ def test_waiting_for_what_a_dead_process_held_is_explained(bale):
     bale.put("source", "file", b"content")
     process = bale.start("replicate", "source", "--config", bale.config)
     try:
-        deadline = time.monotonic() + 30
-        while not any(line["in_flight"] for line in bale.json("replicate", "status", "--config", bale.config)
-                      if line["type"] == "queue"):
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        wait_until(lambda: any(line["in_flight"] for line in bale.json("replicate", "status", "--config", bale.config)
+                               if line["type"] == "queue"))
     finally:
         process.kill()
         process.communicate()

@@ -288,3 +288,15 @@ def test_a_copy_in_another_region_is_read(bale):
     bale.run("s3", "rb", f"s3://{catalog}")
     finished = bale.restore(bale.directory / "out", "k", status=5)
     assert catalog in finished.err and (bale.directory / "out/k").read_bytes() == b"content"
+    where = ["--config", bale.config, "--index", bale.directory / "index"]
+    for command, said in [(["search"], "s3://source/k "), (["sql", "SELECT count(*) FROM catalog"], "1\n"),
+                          (["stats"], "source"), (["sync"], "1 row")]:
+        finished = bale.run("catalog", *command, *where, status=5)
+        assert catalog in finished.err and said in finished.out, finished
+    other = f"{STACK}-{ACCOUNT}-{COPY_REGION}-catalog"
+    for key in bale.keys(other):
+        bale.remove(other, key)
+    bale.run("s3", "rb", f"s3://{other}")
+    for command in (["sync"], ["search", "--no-index"]):
+        finished = bale.run("catalog", *command, *where, status=3)
+        assert "bale: there is no such bucket" in finished.err, finished

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from conftest import MiB
+from conftest import MiB, wait_until
 from servers import ROOT_OF_SERVERS, launching, serving, unavailable
 
 CHUNK = 5 * MiB  # S3's smallest part but the last
@@ -223,13 +223,6 @@ def alive(pid):
         return "\nState:\tZ" not in pathlib.Path(f"/proc/{pid}/status").read_text()
     except OSError:
         return False
-
-
-def wait_until(condition, seconds=ENDS):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def start(name):

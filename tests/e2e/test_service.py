@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from conftest import write_tree
+from conftest import wait_until, write_tree
 from service import Service
 
 
@@ -18,20 +18,12 @@ def service(bale):
         running.process.wait()
 
 
-def wait_for(condition, seconds=60):
-    for _ in range(seconds * 10):
-        if condition():
-            return
-        time.sleep(0.1)
-    raise AssertionError("it did not happen")
-
-
 def test_counts_what_it_does(bale, service):
     assert service.metrics()["bale_packed_objects_total"] == 0
     write_tree(bale.directory / "in", {f"f{i}": b"x" * 1000 for i in range(20)})
     bale.put_tree("source", "", bale.directory / "in")
-    wait_for(lambda: service.metrics()["bale_landed_objects_total"] == 20 and
-             service.metrics()["bale_stored_backups_total"] >= 1)
+    wait_until(lambda: service.metrics()["bale_landed_objects_total"] == 20 and
+               service.metrics()["bale_stored_backups_total"] >= 1)
     metrics = service.metrics()
     assert metrics["bale_packed_objects_total"] == 20
     assert metrics["bale_packed_object_bytes_total"] == 20000
@@ -44,7 +36,7 @@ def test_is_healthy_and_says_so(service):
     def loops():
         return {loop["name"].split()[0] for loop in json.loads(service.get("/healthz")[1])["loops"]}
 
-    wait_for(lambda: loops() == {"source", "relay", "target"})  # they begin after the page does
+    wait_until(lambda: loops() == {"source", "relay", "target"})  # they begin after the page does
     status, text = service.get("/healthz")
     assert status == 200 and json.loads(text)["status"] == "ok"
     assert service.get("/nothing")[0] == 404
@@ -58,7 +50,7 @@ def test_ends_soon_on_sigterm(service):
 def test_logs_lines_of_json_with_the_names_that_log_pipelines_know(bale, service):
     write_tree(bale.directory / "in", {"f": b"x"})
     bale.put_tree("source", "", bale.directory / "in")
-    wait_for(lambda: any(line["name"] == "land.done" for line in service.lines()))
+    wait_until(lambda: any(line["name"] == "land.done" for line in service.lines()))
     service.stop()
     for line in service.lines():
         assert {"asctime", "levelname", "name", "message"} <= set(line), line

@@ -27,12 +27,6 @@ std::string_view without_last(std::string_view directory) {
   return directory.substr(0, directory.empty() ? 0 : directory.size() - 1);
 }
 
-/// Where an archive is, as a row says it; rows of the replaced program say it in pieces.
-ObjectKey archive_key_of(const catalog::Record& row) {
-  if (!row.archive_key.empty()) return row.archive_key;
-  return ObjectKey(config::archive_prefix(row.source_bucket, row.source_prefix) + row.backup_file);
-}
-
 void add_once(std::vector<BucketName>& buckets, const BucketName& bucket) {
   if (!bucket.empty() && std::find(buckets.begin(), buckets.end(), bucket) == buckets.end()) buckets.push_back(bucket);
 }
@@ -162,6 +156,20 @@ void PairCheck::read_file(const CatalogFile& listed) {
   // Without a listed archive the rows say where it is; with one, they are held against it.
   if (pair_.copies.empty() && !file.rows.empty()) pair_.archive = archive_key_of(file.rows.front());
   files_.push_back(std::move(file));
+}
+
+/// Where an archive is, as a row says it. Rows of the replaced program say it in pieces, which leaves several keys: it
+/// is the first that is there.
+ObjectKey PairCheck::archive_key_of(const catalog::Record& row) {
+  if (!row.archive_key.empty()) return row.archive_key;
+  for (const ObjectAddress& place : catalog::archive_places(row)) {
+    try {
+      if (place_.store->head(place)) return place.key;
+    } catch (const Error& error) {
+      if (error.kind() == ErrorKind::cancelled) throw;  // else it is told when copies are looked for
+    }
+  }
+  return ObjectKey(config::archive_prefix(row.source_bucket, row.source_prefix) + row.backup_file);
 }
 
 // ---- copies

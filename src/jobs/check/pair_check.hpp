@@ -54,6 +54,7 @@ class PairCheck {
 
   void read_files();
   void read_file(const CatalogFile& file);
+  ObjectKey archive_key_of(const catalog::Record& row);
   void find_copies();
   bool is_listed(const BucketName& bucket) const;
   void look_for_copy(const BucketName& bucket, std::vector<BucketName>& missing);

@@ -167,16 +167,34 @@ void meet(Pair alone, Waiting& waiting, const std::function<void(Pair)>& visit) 
   }
 }
 
-/// A bucket may be called like a region: then what was taken for the replaced program's region is part of the key.
-void visit_rest(Waiting waiting, const std::function<void(Pair)>& visit) {
-  for (auto& [key, pair] : waiting) {
-    if (!pair.copies.empty() || pair.files.empty()) continue;
-    const ObjectKey whole = catalog::archive_key_of(pair.files.front().key);
-    const auto other = whole == key ? waiting.end() : waiting.find(whole);
+/// Other keys that the archive of a catalog file may have, in the order in which they are tried.
+std::vector<ObjectKey> other_archive_keys(const Pair& alone) {
+  std::vector<ObjectKey> keys;
+  // A bucket may be called like a region: then what was taken for the replaced program's region is part of the key.
+  const ObjectKey whole = catalog::archive_key_of(alone.files.front().key);
+  if (whole != alone.archive) keys.push_back(whole);
+  // The replaced program may have left the source bucket out.
+  const std::string& key = alone.archive.str();
+  const std::size_t slash = key.find('/');
+  if (slash != std::string::npos && slash + 1 < key.size()) keys.emplace_back(key.substr(slash + 1));
+  return keys;
+}
+
+/// Gives the files of a pair without archive to an archive that is theirs after all, if there is one.
+void give_files(Pair& alone, Waiting& waiting) {
+  for (const ObjectKey& key : other_archive_keys(alone)) {
+    const auto other = waiting.find(key);
     if (other == waiting.end() || other->second.copies.empty()) continue;
     auto& files = other->second.files;
-    files.insert(files.end(), pair.files.begin(), pair.files.end());
-    pair.files.clear();
+    files.insert(files.end(), alone.files.begin(), alone.files.end());
+    alone.files.clear();
+    return;
+  }
+}
+
+void visit_rest(Waiting waiting, const std::function<void(Pair)>& visit) {
+  for (auto& [key, pair] : waiting) {
+    if (pair.copies.empty() && !pair.files.empty()) give_files(pair, waiting);
   }
   for (auto& [key, pair] : waiting) {
     if (!pair.copies.empty() || !pair.files.empty()) visit(std::move(pair));

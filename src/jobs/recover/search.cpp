@@ -111,10 +111,6 @@ CatalogDamage replace(const CatalogPlace& place, const catalog::DamagedFile& fil
   }
 }
 
-}  // namespace
-
-namespace {
-
 /// Searches the files of a catalog.
 void scan_files(const CatalogPlace& place, flow::ThreadPool& connections, Selection& selection,
                 std::vector<catalog::DamagedFile>& damaged) {
@@ -153,9 +149,10 @@ void judge_damage(const CatalogPlace& place, const Query& query, OnDamage on_dam
 SearchNotes search_each(const std::vector<CatalogPlace>& catalogs, const Query& query, flow::ThreadPool& connections,
                         OnDamage on_damage, const std::stop_token& stop,
                         const std::function<bool(catalog::Record)>& visit) {
-  Query every_version = query;  // which is the newest is decided when all catalogs have been asked
-  every_version.all_versions = true;
-  Selection gathered(catalogs.size() == 1 && !catalogs[0].index ? query : every_version);
+  // What another catalog says may be newer: deletions too are left out only at the end.
+  Query with_deleted = query;
+  with_deleted.with_deleted = true;
+  Selection gathered(with_deleted);
   SearchNotes notes;
   std::size_t gone = 0;
   std::vector<std::unique_ptr<RecordStream>> streams;
@@ -170,17 +167,14 @@ SearchNotes search_each(const std::vector<CatalogPlace>& catalogs, const Query& 
       }
     } catch (const Error& error) {
       // The catalog of one region is gone: those of the others have what they have.
-      if (error.kind() != ErrorKind::not_found || catalogs.size() == 1) throw;
-      if (++gone == catalogs.size()) throw;
+      if (error.code() != "NoSuchBucket" || ++gone == catalogs.size()) throw;
       notes.damage.push_back({error, std::nullopt});
       continue;
     }
     judge_damage(place, query, on_damage, damaged, gathered, notes);
   }
-  std::vector<catalog::Record> deletions;
-  streams.push_back(stream_of(gathered.take(deletions)));
-  const bool was_chosen = catalogs.size() == 1 && !catalogs[0].index;
-  if (was_chosen) notes.deletions = std::move(deletions);
+  std::vector<catalog::Record> no_deletions;
+  streams.push_back(stream_of(gathered.take(no_deletions)));
   choose(*merge(std::move(streams)), query, visit, notes.deletions);
   return notes;
 }

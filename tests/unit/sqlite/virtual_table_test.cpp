@@ -21,14 +21,12 @@ class Numbers final : public Table {
     static const std::vector<Column> columns{{"name"}, {"number", ColumnType::integer}};
     return columns;
   }
-  std::unique_ptr<Rows> rows(std::vector<Condition> conditions, std::uint64_t columns_used) override {
+  std::unique_ptr<Rows> rows(std::vector<Condition> conditions) override {
     asked = std::move(conditions);
-    used = columns_used;
     return std::make_unique<Cursor>(*this);
   }
 
   std::vector<Condition> asked;
-  std::uint64_t used = 0;
   std::int64_t count = 10;
   std::optional<Error> failure;  ///< thrown in front of row 5
 
@@ -96,13 +94,6 @@ TEST_F(VirtualTableTest, TheTableIsToldConditionsOfItsTypesOnly) {
   EXPECT_THAT(numbers.asked, IsEmpty()) << "bytes alone are compared here";
   EXPECT_THAT(ask("SELECT number FROM numbers WHERE name = 'N1' COLLATE NOCASE"), ElementsAre("1"));
   EXPECT_THAT(ask("SELECT number FROM numbers WHERE number = '7'"), ElementsAre("7"));
-}
-
-TEST_F(VirtualTableTest, OnlyWhatIsLookedAtIsUsed) {
-  ask("SELECT number FROM numbers");
-  EXPECT_EQ(numbers.used, 2U);
-  ask("SELECT count(*) FROM numbers");
-  EXPECT_EQ(numbers.used, 0U);
 }
 
 TEST_F(VirtualTableTest, FailuresOfTheTableFailTheQuery) {
