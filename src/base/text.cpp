@@ -65,6 +65,22 @@ bool is_utf8(std::string_view text) noexcept {
 
 namespace {
 
+/// Whether well-formed UTF-8 begins with a character that moves the cursor, ends a line, or turns around what follows
+/// it: with those of Unicode (https://www.unicode.org/reports/tr9/#Directional_Formatting_Codes) "gpj.exe" is shown as
+/// "exe.jpg".
+bool begins_with_control(std::string_view text) noexcept {
+  const auto at = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  const auto is_in = [](unsigned char byte, unsigned char first, unsigned char last) {
+    return byte >= first && byte <= last;
+  };
+  if (at(0) < 0x80) return at(0) < 0x20 || at(0) == 0x7F;
+  if (at(0) == 0xC2) return at(1) < 0xA0;
+  if (at(0) == 0xD8) return at(1) == 0x9C;  // U+061C
+  if (at(0) != 0xE2) return false;
+  if (at(1) == 0x80) return is_in(at(2), 0x8E, 0x8F) || is_in(at(2), 0xA8, 0xAE);  // U+200E to 200F, 2028 to 202E
+  return at(1) == 0x81 && is_in(at(2), 0xA6, 0xA9);                                // U+2066 to 2069
+}
+
 /// Control characters, what is not UTF-8, and `also` (a printable ASCII character; 0: none) are escaped.
 std::string escape(std::string_view text, char also) {
   const auto is_plain = [also](char c) { return c >= 0x20 && c < 0x7F && c != also; };
@@ -73,11 +89,10 @@ std::string escape(std::string_view text, char also) {
   text.remove_prefix(plain);
   while (!text.empty()) {
     const std::size_t length = utf8_length(text);
-    const auto byte = static_cast<unsigned char>(text[0]);
-    const bool c1_control = length == 2 && byte == 0xC2 && static_cast<unsigned char>(text[1]) < 0xA0;
-    if (length == 0 || byte < 0x20 || byte == 0x7F || c1_control) {
-      out += fmt::format("\\x{:02x}", byte);
-      text.remove_prefix(1);
+    if (length == 0 || begins_with_control(text)) {
+      const std::size_t escaped = std::max<std::size_t>(length, 1);
+      for (const char c : text.substr(0, escaped)) out += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
+      text.remove_prefix(escaped);
     } else if (also != 0 && text[0] == also) {
       out.append({'\\', also});
       text.remove_prefix(1);

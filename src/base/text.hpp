@@ -12,7 +12,8 @@ namespace bale {
 
 /// Whether `text` is well-formed UTF-8 (no overlong forms, no surrogates).
 bool is_utf8(std::string_view text) noexcept;
-/// `text` with control characters, and bytes that are not UTF-8, shown as \xNN: safe to print.
+/// `text` with control characters (those that change the direction of writing, too), and bytes that are not UTF-8,
+/// shown as \xNN: safe to print.
 std::string escape_for_terminal(std::string_view text);
 /// A name (of a file, an object, a bucket) as escape_for_terminal() shows it, and a backslash as two: no two names are
 /// shown alike. What escape_for_terminal() makes of the result is the result.

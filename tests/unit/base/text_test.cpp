@@ -36,6 +36,11 @@ TEST(Escape, LeavesNothingThatMovesACursor) {
   EXPECT_TRUE(is_utf8(escape_for_terminal(every_byte())));
   EXPECT_EQ(escape_for_terminal("a\\b"), "a\\b");
   EXPECT_EQ(escape_for_terminal("\xc2\x9b"), "\\xc2\\x9b") << "C1 control: CSI in one character";
+  EXPECT_EQ(escape_for_terminal("a\u202Egpj.exe"), "a\\xe2\\x80\\xaegpj.exe") << "would be shown as aexe.jpg";
+  for (const char* text : {"\u061C", "\u200E", "\u2028", "\u2029", "\u2066", "\u2069"})
+    EXPECT_THAT(escape_for_terminal(text), testing::StartsWith("\\x")) << testing::PrintToString(text);
+  for (const char* text : {"\u061B", "\u200D", "\u2027", "\u202F", "\u2065", "\u206A", "\u0600"})
+    EXPECT_EQ(escape_for_terminal(text), text);
 }
 
 TEST(EscapeName, NoTwoNamesAreShownAlike) {
