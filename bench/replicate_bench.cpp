@@ -178,7 +178,7 @@ class Replica {
     for (int i = 0; i < 5; ++i) {
       fs::remove_all(directory_ / "out");
       time_once(times, [&] {
-        restore.run({*record}, [&](const recover::RestoredObject& object) {
+        restore.run(catalog::RecordList({*record}), [&](const recover::RestoredObject& object) {
           if (object.error) throw *object.error;
           read.bytes_read = object.bytes_read;
         });

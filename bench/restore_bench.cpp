@@ -19,7 +19,7 @@
 #include <thread>
 
 #include "base/error.hpp"
-#include "catalog/record.hpp"
+#include "catalog/record_list.hpp"
 #include "cloud/s3_store.hpp"
 #include "embedded/backend.hpp"
 #include "jobs/pack/packer.hpp"
@@ -104,13 +104,13 @@ class Bench {
     put_objects();
     const double plain = least([&] { read_plain(); });
     for (const ByteCount frame : {archive::default_frame_size, ByteCount{256} << 10}) {
-      records_.clear();
+      records_ = {};
       pack(frame);
       const double together = least([&] { restore(records_, false); });
       // With large frames each read decompresses megabytes: a part tells enough.
       const std::size_t share = frame > (1 << 20) ? 20 : 1;
-      std::vector<catalog::Record> part;
-      for (std::size_t i = 0; i < records_.size(); i += share) part.push_back(records_[i]);
+      catalog::RecordList part;
+      for (std::size_t i = 0; i < records_.size(); i += share) part.add(records_[i]);
       const double alone = least([&] { restore(part, true); }) * static_cast<double>(share);
       report(frame, together, alone, plain);
     }
@@ -164,12 +164,12 @@ class Bench {
       const ObjectKey archive = packer.pack(items, {}).archives.at(0).key;
       const auto source = transfer::open_object_source(*store_, {bucket_, archive});
       const auto reader = archive::open_archive(*source);
-      for (catalog::Record& record : catalog::make_records(*reader, world_.clock.now(), archive, {bucket_}))
-        records_.push_back(std::move(record));
+      for (const catalog::Record& record : catalog::make_records(*reader, world_.clock.now(), archive, {bucket_}))
+        records_.add(record);
     }
   }
 
-  void restore(const std::vector<catalog::Record>& records, bool alone) {
+  void restore(const catalog::RecordList& records, bool alone) {
     recover::RestoreOptions options;
     options.ranges.alone = alone;
     recover::RestoreTarget to;
@@ -240,7 +240,7 @@ class Bench {
   std::unique_ptr<embedded::Backend> backend_;
   std::unique_ptr<cloud::Session> session_;
   std::unique_ptr<store::ObjectStore> store_;
-  std::vector<catalog::Record> records_;
+  catalog::RecordList records_;
 };
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include "archive/compress.hpp"
 #include "base/error.hpp"
+#include "base/varint.hpp"
 #include "catalog/trigrams.hpp"
 
 namespace bale::catalog {
@@ -22,23 +23,8 @@ constexpr ByteCount most_column_bytes = 64 << 20;
 
 Error damaged() { return Error(ErrorKind::corrupt, "the local catalog index is damaged", {}, damage_hint); }
 
-void put_varint(std::string& out, std::uint64_t value) {
-  while (value >= 0x80) {
-    out += static_cast<char>(value | 0x80);
-    value >>= 7;
-  }
-  out += static_cast<char>(value);
-}
-
-std::uint64_t take_varint(std::string_view& in) {
-  std::uint64_t value = 0;
-  for (unsigned shift = 0; shift < 64; shift += 7) {
-    if (in.empty()) throw damaged();
-    const auto byte = static_cast<unsigned char>(in.front());
-    in.remove_prefix(1);
-    value |= static_cast<std::uint64_t>(byte & 0x7f) << shift;
-    if (byte < 0x80) return value;
-  }
+std::uint64_t take_number(std::string_view& in) {
+  if (const auto number = take_varint(in)) return *number;
   throw damaged();
 }
 
@@ -57,7 +43,7 @@ std::string compress(const std::string& content) {
 
 /// The content of a compressed column; `encoded` is behind its first byte.
 std::string decompress(std::string_view encoded) {
-  const std::uint64_t size = take_varint(encoded);
+  const std::uint64_t size = take_number(encoded);
   if (size > most_column_bytes) throw damaged();
   std::string content(size, '\0');
   try {
@@ -190,14 +176,14 @@ NumberColumn decode_numbers(std::string_view encoded, std::size_t rows) {
   if (encoded.empty()) throw damaged();
   const char form = encoded.front();
   encoded.remove_prefix(1);
-  if (form == same_in_all_rows) return NumberColumn({static_cast<std::int64_t>(from_zigzag(take_varint(encoded)))});
+  if (form == same_in_all_rows) return NumberColumn({static_cast<std::int64_t>(from_zigzag(take_number(encoded)))});
   if (form != compressed) throw damaged();
   const std::string content = decompress(encoded);
   std::string_view rest = content;
   std::vector<std::int64_t> values(rows);
   std::uint64_t previous = 0;
   for (std::int64_t& value : values) {
-    previous += from_zigzag(take_varint(rest));
+    previous += from_zigzag(take_number(rest));
     value = static_cast<std::int64_t>(previous);
   }
   return NumberColumn(std::move(values));
@@ -214,7 +200,7 @@ TextColumn decode_texts(std::string_view encoded, std::size_t rows) {
   std::vector<std::uint32_t> ends(rows);
   std::uint64_t end = 0;
   for (std::uint32_t& place : ends) {
-    end += take_varint(rest);
+    end += take_number(rest);
     if (end > content.size()) throw damaged();
     place = static_cast<std::uint32_t>(end);
   }

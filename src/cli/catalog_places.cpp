@@ -130,10 +130,15 @@ recover::Query base_query(const QueryOptions& options) {
   return query;
 }
 
+recover::Query bounded(Context& context, recover::Query query) {
+  query.most_memory = context.memory_limit() / 4;
+  return query;
+}
+
 recover::SearchResult find_records(Context& context, const QueryOptions& options, const recover::Query& query,
                                    recover::OnDamage on_damage) {
-  recover::SearchResult found =
-      recover::search(catalog_places(context, options), query, context.pools().connections, on_damage, context.stop());
+  recover::SearchResult found = recover::search(catalog_places(context, options), bounded(context, query),
+                                                context.pools().connections, on_damage, context.stop());
   tell_damage(context, found.damage);
   return found;
 }
@@ -141,7 +146,7 @@ recover::SearchResult find_records(Context& context, const QueryOptions& options
 recover::SearchNotes search_each(Context& context, const QueryOptions& options, const recover::Query& query,
                                  recover::OnDamage on_damage,
                                  const std::function<bool(const catalog::Record&)>& visit) {
-  recover::SearchNotes notes = recover::search_each(catalog_places(context, options), query,
+  recover::SearchNotes notes = recover::search_each(catalog_places(context, options), bounded(context, query),
                                                     context.pools().connections, on_damage, context.stop(), visit);
   tell_damage(context, notes.damage);
   return notes;

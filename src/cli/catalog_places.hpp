@@ -35,6 +35,9 @@ std::vector<recover::CatalogPlace> catalog_places(Context& context, const QueryO
 /// The conditions that both commands share.
 recover::Query base_query(const QueryOptions& options);
 
+/// The query, with a quarter of the memory limit for what is found.
+recover::Query bounded(Context& context, recover::Query query);
+
 /// Searches, and tells the user of every damaged catalog file that could hold what is wanted: as a warning where its
 /// archive stood in for it, else as a failure. With catalogs of several regions, an object that is in more than one
 /// comes once.

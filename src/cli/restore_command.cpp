@@ -62,10 +62,12 @@ recover::RestoreTarget target_of(const RestoreCommandOptions& options) {
 }
 
 /// Keys of different buckets would meet under one name.
-void check_one_source(const std::vector<catalog::Record>& records) {
+void check_one_source(const catalog::RecordList& records) {
+  if (records.empty()) return;
+  // They are in the order of their buckets.
+  if (records[0].source_bucket == records[records.size() - 1].source_bucket) return;
   std::set<std::string> buckets;
-  for (const catalog::Record& record : records) buckets.insert(record.source_bucket.str());
-  if (buckets.size() <= 1) return;
+  for (std::size_t i = 0; i < records.size(); ++i) buckets.insert(records[i].source_bucket.str());
   throw Error(ErrorKind::invalid,
               fmt::format("the objects are of {} source buckets ({}, {}, ...)", buckets.size(), *buckets.begin(),
                           *std::next(buckets.begin())),
@@ -73,7 +75,8 @@ void check_one_source(const std::vector<catalog::Record>& records) {
 }
 
 Error missing_error(const std::string& path, const recover::Query& query, const recover::SearchResult& found) {
-  for (const catalog::Record& deletion : found.deletions) {
+  for (std::size_t i = 0; i < found.deletions.size(); ++i) {
+    const catalog::Record deletion = found.deletions[i];
     if (deletion.object_path.str() != path) continue;
     const std::string time = to_iso8601(deletion.last_modified);
     return Error(ErrorKind::not_found, "its deletion was recorded at " + time, {},
@@ -89,8 +92,9 @@ Error missing_error(const std::string& path, const recover::Query& query, const 
 /// Names each path that was asked for and is in no backup, or whose deletion is the newest that is known. Returns how
 /// many they are.
 std::size_t report_missing(Context& context, const recover::Query& query, const recover::SearchResult& found) {
-  std::set<std::string> there;
-  for (const catalog::Record& record : found.records) there.insert(record.object_path.str());
+  if (query.paths.empty()) return 0;
+  std::set<std::string_view> there;
+  for (std::size_t i = 0; i < found.records.size(); ++i) there.insert(found.records.object_path(i));
   std::size_t missing = 0;
   for (const std::string& path : query.paths) {
     if (there.contains(path)) continue;
@@ -98,6 +102,17 @@ std::size_t report_missing(Context& context, const recover::Query& query, const 
     emit_failure(context, "restore failed: " + escape_name(path), missing_error(path, query, found));
   }
   return missing;
+}
+
+/// How many of the deletions were not asked for by name: those that were are missing.
+std::uint64_t count_by_pattern(const recover::Query& query, const catalog::RecordList& deletions) {
+  std::uint64_t count = 0;
+  for (std::size_t i = 0; i < deletions.size(); ++i) {
+    const bool by_name =
+        std::find(query.paths.begin(), query.paths.end(), deletions.object_path(i)) != query.paths.end();
+    count += by_name ? 0 : 1;
+  }
+  return count;
 }
 
 struct Totals {
@@ -244,7 +259,7 @@ class RestoreProgress {
 };
 
 recover::RestoreResult run_restore(Context& context, const RestoreCommandOptions& options,
-                                   const recover::RestoreTarget& target, const std::vector<catalog::Record>& records,
+                                   const recover::RestoreTarget& target, const catalog::RecordList& records,
                                    Totals& totals) {
   store::ObjectStore* destination = target.directory ? nullptr : &context.store(context.region());
   const auto archives = [&](const catalog::Record&) -> store::ObjectStore& { return context.store(context.region()); };
@@ -273,11 +288,7 @@ int restore(Context& context, const RestoreCommandOptions& options) {
   check_one_source(found.records);
   Totals totals;
   totals.missing = report_missing(context, query, found);
-  const auto by_pattern = [&](const catalog::Record& deletion) {  // others were asked for by name: they are missing
-    return std::find(query.paths.begin(), query.paths.end(), deletion.object_path.str()) == query.paths.end();
-  };
-  totals.deleted =
-      static_cast<std::uint64_t>(std::count_if(found.deletions.begin(), found.deletions.end(), by_pattern));
+  totals.deleted = count_by_pattern(query, found.deletions);
   totals.read = run_restore(context, options, target, found.records, totals);
   print_summary(context, totals);
   return status_of(totals, may_be_incomplete(found.damage));

@@ -36,7 +36,7 @@ recover::SearchResult find_by_sql(Context& context, const QueryOptions& options,
   const std::stop_callback interrupt(context.stop(), [&] { database.sql().interrupt(); });
   sqlite::Query rows = database.sql().foreign_query(sql);
   const catalog::RecordColumns columns = columns_of(rows);
-  recover::Selection selection(query);
+  recover::Selection selection(bounded(context, query));
   while (rows.step()) selection.add(catalog::record_of(rows, columns));
   recover::SearchResult found;
   if (indexes.is_incomplete)  // each file was named

@@ -82,16 +82,16 @@ class IndexStream final : public RecordStream {
   std::stop_callback<std::function<void()>> interrupt_;
 };
 
-class VectorStream final : public RecordStream {
+class ListStream final : public RecordStream {
  public:
-  explicit VectorStream(std::vector<catalog::Record> records) : records_(std::move(records)) {}
+  explicit ListStream(catalog::RecordList records) : records_(std::move(records)) {}
   std::optional<catalog::Record> next() override {
     if (next_ == records_.size()) return std::nullopt;
-    return std::move(records_[next_++]);
+    return records_[next_++];
   }
 
  private:
-  std::vector<catalog::Record> records_;
+  const catalog::RecordList records_;
   std::size_t next_ = 0;
 };
 
@@ -119,17 +119,14 @@ class MergedStream final : public RecordStream {
 
 /// The versions of one key; false when `visit` has had enough.
 bool choose_of(std::vector<catalog::Record>& versions, const Query& query,
-               const std::function<bool(catalog::Record)>& visit, std::vector<catalog::Record>& deletions) {
+               const std::function<bool(const catalog::Record&)>& visit, catalog::RecordList& deletions) {
   std::stable_sort(versions.begin(), versions.end(), is_newer);
   if (!query.all_versions) versions.erase(versions.begin() + 1, versions.end());
   if (versions.front().deleted && !query.with_deleted && !query.all_versions) {
-    deletions.push_back(std::move(versions.front()));
+    deletions.add(versions.front());
     return true;
   }
-  for (catalog::Record& version : versions) {
-    if (!visit(std::move(version))) return false;
-  }
-  return true;
+  return std::all_of(versions.begin(), versions.end(), visit);
 }
 
 }  // namespace
@@ -139,8 +136,8 @@ std::unique_ptr<RecordStream> search_index(catalog::CatalogDatabase& index, cons
   return std::make_unique<IndexStream>(index, query, stop);
 }
 
-std::unique_ptr<RecordStream> stream_of(std::vector<catalog::Record> records) {
-  return std::make_unique<VectorStream>(std::move(records));
+std::unique_ptr<RecordStream> stream_of(catalog::RecordList records) {
+  return std::make_unique<ListStream>(std::move(records));
 }
 
 std::unique_ptr<RecordStream> merge(std::vector<std::unique_ptr<RecordStream>> streams) {
@@ -148,8 +145,8 @@ std::unique_ptr<RecordStream> merge(std::vector<std::unique_ptr<RecordStream>> s
   return std::make_unique<MergedStream>(std::move(streams));
 }
 
-void choose(RecordStream& records, const Query& query, const std::function<bool(catalog::Record)>& visit,
-            std::vector<catalog::Record>& deletions) {
+void choose(RecordStream& records, const Query& query, const std::function<bool(const catalog::Record&)>& visit,
+            catalog::RecordList& deletions) {
   std::vector<catalog::Record> versions;
   while (auto record = records.next()) {
     if (!versions.empty() && key_of(versions.front()) != key_of(*record)) {

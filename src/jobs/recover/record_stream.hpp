@@ -23,13 +23,13 @@ class RecordStream {
 std::unique_ptr<RecordStream> search_index(catalog::CatalogDatabase& index, const Query& query,
                                            const std::stop_token& stop);
 /// Records that are sorted already.
-std::unique_ptr<RecordStream> stream_of(std::vector<catalog::Record> records);
+std::unique_ptr<RecordStream> stream_of(catalog::RecordList records);
 /// All records of several streams. Not empty.
 std::unique_ptr<RecordStream> merge(std::vector<std::unique_ptr<RecordStream>> streams);
 
 /// Calls `visit` with the versions of each key that the query wants, newest first, until it returns false. Keys that
 /// are left out because their newest record is a deletion go to `deletions`. Memory: the records of one key.
-void choose(RecordStream& records, const Query& query, const std::function<bool(catalog::Record)>& visit,
-            std::vector<catalog::Record>& deletions);
+void choose(RecordStream& records, const Query& query, const std::function<bool(const catalog::Record&)>& visit,
+            catalog::RecordList& deletions);
 
 }  // namespace bale::recover

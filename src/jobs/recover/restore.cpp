@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 
 #include "base/mutex.hpp"
 #include "base/text.hpp"
@@ -16,9 +17,8 @@ constexpr Milliseconds first_pause = std::chrono::seconds(5);
 constexpr Milliseconds longest_pause = std::chrono::minutes(1);
 
 std::unique_ptr<RestoreDestination> destination_of(store::ObjectStore* store, const RestoreTarget& target,
-                                                   const RestoreOptions& options,
-                                                   const std::vector<catalog::Record>& records, os::World& world,
-                                                   flow::Pools pools, flow::MemoryBudget& budget) {
+                                                   const RestoreOptions& options, const catalog::RecordList& records,
+                                                   os::World& world, flow::Pools pools, flow::MemoryBudget& budget) {
   if (target.directory) return make_directory_destination(world.files, *target.directory, records, options.overwrite);
   return make_bucket_destination(*store, target, records, options.overwrite, pools.connections, budget, world.stop);
 }
@@ -88,7 +88,7 @@ class RestoreRun {
   };
 
   void settle(std::size_t index, RestoreFate fate, const std::optional<Error>& error) {
-    const catalog::Record& record = records_[index];
+    const catalog::Record record = records_[index];
     RestoredObject object;
     object.record = &record;
     object.destination = tools_.destination.name(index);
@@ -109,11 +109,14 @@ class RestoreRun {
 
   /// `task` for each index, side by side. Throws Error{cancelled} after a stop.
   void for_each(std::size_t count, const std::function<void(std::size_t)>& task) {
+    std::atomic<std::size_t> next{0};
     flow::TaskGroup group;
-    for (std::size_t i = 0; i < count; ++i) {
-      group.run(tools_.pools.connections, [&, i] {
-        if (tools_.world.stop.stop_requested()) throw Error(ErrorKind::cancelled, "stopped while restoring");
-        task(i);
+    for (std::size_t n = std::min(count, tools_.pools.connections.size()); n > 0; --n) {
+      group.run(tools_.pools.connections, [&] {
+        for (std::size_t i = next++; i < count; i = next++) {
+          if (tools_.world.stop.stop_requested()) throw Error(ErrorKind::cancelled, "stopped while restoring");
+          task(i);
+        }
       });
     }
     group.wait();
@@ -123,7 +126,8 @@ class RestoreRun {
   std::vector<std::size_t> look() {
     if (options_.progress != nullptr) {
       options_.progress->items_total += records_.size();
-      for (const catalog::Record& record : records_) options_.progress->bytes_total += record.object_size;
+      for (std::size_t index = 0; index < records_.size(); ++index)
+        options_.progress->bytes_total += records_.object_size(index);
     }
     std::vector<char> is_wanted(records_.size(), 0);
     for_each(records_.size(), [&](std::size_t index) {
@@ -268,7 +272,7 @@ class RestoreRun {
   }
 
   RestoreTools tools_;
-  const std::vector<catalog::Record>& records_;
+  const catalog::RecordList& records_;
   const RestoreOptions& options_;
   const std::function<void(const RestoredObject&)>& done_;
   const ArchiveEvents& events_;
@@ -289,8 +293,8 @@ Restore::Restore(std::function<store::ObjectStore&(const catalog::Record&)> arch
       pools_(pools),
       budget_(budget) {}
 
-RestoreResult Restore::run(const std::vector<catalog::Record>& records,
-                           const std::function<void(const RestoredObject&)>& done, const ArchiveEvents& events) {
+RestoreResult Restore::run(const catalog::RecordList& records, const std::function<void(const RestoredObject&)>& done,
+                           const ArchiveEvents& events) {
   const auto destination = destination_of(destination_, target_, options_, records, world_, pools_, budget_);
   const RestoreTools tools{records, archives_, *destination, options_, world_, pools_, budget_, {}};
   return RestoreRun(tools, done, events).run();

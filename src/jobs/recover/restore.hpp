@@ -8,7 +8,7 @@
 
 #include "archive/located_range.hpp"
 #include "base/error.hpp"
-#include "catalog/record.hpp"
+#include "catalog/record_list.hpp"
 #include "flow/memory_budget.hpp"
 #include "flow/progress.hpp"
 #include "flow/thread_pool.hpp"
@@ -37,8 +37,8 @@ enum class RestoreFate {
 
 /// What became of one record.
 struct RestoredObject {
-  const catalog::Record* record = nullptr;
-  std::string destination;  ///< path or URI
+  const catalog::Record* record = nullptr;  ///< for as long as the call
+  std::string destination;                  ///< path or URI
   RestoreFate fate = RestoreFate::failed;
   ByteCount bytes_read = 0;  ///< compressed bytes of the archive that hold it, which it may share with others
   std::optional<Error> error;
@@ -74,7 +74,7 @@ class Restore {
 
   /// Records must be of distinct keys. Throws Error{invalid} when two would get the same name, Error{cancelled} when it
   /// was stopped: what was restored until then stays.
-  RestoreResult run(const std::vector<catalog::Record>& records, const std::function<void(const RestoredObject&)>& done,
+  RestoreResult run(const catalog::RecordList& records, const std::function<void(const RestoredObject&)>& done,
                     const ArchiveEvents& events = {});
 
  private:

@@ -24,7 +24,7 @@ Error is_different(const std::string& destination) {
 
 class DirectoryDestination final : public RestoreDestination {
  public:
-  DirectoryDestination(os::Files& files, const os::fs::path& directory, const std::vector<catalog::Record>& records,
+  DirectoryDestination(os::Files& files, const os::fs::path& directory, const catalog::RecordList& records,
                        bool overwrite)
       : files_(files),
         directory_(directory),
@@ -52,7 +52,7 @@ class DirectoryDestination final : public RestoreDestination {
   }
 
   std::unique_ptr<archive::ObjectReceiver> receive(std::size_t index) override {
-    auto receiver = extractor_.receive(index, records_[index].last_modified);
+    auto receiver = extractor_.receive(index, records_.last_modified(index));
     const os::fs::path path = extractor_.path_of(index);
     if (!overwrite_ && files_.info(path)) throw is_different(path.native());  // since it was looked at
     return receiver;
@@ -62,10 +62,10 @@ class DirectoryDestination final : public RestoreDestination {
   void sync() override { extractor_.sync(); }
 
  private:
-  static std::vector<std::string_view> keys_of(const std::vector<catalog::Record>& records) {
+  static std::vector<std::string_view> keys_of(const catalog::RecordList& records) {
     std::vector<std::string_view> keys;
     keys.reserve(records.size());
-    for (const catalog::Record& record : records) keys.push_back(record.object_path.str());
+    for (std::size_t index = 0; index < records.size(); ++index) keys.push_back(records.object_path(index));
     return keys;
   }
 
@@ -85,7 +85,7 @@ class DirectoryDestination final : public RestoreDestination {
 
   os::Files& files_;
   const os::fs::path directory_;
-  const std::vector<catalog::Record>& records_;
+  const catalog::RecordList& records_;
   const bool overwrite_;
   archive::FileExtractor extractor_;
 };
@@ -177,8 +177,7 @@ class BucketReceiver final : public archive::ObjectReceiver {
 
 class BucketDestination final : public RestoreDestination {
  public:
-  BucketDestination(BucketTools tools, const RestoreTarget& target, const std::vector<catalog::Record>& records,
-                    bool overwrite)
+  BucketDestination(BucketTools tools, const RestoreTarget& target, const catalog::RecordList& records, bool overwrite)
       : tools_(std::move(tools)),
         target_(target),
         records_(records),
@@ -198,7 +197,7 @@ class BucketDestination final : public RestoreDestination {
   }
 
   std::unique_ptr<archive::ObjectReceiver> receive(std::size_t index) override {
-    const catalog::Record& record = records_[index];
+    const catalog::Record record = records_[index];
     return std::make_unique<BucketReceiver>(tools_, address(index), record.object_size,
                                             attributes_of(record, target_.storage_class), conditions_[index]);
   }
@@ -208,7 +207,7 @@ class BucketDestination final : public RestoreDestination {
 
  private:
   ObjectAddress address(std::size_t index) const {
-    return {target_.bucket, ObjectKey(target_.prefix + records_[index].object_path.str())};
+    return {target_.bucket, ObjectKey(target_.prefix + std::string(records_.object_path(index)))};
   }
 
   bool is_same(const catalog::Record& record, const ObjectAddress& place, const store::ObjectInfo& there) {
@@ -234,7 +233,7 @@ class BucketDestination final : public RestoreDestination {
 
   const BucketTools tools_;
   const RestoreTarget target_;
-  const std::vector<catalog::Record>& records_;
+  const catalog::RecordList& records_;
   const bool overwrite_;
   std::vector<store::WriteConditions> conditions_;  ///< by object; each touched by who works on that object
 };
@@ -242,13 +241,12 @@ class BucketDestination final : public RestoreDestination {
 }  // namespace
 
 std::unique_ptr<RestoreDestination> make_directory_destination(os::Files& files, const os::fs::path& directory,
-                                                               const std::vector<catalog::Record>& records,
-                                                               bool overwrite) {
+                                                               const catalog::RecordList& records, bool overwrite) {
   return std::make_unique<DirectoryDestination>(files, directory, records, overwrite);
 }
 
 std::unique_ptr<RestoreDestination> make_bucket_destination(store::ObjectStore& store, const RestoreTarget& target,
-                                                            const std::vector<catalog::Record>& records, bool overwrite,
+                                                            const catalog::RecordList& records, bool overwrite,
                                                             flow::ThreadPool& connections, flow::MemoryBudget& budget,
                                                             std::stop_token stop) {
   return std::make_unique<BucketDestination>(BucketTools{store, connections, budget, std::move(stop)}, target, records,

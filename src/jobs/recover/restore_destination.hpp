@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "archive/deliver.hpp"
-#include "catalog/record.hpp"
+#include "catalog/record_list.hpp"
 #include "flow/memory_budget.hpp"
 #include "flow/thread_pool.hpp"
 #include "os/files.hpp"
@@ -50,14 +50,13 @@ class RestoreDestination {
 /// directory never gives way to a file, and no symbolic link is followed. `files` and `records` are borrowed. Throws
 /// Error{invalid} when a key comes twice.
 std::unique_ptr<RestoreDestination> make_directory_destination(os::Files& files, const os::fs::path& directory,
-                                                               const std::vector<catalog::Record>& records,
-                                                               bool overwrite);
+                                                               const catalog::RecordList& records, bool overwrite);
 
 /// Objects with all that was recorded of them, durable on finish(). Written on the condition that what is there is
 /// still what was looked at. References are borrowed; parts of large objects go up on `connections`, with tickets of
 /// `budget`.
 std::unique_ptr<RestoreDestination> make_bucket_destination(store::ObjectStore& store, const RestoreTarget& target,
-                                                            const std::vector<catalog::Record>& records, bool overwrite,
+                                                            const catalog::RecordList& records, bool overwrite,
                                                             flow::ThreadPool& connections, flow::MemoryBudget& budget,
                                                             std::stop_token stop);
 

@@ -58,7 +58,7 @@ class VerifiedWrite final : public archive::ObjectReceiver {
   }
 
  private:
-  const catalog::Record& record_;
+  const catalog::Record record_;
   const ObjectAddress& copy_;
   SettledWrite write_;
   char& is_settled_;
@@ -130,7 +130,7 @@ class OpenedReading {
   void find() {
     const ObjectsByKey objects(reader_.manifest().objects);
     for (auto& [position, error] : batch_.left) {
-      const catalog::Record& record = tools_.records[batch_.records[position]];
+      const catalog::Record record = tools_.records[batch_.records[position]];
       const auto object = objects.find(record.object_path);
       if (!object)
         missing_.push_back(position);

@@ -24,11 +24,11 @@ ByteCount ArchivePlan::range_bytes() const noexcept {
   return bytes;
 }
 
-std::vector<ArchivePlan> plan_restore(const std::vector<catalog::Record>& records,
-                                      const std::vector<std::size_t>& wanted, const archive::RangeLimits& limits) {
+std::vector<ArchivePlan> plan_restore(const catalog::RecordList& records, const std::vector<std::size_t>& wanted,
+                                      const archive::RangeLimits& limits) {
   std::map<ObjectAddress, ArchivePlan> archives;
   for (const std::size_t index : wanted) {
-    const catalog::Record& record = records[index];
+    const catalog::Record record = records[index];
     std::vector<ObjectAddress> copies = catalog::archive_places(record);
     ArchivePlan& plan = archives[copies.at(0)];
     if (plan.copies.empty()) plan.copies = std::move(copies);
@@ -38,7 +38,7 @@ std::vector<ArchivePlan> plan_restore(const std::vector<catalog::Record>& record
   for (auto& [address, plan] : archives) {
     std::vector<archive::LocatedObject> objects;  // places and sizes suffice
     for (const std::size_t index : plan.records)
-      objects.push_back({*records[index].location, records[index].object_size, {}, {}});
+      objects.push_back({*records.location(index), records.object_size(index), {}, {}});
     plan.ranges = archive::plan_ranges(objects, limits);
     for (archive::LocatedRange& range : plan.ranges) {
       for (std::size_t& object : range.objects) object = plan.records[object];

@@ -5,7 +5,7 @@
 
 #include "archive/located_range.hpp"
 #include "base/names.hpp"
-#include "catalog/record.hpp"
+#include "catalog/record_list.hpp"
 
 namespace bale::recover {
 
@@ -20,8 +20,8 @@ struct ArchivePlan {
 };
 
 /// The archives that hold the records `wanted` (indices into `records`; each has a place), by bucket and key.
-std::vector<ArchivePlan> plan_restore(const std::vector<catalog::Record>& records,
-                                      const std::vector<std::size_t>& wanted, const archive::RangeLimits& limits);
+std::vector<ArchivePlan> plan_restore(const catalog::RecordList& records, const std::vector<std::size_t>& wanted,
+                                      const archive::RangeLimits& limits);
 
 /// What the record says of its object, for a reader that knows the archive alone. Throws nothing but std::bad_alloc;
 /// record.location must be set.

@@ -21,7 +21,7 @@ using Settle = std::function<void(std::size_t index, RestoreFate fate, const std
 
 /// What readers of archives need. Borrowed, but for the functions.
 struct RestoreTools {
-  const std::vector<catalog::Record>& records;
+  const catalog::RecordList& records;
   std::function<store::ObjectStore&(const catalog::Record&)> archives;
   RestoreDestination& destination;
   const RestoreOptions& options;

@@ -49,30 +49,68 @@ void add_places(catalog::Record& record, const catalog::Record& other) {
   }
 }
 
-void Selection::add(catalog::Record record) {
+namespace {
+
+// Of a selection, beside the records: the key, a node of the map, a list of one.
+constexpr ByteCount entry_bytes = 250;
+
+void check_memory(const Query& query, ByteCount bytes) {
+  if (bytes <= query.most_memory) return;
+  throw Error(
+      ErrorKind::invalid, "what was found does not fit into the memory", "--memory-limit",
+      "raise it, go on in parts (--prefix, --since and --until), or search a local index (`bale catalog sync`)");
+}
+
+}  // namespace
+
+void Selection::add(const catalog::Record& record) {
   if (!matches(query_, record)) return;
   auto& versions = found_[{record.source_bucket.str(), record.object_path.str()}];
   if (!query_.all_versions && !versions.empty()) {
-    if (is_newer(record, versions.front()))
-      versions.front() = std::move(record);
-    else
-      add_places(versions.front(), record);
-    return;
+    catalog::Record known = records_[versions.front()];
+    const std::size_t places = known.target_buckets.size();
+    const bool replaces = is_newer(record, known);
+    if (!replaces) add_places(known, record);
+    if (!replaces && known.target_buckets.size() == places) return;
+    versions.front() = records_.size();
+    records_.add(replaces ? record : known);
+    forget_replaced();
+  } else {
+    versions.push_back(records_.size());
+    records_.add(record);
   }
-  versions.push_back(std::move(record));
+  check_memory(query_, records_.memory() + found_.size() * entry_bytes);
 }
 
-std::vector<catalog::Record> Selection::take(std::vector<catalog::Record>& deletions) {
-  std::vector<catalog::Record> records;
+/// Keeps what was replaced from becoming more than the rest.
+void Selection::forget_replaced() {
+  constexpr std::size_t few = 1000;
+  if (records_.size() < 2 * found_.size() + few) return;
+  catalog::RecordList kept;
   for (auto& [key, versions] : found_) {
+    for (std::size_t& index : versions) {
+      const std::size_t place = kept.size();
+      kept.add(records_[index]);
+      index = place;
+    }
+  }
+  records_ = std::move(kept);
+}
+
+catalog::RecordList Selection::take(catalog::RecordList& deletions) {
+  catalog::RecordList taken;
+  for (const auto& [key, indices] : found_) {
+    std::vector<catalog::Record> versions;
+    for (const std::size_t index : indices) versions.push_back(records_[index]);
     std::stable_sort(versions.begin(), versions.end(), is_newer);
     const bool left_out = versions.front().deleted && !query_.with_deleted && !query_.all_versions;
-    if (left_out) deletions.push_back(std::move(versions.front()));
+    if (left_out) deletions.add(versions.front());
     if (left_out) continue;
-    std::move(versions.begin(), versions.end(), std::back_inserter(records));
+    for (const catalog::Record& version : versions) taken.add(version);
   }
   found_.clear();
-  return records;
+  records_ = {};
+  return taken;
 }
 
 bool could_hold_matches(const Query& query, const ObjectKey& catalog_file) {
@@ -101,7 +139,7 @@ namespace {
 CatalogDamage replace(const CatalogPlace& place, const catalog::DamagedFile& file, Selection& selection) {
   try {
     StandIn found = read_stand_in(*place.store, file, place.backup_buckets);
-    for (catalog::Record& row : found.rows) selection.add(std::move(row));
+    for (const catalog::Record& row : found.rows) selection.add(row);
     return {file.error, found.archive};
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::cancelled) throw;
@@ -116,7 +154,7 @@ void scan_files(const CatalogPlace& place, flow::ThreadPool& connections, Select
                 std::vector<catalog::DamagedFile>& damaged) {
   catalog::scan(
       *place.store, place.bucket, place.prefix, connections,
-      [&](catalog::Record record) { selection.add(std::move(record)); },
+      [&](const catalog::Record& record) { selection.add(record); },
       [&](const catalog::DamagedFile& file) { damaged.push_back(file); });
 }
 
@@ -148,7 +186,7 @@ void judge_damage(const CatalogPlace& place, const Query& query, OnDamage on_dam
 
 SearchNotes search_each(const std::vector<CatalogPlace>& catalogs, const Query& query, flow::ThreadPool& connections,
                         OnDamage on_damage, const std::stop_token& stop,
-                        const std::function<bool(catalog::Record)>& visit) {
+                        const std::function<bool(const catalog::Record&)>& visit) {
   // What another catalog says may be newer: deletions too are left out only at the end.
   Query with_deleted = query;
   with_deleted.with_deleted = true;
@@ -173,7 +211,7 @@ SearchNotes search_each(const std::vector<CatalogPlace>& catalogs, const Query& 
     }
     judge_damage(place, query, on_damage, damaged, gathered, notes);
   }
-  std::vector<catalog::Record> no_deletions;
+  catalog::RecordList no_deletions;
   streams.push_back(stream_of(gathered.take(no_deletions)));
   choose(*merge(std::move(streams)), query, visit, notes.deletions);
   return notes;
@@ -182,8 +220,9 @@ SearchNotes search_each(const std::vector<CatalogPlace>& catalogs, const Query& 
 SearchResult search(const std::vector<CatalogPlace>& catalogs, const Query& query, flow::ThreadPool& connections,
                     OnDamage on_damage, const std::stop_token& stop) {
   SearchResult result;
-  SearchNotes notes = search_each(catalogs, query, connections, on_damage, stop, [&](catalog::Record record) {
-    result.records.push_back(std::move(record));
+  SearchNotes notes = search_each(catalogs, query, connections, on_damage, stop, [&](const catalog::Record& record) {
+    result.records.add(record);
+    check_memory(query, result.records.memory());
     return true;
   });
   result.deletions = std::move(notes.deletions);

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "catalog/catalog_table.hpp"
-#include "catalog/record.hpp"
+#include "catalog/record_list.hpp"
 #include "catalog/scan.hpp"
 #include "jobs/recover/key_regex.hpp"
 
@@ -27,6 +27,7 @@ struct Query {
   std::optional<ByteCount> min_size, max_size;  ///< bytes of the object, both included
   bool all_versions = false;                    ///< else only the newest record of each key
   bool with_deleted = false;                    ///< also keys whose newest record is a deletion
+  ByteCount most_memory = ~ByteCount{0};        ///< of records that are held at once: to find more is Error{invalid}
 };
 
 /// Whether a record meets the conditions that look at it alone.
@@ -39,17 +40,21 @@ bool is_newer(const catalog::Record& a, const catalog::Record& b);
 /// its own), its buckets become places of `record` too.
 void add_places(catalog::Record& record, const catalog::Record& other);
 
-/// Collects matching records. Without all_versions it holds one record a key, however many come.
+/// Collects matching records. Without all_versions it holds about one record a key, however many come.
 class Selection {
  public:
   explicit Selection(Query query) : query_(std::move(query)) {}
-  void add(catalog::Record record);
+  /// Throws Error{invalid} where Query::most_memory does not suffice.
+  void add(const catalog::Record& record);
   /// By source bucket, key, newest first; deletions that are left out go to `deletions`. Leaves the selection empty.
-  std::vector<catalog::Record> take(std::vector<catalog::Record>& deletions);
+  catalog::RecordList take(catalog::RecordList& deletions);
 
  private:
+  void forget_replaced();
   const Query query_;
-  std::map<std::pair<std::string, std::string>, std::vector<catalog::Record>> found_;
+  catalog::RecordList records_;
+  /// By source bucket and key: indices into records_. Those that are in no list were replaced by newer ones.
+  std::map<std::pair<std::string, std::string>, std::vector<std::size_t>> found_;
 };
 
 /// A catalog to be searched.
@@ -79,20 +84,21 @@ struct CatalogDamage {
 
 /// What a search found, besides records.
 struct SearchNotes {
-  std::vector<catalog::Record> deletions;  ///< keys that are left out because their newest record is a deletion
+  catalog::RecordList deletions;  ///< keys that are left out because their newest record is a deletion
   std::vector<CatalogDamage> damage;
 };
 
 /// Searches the catalogs (the files of each in parallel, or its index), and calls `visit` with what was found, by
 /// source bucket, key, newest first, until it returns false. With indexes alone, memory does not depend on how much is
-/// found. Throws what the stores and indexes throw; cancelled on `stop`.
+/// found. Throws what the stores and indexes throw; invalid where Query::most_memory does not suffice; cancelled on
+/// `stop`.
 SearchNotes search_each(const std::vector<CatalogPlace>& catalogs, const Query& query, flow::ThreadPool& connections,
                         OnDamage on_damage, const std::stop_token& stop,
-                        const std::function<bool(catalog::Record)>& visit);
+                        const std::function<bool(const catalog::Record&)>& visit);
 
 struct SearchResult {
-  std::vector<catalog::Record> records;    ///< by source bucket, key, newest first
-  std::vector<catalog::Record> deletions;  ///< keys that are left out because their newest record is a deletion
+  catalog::RecordList records;    ///< by source bucket, key, newest first
+  catalog::RecordList deletions;  ///< keys that are left out because their newest record is a deletion
   std::vector<CatalogDamage> damage;
 };
 

@@ -74,7 +74,7 @@ class RestoreTest : public ReplicationKit {
     waits_.clear();
     recover::Restore job([this](const catalog::Record&) -> store::ObjectStore& { return *archives_; }, &target, to,
                          options, world, pools, budget_);
-    return job.run(rows_,
+    return job.run(catalog::RecordList(rows_),
                    [this](const recover::RestoredObject& object) {
                      ++fates_[object.fate];
                      objects_[object.record->object_path.str()] = object;
@@ -233,7 +233,8 @@ TEST_F(RestoreTest, MemoryIsBoundedAndNothingWaitsForEver) {
     recover::Restore job([this](const catalog::Record&) -> store::ObjectStore& { return *archives_; }, &target, to,
                          options, world, pools, small);
     std::size_t restored = 0;
-    job.run(rows_, [&](const recover::RestoredObject& object) { restored += object.fate == RestoreFate::restored; });
+    job.run(catalog::RecordList(rows_),
+            [&](const recover::RestoredObject& object) { restored += object.fate == RestoreFate::restored; });
     EXPECT_EQ(restored, 240u);
     EXPECT_LE(small.peak(), small.limit());
   }
@@ -252,7 +253,8 @@ TEST_F(RestoreTest, ManyLargeObjectsAndSmallOnesGoIntoABucketWithLittleMemory) {
   recover::Restore job([this](const catalog::Record&) -> store::ObjectStore& { return *archives_; }, &target, to,
                        options, world, pools, little);
   std::size_t restored = 0;
-  job.run(rows_, [&](const recover::RestoredObject& object) { restored += object.fate == RestoreFate::restored; });
+  job.run(catalog::RecordList(rows_),
+          [&](const recover::RestoredObject& object) { restored += object.fate == RestoreFate::restored; });
   EXPECT_EQ(restored, 42u);
   EXPECT_LE(little.peak(), little.limit());
   EXPECT_TRUE(read(copy, "large/7") == objects["large/7"]);
@@ -306,7 +308,7 @@ TEST_F(RestoreTest, FilesAreMadeDurableTogetherAfterTheLast) {
   to.directory = out_;
   recover::Restore job([this](const catalog::Record&) -> store::ObjectStore& { return *archives_; }, nullptr, to, {},
                        counted, pools, budget_);
-  job.run(rows_, [](const recover::RestoredObject&) {});
+  job.run(catalog::RecordList(rows_), [](const recover::RestoredObject&) {});
   EXPECT_EQ(counting.renames_before_sync, 100);
   EXPECT_EQ(counting.syncs, 1);
 }

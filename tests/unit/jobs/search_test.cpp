@@ -47,6 +47,12 @@ catalog::Record version(const std::string& name, std::int64_t ms, bool deleted =
   return record;
 }
 
+std::vector<catalog::Record> all_of(const catalog::RecordList& list) {
+  std::vector<catalog::Record> records;
+  for (std::size_t i = 0; i < list.size(); ++i) records.push_back(list[i]);
+  return records;
+}
+
 TEST(Selection, OfATimeIsTheNewestVersionThenWhateverCameLater) {
   const std::vector<catalog::Record> history{version("01", 100), version("02", 200, true), version("03", 300)};
   const auto at = [&](std::int64_t ms, std::size_t& deletions) {
@@ -54,10 +60,10 @@ TEST(Selection, OfATimeIsTheNewestVersionThenWhateverCameLater) {
     wanted.as_of = from_epoch_ms(ms);
     recover::Selection selection(wanted);
     for (const std::size_t i : {2U, 0U, 1U}) selection.add(history[i]);
-    std::vector<catalog::Record> deleted;
-    const std::vector<catalog::Record> found = selection.take(deleted);
+    catalog::RecordList deleted;
+    const catalog::RecordList found = selection.take(deleted);
     deletions = deleted.size();
-    return found.empty() ? "" : found.at(0).version_id.str();
+    return found.empty() ? "" : found[0].version_id.str();
   };
   std::size_t deletions = 0;
   EXPECT_EQ(at(99, deletions), "");
@@ -104,7 +110,7 @@ TEST_F(Search, TheArchiveGivesTheVeryRowsOfItsCatalogFile) {
   back_up({"a", "b/c", "b/d"});
   write(first_line());
   const recover::SearchResult found = search(recover::OnDamage::read_archive);
-  EXPECT_EQ(found.records, rows_);
+  EXPECT_EQ(all_of(found.records), rows_);
   ASSERT_EQ(found.damage.size(), 1U);
   EXPECT_EQ(found.damage[0].replaced_by->bucket, vault);
 }
@@ -112,7 +118,7 @@ TEST_F(Search, TheArchiveGivesTheVeryRowsOfItsCatalogFile) {
 TEST_F(Search, WithoutARowTheConfigurationSaysWhereTheArchiveIs) {
   back_up({"a", "b"});
   write("");
-  EXPECT_EQ(search(recover::OnDamage::read_archive, {copy, vault}).records, rows_);
+  EXPECT_EQ(all_of(search(recover::OnDamage::read_archive, {copy, vault}).records), rows_);
   const recover::SearchResult lost = search(recover::OnDamage::read_archive);
   EXPECT_TRUE(lost.records.empty());
   ASSERT_EQ(lost.damage.size(), 1U);
@@ -139,7 +145,7 @@ class RestoreToBucket : public Search {
     const auto archives = [this](const catalog::Record&) -> store::ObjectStore& { return *store; };
     recover::RestoredObject made;
     recover::Restore(archives, &target, to, {}, world, pools, budget)
-        .run({rows_.at(0)}, [&](const recover::RestoredObject& object) { made = object; });
+        .run(catalog::RecordList({rows_.at(0)}), [&](const recover::RestoredObject& object) { made = object; });
     return made;
   }
   /// Somebody else puts this there just before the restore does.
@@ -182,6 +188,15 @@ TEST_F(RestoreToBucket, WhatCameThereMeanwhileIsKept) {
 /// Any search finds the same in the local index as in the catalog's own files.
 class SearchIndexed : public ReplicationKit {
  protected:
+  /// An index of what the catalog has now.
+  std::shared_ptr<catalog::CatalogDatabase> index_of(const BucketName& bucket) {
+    auto index = std::make_shared<catalog::CatalogDatabase>(outside.path(bucket.str() + ".sqlite"), bucket.str());
+    flow::Progress progress;
+    catalog::sync_index(index->file(), {*store, bucket, ""}, {}, world, pools, budget, progress,
+                        [](const catalog::DamagedFile&) { FAIL(); });
+    return index;
+  }
+
   catalog::Record random_record() {
     static constexpr const char* parts[] = {"invoice", "Report", "scan", "x", "a%b", "deep/er", "[1]"};
     catalog::Record record;
@@ -226,6 +241,47 @@ class SearchIndexed : public ReplicationKit {
   std::mt19937 random_{11};
 };
 
+TEST(Selection, AHotKeyDoesNotFillTheMemory) {
+  recover::Query query;
+  query.most_memory = 4 << 20;
+  recover::Selection selection(query);
+  for (std::int64_t i = 0; i < 20'000; ++i) selection.add(version(std::to_string(100'000 + i), i));
+  catalog::RecordList deletions;
+  const catalog::RecordList found = selection.take(deletions);
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_EQ(found[0].sequencer, "119999");
+}
+
+TEST_F(SearchIndexed, WhatDoesNotFitIsRefused) {
+  std::vector<catalog::Record> rows;
+  for (int i = 0; i < 3000; ++i) {
+    rows.push_back(random_record());
+    rows.back().object_path = ObjectKey("many/" + std::to_string(i));
+  }
+  const std::string text = catalog::to_file_text(rows);
+  store::MemoryBody body(as_bytes(text));
+  store->put({catalog, ObjectKey("f.jsonl")}, body, {});
+  const recover::CatalogPlace plain{store.get(), catalog, "", {}, nullptr};
+  const recover::CatalogPlace indexed{store.get(), catalog, "", {}, index_of(catalog)};
+  recover::Query query;
+  query.most_memory = 500'000;
+  for (const recover::CatalogPlace& place : {plain, indexed}) {
+    try {
+      recover::search({place}, query, connections, recover::OnDamage::tell);
+      FAIL();
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::invalid);
+      EXPECT_EQ(error.where(), "--memory-limit");
+    }
+  }
+  std::size_t visited = 0;
+  recover::search_each({indexed}, query, connections, recover::OnDamage::tell, {}, [&](const catalog::Record&) {
+    ++visited;
+    return true;
+  });
+  EXPECT_GT(visited, 2000U) << "an index needs no memory for what is looked at once";
+}
+
 TEST_F(SearchIndexed, FindsTheSameAsInTheFiles) {
   const BucketName second("second-catalog");
   store->create_bucket(second);
@@ -240,12 +296,8 @@ TEST_F(SearchIndexed, FindsTheSameAsInTheFiles) {
                                     std::to_string(file) + ".jsonl")},
                  body, {});
     }
-    auto index = std::make_shared<catalog::CatalogDatabase>(outside.path(bucket.str() + ".sqlite"), bucket.str());
-    flow::Progress progress;
-    catalog::sync_index(index->file(), {*store, bucket, ""}, {}, world, pools, budget, progress,
-                        [](const catalog::DamagedFile&) { FAIL(); });
     plain.push_back({store.get(), bucket, "", {}, nullptr});
-    indexed.push_back({store.get(), bucket, "", {}, index});
+    indexed.push_back({store.get(), bucket, "", {}, index_of(bucket)});
   }
   std::size_t found = 0;
   for (int round = 0; round < 300; ++round) {
@@ -253,9 +305,9 @@ TEST_F(SearchIndexed, FindsTheSameAsInTheFiles) {
     const recover::SearchResult a = recover::search(plain, query, connections, recover::OnDamage::tell);
     const recover::SearchResult b = recover::search(indexed, query, connections, recover::OnDamage::tell);
     // Of one key and order, whichever comes first: compared are sets of what was found.
-    const auto keys = [](const std::vector<catalog::Record>& records) {
+    const auto keys = [](const catalog::RecordList& records) {
       std::multiset<std::tuple<BucketName, ObjectKey, std::string, std::int64_t>> made;
-      for (const catalog::Record& r : records)
+      for (const catalog::Record& r : all_of(records))
         made.emplace(r.source_bucket, r.object_path, r.sequencer, to_epoch_ms(r.last_modified));
       return made;
     };
@@ -267,18 +319,14 @@ TEST_F(SearchIndexed, FindsTheSameAsInTheFiles) {
 }
 
 TEST_F(SearchIndexed, AVisitorMayHaveEnough) {
-  auto index = std::make_shared<catalog::CatalogDatabase>(outside.path("i.sqlite"), "i");
   std::vector<catalog::Record> rows;
   for (int i = 0; i < 50; ++i) rows.push_back(random_record());
   const std::string text = catalog::to_file_text(rows);
   store::MemoryBody body(as_bytes(text));
   store->put({catalog, ObjectKey("f.jsonl")}, body, {});
-  flow::Progress progress;
-  catalog::sync_index(index->file(), {*store, catalog, ""}, {}, world, pools, budget, progress,
-                      [](const catalog::DamagedFile&) { FAIL(); });
   int seen = 0;
-  recover::search_each({{store.get(), catalog, "", {}, index}}, {}, connections, recover::OnDamage::tell, {},
-                       [&](const catalog::Record&) { return ++seen < 3; });
+  recover::search_each({{store.get(), catalog, "", {}, index_of(catalog)}}, {}, connections, recover::OnDamage::tell,
+                       {}, [&](const catalog::Record&) { return ++seen < 3; });
   EXPECT_EQ(seen, 3);
 }
 
