@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/mutex.hpp"
 #include "queue/message_queue.hpp"
 #include "support/faults.hpp"
 
@@ -89,13 +90,16 @@ class FaultyQueue final : public queue::MessageQueue {
     if (failing_entries.empty() && faults.is_periodic()) return pass(entries);
     std::vector<Entry> passed;
     std::vector<queue::EntryResult> results;
-    batches.emplace_back();
-    for (const Entry& entry : entries) {
-      batches.back().push_back(text(entry));
-      const auto failing = failing_entries.find(text(entry));
-      const bool fails = failing != failing_entries.end() && failing->second-- > 0;
-      results.push_back(fails ? queue::EntryResult(Error(ErrorKind::throttled, "one entry failed")) : std::nullopt);
-      if (!fails) passed.push_back(entry);
+    {
+      const Lock lock(mutex_);  // a keeper of visibility calls from a thread of its own
+      batches.emplace_back();
+      for (const Entry& entry : entries) {
+        batches.back().push_back(text(entry));
+        const auto failing = failing_entries.find(text(entry));
+        const bool fails = failing != failing_entries.end() && failing->second-- > 0;
+        results.push_back(fails ? queue::EntryResult(Error(ErrorKind::throttled, "one entry failed")) : std::nullopt);
+        if (!fails) passed.push_back(entry);
+      }
     }
     const auto got = pass(passed);
     for (std::size_t i = 0, next = 0; i < results.size(); ++i) {
@@ -105,6 +109,7 @@ class FaultyQueue final : public queue::MessageQueue {
   }
 
   queue::MessageQueue& inner_;
+  Mutex mutex_;  ///< failing_entries and batches, while calls come
 };
 
 }  // namespace bale::testing

@@ -7,6 +7,7 @@
 #include <latch>
 #include <map>
 
+#include "base/mutex.hpp"
 #include "embedded/backend.hpp"
 #include "support/fake_world.hpp"
 #include "support/faulty_store.hpp"
@@ -111,9 +112,11 @@ TEST_F(DoctorTest, TouchesNothingButItsOwnPrefix) {
   directory = "deep/";
   for (const char* key : {"a", "deep/a", ".bale-doctor", "deep/.bale-doctor"}) put(key, "the user's own");
   begin("deep/upload", "part");
+  Mutex mutex;  // claims are written by two threads
   std::vector<std::string> written;
   FaultyStore watched(*store);
   watched.before = [&](const std::string& method, const std::string& key) {
+    const Lock lock(mutex);
     if (method == "put" || method == "remove" || method == "abort_upload" || method == "copy") written.push_back(key);
   };
   EXPECT_TRUE(check(watched).is_sound());
