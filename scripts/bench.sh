@@ -26,6 +26,7 @@ build/release/bench/replicate_bench --directory "$work"
 echo
 echo "== restore: neighbours read together, against one GET for each object"
 build/release/bench/restore_bench --directory "$work"
+# shellcheck disable=SC2016  # expanded by the inner shell
 servers rgw -- bash -c 'build/release/bench/restore_bench --directory "$0" --endpoint "$BALE_TEST_RGW_ENDPOINT"' "$work"
 echo
 echo "== http: CPU of the client, against the same bytes through bare sockets"

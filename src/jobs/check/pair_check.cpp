@@ -388,7 +388,7 @@ void PairCheck::look_for_file() {
 
 /// A catalog file, or nothing: of an archive that was stored just now, after a second look.
 std::optional<store::ObjectInfo> PairCheck::wait_for_file(const ObjectAddress& file, TimePoint stored) {
-  const auto there = place_.store->head(file);
+  auto there = place_.store->head(file);
   if (there || tools_.clock.now() - stored > landing_time) return there;
   if (!tools_.clock.sleep_for(second_look, tools_.stop)) throw Error(ErrorKind::cancelled, "stopped while checking");
   return place_.store->head(file);

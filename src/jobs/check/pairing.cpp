@@ -206,7 +206,7 @@ void visit_rest(Waiting waiting, const std::function<void(Pair)>& visit) {
 bool is_archive_name(const ObjectKey& key) noexcept { return key.str().ends_with(archive_suffix); }
 
 ObjectKey paired_archive_key(const ObjectKey& catalog_file) {
-  const ObjectKey whole = catalog::archive_key_of(catalog_file);
+  ObjectKey whole = catalog::archive_key_of(catalog_file);
   const std::size_t slash = whole.str().find('/');
   if (slash == std::string::npos || !looks_like_region(std::string_view(whole.str()).substr(0, slash))) return whole;
   ObjectKey rest(whole.str().substr(slash + 1));
