@@ -54,7 +54,9 @@ def clients(endpoint):
 
         def path(uri):
             return "r:" + uri.removeprefix("s3://")
-        found.append(Client("rclone", lambda f, u: ["rclone", "copyto", "--s3-no-check-bucket", f, path(u)],
+        # --ignore-times: in the second round the object is there already.
+        found.append(Client("rclone",
+                            lambda f, u: ["rclone", "copyto", "--s3-no-check-bucket", "--ignore-times", f, path(u)],
                             lambda u, f: ["rclone", "copyto", path(u), f],
                             lambda d, u: ["rclone", "copy", "--s3-no-check-bucket", "--transfers", "32", "--checkers",
                                           "32", d, path(u)], remote))
