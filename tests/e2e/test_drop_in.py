@@ -16,7 +16,14 @@ def stack(request, road, tmp_path):
     return Stack(tmp_path, *[request.getfixturevalue(name) for name in names * (3 // len(names))], road=road)
 
 
+def come_back_soon(stack):
+    """What a poll that was broken off takes with it is there again after two seconds."""
+    for url, region in ((stack.events, SOURCE), (stack.arrivals, TARGET)):
+        stack.client("sqs", region).set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "2"})
+
+
 def test_objects_and_archives_arrive(stack):
+    come_back_soon(stack)
     stack.add_targets()
     contents = {f"logs/a {n}": b"line\n" * n for n in range(5)}
     for key, content in contents.items():
@@ -39,6 +46,7 @@ def test_objects_and_archives_arrive(stack):
 
 def test_dashboards_of_the_replaced_system_go_on(stack):
     """Its services write metrics for CloudWatch without being asked to."""
+    come_back_soon(stack)
     stack.add_targets()
     stack.put("a", b"line\n" * 100)
     lines = [json.loads(line) for line in stack.service("source").out.splitlines() if line.startswith('{"_aws"')]
@@ -65,8 +73,7 @@ def test_the_monitored_prefix_is_that_of_the_parameter(stack):
 def test_the_newest_version_stays_in_whatever_order_they_come(stack, versions):
     """RGW looks at no condition where a bucket keeps versions: there Bale looks."""
     s3 = stack.client("s3", TARGET)
-    for url, region in ((stack.events, SOURCE), (stack.arrivals, TARGET)):  # for what a broken poll takes with it
-        stack.client("sqs", region).set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "2"})
+    come_back_soon(stack)
     if versions:
         s3.put_bucket_versioning(Bucket=stack.copy, VersioningConfiguration={"Status": "Enabled"})
     stack.add_targets(backup=False)
