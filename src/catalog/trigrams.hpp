@@ -15,7 +15,7 @@ namespace bale::catalog {
 
 /// What a person can do about an index that is damaged.
 inline constexpr const char* damage_hint =
-    "`bale catalog sync --rebuild` makes it anew; --no-index reads the catalog itself";
+    "`bale catalog sync --rebuild` makes it anew; search and restore can do without it: --no-index";
 
 inline constexpr std::size_t granule_rows = 64;
 inline constexpr std::size_t segment_granules = 1024;

@@ -76,9 +76,8 @@ void check_one_source(const catalog::RecordList& records) {
 
 Error missing_error(const std::string& path, const recover::Query& query, const recover::SearchResult& found) {
   for (std::size_t i = 0; i < found.deletions.size(); ++i) {
-    const catalog::Record deletion = found.deletions[i];
-    if (deletion.object_path.str() != path) continue;
-    const std::string time = to_iso8601(deletion.last_modified);
+    if (found.deletions.object_path(i) != path) continue;
+    const std::string time = to_iso8601(found.deletions.last_modified(i));
     return Error(ErrorKind::not_found, "its deletion was recorded at " + time, {},
                  fmt::format("`--until {}`{} restores the version before, where a backup has one", time,
                              query.as_of ? " in the place of --as-of" : ""));

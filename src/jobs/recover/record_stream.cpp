@@ -119,11 +119,12 @@ class MergedStream final : public RecordStream {
 
 /// The versions of one key; false when `visit` has had enough.
 bool choose_of(std::vector<catalog::Record>& versions, const Query& query,
-               const std::function<bool(const catalog::Record&)>& visit, catalog::RecordList& deletions) {
+               const std::function<bool(const catalog::Record&)>& visit,
+               const std::function<void(const catalog::Record&)>& left_out) {
   std::stable_sort(versions.begin(), versions.end(), is_newer);
   if (!query.all_versions) versions.erase(versions.begin() + 1, versions.end());
   if (versions.front().deleted && !query.with_deleted && !query.all_versions) {
-    deletions.add(versions.front());
+    left_out(versions.front());
     return true;
   }
   return std::all_of(versions.begin(), versions.end(), visit);
@@ -146,11 +147,11 @@ std::unique_ptr<RecordStream> merge(std::vector<std::unique_ptr<RecordStream>> s
 }
 
 void choose(RecordStream& records, const Query& query, const std::function<bool(const catalog::Record&)>& visit,
-            catalog::RecordList& deletions) {
+            const std::function<void(const catalog::Record&)>& left_out) {
   std::vector<catalog::Record> versions;
   while (auto record = records.next()) {
     if (!versions.empty() && key_of(versions.front()) != key_of(*record)) {
-      if (!choose_of(versions, query, visit, deletions)) return;
+      if (!choose_of(versions, query, visit, left_out)) return;
       versions.clear();
     }
     // Without all versions, only the newest so far is kept: a key may have any number of them.
@@ -162,7 +163,7 @@ void choose(RecordStream& records, const Query& query, const std::function<bool(
     else
       add_places(versions.front(), *record);
   }
-  if (!versions.empty()) choose_of(versions, query, visit, deletions);
+  if (!versions.empty()) choose_of(versions, query, visit, left_out);
 }
 
 }  // namespace bale::recover

@@ -27,9 +27,9 @@ std::unique_ptr<RecordStream> stream_of(catalog::RecordList records);
 /// All records of several streams. Not empty.
 std::unique_ptr<RecordStream> merge(std::vector<std::unique_ptr<RecordStream>> streams);
 
-/// Calls `visit` with the versions of each key that the query wants, newest first, until it returns false. Keys that
-/// are left out because their newest record is a deletion go to `deletions`. Memory: the records of one key.
+/// Calls `visit` with the versions of each key that the query wants, newest first, until it returns false; `left_out`
+/// with the deletion where a key is left out because that is its newest record. Memory: the records of one key.
 void choose(RecordStream& records, const Query& query, const std::function<bool(const catalog::Record&)>& visit,
-            catalog::RecordList& deletions);
+            const std::function<void(const catalog::Record&)>& left_out);
 
 }  // namespace bale::recover

@@ -186,7 +186,8 @@ void judge_damage(const CatalogPlace& place, const Query& query, OnDamage on_dam
 
 SearchNotes search_each(const std::vector<CatalogPlace>& catalogs, const Query& query, flow::ThreadPool& connections,
                         OnDamage on_damage, const std::stop_token& stop,
-                        const std::function<bool(const catalog::Record&)>& visit) {
+                        const std::function<bool(const catalog::Record&)>& visit,
+                        const std::function<void(const catalog::Record&)>& left_out) {
   // What another catalog says may be newer: deletions too are left out only at the end.
   Query with_deleted = query;
   with_deleted.with_deleted = true;
@@ -213,19 +214,24 @@ SearchNotes search_each(const std::vector<CatalogPlace>& catalogs, const Query& 
   }
   catalog::RecordList no_deletions;
   streams.push_back(stream_of(gathered.take(no_deletions)));
-  choose(*merge(std::move(streams)), query, visit, notes.deletions);
+  choose(*merge(std::move(streams)), query, visit, left_out);
   return notes;
 }
 
 SearchResult search(const std::vector<CatalogPlace>& catalogs, const Query& query, flow::ThreadPool& connections,
                     OnDamage on_damage, const std::stop_token& stop) {
   SearchResult result;
-  SearchNotes notes = search_each(catalogs, query, connections, on_damage, stop, [&](const catalog::Record& record) {
-    result.records.add(record);
-    check_memory(query, result.records.memory());
-    return true;
-  });
-  result.deletions = std::move(notes.deletions);
+  const auto keep = [&](catalog::RecordList& list, const catalog::Record& record) {
+    list.add(record);
+    check_memory(query, result.records.memory() + result.deletions.memory());
+  };
+  SearchNotes notes = search_each(
+      catalogs, query, connections, on_damage, stop,
+      [&](const catalog::Record& record) {
+        keep(result.records, record);
+        return true;
+      },
+      [&](const catalog::Record& deletion) { keep(result.deletions, deletion); });
   result.damage = std::move(notes.damage);
   return result;
 }

@@ -84,17 +84,18 @@ struct CatalogDamage {
 
 /// What a search found, besides records.
 struct SearchNotes {
-  catalog::RecordList deletions;  ///< keys that are left out because their newest record is a deletion
   std::vector<CatalogDamage> damage;
 };
 
 /// Searches the catalogs (the files of each in parallel, or its index), and calls `visit` with what was found, by
-/// source bucket, key, newest first, until it returns false. With indexes alone, memory does not depend on how much is
+/// source bucket, key, newest first, until it returns false; `left_out` with each deletion for
+/// which a key is left out. With indexes alone, memory does not depend on how much is
 /// found. Throws what the stores and indexes throw; invalid where Query::most_memory does not suffice; cancelled on
 /// `stop`.
-SearchNotes search_each(const std::vector<CatalogPlace>& catalogs, const Query& query, flow::ThreadPool& connections,
-                        OnDamage on_damage, const std::stop_token& stop,
-                        const std::function<bool(const catalog::Record&)>& visit);
+SearchNotes search_each(
+    const std::vector<CatalogPlace>& catalogs, const Query& query, flow::ThreadPool& connections, OnDamage on_damage,
+    const std::stop_token& stop, const std::function<bool(const catalog::Record&)>& visit,
+    const std::function<void(const catalog::Record&)>& left_out = [](const catalog::Record&) {});
 
 struct SearchResult {
   catalog::RecordList records;    ///< by source bucket, key, newest first

@@ -264,7 +264,7 @@ TEST_F(SearchIndexed, WhatDoesNotFitIsRefused) {
   const recover::CatalogPlace plain{store.get(), catalog, "", {}, nullptr};
   const recover::CatalogPlace indexed{store.get(), catalog, "", {}, index_of(catalog)};
   recover::Query query;
-  query.most_memory = 500'000;
+  query.most_memory = 1'200'000;  // a list begins with 1 MiB
   for (const recover::CatalogPlace& place : {plain, indexed}) {
     try {
       recover::search({place}, query, connections, recover::OnDamage::tell);
@@ -274,6 +274,11 @@ TEST_F(SearchIndexed, WhatDoesNotFitIsRefused) {
       EXPECT_EQ(error.where(), "--memory-limit");
     }
   }
+  recover::Query one = query;
+  one.paths = {"many/7"};
+  one.with_deleted = true;
+  for (const recover::CatalogPlace& place : {plain, indexed})
+    EXPECT_EQ(recover::search({place}, one, connections, recover::OnDamage::tell).records.size(), 1U);
   std::size_t visited = 0;
   recover::search_each({indexed}, query, connections, recover::OnDamage::tell, {}, [&](const catalog::Record&) {
     ++visited;
