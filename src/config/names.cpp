@@ -39,7 +39,7 @@ BucketName outbound_bucket(const Settings& settings, const Region& region) {
   return settings.given ? settings.given->outbound : staging_bucket(settings, region, "outbound");
 }
 BucketName inbound_bucket(const Settings& settings, const Region& region) {
-  return staging_bucket(settings, region, "inbound");
+  return settings.given ? settings.given->inbound : staging_bucket(settings, region, "inbound");
 }
 BucketName catalog_bucket(const Settings& settings, const Region& region) {
   return settings.given ? settings.given->catalog : staging_bucket(settings, region, "catalog");

@@ -32,6 +32,7 @@ struct GivenPlaces {
   BucketName catalog;    ///< of a target; empty: backups are not catalogued
   TableName parameters;  ///< of a source: holds the destinations of its buckets
   TableName levels;      ///< of a source: what is learned of compression levels; empty: nothing is kept
+  BucketName inbound{};  ///< of a target; empty: not known
 };
 
 /// settings.json.
@@ -132,6 +133,7 @@ std::string replication_schema();
 
 /// "{stack}-{account}-{region}-outbound".
 BucketName outbound_bucket(const Settings& settings, const Region& region);
+/// "{stack}-{account}-{region}-inbound". Empty only where Settings::given leaves it so.
 BucketName inbound_bucket(const Settings& settings, const Region& region);
 /// Empty only where Settings::given leaves it so.
 BucketName catalog_bucket(const Settings& settings, const Region& region);

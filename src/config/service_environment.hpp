@@ -13,7 +13,8 @@ namespace bale::config {
 ReplicationConfig source_from_environment(const os::Environment& environment);
 
 /// The target service: SQS_QUEUE_URL, STACK_NAME, and AWS_REGION or AWS_DEFAULT_REGION are required. Without
-/// CATALOG_BUCKET_NAME backups are stored, but not catalogued.
+/// CATALOG_BUCKET_NAME backups are stored, but not catalogued. BUCKET is the inbound bucket; without it the name
+/// follows from a catalog bucket that is named as S3 Cross-Region Compressor names it, and is not known otherwise.
 ReplicationConfig target_from_environment(const os::Environment& environment);
 
 }  // namespace bale::config

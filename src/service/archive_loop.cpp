@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "config/permitted.hpp"
 #include "service/loops.hpp"
 #include "store/events.hpp"
 
@@ -21,12 +22,14 @@ bool any_permanent(const std::vector<ReplicationFailure>& failures) {
 
 }  // namespace
 
-ArchiveLoop::ArchiveLoop(LoopContext& context, std::string stage, const Region& region, QueueName queue, Work work)
+ArchiveLoop::ArchiveLoop(LoopContext& context, std::string stage, const Region& region, QueueName queue,
+                         BucketName staging, Work work)
     : context_(context),
       stage_(std::move(stage)),
       region_(region),
       queues_(context.ports.queues(region)),
       queue_(std::move(queue)),
+      staging_(std::move(staging)),
       work_(std::move(work)),
       visibility_(visibility_of(context.config)),
       keeper_(queues_, queue_, visibility_, context.world.clock, [this](const Error& error) {
@@ -93,8 +96,12 @@ std::vector<ReplicationFailure> ArchiveLoop::work_on(const queue::Message& messa
   try {
     const store::Notification notification = store::parse_notification(message.body);
     for (const store::ObjectEvent& event : notification.events) {
-      if (event.deleted) continue;
       what = to_uri(event.bucket, event.key);
+      if (!staging_.empty() && event.bucket != staging_) {
+        failures.push_back({stage_, what, config::foreign_event(queue_, {event.bucket, event.key}, staging_)});
+        continue;
+      }
+      if (event.deleted) continue;
       for (ReplicationFailure& failure : work_({event.bucket, event.key})) failures.push_back(std::move(failure));
     }
   } catch (const std::exception&) {

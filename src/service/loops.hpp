@@ -77,6 +77,7 @@ class SourceLoop {
   pack::PackResult pack_planned(pack::PackPlan plan, const std::vector<pack::Item>& items, const Route& route);
   void count(const BucketName& bucket, const collect::Batch& batch, const std::vector<std::size_t>& indices,
              const pack::PackResult& result, std::vector<collect::Failure>& failures);
+  void refuse(const collect::Batch& batch, std::size_t item, std::vector<collect::Failure>& failures);
   void fail(const collect::Batch& batch, std::size_t item, const Error& error, std::vector<collect::Failure>& failures);
   LoopContext& context_;
   const config::Rule& rule_;
@@ -90,7 +91,10 @@ class ArchiveLoop {
  public:
   /// `work` brings an archive on its way; it throws, or returns what failed in it; then the message comes back later.
   using Work = std::function<std::vector<ReplicationFailure>(const ObjectAddress&)>;
-  ArchiveLoop(LoopContext& context, std::string stage, const Region& region, QueueName queue, Work work);
+  /// `staging`: the only bucket whose events are worked on; empty: it is not known. An event of another bucket is a
+  /// failure of its message, which the dead-letter queue gets in the end.
+  ArchiveLoop(LoopContext& context, std::string stage, const Region& region, QueueName queue, BucketName staging,
+              Work work);
   /// Runs on the calling thread; several threads may run one loop.
   void run(std::stop_token stop);
 
@@ -103,6 +107,7 @@ class ArchiveLoop {
   const Region region_;
   queue::MessageQueue& queues_;
   const QueueName queue_;
+  const BucketName staging_;
   const Work work_;
   std::chrono::seconds visibility_;
   queue::VisibilityKeeper keeper_;

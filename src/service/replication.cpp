@@ -119,18 +119,19 @@ void Replication::Shared::start_source(const config::Rule& rule, std::vector<std
 
 void Replication::Shared::start_relay(const Region& region, std::vector<std::jthread>& threads) {
   const auto work = [this, region](const ObjectAddress& archive) {
-    const relay::RelayResult result = relay::relay_archive(config.settings, region, archive, ports.store,
+    const relay::RelayResult result = relay::relay_archive(config, region, archive, ports.store,
                                                            context.pools.connections, context.world, context.log);
     if (result.was_there) ++counts.archives_relayed;
     return std::vector<ReplicationFailure>();
   };
-  archives.push_back(
-      std::make_unique<ArchiveLoop>(context, "relay", region, config::relay_queue(config.settings, region), work));
+  archives.push_back(std::make_unique<ArchiveLoop>(context, "relay", region,
+                                                   config::relay_queue(config.settings, region),
+                                                   config::outbound_bucket(config.settings, region), work));
   threads.emplace_back([this, loop = archives.back().get()] { loop->run(idle.get_token()); });
 }
 
 void Replication::Shared::start_target(const Region& region, std::vector<std::jthread>& threads) {
-  landers.push_back(std::make_unique<land::Lander>(config.settings, region, ports.store(region), ports.records(region),
+  landers.push_back(std::make_unique<land::Lander>(config, region, ports.store(region), ports.records(region),
                                                    context.world, context.log, context.pools, context.budget));
   const auto work = [this, lander = landers.back().get()](const ObjectAddress& archive) {
     const auto started = context.world.clock.steady();
@@ -151,8 +152,9 @@ void Replication::Shared::start_target(const Region& region, std::vector<std::jt
     for (const land::LandFailure& failure : result.failures) failed.push_back({"target", failure.what, failure.error});
     return failed;
   };
-  archives.push_back(
-      std::make_unique<ArchiveLoop>(context, "target", region, config::target_queue(config.settings, region), work));
+  archives.push_back(std::make_unique<ArchiveLoop>(context, "target", region,
+                                                   config::target_queue(config.settings, region),
+                                                   config::inbound_bucket(config.settings, region), work));
   for (std::size_t i = 0; i < options.archives_at_once; ++i) {
     threads.emplace_back([this, loop = archives.back().get()] { loop->run(idle.get_token()); });
   }

@@ -4,6 +4,7 @@
 
 #include "compression/cost_model.hpp"
 #include "compression/statistics_item.hpp"
+#include "config/permitted.hpp"
 #include "service/loops.hpp"
 
 namespace bale::service {
@@ -177,6 +178,10 @@ std::vector<collect::Failure> SourceLoop::pack_items(const Batch& batch) {
   std::vector<collect::Failure> failures;
   for (const auto& [bucket, indices] : by_bucket(batch)) {
     try {
+      if (!rule_.source.bucket.empty() && bucket != rule_.source.bucket) {
+        for (const std::size_t i : indices) refuse(batch, i, failures);
+        continue;
+      }
       pack_bucket(bucket, batch, indices, failures);
     } catch (const std::exception&) {
       const Error error = current_error();
@@ -239,6 +244,15 @@ void SourceLoop::count(const BucketName& bucket, const Batch& batch, const std::
     context_.counts.object_bytes += archive.object_bytes;
     context_.counts.archive_bytes += archive.archive_bytes;
   }
+}
+
+/// Of an event of a bucket that is not the rule's: its message is left to the dead-letter queue.
+void SourceLoop::refuse(const Batch& batch, std::size_t item, std::vector<collect::Failure>& failures) {
+  const store::ObjectEvent& event = batch.items[item].event;
+  const Error error = config::foreign_event(config::source_queue(context_.config.settings, rule_.source),
+                                            {event.bucket, event.key}, rule_.source.bucket);
+  log_failure(context_.log, to_uri(event.bucket, event.key), error);
+  fail(batch, item, error, failures);
 }
 
 void SourceLoop::fail(const Batch& batch, std::size_t item, const Error& error,

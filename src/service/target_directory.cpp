@@ -4,6 +4,8 @@
 
 #include <utility>
 
+#include "base/text.hpp"
+
 namespace bale::service {
 namespace {
 
@@ -81,6 +83,9 @@ std::vector<archive::Target> TableTargets::targets_of(const BucketName& bucket) 
 }
 
 std::vector<archive::Target> TableTargets::look_up(const BucketName& bucket) {
+  // The name comes with an event: "bucket/prefix" would find the item of another bucket.
+  if (bucket.str().find('/') != std::string::npos)
+    throw Error(ErrorKind::invalid, "an event names a bucket that cannot be one", escape_for_terminal(bucket.str()));
   const std::string of_bucket = fmt::format("/{}/{}", stack_, bucket.str());
   // The prefix as the table was filled with it: with or without the slash at its end.
   std::vector<std::string> names;

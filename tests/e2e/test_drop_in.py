@@ -3,10 +3,12 @@ environment says where it is, and S3's own replication brings archives from regi
 
 On moto alone, which tells its queues of new objects; and on Ceph RGW with moto's queues and dynalite's tables, where
 the test tells them, in the words of RGW."""
+import datetime
 import json
 
 import pytest
 
+from ceph_events import put_event
 from stacks import SOURCE, TARGET, Stack
 
 
@@ -105,3 +107,56 @@ def test_without_a_catalog_bucket_backups_are_stored_with_a_warning(stack):
 def test_a_queue_that_is_not_there_is_named(stack):
     failed = stack.service("source", status=3, SQS_QUEUE_URL=stack.events + "-none")
     assert f"{stack.bucket}-queue-none" in failed.err
+
+
+def tell_target(stack, bucket, key):
+    """An event of any bucket in the target's queue, whose messages a dead-letter queue takes after a few attempts."""
+    sqs = stack.client("sqs", TARGET)
+    dead = sqs.create_queue(QueueName=f"{stack.name}-dead")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    sqs.set_queue_attributes(QueueUrl=stack.arrivals, Attributes={
+        "RedrivePolicy": json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": "3"})})
+    event = put_event(bucket, key, 1, "e", datetime.datetime.now())
+    sqs.send_message(QueueUrl=stack.arrivals, MessageBody=json.dumps(event))
+    return dead
+
+
+@pytest.mark.parametrize("names_inbound", [False, True], ids=["inbound unknown", "inbound known"])
+@pytest.mark.parametrize("bucket", ["vault", "copy", "catalog", "bucket"])
+def test_an_event_of_another_bucket_destroys_nothing(moto, tmp_path, bucket, names_inbound):
+    """One EventBridge rule, or one bridge, for all buckets is enough."""
+    stack = Stack(tmp_path, moto, moto, moto)
+    come_back_soon(stack)
+    stack.add_targets()
+    stack.put("k", b"x")
+    stack.service("source")
+    archive, = stack.keys(stack.outbound)
+    stack.replicate_as_s3_does()
+    stack.service("target")
+    place = getattr(stack, bucket)
+    if bucket != "vault":
+        stack.client("s3").copy_object(Bucket=place, Key=archive, CopySource={"Bucket": stack.vault, "Key": archive})
+        stack.client("sqs").purge_queue(QueueUrl=stack.events)
+    before = {name: stack.keys(name) for name in (stack.vault, stack.copy, stack.catalog, stack.bucket)}
+    dead = tell_target(stack, place, archive)
+    known = {"BUCKET": stack.inbound} if names_inbound else {}
+    failed = stack.service("target", status=1, **known)
+    assert f"s3://{place}/{archive}" in failed.err
+    assert {name: stack.keys(name) for name in before} == before
+    assert stack.waiting(dead, TARGET) == 1 and stack.waiting(stack.arrivals, TARGET) == 0
+
+
+def test_a_manifest_cannot_have_the_stacks_own_buckets_written_to(moto, tmp_path):
+    stack = Stack(tmp_path, moto, moto, moto)
+    stack.copy = stack.catalog
+    come_back_soon(stack)
+    stack.add_targets(backup=False)
+    stack.put("planted", b"x")
+    stack.service("source")
+    archive, = stack.keys(stack.outbound)
+    stack.client("s3", TARGET).copy_object(Bucket=stack.inbound, Key=archive,
+                                           CopySource={"Bucket": stack.outbound, "Key": archive})
+    stack.client("sqs", TARGET).purge_queue(QueueUrl=stack.arrivals)
+    tell_target(stack, stack.inbound, archive)
+    assert stack.catalog in stack.service("target", status=1).err
+    assert stack.keys(stack.catalog) == [] and stack.keys(stack.inbound) == [archive]

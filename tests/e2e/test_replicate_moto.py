@@ -4,7 +4,8 @@ import json
 import pytest
 
 from cloud import ACCOUNT, CloudBale
-from conftest import COPY_REGION, SOURCE_REGION, tree_of
+from conftest import BACKUP_REGION, COPY_REGION, SOURCE_REGION, tree_of
+from servers import Road
 
 KEYS = ["plain", "a/b/c", "with space+plus", "ünïcode/日本", "percent%2Fslash", "a//b", "empty"]
 
@@ -81,3 +82,26 @@ def test_init_again_changes_nothing_and_keeps_the_rules_of_others(cloud):
     assert ids == {rule["Id"] for rule in present} | {"theirs"}
     steps = cloud.json("replicate", "init", "--config", cloud.config, "--dryrun")
     assert {step["state"] for step in steps} == {"exists"}
+
+
+def test_every_queue_may_get_the_events_of_every_bucket(moto, tmp_path):
+    """As with one EventBridge rule for all of them: each service works on its own bucket, and destroys nothing."""
+    cloud = CloudBale(tmp_path, moto, moto, moto, Road(has_faults=False))
+    cloud.mixed({"max_receive_count": 4})
+    put_objects(cloud)
+    cloud.until_idle()
+    backups = cloud.bucket_contents("backup")
+    key = min(backups)
+    live = [(region, url) for region, url in cloud.queues() if not url.endswith("-dlq")]
+    event = json.dumps({"Records": [{
+        "eventVersion": "2.1", "eventSource": "aws:s3", "eventName": "ObjectCreated:Copy", "awsRegion": BACKUP_REGION,
+        "eventTime": "2026-01-01T00:00:00.000Z", "s3": {"bucket": {"name": cloud.backup}, "object": {
+            "key": key, "size": 1, "eTag": "e", "sequencer": "01"}}}]})
+    for region, url in live:
+        cloud.client("sqs", region).send_message(QueueUrl=url, MessageBody=event)
+    failed = cloud.until_idle(status=1)
+    assert cloud.bucket_contents("backup") == backups
+    for region, url in live:
+        name = url.rpartition("/")[2]
+        assert f"the queue {name} got an event of the bucket {cloud.backup}" in failed.err
+    assert f"{len(live)} failed message" in cloud.replicate("redrive", "--dryrun").out

@@ -22,8 +22,12 @@ std::vector<Receipt> receipts_of(const std::vector<queue::Message>& messages) {
 
 }  // namespace
 
+bool BatchBuilder::is_foreign(const store::ObjectEvent& event) const {
+  return !source_.bucket.empty() && event.bucket != source_.bucket;
+}
+
 bool BatchBuilder::concerns_source(const store::ObjectEvent& event) const {
-  if (!source_.bucket.empty() && event.bucket != source_.bucket) return false;
+  if (is_foreign(event)) return true;
   if (event.deleted && !source_.track_deletes) return false;
   const std::string& key = event.key.str();
   return (source_.prefix.empty() || key.starts_with(source_.prefix + "/")) && key.ends_with(source_.suffix);
@@ -47,7 +51,9 @@ bool BatchBuilder::add(const queue::Message& message, const std::vector<store::O
     const auto [place, is_new] = item_of_object_.emplace(ObjectAddress{event.bucket, event.key}, batch_.items.size());
     if (is_new) batch_.items.push_back({event, {}});
     BatchItem& item = batch_.items[place->second];
-    if (is_new) {
+    if (is_foreign(event)) {
+      // Nothing of it is read.
+    } else if (is_new) {
       batch_.bytes += event.size;
     } else if (store::is_newer(event, item.event)) {
       batch_.bytes += event.size - item.event.size;  // unsigned arithmetic: the sum stays right

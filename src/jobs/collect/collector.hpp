@@ -32,7 +32,9 @@ struct BatchItem {
 
 /// Objects to be packed together, and the messages to be settled when that is done.
 struct Batch {
-  std::vector<BatchItem> items;  ///< at most one per object; all of one bucket where the source names it
+  /// At most one per object. Those of a bucket that is not the source's are not to be packed: they are there so that
+  /// their messages fail by name and reach the dead-letter queue.
+  std::vector<BatchItem> items;
   std::vector<queue::Message> messages;
   ByteCount bytes = 0;  ///< as announced by the events
 };
@@ -48,7 +50,8 @@ class BatchBuilder {
   /// alone counts.
   bool is_for_later(const std::vector<store::ObjectEvent>& events) const;
   /// Adds the events of one message, merging events of one object (the newest wins). Returns whether the message has
-  /// anything to do with the batch (false: nothing in it concerns `source`).
+  /// anything to do with the batch (false: all of it is of keys of the bucket that the source's filters leave out, or
+  /// of deletions that it does not track).
   bool add(const queue::Message& message, const std::vector<store::ObjectEvent>& events);
   /// Whether a limit of the source is reached. Its limit of objects is one of messages too: many events of one key are
   /// one object, but each message is held until the batch is settled.
@@ -59,6 +62,8 @@ class BatchBuilder {
   Batch take();
 
  private:
+  bool is_foreign(const store::ObjectEvent& event) const;
+  /// Whether a message with this event is kept: an object of the source, or a foreign event, which is to be refused.
   bool concerns_source(const store::ObjectEvent& event) const;
   const config::Source& source_;
   const Versions versions_;

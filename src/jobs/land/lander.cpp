@@ -7,6 +7,7 @@
 #include "archive/reader.hpp"
 #include "catalog/file.hpp"
 #include "jobs/land/object_landing.hpp"
+#include "jobs/land/permitted_targets.hpp"
 #include "transfer/byte_io.hpp"
 #include "transfer/copy.hpp"
 
@@ -21,18 +22,6 @@ LandingSizes sizes_for(const flow::MemoryBudget& budget) {
   sizes.single_put = std::clamp<ByteCount>(budget.limit() / 8, 8_MiB, 32_MiB);
   sizes.most_part = std::max<ByteCount>(budget.limit() / 8, 8_MiB);
   return sizes;
-}
-
-struct RegionTargets {
-  std::vector<archive::Target> normal, backup;
-};
-
-RegionTargets targets_of(const archive::Manifest& manifest, const Region& region) {
-  RegionTargets targets;
-  for (const archive::Target& target : manifest.targets) {
-    if (target.region == region) (target.backup ? targets.backup : targets.normal).push_back(target);
-  }
-  return targets;
 }
 
 }  // namespace
@@ -110,13 +99,31 @@ class ArchiveLanding {
     const ObjectAddress to{target.bucket, archive_.key};
     const std::string storage_class = target.storage_class.empty() ? "STANDARD" : target.storage_class;
     const auto there = store_.head(to);
-    if (there && there->size == info_.size && there->etag == info_.etag && there->storage_class == storage_class)
-      return there->etag;
+    if (there && !is_this_archive(to, *there)) {
+      throw Error(ErrorKind::precondition, "another archive has this name, and is left as it is", to_uri(to),
+                  "compare both with `bale archive info`, and remove the one in the inbound bucket if it is wrong");
+    }
+    if (there && there->storage_class == storage_class) return there->etag;
     transfer::CopyOptions options;
     options.version_id = info_.version_id;
     options.storage_class = storage_class;
     options.kms_key_arn = target.kms_key_arn;
     return transfer::copy_object(store_, archive_, store_, to, options, pools_.connections, stop_).etag;
+  }
+
+  /// Whether an object under the archive's final name is a copy of it. The ETag of a copy differs where it was made in
+  /// parts or encrypted: then the manifests decide, which hold the hash of every object. One of an archive class cannot
+  /// be read, and counts as the copy that an earlier attempt made: it is not overwritten.
+  bool is_this_archive(const ObjectAddress& address, const store::ObjectInfo& there) {
+    if (there.size != info_.size) return false;
+    if (there.etag == info_.etag) return true;
+    try {
+      const auto source = transfer::open_object_source(store_, address);
+      return archive::open_archive(*source)->manifest() == manifest();
+    } catch (const Error& error) {
+      if (error.code() != "InvalidObjectState") throw;
+      return true;
+    }
   }
 
   const ObjectAddress& archive_;
@@ -132,40 +139,39 @@ class ArchiveLanding {
   ETag backup_etag_;  ///< of the first of result_.backup_buckets
 };
 
-Lander::Lander(const config::Settings& settings, Region region, store::ObjectStore& store,
+Lander::Lander(const config::ReplicationConfig& config, Region region, store::ObjectStore& store,
                records::RecordStore& records, os::World& world, telemetry::Log& log, flow::Pools pools,
                flow::MemoryBudget& budget)
-    : settings_(settings),
+    : config_(config),
       region_(std::move(region)),
       store_(store),
       world_(world),
       log_(log),
       pools_(pools),
       budget_(budget),
-      destination_(store, records, config::replication_table(settings)) {}
+      destination_(store, records, config::replication_table(config.settings)) {}
 
 LandResult Lander::land(const ObjectAddress& archive, std::stop_token stop) {
+  check_inbound(config_, region_, archive);
   const auto started = world_.clock.steady();
   const auto info = store_.head(archive);
   if (!info) return {};
   ArchiveLanding landing(archive, *info, store_, destination_, pools_, budget_, std::move(stop));
-  const RegionTargets targets = targets_of(landing.manifest(), region_);
-  if (targets.normal.empty() && targets.backup.empty()) {
-    log_.warning("land.nothing", "the archive has no target in this region",
-                 {{"archive", to_uri(archive)}, {"region", region_.str()}});
-  }
+  const RegionTargets targets = permitted_targets(config_, region_, archive, landing.manifest());
   LandResult& result = landing.result();
   const auto reading = world_.clock.steady();
   if (!targets.normal.empty()) landing.land_objects(targets.normal);
   result.objects_took = std::chrono::duration_cast<Milliseconds>(world_.clock.steady() - reading);
   if (!targets.backup.empty()) landing.store_backups(targets.backup);
-  const BucketName catalog = config::catalog_bucket(settings_, region_);
+  const BucketName catalog = config::catalog_bucket(config_.settings, region_);
   if (!result.backup_buckets.empty() && !catalog.empty()) landing.write_catalog(catalog);
   if (!result.backup_buckets.empty() && catalog.empty()) {
     log_.warning("land.uncatalogued", "a backup is stored without a catalog file: no catalog bucket is named",
                  {{"archive", to_uri(archive)}, {"hint", "set CATALOG_BUCKET_NAME"}});
   }
-  // From here on nothing but the destinations holds the data: every write above has been durable when it returned.
+  result.failures.insert(result.failures.end(), targets.refused.begin(), targets.refused.end());
+  // The staged copy may go: it is in the inbound bucket, every write above was durable when it returned, and no target
+  // is the inbound bucket.
   if (result.failures.empty()) store_.remove(archive);
   const auto milliseconds = std::chrono::duration_cast<Milliseconds>(world_.clock.steady() - started).count();
   log_.info("land.done", result.failures.empty() ? "landed an archive" : "landed an archive in part",

@@ -40,17 +40,20 @@ struct LandResult {
 /// Lands the archives of one region. Thread-safe: several archives may land at once. All references are borrowed.
 class Lander {
  public:
-  Lander(const config::Settings& settings, Region region, store::ObjectStore& store, records::RecordStore& records,
-         os::World& world, telemetry::Log& log, flow::Pools pools, flow::MemoryBudget& budget);
+  Lander(const config::ReplicationConfig& config, Region region, store::ObjectStore& store,
+         records::RecordStore& records, os::World& world, telemetry::Log& log, flow::Pools pools,
+         flow::MemoryBudget& budget);
 
-  /// Brings the archive to every target of this region that its manifest names, in this order: objects to normal
-  /// destinations, the archive itself to backup destinations, the catalog file, and only when all of that is durable
-  /// the removal from the inbound bucket. Every step can be repeated. Throws only what concerns the archive as a whole
-  /// (it cannot be read, say).
+  /// Brings the archive to every target of this region that its manifest names and the configuration has for the
+  /// archive's source, in this order: objects to normal destinations, the archive itself to backup destinations, the
+  /// catalog file, and only when all of that is durable the removal from the inbound bucket. KMS keys and storage
+  /// classes are those of the configuration. A target that the configuration does not have is a failure of the result.
+  /// Every step can be repeated. Throws only what concerns the archive as a whole: it cannot be read, it is not in the
+  /// inbound bucket, or it names no source of the configuration or no target of this region (Error{denied}).
   LandResult land(const ObjectAddress& archive, std::stop_token stop);
 
  private:
-  const config::Settings& settings_;
+  const config::ReplicationConfig& config_;
   const Region region_;
   store::ObjectStore& store_;
   os::World& world_;

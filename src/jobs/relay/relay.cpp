@@ -4,18 +4,36 @@
 
 #include <algorithm>
 
+#include "archive/manifest_sources.hpp"
 #include "archive/reader.hpp"
 #include "base/error.hpp"
+#include "config/permitted.hpp"
 #include "transfer/byte_io.hpp"
 #include "transfer/copy.hpp"
 
 namespace bale::relay {
 namespace {
 
-std::vector<Region> regions_of(const archive::Manifest& manifest) {
-  std::vector<Region> regions;
+/// The regions that a manifest names.
+struct Regions {
+  std::vector<Region> configured;
+  std::vector<const archive::Target*> refused;  ///< the first target of each region that is not configured
+};
+
+Regions regions_of(const archive::Manifest& manifest, const std::vector<const config::Rule*>& rules) {
+  Regions regions;
+  std::vector<Region> seen;
   for (const archive::Target& target : manifest.targets) {
-    if (std::find(regions.begin(), regions.end(), target.region) == regions.end()) regions.push_back(target.region);
+    if (std::find(seen.begin(), seen.end(), target.region) != seen.end()) continue;
+    seen.push_back(target.region);
+    const bool is_configured = std::any_of(rules.begin(), rules.end(), [&](const config::Rule* rule) {
+      return std::any_of(rule->destinations.begin(), rule->destinations.end(),
+                         [&](const config::Destination& destination) { return destination.region == target.region; });
+    });
+    if (is_configured)
+      regions.configured.push_back(target.region);
+    else
+      regions.refused.push_back(&target);
   }
   return regions;
 }
@@ -34,8 +52,10 @@ void copy_to_inbound(store::ObjectStore& source, store::ObjectStore& destination
 
 }  // namespace
 
-RelayResult relay_archive(const config::Settings& settings, const Region& source_region, const ObjectAddress& archive,
-                          const StoreOf& stores, flow::ThreadPool& connections, os::World& world, telemetry::Log& log) {
+RelayResult relay_archive(const config::ReplicationConfig& config, const Region& source_region,
+                          const ObjectAddress& archive, const StoreOf& stores, flow::ThreadPool& connections,
+                          os::World& world, telemetry::Log& log) {
+  config::check_staging(archive, config::outbound_bucket(config.settings, source_region), "outbound");
   RelayResult result;
   store::ObjectStore& source = stores(source_region);
   const auto info = source.head(archive);
@@ -43,11 +63,22 @@ RelayResult relay_archive(const config::Settings& settings, const Region& source
   result.was_there = true;
   result.bytes = info->size;
   const auto bytes = transfer::open_object_source(source, archive);
-  result.regions = regions_of(archive::open_archive(*bytes)->manifest());
-  for (const Region& region : result.regions) {
-    const ObjectAddress to{config::inbound_bucket(settings, region), archive.key};
+  const auto reader = archive::open_archive(*bytes);
+  const archive::Manifest& manifest = reader->manifest();
+  const Regions regions =
+      regions_of(manifest, config::rules_of_archive(config, archive, archive::sources_of(manifest)));
+  for (const Region& region : regions.configured) {
+    const ObjectAddress to{config::inbound_bucket(config.settings, region), archive.key};
     copy_to_inbound(source, stores(region), archive, *info, to, connections, world);
   }
+  if (!regions.refused.empty()) {
+    const archive::Target& target = *regions.refused.front();
+    throw config::unconfigured_destination(archive, target.region, target.bucket, target.backup);
+  }
+  if (regions.configured.empty())
+    throw Error(ErrorKind::denied, "the archive names no destination, and is left alone", to_uri(archive));
+  // The staged copy may go: each region has its own, in another bucket.
+  result.regions = regions.configured;
   source.remove(archive);
   std::vector<std::string> names;
   for (const Region& region : result.regions) names.push_back(region.str());

@@ -22,10 +22,13 @@ struct RelayResult {
   ByteCount bytes = 0;          ///< of one copy
 };
 
-/// Relays one archive: reads its manifest for the regions it is meant for, copies it (server-side, same key) into the
-/// inbound bucket of each, then removes it from `outbound`. A copy that is already there with the same content is not
-/// made again. Any failure throws and leaves the archive where it is, so that it can be tried again.
-RelayResult relay_archive(const config::Settings& settings, const Region& source_region, const ObjectAddress& archive,
-                          const StoreOf& stores, flow::ThreadPool& connections, os::World& world, telemetry::Log& log);
+/// Copies one archive (server-side, same key) into the inbound bucket of each region that its manifest names and that
+/// the configuration has as a destination of the archive's source, then removes it from the outbound bucket. A copy
+/// that is already there with the same content is not made again. Throws Error{denied} for an archive that is not in
+/// the outbound bucket of `source_region`, and, after the other copies are made, for one that names a region which the
+/// configuration does not have. Any failure leaves the archive where it is, so that it can be tried again.
+RelayResult relay_archive(const config::ReplicationConfig& config, const Region& source_region,
+                          const ObjectAddress& archive, const StoreOf& stores, flow::ThreadPool& connections,
+                          os::World& world, telemetry::Log& log);
 
 }  // namespace bale::relay

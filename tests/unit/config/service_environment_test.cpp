@@ -57,6 +57,25 @@ TEST(ServiceEnvironment, TellsATargetItsPlaces) {
   EXPECT_EQ(catalog_bucket(config.settings, region), BucketName("books"));
 }
 
+TEST(ServiceEnvironment, TellsATargetItsInboundBucketOrLeavesItUnknown) {
+  FakeEnvironment environment;
+  environment.variables = {
+      {"SQS_QUEUE_URL", "https://sqs/1/arrivals"}, {"AWS_REGION", "us-east-1"}, {"STACK_NAME", "stack"}};
+  const auto inbound = [&] {
+    return inbound_bucket(target_from_environment(environment).settings, Region("us-east-1"));
+  };
+  EXPECT_TRUE(inbound().empty());
+  environment.variables["CATALOG_BUCKET_NAME"] = "stack-123456789012-us-east-1-catalog";
+  EXPECT_EQ(inbound(), BucketName("stack-123456789012-us-east-1-inbound"));
+  for (const char* other : {"stack-123456789012-eu-west-1-catalog", "stack-x-123456789012-us-east-1-catalog",
+                            "stack-12345678901x-us-east-1-catalog", "books"}) {
+    environment.variables["CATALOG_BUCKET_NAME"] = other;
+    EXPECT_TRUE(inbound().empty()) << other;
+  }
+  environment.variables["BUCKET"] = "in";
+  EXPECT_EQ(inbound(), BucketName("in"));
+}
+
 TEST(ServiceEnvironment, NamesEveryVariableThatIsMissing) {
   FakeEnvironment environment = source_environment();
   environment.variables.erase("BUCKET");

@@ -37,17 +37,27 @@ TEST(BatchBuilder, MergesEventsOfOneKeyAndTheNewestWins) {
   EXPECT_EQ(batch.messages.size(), 3U);
 }
 
-TEST(BatchBuilder, IgnoresOtherBucketsPrefixesSuffixesAndDeletions) {
+TEST(BatchBuilder, IgnoresOtherPrefixesSuffixesAndDeletions) {
   const config::Source source = source_of("b", "logs", ".gz");
   BatchBuilder builder(source);
-  store::ObjectEvent elsewhere = event("logs/a.gz", "01");
-  elsewhere.bucket = BucketName("c");
-  EXPECT_FALSE(builder.add(message("1"), {elsewhere}));
   EXPECT_FALSE(builder.add(message("2"), {event("logs-x/a.gz", "01")}));  // DA19: `logs` is not `logs-x`
   EXPECT_FALSE(builder.add(message("3"), {event("logs/a.txt", "01")}));
   EXPECT_FALSE(builder.add(message("4"), {event("logs/a.gz", "02", 0, true)}));
   EXPECT_TRUE(builder.add(message("5"), {event("logs/a.gz", "01")}));
   EXPECT_TRUE(builder.empty() == false && builder.take().items.size() == 1);
+}
+
+TEST(BatchBuilder, KeepsTheMessageOfAnotherBucketToBeRefusedWithoutCountingItsBytes) {
+  const config::Source source = source_of("b", "logs", ".gz");
+  BatchBuilder builder(source);
+  store::ObjectEvent elsewhere = event("x", "01", 1ULL << 40, true);
+  elsewhere.bucket = BucketName("c");
+  EXPECT_TRUE(builder.add(message("1"), {elsewhere}));
+  EXPECT_TRUE(builder.add(message("2"), {event("logs/a.gz", "01", 7)}));
+  const Batch batch = builder.take();
+  ASSERT_EQ(batch.items.size(), 2U);
+  EXPECT_EQ(batch.items[0].event.bucket, BucketName("c"));
+  EXPECT_EQ(batch.bytes, 7U);
 }
 
 TEST(BatchBuilder, TakesDeletionsWhereTheyAreTracked) {

@@ -44,9 +44,9 @@ class CollectorTest : public ::testing::Test {
     source.visibility_timeout = timeout;
     source.batch.max_wait = std::chrono::seconds(1);
   }
-  void announce(const std::string& key, const std::string& bucket = "b-b") {
+  void announce(const std::string& key) {
     inner->send(name,
-                {store::make_backfill_message({{BucketName(bucket), ObjectKey(key), false, 1, ETag("e"), {}, "01", {}}},
+                {store::make_backfill_message({{BucketName("b-b"), ObjectKey(key), false, 1, ETag("e"), {}, "01", {}}},
                                               Region("eu-west-1"))});
   }
   void announce_version(const std::string& key, const std::string& version) {
@@ -54,11 +54,11 @@ class CollectorTest : public ::testing::Test {
     inner->send(name, {store::make_backfill_message({event}, Region("eu-west-1"))});
   }
   /// From now on each receive finds a message of `key`, and takes a quarter of a second.
-  void keep_announcing(const std::string& key, const std::string& bucket = "b-b") {
-    faulty.before_receive = [this, key, bucket] {
+  void keep_announcing(const std::string& key) {
+    faulty.before_receive = [this, key] {
       clock.ahead = clock.ahead.load() + Milliseconds(250);
       ASSERT_LT(++receives, 100) << "it never ends";
-      announce(key, bucket);
+      announce(key);
     };
   }
   /// Messages that somebody else would get within `wait`.
@@ -108,7 +108,8 @@ TEST_F(CollectorTest, ABatchEndsAtItsDeadlineWhileEventsOfOneKeyKeepComing) {
 }
 
 TEST_F(CollectorTest, MessagesThatConcernOthersDoNotKeepItBeyondTheFirstWait) {
-  keep_announcing("k", "elsewhere");
+  source.suffix = ".gz";
+  keep_announcing("k");
   EXPECT_FALSE(collector.next(Milliseconds(1000), false, {}).has_value());
   EXPECT_LE(receives, 5);
   EXPECT_EQ(inner->depth(name).total(), 0u) << "they are deleted on the way";
@@ -125,8 +126,9 @@ TEST_F(CollectorTest, AllThatIsThereIsTakenWithoutAWaitWhenItDrains) {
 }
 
 TEST_F(CollectorTest, WhenItBreaksAllThatItReceivedComesBack) {
-  announce("a");
-  announce("k", "elsewhere");  // deleted on the way, but for the first time
+  source.suffix = ".gz";
+  announce("a.gz");
+  announce("k");  // deleted on the way, but for the first time
   faulty.before_remove = [broke = false]() mutable {
     if (!std::exchange(broke, true)) throw std::bad_alloc();
   };

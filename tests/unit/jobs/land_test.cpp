@@ -154,7 +154,8 @@ TEST_F(Land, AWriterInBetweenIsNoticed) {
   target.before = [&](const std::string& method, const std::string& key) {
     if (method != "put" || key != "a" || std::exchange(done, true)) return;
     const auto records = backend->records(region);
-    land::Lander other(settings, region, *store, *records, world, log, pools, budget);
+    const config::ReplicationConfig config = configuration();
+    land::Lander other(config, region, *store, *records, world, log, pools, budget);
     EXPECT_EQ(other.land(newer, {}).objects_written, 1U);
   };
   EXPECT_EQ(land(older).objects_kept, 1U);

@@ -76,9 +76,23 @@ class ReplicationKit : public ::testing::Test {
     return {inbound, archive};
   }
 
-  land::LandResult land(const ObjectAddress& archive) {
+  /// One rule, from `src` to `targets` as they are now.
+  config::ReplicationConfig configuration() const {
+    config::ReplicationConfig made;
+    made.settings = settings;
+    config::Rule rule;
+    rule.source.region = region;
+    rule.source.bucket = src;
+    for (const archive::Target& each : targets)
+      rule.destinations.push_back({each.region, each.bucket, each.kms_key_arn, each.storage_class, each.backup});
+    made.rules.push_back(rule);
+    return made;
+  }
+
+  land::LandResult land(const ObjectAddress& archive) { return land(archive, configuration()); }
+  land::LandResult land(const ObjectAddress& archive, const config::ReplicationConfig& config) {
     const auto records = backend->records(region);
-    land::Lander lander(settings, region, target, *records, world, log, pools, budget);
+    land::Lander lander(config, region, target, *records, world, log, pools, budget);
     return lander.land(archive, {});
   }
 
