@@ -75,6 +75,30 @@ void add_query_options(CLI::App& command, QueryOptions& options) {
       ->check(refuse_empty);
 }
 
+void add_allow_bucket_option(CLI::App& command, QueryOptions& options) {
+  command
+      .add_option("--allow-bucket", options.allowed_buckets,
+                  "read archives in this bucket too, though it is no backup destination of --config; repeatable")
+      ->type_name("BUCKET")
+      ->allow_extra_args(false)
+      ->check(refuse_empty);
+}
+
+catalog::ArchiveBuckets allowed_buckets(Context& context, const QueryOptions& options) {
+  catalog::ArchiveBuckets allowed;
+  for (const std::string& bucket : options.allowed_buckets) allowed.add(BucketName(bucket));
+  if (options.config_directory.empty()) return allowed;
+  const config::ReplicationConfig config =
+      config::load_replication_config(context.world().files, options.config_directory);
+  for (const config::Rule& rule : config.rules) {
+    allowed.add_source(rule.source.bucket);
+    for (const config::Destination& destination : rule.destinations) {
+      if (destination.backup) allowed.add_backup(rule.source.bucket, destination.bucket);
+    }
+  }
+  return allowed;
+}
+
 std::vector<recover::CatalogPlace> named_catalogs(Context& context, const QueryOptions& options) {
   if (!options.catalog_uri.empty()) {
     const ObjectAddress place = parse_s3_uri(options.catalog_uri);
@@ -103,7 +127,9 @@ std::vector<recover::CatalogPlace> named_catalogs(Context& context, const QueryO
 
 std::vector<recover::CatalogPlace> catalog_places(Context& context, const QueryOptions& options) {
   std::vector<recover::CatalogPlace> places = named_catalogs(context, options);
+  const catalog::ArchiveBuckets allowed = allowed_buckets(context, options);
   for (recover::CatalogPlace& place : places) {
+    place.allowed = allowed;
     if (options.no_index) continue;
     try {
       auto index = open_index(context, options, place, /*make=*/false);

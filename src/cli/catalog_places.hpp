@@ -19,14 +19,23 @@ struct QueryOptions {
   std::string config_directory;  ///< --config: the catalog buckets of every region with a backup destination
   std::string catalog_uri;       ///< --catalog s3://bucket[/prefix]: this one
   std::string bucket, prefix, since, until;
-  std::string index_directory;  ///< --index: where local indexes are
-  bool no_index = false;        ///< read the catalog itself, also where it has an index
+  std::string index_directory;               ///< --index: where local indexes are
+  bool no_index = false;                     ///< read the catalog itself, also where it has an index
+  std::vector<std::string> allowed_buckets;  ///< --allow-bucket: archives may be read there too
 };
 
 void add_query_options(CLI::App& command, QueryOptions& options);
 
 /// Adds the options that say which catalog: --config, --catalog, --index.
 void add_catalog_options(CLI::App& command, QueryOptions& options);
+
+/// Adds --allow-bucket, for a command that reads archives which the catalog names.
+void add_allow_bucket_option(CLI::App& command, QueryOptions& options);
+
+/// Returns the buckets that archives may be read from: with --config the backup destinations of each source, and those
+/// of --allow-bucket. With --catalog alone, a person vouches for the catalog: every bucket, or those of --allow-bucket
+/// where there are any. Throws InvalidConfig, and Error{not_found} for a missing configuration.
+catalog::ArchiveBuckets allowed_buckets(Context& context, const QueryOptions& options);
 
 /// The catalogs that the command line names, without their indexes. Throws Error{invalid} when it names none.
 std::vector<recover::CatalogPlace> named_catalogs(Context& context, const QueryOptions& options);

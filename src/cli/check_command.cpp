@@ -40,7 +40,7 @@ check::Scope scope_of(const std::string& uri) {
 std::vector<check::Place> places_of(Context& context, const CheckOptions& options) {
   std::vector<check::Place> places;
   for (const recover::CatalogPlace& found : catalog_places(context, options.where)) {
-    check::Place place{found.store, {found.bucket, found.prefix}, {}, since_of(options)};
+    check::Place place{found.store, {found.bucket, found.prefix}, {}, since_of(options), found.allowed};
     for (const BucketName& bucket : found.backup_buckets) place.backups.push_back({bucket, ""});
     for (const std::string& uri : options.archives) place.backups.push_back(scope_of(uri));
     places.push_back(std::move(place));
@@ -138,6 +138,7 @@ void add_check_command(CLI::App& app, Action& action) {
       ->type_name("DIR");
   command->add_option("--catalog", options->where.catalog_uri, "check this catalog: s3://bucket[/prefix]")
       ->type_name("URI");
+  add_allow_bucket_option(*command, options->where);
   command
       ->add_option("--archives", options->archives,
                    "with --catalog: where its archives are, s3://bucket[/prefix]; may be given several times")

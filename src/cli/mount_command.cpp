@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "base/error.hpp"
@@ -54,19 +55,46 @@ ByteCount cache_bytes(Context& context, const MountCommandOptions& options) {
               "--cache", "--memory-limit sets the limit");
 }
 
+/// Objects whose archives may not be read, by the reason.
+class RefusedRows {
+ public:
+  void add(const Error& error) {
+    // Archives of one bucket are refused for one reason.
+    const auto [found, is_new] = rows_.try_emplace(rows_.size() < most_reasons ? error.summary() : std::string(),
+                                                   std::pair(error, std::uint64_t{0}));
+    ++found->second.second;
+  }
+  void tell(Context& context) const {
+    for (const auto& [reason, row] : rows_) {
+      emit_warning(context, fmt::format("{} cannot be read: {}; {}", format_count(row.second, "object"),
+                                        row.first.what(), row.first.hint()));
+    }
+  }
+
+ private:
+  static constexpr std::size_t most_reasons = 20;
+  std::map<std::string, std::pair<Error, std::uint64_t>> rows_;
+};
+
 std::unique_ptr<mount::Tree> read_catalog(Context& context, const MountCommandOptions& options, bool& is_incomplete) {
   // Out of an index, memory does not depend on how many objects there are; and what was backed up just now is shown.
   if (!options.where.no_index) sync_indexes(context, options.where);
   mount::TreeBuilder builder(context.world());
+  const catalog::ArchiveBuckets allowed = allowed_buckets(context, options.where);
+  RefusedRows refused;
   const auto notes = search_each(
       context, options.where, query_of(options), recover::OnDamage::read_archive, [&](const catalog::Record& record) {
-        builder.add(record);
+        if (const auto refusal = allowed.refusal_of(record)) refused.add(*refusal);
+        catalog::Record restricted = record;
+        allowed.restrict(restricted);
+        builder.add(restricted);
         if (builder.objects() % objects_per_status == 0) {
           context.set_status(fmt::format("reading the catalog  {}", format_count(builder.objects(), "object")));
         }
         return true;
       });
   context.set_status("");
+  refused.tell(context);
   is_incomplete = may_be_incomplete(notes.damage);
   if (builder.objects() == 0) {
     throw Error(ErrorKind::not_found, "the catalog has no object to show", {},
@@ -120,6 +148,7 @@ void add_mount_command(CLI::App& app, Action& action) {
   const auto options = std::make_shared<MountCommandOptions>();
   command->add_option("DIR", options->directory, "where: an empty directory")->required();
   add_catalog_options(*command, options->where);
+  add_allow_bucket_option(*command, options->where);
   command->add_flag("--no-index", options->where.no_index,
                     "read the catalog itself, in memory, instead of bringing its local index up to date");
   command->add_option("--bucket", options->where.bucket, "only objects of this source bucket")->type_name("NAME");

@@ -267,6 +267,7 @@ recover::RestoreResult run_restore(Context& context, const RestoreCommandOptions
   how.overwrite = options.overwrite;
   how.dryrun = context.options().dryrun;
   how.archives = options.archives;
+  how.buckets = allowed_buckets(context, options.where);
   how.archives.wait = !options.no_wait;
   how.progress = &progress.counters();
   recover::Restore job(archives, destination, target, how, context.world(), context.pools(), context.budget());
@@ -304,6 +305,7 @@ void add_restore_command(CLI::App& app, Action& action) {
       ->required()
       ->check(refuse_empty);
   add_query_options(*command, options->where);
+  add_allow_bucket_option(*command, options->where);
   command
       ->add_option("--storage-class", options->storage_class,
                    "storage class in the bucket [the object's own; STANDARD if archived]")

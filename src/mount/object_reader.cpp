@@ -35,7 +35,8 @@ Error out_of_reach(const Error& error, const ObjectAddress& archive) {
       .with_code(error.code());
 }
 
-/// Calls `ask` with each copy of the object's archive until one can be read.
+/// Calls `ask` with each copy of the object's archive until one can be read. Throws Error{denied} for a row whose
+/// buckets were all refused when the tree was built.
 template <typename Ask>
 auto ask_copies(const catalog::Record& record, Ask ask) {
   std::optional<Error> first;
@@ -48,7 +49,9 @@ auto ask_copies(const catalog::Record& record, Ask ask) {
       if (!first) first = out_of_reach(error, copy);
     }
   }
-  throw *first;
+  if (first) throw *first;
+  throw Error(ErrorKind::denied, "the catalog row names no bucket that may be read", record.archive_key.str(),
+              "the warning at the start of the mount names the bucket: --allow-bucket allows it");
 }
 
 /// `length` bytes of an archive.

@@ -39,6 +39,7 @@ std::string_view to_string(FindingType type) noexcept {
     case FindingType::missing_row: return "missing-row";
     case FindingType::surplus_row: return "surplus-row";
     case FindingType::different_row: return "different-row";
+    case FindingType::refused_bucket: return "refused-bucket";
     case FindingType::damaged_archive: return "damaged-archive";
     case FindingType::replaced_archive: return "replaced-archive";
     case FindingType::copies_differ: return "copies-differ";
@@ -94,6 +95,8 @@ std::string_view hint_of(FindingType type) noexcept {
     case FindingType::not_readable:
       return "ask S3 to make the archive readable for some days (RestoreObject), then check again";
     case FindingType::unnamed_copy: return "no restore reads a copy that the catalog does not name";
+    case FindingType::refused_bucket:
+      return "correct the configuration, or give --allow-bucket BUCKET if you trust what is in it";
     case FindingType::unexamined: return "";
   }
   return "";

@@ -20,6 +20,7 @@ enum class FindingType {
   missing_row,               ///< an object of the archive without a row
   surplus_row,               ///< a row without an object in the archive
   different_row,             ///< a row that says something else than the archive
+  refused_bucket,            ///< rows that name a bucket which may not be read, or an archive of another source
   damaged_archive,           ///< sizes, seek table, trailer or manifest do not agree
   replaced_archive,          ///< other bytes than those that landed, though all may be readable
   copies_differ,             ///< two copies of one archive are not the same

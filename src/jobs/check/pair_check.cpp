@@ -161,8 +161,8 @@ void PairCheck::read_file(const CatalogFile& listed) {
 /// Where an archive is, as a row says it. Rows of the replaced program say it in pieces, which leaves several keys: it
 /// is the first that is there.
 ObjectKey PairCheck::archive_key_of(const catalog::Record& row) {
-  if (!row.archive_key.empty()) return row.archive_key;
-  for (const ObjectAddress& place : catalog::archive_places(row)) {
+  if (!row.archive_key.empty() && !place_.allowed.refusal_of(row)) return row.archive_key;
+  for (const ObjectAddress& place : place_.allowed.places_of(row)) {
     try {
       if (place_.store->head(place)) return place.key;
     } catch (const Error& error) {
@@ -178,8 +178,15 @@ void PairCheck::find_copies() {
   std::vector<BucketName> named, missing;
   for (const File& file : files_) {
     for (const catalog::Record& row : file.rows) {
-      for (const BucketName& bucket : row.target_buckets) add_once(named, bucket);
-      add_once(named, row.archive_bucket);
+      const auto add = [&](const BucketName& bucket) {
+        if (bucket.empty()) return;
+        if (place_.allowed.allows(row.source_bucket, bucket))
+          add_once(named, bucket);
+        else
+          refuse(row, bucket);
+      };
+      for (const BucketName& bucket : row.target_buckets) add(bucket);
+      add(row.archive_bucket);
     }
   }
   const bool rows_name_places = !named.empty();
@@ -193,6 +200,18 @@ void PairCheck::find_copies() {
     if (!rows_name_places || std::find(named.begin(), named.end(), copy.bucket) != named.end()) continue;
     add(FindingType::unnamed_copy, to_uri(copy.bucket, pair_.archive), "the rows of the archive do not name this copy");
   }
+}
+
+/// Names a bucket that rows of the catalog lead to, once; nothing in it is read.
+void PairCheck::refuse(const catalog::Record& row, const BucketName& bucket) {
+  if (std::find(refused_.begin(), refused_.end(), bucket) != refused_.end()) return;
+  refused_.push_back(bucket);
+  const std::string source = escape_for_terminal(row.source_bucket.str());
+  add(FindingType::refused_bucket, to_uri(bucket, pair_.archive),
+      fmt::format("the rows of {} name this bucket, which is no backup destination of {} in the configuration",
+                  pair_.files.empty() ? "its catalog file" : to_uri(place_.catalog.bucket, pair_.files.front().key),
+                  source),
+      all_objects());
 }
 
 const Copy* PairCheck::copy_in(const BucketName& bucket) const {

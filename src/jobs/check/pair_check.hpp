@@ -56,6 +56,7 @@ class PairCheck {
   void read_file(const CatalogFile& file);
   ObjectKey archive_key_of(const catalog::Record& row);
   void find_copies();
+  void refuse(const catalog::Record& row, const BucketName& bucket);
   bool is_listed(const BucketName& bucket) const;
   void look_for_copy(const BucketName& bucket, std::vector<BucketName>& missing);
   void report_missing(const std::vector<BucketName>& named, const std::vector<BucketName>& missing);
@@ -96,6 +97,7 @@ class PairCheck {
   std::vector<File> files_;
   std::vector<OpenCopy> open_;
   std::map<std::size_t, std::string> more_hashes_;
+  std::vector<BucketName> refused_;  ///< buckets that rows name and that may not be read
   std::vector<Finding> findings_;
 };
 

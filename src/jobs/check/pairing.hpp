@@ -9,6 +9,7 @@
 #include "base/bytes.hpp"
 #include "base/names.hpp"
 #include "base/time.hpp"
+#include "catalog/archive_buckets.hpp"
 #include "jobs/check/report.hpp"
 #include "store/object_store.hpp"
 
@@ -29,6 +30,7 @@ struct Place {
   /// Start of a day (UTC): archives that were stored before, and catalog files of earlier days, are left out. A backup
   /// whose archives expire has older rows for ever.
   std::optional<TimePoint> since;
+  catalog::ArchiveBuckets allowed{};  ///< where rows may lead; a row that names another bucket is a finding
 };
 
 /// One stored copy of an archive.

@@ -24,14 +24,14 @@ std::unique_ptr<RestoreDestination> destination_of(store::ObjectStore* store, co
 }
 
 /// What makes a record impossible to restore, whatever its archive says.
-std::optional<Error> flaw_of(const catalog::Record& record) {
+std::optional<Error> flaw_of(const catalog::Record& record, const catalog::ArchiveBuckets& buckets) {
   if (record.deleted)
     return Error(ErrorKind::not_found, "the object was deleted at its source", record.object_path.str());
   if (catalog::archive_places(record).empty()) {
     return Error(ErrorKind::unsupported, "the catalog row does not say where its archive is", record.backup_file,
                  "extract it from the archive with `bale archive extract`");
   }
-  return std::nullopt;
+  return buckets.refusal_of(record);
 }
 
 std::vector<std::size_t> records_of(const ArchivePlan& plan) {
@@ -65,7 +65,7 @@ class RestoreRun {
 
   RestoreResult run() {
     const std::vector<std::size_t> wanted = look();
-    const std::vector<ArchivePlan> plans = plan_restore(records_, wanted, options_.ranges);
+    const std::vector<ArchivePlan> plans = plan_restore(records_, wanted, options_.ranges, options_.buckets);
     result_.archives = plans.size();
     if (options_.dryrun) {
       foresee(plans);
@@ -74,7 +74,7 @@ class RestoreRun {
     RestoreReader reader(tools_);
     const std::vector<std::size_t> asleep = reader.read(plans);
     tools_.destination.sync();
-    if (!asleep.empty()) wake(reader, plan_restore(records_, asleep, options_.ranges));
+    if (!asleep.empty()) wake(reader, plan_restore(records_, asleep, options_.ranges, options_.buckets));
     result_.requests = reader.requests();
     result_.bytes_read = reader.bytes_read();
     return result_;
@@ -132,7 +132,7 @@ class RestoreRun {
     std::vector<char> is_wanted(records_.size(), 0);
     for_each(records_.size(), [&](std::size_t index) {
       try {
-        if (const auto flaw = flaw_of(records_[index])) throw Error(*flaw);
+        if (const auto flaw = flaw_of(records_[index], options_.buckets)) throw Error(*flaw);
         if (tools_.destination.look(index))
           is_wanted[index] = 1;
         else

@@ -8,6 +8,7 @@
 
 #include "archive/located_range.hpp"
 #include "base/error.hpp"
+#include "catalog/archive_buckets.hpp"
 #include "catalog/record_list.hpp"
 #include "flow/memory_budget.hpp"
 #include "flow/progress.hpp"
@@ -25,6 +26,7 @@ struct RestoreOptions {
   std::size_t at_once = 16;            ///< ranges of archives that are read at once, as far as the memory budget allows
   archive::RangeLimits ranges;         ///< what is read together
   ArchiveRequest archives;             ///< what is done about archives that cannot be read at once
+  catalog::ArchiveBuckets buckets;     ///< where archives may be read; a row that names no such place fails
   flow::Progress* progress = nullptr;  ///< borrowed; may be null
 };
 

@@ -25,11 +25,11 @@ ByteCount ArchivePlan::range_bytes() const noexcept {
 }
 
 std::vector<ArchivePlan> plan_restore(const catalog::RecordList& records, const std::vector<std::size_t>& wanted,
-                                      const archive::RangeLimits& limits) {
+                                      const archive::RangeLimits& limits, const catalog::ArchiveBuckets& buckets) {
   std::map<ObjectAddress, ArchivePlan> archives;
   for (const std::size_t index : wanted) {
     const catalog::Record record = records[index];
-    std::vector<ObjectAddress> copies = catalog::archive_places(record);
+    std::vector<ObjectAddress> copies = buckets.places_of(record);
     ArchivePlan& plan = archives[copies.at(0)];
     if (plan.copies.empty()) plan.copies = std::move(copies);
     (record.location ? plan.records : plan.unplaced).push_back(index);

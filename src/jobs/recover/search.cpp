@@ -138,7 +138,7 @@ namespace {
 /// Adds the rows of the archive itself; says in what is returned how that went.
 CatalogDamage replace(const CatalogPlace& place, const catalog::DamagedFile& file, Selection& selection) {
   try {
-    StandIn found = read_stand_in(*place.store, file, place.backup_buckets);
+    StandIn found = read_stand_in(*place.store, file, place.backup_buckets, place.allowed);
     for (const catalog::Record& row : found.rows) selection.add(row);
     return {file.error, found.archive};
   } catch (const Error& error) {

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "catalog/archive_buckets.hpp"
 #include "catalog/catalog_table.hpp"
 #include "catalog/record_list.hpp"
 #include "catalog/scan.hpp"
@@ -64,6 +65,7 @@ struct CatalogPlace {
   std::string prefix;                               ///< within the bucket
   std::vector<BucketName> backup_buckets;           ///< where its archives may be; known with a configuration only
   std::shared_ptr<catalog::CatalogDatabase> index;  ///< its local index; null: its files are read
+  catalog::ArchiveBuckets allowed{};                ///< where archives may be read in the place of a damaged file
 };
 
 /// Whether rows that a damaged catalog file has lost could have been wanted. Said of a file's key alone, so only a

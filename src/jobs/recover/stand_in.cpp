@@ -10,8 +10,10 @@
 namespace bale::recover {
 namespace {
 
-std::vector<BucketName> places_of(const catalog::DamagedFile& file, const std::vector<BucketName>& backup_buckets) {
+std::vector<BucketName> places_of(const catalog::DamagedFile& file, const std::vector<BucketName>& backup_buckets,
+                                  const catalog::ArchiveBuckets& allowed) {
   std::vector<BucketName> places = file.buckets;
+  std::erase_if(places, [&](const BucketName& bucket) { return !allowed.allows(bucket); });
   for (const BucketName& bucket : backup_buckets) {
     if (std::find(places.begin(), places.end(), bucket) == places.end()) places.push_back(bucket);
   }
@@ -26,10 +28,10 @@ std::string hint_of_unreadable(const Error& error) {
 }
 
 StandIn read_stand_in(store::ObjectStore& store, const catalog::DamagedFile& file,
-                      const std::vector<BucketName>& backup_buckets) {
+                      const std::vector<BucketName>& backup_buckets, const catalog::ArchiveBuckets& allowed) {
   if (file.archive_key.empty())
     throw Error(ErrorKind::not_found, "its name does not say which archive it is of", to_uri(file.file));
-  const std::vector<BucketName> places = places_of(file, backup_buckets);
+  const std::vector<BucketName> places = places_of(file, backup_buckets, allowed);
   std::string looked;
   for (const BucketName& bucket : places) {
     const ObjectAddress archive{bucket, file.archive_key};
@@ -38,14 +40,20 @@ StandIn read_stand_in(store::ObjectStore& store, const catalog::DamagedFile& fil
     if (!info) continue;
     const auto source = transfer::open_object_source(store, archive);
     const auto reader = archive::open_archive(*source);
-    // The file's rows named every bucket of the region; the one that was found is enough to read from.
-    const std::vector<BucketName> buckets = file.buckets.empty() ? std::vector<BucketName>{bucket} : file.buckets;
+    // The file's rows named every bucket of the region, or buckets that are not allowed: this one has the archive.
+    std::vector<BucketName> buckets = file.buckets;
+    if (std::find(buckets.begin(), buckets.end(), bucket) == buckets.end()) buckets.insert(buckets.begin(), bucket);
     StandIn found{archive, catalog::make_records(*reader, info->last_modified, archive.key, buckets)};
     for (catalog::Record& row : found.rows) {
       row.archive_bucket = bucket;
       row.archive_etag = info->etag;
     }
     return found;
+  }
+  if (places.empty() && !file.buckets.empty()) {
+    throw Error(ErrorKind::denied, "the rows that are left name no backup destination of the configuration",
+                to_uri(file.buckets.front(), file.archive_key),
+                "if you trust that bucket, give it with --allow-bucket");
   }
   if (places.empty()) {
     throw Error(ErrorKind::not_found, "no row is left that says where the archive is", file.archive_key.str(),

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/error.hpp"
+#include "catalog/archive_buckets.hpp"
 #include "catalog/record.hpp"
 #include "catalog/scan.hpp"
 #include "store/object_store.hpp"
@@ -21,10 +22,10 @@ struct StandIn {
 };
 
 /// Reads the manifest at the end of the archive: one request for most. The archive is looked for in the buckets that
-/// the file's sound rows name, then in `backup_buckets`. Throws the Error of the archive that was found and cannot be
-/// read (of storage class GLACIER, say), Error{not_found} naming the places when there is none. Not for archives of the
-/// reference, whose places do not follow from their catalog files.
+/// the file's sound rows name, then in `backup_buckets`, as far as `allowed` allows them. Throws the Error of the
+/// archive that was found and cannot be read (of storage class GLACIER, say), Error{not_found} naming the places when
+/// there is none. Not for archives of the reference, whose places do not follow from their catalog files.
 StandIn read_stand_in(store::ObjectStore& store, const catalog::DamagedFile& file,
-                      const std::vector<BucketName>& backup_buckets);
+                      const std::vector<BucketName>& backup_buckets, const catalog::ArchiveBuckets& allowed);
 
 }  // namespace bale::recover
