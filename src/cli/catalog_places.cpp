@@ -86,7 +86,8 @@ void add_allow_bucket_option(CLI::App& command, QueryOptions& options) {
 
 catalog::ArchiveBuckets allowed_buckets(Context& context, const QueryOptions& options) {
   catalog::ArchiveBuckets allowed;
-  for (const std::string& bucket : options.allowed_buckets) allowed.add(BucketName(bucket));
+  for (const std::string& bucket : options.allowed_buckets)
+    allowed.add(is_s3_uri(bucket) ? parse_s3_uri(bucket).bucket : BucketName(bucket));
   if (options.config_directory.empty()) return allowed;
   const config::ReplicationConfig config =
       config::load_replication_config(context.world().files, options.config_directory);

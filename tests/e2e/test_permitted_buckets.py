@@ -45,7 +45,7 @@ def test_a_row_that_names_another_bucket_is_refused_until_a_person_allows_it(bac
     assert "stranger" in refused.err and "--allow-bucket stranger" in refused.err and tree_of(out) == {}
     dryrun = bale.restore(out, "*", "--dryrun", status=4)
     assert "--allow-bucket stranger" in dryrun.err
-    bale.restore(out, "*", "--allow-bucket", "other", "--allow-bucket", "stranger")
+    bale.restore(out, "*", "--allow-bucket", "other", "--allow-bucket", "s3://stranger")
     assert tree_of(out) == FILES
 
 

@@ -66,6 +66,12 @@ TEST_F(TableTargetsTest, RemembersNoFailure) {
   EXPECT_EQ(target_bucket(of_bucket), "later");
 }
 
+TEST_F(TableTargetsTest, ABucketWithASlashDoesNotFindTheItemOfAPrefix) {
+  put("/stack/photos/raw", "copy");
+  TableTargets of_bucket = targets();
+  EXPECT_THROW(of_bucket.targets_of(BucketName("photos/raw")), Error);
+}
+
 TEST(Destinations, AreReadInEveryFormThatTheTableIsFilledIn) {
   const records::Item item{{"Destinations", List{Map{{"region", "us-east-1"}, {"bucket", "a"}},
                                                  Map{{"region", "eu-west-1"},
