@@ -74,6 +74,7 @@ OrderedJson object_json(const ManifestObject& object, const Region& source_regio
   put_bytes(json, "key", object.key.str());
   put_bytes(json, "member", object.member);
   json["last_modified"] = to_epoch_ms(object.last_modified);
+  if (object.current_since) json["current_since"] = to_epoch_ms(*object.current_since);
   put_unless_empty(json, "version_id", object.version_id.str());
   put_unless_empty(json, "sequencer", object.sequencer);
   OrderedJson headers = OrderedJson::object();
@@ -259,6 +260,7 @@ ManifestObject parse_object(const Json& json, std::size_t index) {
   if (!size) throw wrong(fields.path("size"), "is missing");
   object.size = *size;
   object.last_modified = parse_modified(fields);
+  if (const auto ms = fields.signed_number("current_since")) object.current_since = from_epoch_ms(*ms);
   object.etag = ETag(fields.text("etag"));
   object.storage_class = fields.text_or("storage_class", "STANDARD");
   object.tags = parse_tags(fields.find("tags"), fields.path("tags"));

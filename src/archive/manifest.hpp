@@ -34,6 +34,9 @@ struct ManifestObject {
   ObjectKey key;              ///< the full key
   std::string member;         ///< name of the tar member
   TimePoint last_modified{};  ///< also creation_time, to the second
+  /// When the key began to have this content, where that is later: an older version came back, or a multipart upload
+  /// ended, whose object is dated by its begin.
+  std::optional<TimePoint> current_since;
   ETag etag;
   ByteCount size = 0;
   std::string storage_class = "STANDARD";

@@ -37,6 +37,7 @@ enum class SqlColumn : int {
   sha256,
   storage_class,
   last_modified,
+  current_since,
   headers,
   metadata,
   tags,
@@ -84,6 +85,7 @@ class SqlValues {
       case creation_time:
       case creation_date:
       case last_modified: return block_.numbers(StoredColumn::last_modified).constant();
+      case current_since: return block_.numbers(StoredColumn::current_since).constant();
       case event: return block_.numbers(StoredColumn::deleted).constant();
       case frame_offset: return block_.numbers(StoredColumn::frame_offset).constant();
       case frame_length: return block_.numbers(StoredColumn::frame_length).constant();
@@ -106,6 +108,7 @@ class SqlValues {
       case creation_date: return creation_date_.of(number(StoredColumn::last_modified, row), date_of);
       case event: return std::string_view(number(StoredColumn::deleted, row) != 0 ? "delete" : "put");
       case last_modified: return number(StoredColumn::last_modified, row);
+      case current_since: return number_or_null(StoredColumn::current_since, row);
       case frame_offset: return place(StoredColumn::frame_offset, row);
       case frame_length: return place(StoredColumn::frame_length, row);
       case frame_skip: return place(StoredColumn::frame_skip, row);
@@ -154,6 +157,11 @@ class SqlValues {
   Value place(StoredColumn column, std::size_t row) {
     const std::int64_t stored = number(column, row);
     return stored == 0 ? Value() : Value(stored - 1);
+  }
+
+  Value number_or_null(StoredColumn column, std::size_t row) {
+    const std::int64_t stored = number(column, row);
+    return stored == 0 ? Value() : Value(stored);
   }
 
   Value partition(std::size_t row, std::size_t begin, std::size_t length) {
@@ -364,6 +372,7 @@ const std::vector<sqlite::Column>& CatalogTable::columns() const {
                                                       {"sha256"},
                                                       {"storage_class"},
                                                       {"last_modified", integer},
+                                                      {"current_since", integer},
                                                       {"headers"},
                                                       {"metadata"},
                                                       {"tags"},
@@ -395,7 +404,10 @@ Record record_of(const sqlite::Query& row) {
 Record record_of(const sqlite::Query& row, const RecordColumns& columns) {
   std::size_t next = 0;  // each is asked for once, in the order of record_column_names
   const auto text = [&] { return row.text(columns[next++]); };
-  const auto number = [&] { return row.integer(columns[next++]); };
+  const auto number = [&] {
+    const int column = columns[next++];
+    return column == no_column ? 0 : row.integer(column);
+  };
   Record record;
   record.backup_file = text();
   record.backup_time = from_epoch_ms(number() * 1000);
@@ -405,6 +417,7 @@ Record record_of(const sqlite::Query& row, const RecordColumns& columns) {
   record.object_path = ObjectKey(text());
   record.object_size = static_cast<ByteCount>(number());
   record.last_modified = from_epoch_ms(number());
+  if (const std::int64_t ms = number(); ms != 0) record.current_since = from_epoch_ms(ms);  // NULL reads as 0
   record.target_buckets = buckets_from_json(text());
   record.source_region = Region(text());
   record.archive_bucket = BucketName(text());

@@ -28,19 +28,14 @@ class CatalogTable final : public sqlite::Table {
 };
 
 /// The columns that a record is made of.
-inline constexpr const char* record_column_names[] = {"backup_file",    "backup_timestamp",
-                                                      "source_bucket",  "source_prefix",
-                                                      "object_name",    "object_path",
-                                                      "object_size",    "last_modified",
-                                                      "target_buckets", "source_region",
-                                                      "archive_bucket", "archive_key",
-                                                      "archive_etag",   "event",
-                                                      "version_id",     "sequencer",
-                                                      "etag",           "sha256",
-                                                      "storage_class",  "headers",
-                                                      "metadata",       "tags",
-                                                      "frame_offset",   "frame_length",
-                                                      "frame_skip"};
+inline constexpr const char* record_column_names[] = {
+    "backup_file",  "backup_timestamp", "source_bucket", "source_prefix",  "object_name",   "object_path",
+    "object_size",  "last_modified",    "current_since", "target_buckets", "source_region", "archive_bucket",
+    "archive_key",  "archive_etag",     "event",         "version_id",     "sequencer",     "etag",
+    "sha256",       "storage_class",    "headers",       "metadata",       "tags",          "frame_offset",
+    "frame_length", "frame_skip"};
+/// The place of a column that a query does not have: of current_since, which rows may lack.
+inline constexpr int no_column = -1;
 /// Where a query has each of them.
 using RecordColumns = std::array<int, std::size(record_column_names)>;
 /// All of them, for SELECT.

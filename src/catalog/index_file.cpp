@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <array>
+
 #include "base/error.hpp"
 #include "base/text.hpp"
 
@@ -164,8 +166,9 @@ std::vector<BlockInfo> IndexFile::blocks() {
 
 std::string IndexFile::column(std::int64_t block, StoredColumn column) {
   auto row = database_.query("SELECT data FROM columns WHERE id = ?", column_id(column, block));
-  if (!row.step()) throw damaged(path_, "a column is missing");
-  return row.text(0);
+  if (row.step()) return row.text(0);
+  if (column != StoredColumn::current_since) throw damaged(path_, "a column is missing");
+  return encode_numbers(std::array<std::int64_t, 1>{0});  // an earlier version wrote the block
 }
 
 Granules IndexFile::granules_with(std::int64_t segment, const std::vector<TrigramBucket>& buckets) {
@@ -230,6 +233,7 @@ Record BlockReader::record(std::size_t row) {
   record.object_path = ObjectKey(text(object_path));
   record.object_size = bytes(object_size);
   record.last_modified = from_epoch_ms(numbers(last_modified).at(row));
+  if (const std::int64_t ms = numbers(current_since).at(row); ms != 0) record.current_since = from_epoch_ms(ms);
   record.target_buckets = buckets_from_json(texts(target_buckets).at(row));
   record.source_region = Region(text(source_region));
   record.archive_bucket = BucketName(text(archive_bucket));

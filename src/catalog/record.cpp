@@ -166,6 +166,7 @@ Record object_record(Record record, const archive::ManifestObject& object) {
   record.object_path = object.key;
   record.object_size = object.size;
   record.last_modified = object.last_modified;
+  record.current_since = object.current_since;
   record.version_id = object.version_id;
   record.sequencer = object.sequencer;
   record.etag = object.etag;
@@ -191,9 +192,9 @@ Record deletion_record(Record record, const archive::Deletion& deletion) {
 
 auto tied(const Record& r) {
   return std::tie(r.backup_file, r.backup_time, r.source_bucket, r.source_prefix, r.object_name, r.object_path,
-                  r.object_size, r.last_modified, r.target_buckets, r.source_region, r.archive_bucket, r.archive_key,
-                  r.archive_etag, r.deleted, r.version_id, r.sequencer, r.etag, r.sha256, r.storage_class, r.headers,
-                  r.metadata, r.tags);
+                  r.object_size, r.last_modified, r.current_since, r.target_buckets, r.source_region, r.archive_bucket,
+                  r.archive_key, r.archive_etag, r.deleted, r.version_id, r.sequencer, r.etag, r.sha256,
+                  r.storage_class, r.headers, r.metadata, r.tags);
 }
 
 }  // namespace
@@ -230,6 +231,7 @@ std::string to_json_line(const Record& record) {
   put_if(line, "sha256", record.sha256);
   put_if(line, "storage_class", record.storage_class);
   line["last_modified"] = to_epoch_ms(record.last_modified);
+  if (record.current_since) line["current_since"] = to_epoch_ms(*record.current_since);
   if (const Json headers = headers_json(record.headers); !headers.empty()) line["headers"] = headers;
   if (!record.metadata.empty()) line["metadata"] = map_json(record.metadata);
   if (!record.tags.empty()) line["tags"] = map_json(record.tags);
@@ -256,6 +258,8 @@ Row parse_row(std::string_view json) {
   record.object_path = ObjectKey(text(line, "object_path", true));
   record.object_size = count(line, "object_size").value_or(0);
   record.last_modified = parse_modified(line);
+  if (const auto ms = whole_number(line, "current_since", end_of_time_s * 1000))
+    record.current_since = from_epoch_ms(*ms);
   record.target_buckets = parse_buckets(line);
   record.source_region = Region(text(line, "source_region"));
   record.archive_bucket = BucketName(text(line, "archive_bucket"));

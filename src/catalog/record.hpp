@@ -26,6 +26,7 @@ struct Record {
   ObjectKey object_path;  ///< the full key
   ByteCount object_size = 0;
   TimePoint last_modified{};               ///< creation_time and creation_date too, to the second
+  std::optional<TimePoint> current_since;  ///< since when the key had this content, where later than last_modified
   std::vector<BucketName> target_buckets;  ///< backup buckets of this region that hold the archive
   Region source_region;
   BucketName archive_bucket;  ///< the first of target_buckets
@@ -42,7 +43,9 @@ struct Record {
   store::Tags tags;
   std::optional<archive::MemberLocation> location;  ///< frame_offset, frame_length, frame_skip
 
-  SourceOrder order() const { return {sequencer, last_modified}; }
+  /// Returns when the key began to have this content.
+  TimePoint since() const { return current_since.value_or(last_modified); }
+  SourceOrder order() const { return {sequencer, since()}; }
   friend bool operator==(const Record&, const Record&);
 };
 

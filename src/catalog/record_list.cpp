@@ -93,6 +93,7 @@ std::string pack_own(const Record& record) {
   if (!is_usual) put(out, record.object_name);
   put(out, record.version_id.str());
   put(out, record.sequencer);
+  put_varint(out, record.current_since ? static_cast<std::uint64_t>(to_epoch_ms(*record.current_since)) : 0);
   put(out, record.etag.str());
   put(out, record.sha256);
   put(out, record.storage_class);
@@ -109,6 +110,8 @@ void unpack_own(std::string_view packed, Record& record) {
   record.object_name = is_usual ? basename(record.object_path.str()) : in.text();
   record.version_id = VersionId(in.text());
   record.sequencer = in.text();
+  if (const std::uint64_t ms = in.number(); ms != 0)
+    record.current_since = from_epoch_ms(static_cast<std::int64_t>(ms));
   record.etag = ETag(in.text());
   record.sha256 = in.text();
   record.storage_class = in.text();

@@ -106,6 +106,8 @@ void encode_number_columns(std::span<const IndexedRow> rows, EncodedColumns& col
   put(frame_offset, place(&archive::MemberLocation::frame_offset));
   put(frame_length, place(&archive::MemberLocation::frame_length));
   put(frame_skip, place(&archive::MemberLocation::frame_skip));
+  put(current_since,
+      [](const IndexedRow& r) { return r.record.current_since ? to_epoch_ms(*r.record.current_since) : 0; });
 }
 
 void encode_text_columns(std::span<const IndexedRow> rows, EncodedColumns& columns) {

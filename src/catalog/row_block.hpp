@@ -47,10 +47,13 @@ enum class StoredColumn : std::uint8_t {
   tags,
   day,  ///< of the partition: "YYYY-MM-DD"
   archive_etag,
+  current_since,  ///< a number; 0 where the row has none. Blocks of earlier versions lack the column
 };
-inline constexpr std::size_t stored_columns = static_cast<std::size_t>(StoredColumn::archive_etag) + 1;
-/// Columns before object_path are numbers, the others texts.
-constexpr bool is_number(StoredColumn column) noexcept { return column < StoredColumn::object_path; }
+inline constexpr std::size_t stored_columns = static_cast<std::size_t>(StoredColumn::current_since) + 1;
+/// Columns before object_path are numbers, the others texts but the last.
+constexpr bool is_number(StoredColumn column) noexcept {
+  return column < StoredColumn::object_path || column == StoredColumn::current_since;
+}
 
 /// A row, and where it was read.
 struct IndexedRow {

@@ -16,6 +16,11 @@ catalog::RecordColumns columns_of(const sqlite::Query& rows) {
   catalog::RecordColumns columns{};
   for (std::size_t i = 0; i < columns.size(); ++i) {
     const auto place = places.find(catalog::record_column_names[i]);
+    const bool is_optional = catalog::record_column_names[i] == std::string_view("current_since");
+    if (place == places.end() && is_optional) {
+      columns[i] = catalog::no_column;
+      continue;
+    }
     if (place == places.end()) {
       throw Error(ErrorKind::invalid,
                   std::string("the query has no column ") + catalog::record_column_names[i] +

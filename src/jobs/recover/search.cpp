@@ -20,7 +20,7 @@ bool matches(const Query& query, const catalog::Record& record) {
   if (!query.contains.empty() && key.find(query.contains) == std::string::npos) return false;
   if (query.since && record.last_modified < *query.since) return false;
   if (query.until && record.last_modified >= *query.until) return false;
-  if (query.as_of && record.last_modified > *query.as_of) return false;
+  if (query.as_of && record.since() > *query.as_of) return false;
   if (query.paths.empty() && query.patterns.empty()) return true;
   const auto is_path = [&](const std::string& path) { return path == key; };
   const auto fits = [&](const std::string& pattern) { return wildcard_match(pattern, key); };

@@ -21,6 +21,7 @@ CREATE EXTERNAL TABLE IF NOT EXISTS `photos_catalog_db`.`camera_raw_2025` (
   `sha256` string,
   `storage_class` string,
   `last_modified` bigint,
+  `current_since` bigint,
   `headers` map<string,string>,
   `metadata` map<string,string>,
   `tags` map<string,string>,
