@@ -19,7 +19,8 @@ bool SourceOrder::is_after(const SourceOrder& other) const noexcept {
     const int order = compare_sequencers(sequencer, other.sequencer);
     if (order != 0) return order > 0;
   }
-  return time > other.time;
+  if (time != other.time) return time > other.time;
+  return !sequencer.empty() && other.sequencer.empty();
 }
 
 }  // namespace bale

@@ -18,8 +18,10 @@ struct SourceOrder {
   std::string sequencer;
   TimePoint time{};
 
-  /// Sequencers decide where both have one and they differ; else the times. (A backfill knows no sequencer; a repeated
-  /// event has the same one although it may have found newer content.)
+  /// Returns whether this is of a later operation than `other`. Sequencers decide where both have one and they differ;
+  /// else the times. At equal times (S3 knows them to the second) what has a sequencer is later than what has none: a
+  /// backfill is told of by no event, so an event of the same second either is of a later write or of the same one.
+  /// (A repeated event has the same sequencer although it may have found newer content: then the times decide.)
   bool is_after(const SourceOrder& other) const noexcept;
   friend bool operator==(const SourceOrder&, const SourceOrder&) = default;
 };

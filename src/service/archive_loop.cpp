@@ -42,8 +42,7 @@ void ArchiveLoop::run(std::stop_token stop) {
   int failures = 0;
   while (!stop.stop_requested()) {
     try {
-      const Milliseconds wait = context_.options.until_idle ? Milliseconds(200) : Milliseconds(queue::max_wait);
-      const auto messages = queues_.receive(queue_, 1, wait, stop);
+      const auto messages = queues_.receive(queue_, 1, poll_wait(context_.options.until_idle), stop);
       health.answered();
       for (const queue::Message& message : messages) take(message, health);
       failures = 0;
@@ -101,7 +100,7 @@ std::vector<ReplicationFailure> ArchiveLoop::work_on(const queue::Message& messa
         failures.push_back({stage_, what, config::foreign_event(queue_, {event.bucket, event.key}, staging_)});
         continue;
       }
-      if (event.deleted) continue;
+      if (event.deleted || event.ask_source) continue;
       for (ReplicationFailure& failure : work_({event.bucket, event.key})) failures.push_back(std::move(failure));
     }
   } catch (const std::exception&) {

@@ -50,7 +50,7 @@ void report_packed(telemetry::Registry& registry, const Route& route, const std:
       registry.add(metric::skipped_objects, source);
     } else if (fate.fate == pack::Fate::failed) {
       registry.add(fate.attributes_failed ? metric::failed_metadata : metric::failed_downloads, source);
-    } else if (!items[i].deleted) {
+    } else if (fate.fate == pack::Fate::packed) {
       registry.add(metric::source_objects, source);
       registry.observe(metric::object_size, source, number(items[i].size));
       // An event without a time, or from a clock that is ahead, says nothing about latency.

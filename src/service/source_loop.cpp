@@ -27,14 +27,19 @@ pack::PackPlan plan_of(const LoopContext& context, const config::Source& source,
   plan.outbound_bucket = config::outbound_bucket(context.config.settings, source.region);
   plan.archive_prefix = config::archive_prefix(bucket, source.prefix);
   plan.frame_size = source.frame_size.value_or(archive::default_frame_size);
+  plan.max_bytes = source.batch.max_bytes;
   plan.level = source.level.value_or(context.options.level.value_or(archive::default_level));
   return plan;
 }
 
-/// Items of a batch by bucket, as indices.
-std::map<BucketName, std::vector<std::size_t>> by_bucket(const Batch& batch) {
-  std::map<BucketName, std::vector<std::size_t>> groups;
-  for (std::size_t i = 0; i < batch.items.size(); ++i) groups[batch.items[i].event.bucket].push_back(i);
+/// What goes into one archive: items of one round and bucket.
+using Group = std::pair<std::size_t, BucketName>;
+
+/// Items of a batch by group, as indices.
+std::map<Group, std::vector<std::size_t>> by_group(const Batch& batch) {
+  std::map<Group, std::vector<std::size_t>> groups;
+  for (std::size_t i = 0; i < batch.items.size(); ++i)
+    groups[{batch.items[i].round, batch.items[i].event.bucket}].push_back(i);
   return groups;
 }
 
@@ -43,9 +48,17 @@ std::vector<pack::Item> items_of(const Batch& batch, const std::vector<std::size
   items.reserve(indices.size());
   for (const std::size_t i : indices) {
     const store::ObjectEvent& event = batch.items[i].event;
-    items.push_back({event.key, event.size, event.etag, event.version_id, event.sequencer, event.time, event.deleted});
+    items.push_back({event.key, event.size, event.etag, event.version_id, event.sequencer, event.time, event.deleted,
+                     event.ask_source, batch.messages[batch.items[i].messages.back()].sent});
   }
   return items;
+}
+
+/// Whether a failure of a whole archive may come from one of its objects: what concerns the service, the outbound
+/// bucket or permissions would fail for each object alone, too.
+bool may_be_one_objects(const Error& error) {
+  return error.kind() == ErrorKind::invalid || error.kind() == ErrorKind::corrupt ||
+         error.kind() == ErrorKind::unsupported || error.kind() == ErrorKind::internal;
 }
 
 /// Of every version a backup keeps a record, by which the state at any time is known. Where destinations are looked up
@@ -91,6 +104,8 @@ void log_failure(telemetry::Log& log, const std::string& what, const Error& erro
 
 }  // namespace
 
+Milliseconds poll_wait(bool until_idle) noexcept { return until_idle ? Milliseconds(200) : Milliseconds(10'000); }
+
 Milliseconds pause_after(int failures) noexcept { return Milliseconds(std::min(60'000, 250 << std::min(failures, 8))); }
 
 SourceLoop::SourceLoop(LoopContext& context, const config::Rule& rule, RegionLevels& levels)
@@ -108,8 +123,7 @@ void SourceLoop::run(std::stop_token stop) {
   while (!stop.stop_requested()) {
     std::shared_ptr<const Batch> gathered;  // held: to be handed on, or given back
     try {
-      // A short first wait while idle is being watched for; else the longest that SQS allows costs the fewest requests.
-      const Milliseconds first_wait = context_.options.until_idle ? Milliseconds(200) : Milliseconds(queue::max_wait);
+      const Milliseconds first_wait = poll_wait(context_.options.until_idle);
       if (auto batch = collector_.next(first_wait, context_.options.until_idle, stop))
         gathered = std::make_shared<const Batch>(std::move(*batch));
       health.answered();
@@ -173,24 +187,38 @@ void SourceLoop::pack(const Batch& batch, Health::Loop& health) {
   }
 }
 
-/// One archive, or a few, for each bucket. A bucket that cannot be packed does not keep the others back.
+/// Packs one archive, or a few, for each round and bucket. One that cannot be packed does not keep the others back.
 std::vector<collect::Failure> SourceLoop::pack_items(const Batch& batch) {
   std::vector<collect::Failure> failures;
-  for (const auto& [bucket, indices] : by_bucket(batch)) {
-    try {
-      if (!rule_.source.bucket.empty() && bucket != rule_.source.bucket) {
-        for (const std::size_t i : indices) refuse(batch, i, failures);
-        continue;
-      }
-      pack_bucket(bucket, batch, indices, failures);
-    } catch (const std::exception&) {
-      const Error error = current_error();
-      if (error.kind() == ErrorKind::cancelled) throw error;
-      log_failure(context_.log, "a batch of " + bucket.str(), error);
-      for (const std::size_t i : indices) fail(batch, i, error, failures);
+  for (const auto& [group, indices] : by_group(batch)) {
+    const BucketName& bucket = group.second;
+    if (!rule_.source.bucket.empty() && bucket != rule_.source.bucket) {
+      for (const std::size_t i : indices) refuse(batch, i, failures);
+      continue;
     }
+    pack_apart(bucket, batch, indices, failures);
   }
   return failures;
+}
+
+/// Packs items of one bucket. Where that fails for what one of them may be, each half is packed alone, down to single
+/// items, so that the others do not fail with it.
+void SourceLoop::pack_apart(const BucketName& bucket, const Batch& batch, const std::vector<std::size_t>& indices,
+                            std::vector<collect::Failure>& failures) {
+  try {
+    pack_bucket(bucket, batch, indices, failures);
+  } catch (const std::exception&) {
+    const Error error = current_error();
+    if (error.kind() == ErrorKind::cancelled) throw error;
+    log_failure(context_.log, "a batch of " + bucket.str(), error);
+    if (indices.size() > 1 && may_be_one_objects(error)) {
+      const auto middle = indices.begin() + static_cast<std::ptrdiff_t>(indices.size() / 2);
+      pack_apart(bucket, batch, {indices.begin(), middle}, failures);
+      pack_apart(bucket, batch, {middle, indices.end()}, failures);
+      return;
+    }
+    for (const std::size_t i : indices) fail(batch, i, error, failures);
+  }
 }
 
 void SourceLoop::pack_bucket(const BucketName& bucket, const Batch& batch, const std::vector<std::size_t>& indices,
@@ -234,9 +262,9 @@ void SourceLoop::count(const BucketName& bucket, const Batch& batch, const std::
       fail(batch, indices[i], *item.error, failures);
       continue;
     }
-    ++(item.fate == pack::Fate::gone ? context_.counts.objects_gone
-       : event.deleted               ? context_.counts.deletions_packed
-                                     : context_.counts.objects_packed);
+    ++(item.fate == pack::Fate::gone       ? context_.counts.objects_gone
+       : item.fate == pack::Fate::recorded ? context_.counts.deletions_packed
+                                           : context_.counts.objects_packed);
     context_.attempted("source", to_uri(bucket, event.key), {});
   }
   for (const pack::PackedArchive& archive : result.archives) {

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "base/error.hpp"
@@ -55,23 +56,85 @@ bool is_known_source(std::string_view source) {
   return source == "aws:s3" || source == "ceph:s3" || source == "minio:s3";
 }
 
+/// 0 where the event tells none, or one that no object of any store has.
 ByteCount size_of(const Json& object) {
+  constexpr ByteCount most = 1ULL << 50;
   const auto size = object.find("size");
-  return size != object.end() && size->is_number_unsigned() ? size->get<ByteCount>() : 0;
+  if (size == object.end() || !size->is_number_unsigned()) return 0;
+  const auto claimed = size->get<ByteCount>();
+  return claimed <= most ? claimed : 0;
+}
+
+// The longest that S3 gives, or more where it does not say: what is longer was not written by a store.
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html (keys), .../versioning-workflows.html
+// (versions)
+constexpr std::size_t max_bucket_bytes = 255;  // 63 since 2018
+constexpr std::size_t max_key_bytes = 1024;
+constexpr std::size_t max_version_bytes = 1024;
+constexpr std::size_t max_etag_bytes = 256;
+constexpr std::size_t max_sequencer_bytes = 128;  // S3's have 18 digits
+
+bool is_alphanumeric(char c) { return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z'); }
+
+void check_length(const char* what, const std::string& text, std::size_t most) {
+  if (text.size() > most) throw malformed(fmt::format("{} has {} bytes, more than {}", what, text.size(), most));
+}
+
+/// Refuses what is no name of a bucket: letters, digits, '.', '-' and '_' with a letter or digit first.
+void check_bucket(const std::string& name) {
+  check_length("the bucket's name", name, max_bucket_bytes);
+  const bool valid = !name.empty() && is_alphanumeric(name.front()) &&
+                     std::all_of(name.begin(), name.end(),
+                                 [](char c) { return is_alphanumeric(c) || c == '.' || c == '-' || c == '_'; });
+  if (!valid) throw malformed(fmt::format("'{}' is no bucket name", escape_for_terminal(name)));
+}
+
+void check_key(const std::string& key) {
+  if (key.empty()) throw malformed("the key is empty");
+  check_length("the key", key, max_key_bytes);
+}
+
+/// Refuses what no store writes into a header or a name: spaces, control characters, bytes that are not ASCII, and ';',
+/// which separates the parts of a landed object's order.
+void check_word(const char* what, const std::string& text, std::size_t most) {
+  check_length(what, text, most);
+  const bool valid = std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < '\x7f' && c != ';'; });
+  if (!valid) throw malformed(fmt::format("{} has characters that none has", what));
+}
+
+/// Refuses an event whose names cannot be asked for. Sizes and times are hints, which are compared with the object.
+void check_event(const ObjectEvent& event) {
+  check_bucket(event.bucket.str());
+  check_key(event.key.str());
+  check_word("the version", event.version_id.str(), max_version_bytes);
+  check_word("the ETag", event.etag.str(), max_etag_bytes);
+  check_word("the sequencer", event.sequencer, max_sequencer_bytes);
 }
 
 /// The version "null", which objects get while versioning is off, is overwritten by the next: its name tells nothing.
 VersionId lasting_version(const std::string& name) { return VersionId(name == "null" ? "" : name); }
 
-/// What an event name says of the key. That one version of it was removed (`has_version`, without a delete marker being
-/// made) says nothing: it may be an old one, which lifecycle rules clear away, or the marker itself.
-enum class Change { none, created, deleted };
+/// What an event name says of the key. `removed_version`: one version of it, or a delete marker, was removed for good.
+enum class Change { none, created, deleted, removed_version };
 
 Change change_of(std::string_view name, bool has_version) {
   if (name.starts_with("ObjectCreated")) return Change::created;
   if (name == "ObjectLifecycle:Expiration:Current") return Change::deleted;  // Ceph
-  if (!name.starts_with("ObjectRemoved:") && !name.starts_with("LifecycleExpiration:")) return Change::none;
-  return !has_version || name.ends_with(":DeleteMarkerCreated") ? Change::deleted : Change::none;
+  const bool by_rule = name.starts_with("LifecycleExpiration:");
+  if (!by_rule && !name.starts_with("ObjectRemoved:")) return Change::none;
+  if (!has_version || name.ends_with(":DeleteMarkerCreated")) return Change::deleted;
+  // Lifecycle rules remove noncurrent versions, and delete markers with nothing below them.
+  return by_rule ? Change::none : Change::removed_version;
+}
+
+/// Takes what `change` means into `event`, whose other members are set.
+void apply(Change change, ObjectEvent& event) {
+  event.deleted = change == Change::deleted;
+  event.ask_source = change == Change::removed_version;
+  if (!event.ask_source) return;
+  event.size = 0;
+  event.etag = ETag();
+  event.version_id = VersionId();
 }
 
 /// Ceph's sequencer is the bytes of a time of its own, in hex: seconds and nanoseconds, each with the lowest byte first
@@ -109,14 +172,14 @@ std::optional<ObjectEvent> parse_record(const Json& record) {
   event.bucket = BucketName(text_member(object_member(s3, "bucket"), "name"));
   const std::string key = text_member(object, "key");
   event.key = ObjectKey(is_ceph ? key : form_decode(key));  // Ceph does not encode it
-  if (event.key.empty()) throw malformed("the key is empty");
-  event.deleted = change == Change::deleted;
   event.size = size_of(object);
   event.etag = ETag(optional_text(object, "eTag"));
   const std::string time = optional_text(record, "eventTime");
   if (!time.empty()) event.time = parse_time(time);
   event.sequencer = optional_text(object, "sequencer");
   if (is_ceph) event.sequencer = ceph_sequencer(event.sequencer, event.time);
+  check_event(event);
+  apply(change, event);
   return event;
 }
 
@@ -130,19 +193,22 @@ std::optional<ObjectEvent> parse_bridged(const Json& document) {
   const Json& object = object_member(detail, "object");
   ObjectEvent event;
   const std::string version = optional_text(object, "version-id");
-  // One version, as change_of() has it.
   const bool is_for_good = optional_text(detail, "deletion-type") == "Permanently Deleted";
-  if (removed && is_for_good && !version.empty()) return std::nullopt;
+  Change change = removed ? Change::deleted : Change::created;
+  if (removed && is_for_good && !version.empty()) {
+    if (optional_text(detail, "reason") == "Lifecycle Expiration") return std::nullopt;  // as in change_of()
+    change = Change::removed_version;
+  }
   event.version_id = lasting_version(version);
   event.bucket = BucketName(text_member(object_member(detail, "bucket"), "name"));
   event.key = ObjectKey(text_member(object, "key"));
-  if (event.key.empty()) throw malformed("the key is empty");
-  event.deleted = removed;
   event.size = size_of(object);
   event.etag = ETag(optional_text(object, "etag"));
   event.sequencer = optional_text(object, "sequencer");
   const std::string time = optional_text(document, "time");
   if (!time.empty()) event.time = parse_time(time);
+  check_event(event);
+  apply(change, event);
   return event;
 }
 

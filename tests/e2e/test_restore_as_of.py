@@ -153,3 +153,59 @@ def test_without_versions_what_was_overwritten_before_it_was_packed_is_not_there
     assert json.dumps(record["event"]) == '"put"'
     bale.restore(bale.directory / "out", "hot")
     assert tree_of(bale.directory / "out") == {"hot": b"version 2"}
+
+
+def version_ids(bale, key):
+    """All versions of a key, the newest first, and its delete markers."""
+    lines = [line for line in bale.json("s3", "ls", "--recursive", "--versions", f"s3://source/{key}")
+             if line.get("key") == key]
+    return ([line["version_id"] for line in lines if line["type"] == "version"],
+            [line["version_id"] for line in lines if line["type"] != "version"])
+
+
+def remove_version(bale, key, version):
+    bale.run("s3", "rm", f"s3://source/{key}", "--version-id", version)
+
+
+@pytest.mark.parametrize("packed_meanwhile", [True, False])
+def test_a_deletion_that_is_taken_back(versioned, packed_meanwhile):
+    bale = versioned
+    bale.put("source", "a", b"back again")
+    present = moment()
+    bale.remove("source", "a")
+    deleted = moment()
+    if packed_meanwhile:
+        bale.until_idle()
+    _, (marker,) = version_ids(bale, "a")
+    remove_version(bale, "a", marker)
+    back = moment()
+    bale.until_idle()
+    bale.assert_idle()
+    bale.restore(bale.directory / "now", "a")
+    assert tree_of(bale.directory / "now") == {"a": b"back again"}
+    for number, (when, expected) in enumerate([(present, {"a": b"back again"}), (deleted, {}),
+                                               (back, {"a": b"back again"})]):
+        to = bale.directory / str(number)
+        bale.restore(to, "--prefix", "", "--as-of", when, status=0 if expected else 3)
+        assert tree_of(to) == expected, when
+    index = bale.directory / "index"
+    bale.run("catalog", "sync", "--config", bale.config, "--index", index)
+    bale.restore(bale.directory / "indexed", "a", "--as-of", deleted, "--index", index, status=3)
+    bale.restore(bale.directory / "indexed", "a", "--as-of", back, "--index", index)
+    assert tree_of(bale.directory / "indexed") == {"a": b"back again"}
+
+
+def test_an_older_version_that_is_current_again(versioned):
+    bale = versioned
+    bale.put("source", "a", b"first")
+    bale.put("source", "a", b"second")
+    second = moment()
+    bale.until_idle()
+    (newest, _), _ = version_ids(bale, "a")
+    remove_version(bale, "a", newest)
+    bale.until_idle()
+    bale.restore(bale.directory / "now", "a")
+    bale.restore(bale.directory / "then", "a", "--as-of", second)
+    assert tree_of(bale.directory / "now") == {"a": b"first"}
+    assert tree_of(bale.directory / "then") == {"a": b"second"}
+    assert bale.get("copy", "a") == b"first"

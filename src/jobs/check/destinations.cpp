@@ -63,8 +63,9 @@ Version version_of(const store::ObjectInfo& info, const Newest& record, const Bu
     return has_room ? Version::foreign : Version::unknown;
   }
   if (landed->source_bucket != source) {
-    // Sequencers of different buckets cannot be compared; their clocks can.
-    return landed->order.time > record.order.time ? Version::newer : Version::older;
+    // As land::decide() has it.
+    return std::tie(landed->order.time, landed->source_bucket) > std::tie(record.order.time, source) ? Version::newer
+                                                                                                     : Version::older;
   }
   if (landed->order.is_after(record.order)) return Version::newer;
   return record.order.is_after(landed->order) ? Version::older : Version::same;

@@ -28,38 +28,64 @@ bool BatchBuilder::is_foreign(const store::ObjectEvent& event) const {
 
 bool BatchBuilder::concerns_source(const store::ObjectEvent& event) const {
   if (is_foreign(event)) return true;
-  if (event.deleted && !source_.track_deletes) return false;
+  if ((event.deleted || event.ask_source) && !source_.track_deletes) return false;
   const std::string& key = event.key.str();
   return (source_.prefix.empty() || key.starts_with(source_.prefix + "/")) && key.ends_with(source_.suffix);
 }
 
-bool BatchBuilder::is_for_later(const std::vector<store::ObjectEvent>& events) const {
+/// The item of `items` that an event is to be merged with; null when it is of another version.
+BatchItem* BatchBuilder::find(const std::vector<std::size_t>& items, const store::ObjectEvent& event) {
+  for (const std::size_t index : items) {
+    BatchItem& item = batch_.items[index];
+    if (versions_ == Versions::newest || item.event.version_id == event.version_id) return &item;
+  }
+  return nullptr;
+}
+
+bool BatchBuilder::is_for_later(const std::vector<store::ObjectEvent>& events) {
   if (versions_ == Versions::newest) return false;
   return std::any_of(events.begin(), events.end(), [&](const store::ObjectEvent& event) {
     if (!concerns_source(event)) return false;
-    const auto found = item_of_object_.find(ObjectAddress{event.bucket, event.key});
-    return found != item_of_object_.end() && batch_.items[found->second].event.version_id != event.version_id;
+    const auto found = items_of_object_.find(ObjectAddress{event.bucket, event.key});
+    return found != items_of_object_.end() && find(found->second, event) == nullptr;
   });
+}
+
+void BatchBuilder::merge(BatchItem& item, const store::ObjectEvent& event) {
+  const store::ObjectEvent& known = item.event;
+  const bool comparable = known.sequencer.empty() == event.sequencer.empty();
+  const bool same = known.etag == event.etag && known.deleted == event.deleted && known.ask_source == event.ask_source;
+  item.mixed |= !comparable && !same;
+  const bool any_removal = known.deleted || known.ask_source || event.deleted || event.ask_source;
+  batch_.bytes -= known.size;
+  if (store::is_newer(event, known)) item.event = event;
+  if (item.mixed) {
+    item.event.ask_source = any_removal;
+    item.event.deleted = false;
+    item.event.size = 0;
+    item.event.etag = ETag();
+    item.event.version_id = VersionId();
+  }
+  batch_.bytes += item.event.size;
 }
 
 bool BatchBuilder::add(const queue::Message& message, const std::vector<store::ObjectEvent>& events) {
   const std::size_t message_index = batch_.messages.size();
   bool concerned = false;
-  for (const store::ObjectEvent& event : events) {
+  for (store::ObjectEvent event : events) {
     if (!concerns_source(event)) continue;
     concerned = true;
-    const auto [place, is_new] = item_of_object_.emplace(ObjectAddress{event.bucket, event.key}, batch_.items.size());
-    if (is_new) batch_.items.push_back({event, {}});
-    BatchItem& item = batch_.items[place->second];
-    if (is_foreign(event)) {
-      // Nothing of it is read.
-    } else if (is_new) {
+    if (is_foreign(event)) event.size = 0;  // nothing of it is read
+    std::vector<std::size_t>& versions = items_of_object_[ObjectAddress{event.bucket, event.key}];
+    BatchItem* item = find(versions, event);
+    if (item != nullptr) {
+      merge(*item, event);
+    } else {
+      item = &batch_.items.emplace_back(BatchItem{event, {}, versions.size(), false});
+      versions.push_back(batch_.items.size() - 1);
       batch_.bytes += event.size;
-    } else if (store::is_newer(event, item.event)) {
-      batch_.bytes += event.size - item.event.size;  // unsigned arithmetic: the sum stays right
-      item.event = event;
     }
-    if (item.messages.empty() || item.messages.back() != message_index) item.messages.push_back(message_index);
+    if (item->messages.empty() || item->messages.back() != message_index) item->messages.push_back(message_index);
   }
   if (concerned) batch_.messages.push_back(message);
   return concerned;
@@ -78,7 +104,7 @@ std::size_t BatchBuilder::room() const noexcept {
 }
 
 Batch BatchBuilder::take() {
-  item_of_object_.clear();
+  items_of_object_.clear();
   return std::exchange(batch_, {});
 }
 

@@ -20,19 +20,21 @@ namespace bale::collect {
 /// What becomes of events that speak of different versions of one key.
 enum class Versions {
   newest,  ///< they are merged, and the newest wins: who comes later would overwrite the others anyway
-  each,    ///< a batch has one version of a key, and the next batches the others: for backups, which keep them all
+  each,    ///< an archive has one version of a key, and others have the others: for backups, which keep them all
 };
 
 /// An object (or a deletion) of a batch: the newest of the events that speak of its key, and the messages that brought
 /// them.
 struct BatchItem {
   store::ObjectEvent event;
-  std::vector<std::size_t> messages;  ///< indices into Batch::messages
+  std::vector<std::size_t> messages{};  ///< indices into Batch::messages
+  std::size_t round = 0;                ///< items of different rounds go into different archives, the lower ones first
+  bool mixed = false;  ///< events with and without a sequencer spoke of different content: the source is asked
 };
 
 /// Objects to be packed together, and the messages to be settled when that is done.
 struct Batch {
-  /// At most one per object. Those of a bucket that is not the source's are not to be packed: they are there so that
+  /// At most one per object and round. Those of a bucket that is not the source's are not to be packed: they are there so that
   /// their messages fail by name and reach the dead-letter queue.
   std::vector<BatchItem> items;
   std::vector<queue::Message> messages;
@@ -44,14 +46,15 @@ class BatchBuilder {
  public:
   explicit BatchBuilder(const config::Source& source, Versions versions = Versions::newest)
       : source_(source), versions_(versions) {}
-  /// Whether an event is of another version of an object than the batch has, and each is to be kept: the message is for
-  /// the next batch. A deletion in a bucket with versions is a version too, that of its delete marker; events of a
-  /// bucket without versions are all of one. Of versions that one message speaks of, which S3 does not do, the newest
-  /// alone counts.
-  bool is_for_later(const std::vector<store::ObjectEvent>& events) const;
-  /// Adds the events of one message, merging events of one object (the newest wins). Returns whether the message has
-  /// anything to do with the batch (false: all of it is of keys of the bucket that the source's filters leave out, or
-  /// of deletions that it does not track).
+  /// Returns whether an event is of another version of an object than those that the batch has, and each is to be kept:
+  /// the message is for the next batch. A deletion in a bucket with versions is a version too, that of its delete
+  /// marker; events of a bucket without versions are all of one. Several versions that one message speaks of are in one
+  /// batch, in different rounds.
+  bool is_for_later(const std::vector<store::ObjectEvent>& events);
+  /// Adds the events of one message, merging events of one object (the newest wins). Events with and without a
+  /// sequencer cannot be compared within a second of S3's clock: where they speak of different content the merged one
+  /// names none, so that the source is asked. Returns whether the message has anything to do with the batch (false:
+  /// all of it is of keys of the bucket that the source's filters leave out, or of removals that it does not track).
   bool add(const queue::Message& message, const std::vector<store::ObjectEvent>& events);
   /// Whether a limit of the source is reached. Its limit of objects is one of messages too: many events of one key are
   /// one object, but each message is held until the batch is settled.
@@ -65,10 +68,12 @@ class BatchBuilder {
   bool is_foreign(const store::ObjectEvent& event) const;
   /// Whether a message with this event is kept: an object of the source, or a foreign event, which is to be refused.
   bool concerns_source(const store::ObjectEvent& event) const;
+  BatchItem* find(const std::vector<std::size_t>& items, const store::ObjectEvent& event);
+  void merge(BatchItem& item, const store::ObjectEvent& event);
   const config::Source& source_;
   const Versions versions_;
   Batch batch_;
-  std::map<ObjectAddress, std::size_t> item_of_object_;
+  std::map<ObjectAddress, std::vector<std::size_t>> items_of_object_;  ///< one per version that is kept
 };
 
 /// What becomes of a message when its batch is done.

@@ -1,5 +1,7 @@
 #include "jobs/land/landing.hpp"
 
+#include <tuple>
+
 namespace bale::land {
 namespace {
 
@@ -26,7 +28,7 @@ std::size_t metadata_bytes(const store::UserMetadata& metadata) noexcept {
 }
 
 LandedOrder order_of(const archive::ManifestObject& object) {
-  return {{object.sequencer, object.last_modified}, object.source_bucket};
+  return {{object.sequencer, object.current_since.value_or(object.last_modified)}, object.source_bucket};
 }
 
 ObjectKey destination_key(const archive::ManifestObject& object) {
@@ -62,8 +64,10 @@ Action decide(const std::optional<store::ObjectInfo>& existing, const std::optio
   if (landed->source_bucket == incoming.source_bucket) {
     return incoming.order.is_after(landed->order) ? Action::replace : Action::skip;
   }
-  // Sequencers of different buckets cannot be compared; their clocks can.
-  return incoming.order.time > landed->order.time ? Action::replace : Action::skip;
+  // Sequencers of different buckets cannot be compared; their clocks can, to the second. In one second the name
+  // decides, so that the same bucket wins whichever comes first.
+  const auto rank = [](const LandedOrder& order) { return std::tie(order.order.time, order.source_bucket); };
+  return rank(*landed) < rank(incoming) ? Action::replace : Action::skip;
 }
 
 }  // namespace bale::land

@@ -16,6 +16,7 @@ using catalog::order_metadata;
 using catalog::parse_order;
 using catalog::to_text;
 
+/// Returns which version of which source the object is. Its time is when the key began to have this content.
 LandedOrder order_of(const archive::ManifestObject& object);
 
 /// The key at a normal destination: the source's own, `{source_prefix}/{relative_key}`.
@@ -34,9 +35,10 @@ LandingAttributes landing_attributes(const archive::ManifestObject& object, cons
 
 enum class Action { create, replace, skip };
 
-/// Whether the incoming version may be written over what is there. `existing` is what HEAD said, `landed` what is known
-/// of its order. What is there stays when it is of the same source and as new or newer; an object that Bale did not
-/// write is replaced.
+/// Decides whether the incoming version may be written over what is there. `existing` is what HEAD said, `landed` what
+/// is known of its order. What is there stays when it is as new or newer: by SourceOrder where both are of one bucket,
+/// else by time, and in the same second by the greater bucket name. The decision does not depend on which of two
+/// versions comes first. An object that Bale did not write is replaced.
 Action decide(const std::optional<store::ObjectInfo>& existing, const std::optional<LandedOrder>& landed,
               const LandedOrder& incoming);
 

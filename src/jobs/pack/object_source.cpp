@@ -36,6 +36,8 @@ TimePoint ObjectMembers::fetch(std::size_t index, ByteCount offset, MutableBytes
     throw Error(ErrorKind::precondition, fmt::format("the object has {} bytes, not {}", info.size, item.size),
                 to_uri(address));
   }
+  if (item.sequencer.empty() && item.announced && info.last_modified > item.time)
+    throw Error(ErrorKind::precondition, "the object was written later than its listing says", to_uri(address));
   if (offset == 0) {
     fetched_[index].info = info;
     fetched_[index].tags_failed = info.tag_count > 0;  // until they are there

@@ -16,6 +16,9 @@ namespace {
 /// also sends an event each time: the last of them finds it at rest.
 constexpr int most_rounds = 3;
 
+/// S3 tells when an object was written to the second. The rest is for clocks of its servers that differ.
+constexpr Milliseconds second_of_write{1000}, margin{500};
+
 /// Some items of a batch on their way into one archive.
 struct Round {
   std::vector<std::size_t> items;  ///< indices into the batch
@@ -31,6 +34,16 @@ archive::Deletion deletion_entry(const PackPlan& plan, const Item& item) {
   return {plan.source_bucket, plan.prefix, item.key, item.version_id, item.sequencer, item.time};
 }
 
+/// When the key began to have this content, where the event tells it and it differs from last_modified: of an older
+/// version that came back, or of a multipart upload, whose object is dated by the upload's begin. Absent where it does
+/// not; an event that claims to be later than its message is not believed.
+std::optional<TimePoint> current_since(const Item& item, const store::ObjectInfo& info) {
+  const Milliseconds least = item.ask_source ? Milliseconds(1) : 2 * second_of_write;
+  if (item.sequencer.empty() || item.time < info.last_modified + least) return std::nullopt;
+  if (item.announced && item.time > *item.announced + second_of_write) return std::nullopt;
+  return item.time;
+}
+
 archive::ManifestObject object_entry(const PackPlan& plan, const Item& item, const FetchedObject& fetched,
                                      const archive::WrittenMember& written) {
   const store::ObjectInfo& info = *fetched.info;
@@ -42,6 +55,7 @@ archive::ManifestObject object_entry(const PackPlan& plan, const Item& item, con
   entry.key = item.key;
   entry.member = written.member;
   entry.last_modified = info.last_modified;
+  entry.current_since = current_since(item, info);
   entry.etag = info.etag;
   entry.size = info.size;
   entry.storage_class = info.storage_class;
@@ -91,13 +105,15 @@ class BatchPacking {
 
   PackResult run() {
     std::vector<std::size_t> unknown, pending;
-    for (std::size_t i = 0; i < items_.size(); ++i) {
-      const bool known = items_[i].deleted || !items_[i].etag.empty();
-      (known ? pending : unknown).push_back(i);
-    }
+    for (std::size_t i = 0; i < items_.size(); ++i) (is_known(items_[i]) ? pending : unknown).push_back(i);
     ask(unknown, pending);
     for (int round = 0; !pending.empty() && round < most_rounds; ++round) {
-      const std::vector<std::size_t> changed = pack_round(std::move(pending));
+      let_settle(pending);
+      std::vector<std::size_t> changed;
+      for (std::vector<std::size_t>& group : groups_of(pending)) {
+        const std::vector<std::size_t> more = pack_round(std::move(group));
+        changed.insert(changed.end(), more.begin(), more.end());
+      }
       pending.clear();
       ask(changed, pending);
     }
@@ -106,11 +122,47 @@ class BatchPacking {
   }
 
  private:
+  /// Whether what the event says is enough to read the object. A wrong size of an object that is read by one request
+  /// costs that request; a larger one's would spoil the plan of the archive, and asking costs little beside reading it.
+  bool is_known(const Item& item) const {
+    if (item.deleted) return true;
+    return !item.ask_source && !item.etag.empty() && item.size <= plan_.frame_size;
+  }
+
+  /// Waits until the second is over in which an item without sequencer was written, where it may not be yet. What is
+  /// read then under the same ETag is the newest content of that second. The local clock is not asked: the queue's and
+  /// the store's are compared.
+  void let_settle(const std::vector<std::size_t>& pending) {
+    const bool any_fresh = std::any_of(pending.begin(), pending.end(), [&](std::size_t i) {
+      const Item& item = items_[i];
+      return !item.deleted && item.sequencer.empty() && item.announced &&
+             *item.announced < item.time + 2 * second_of_write;
+    });
+    if (any_fresh && !world_.clock.sleep_for(second_of_write + margin, stop_))
+      throw Error(ErrorKind::cancelled, "stopped while packing", to_uri(plan_.source_bucket, ObjectKey()));
+  }
+
+  /// Cuts items into archives by their true sizes.
+  std::vector<std::vector<std::size_t>> groups_of(const std::vector<std::size_t>& items) const {
+    std::vector<std::vector<std::size_t>> groups;
+    ByteCount bytes = plan_.max_bytes;
+    for (const std::size_t i : items) {
+      if (bytes >= plan_.max_bytes) {
+        groups.emplace_back();
+        bytes = 0;
+      }
+      groups.back().push_back(i);
+      bytes += items_[i].size;
+    }
+    return groups;
+  }
+
   void set_failed(std::size_t item, Error error, bool attributes_failed = false) {
     result_.items[item] = {Fate::failed, std::move(error), attributes_failed};
   }
 
-  /// Learns size, tag and version of objects by HEAD; those that are there are added to `known`.
+  /// Learns size and ETag of objects by HEAD; those that are there are added to `known`, and so are keys without object
+  /// whose deletion is to be recorded.
   void ask(const std::vector<std::size_t>& items, std::vector<std::size_t>& known) {
     std::vector<std::optional<store::ObjectInfo>> infos(items.size());
     std::vector<std::optional<Error>> errors(items.size());
@@ -130,11 +182,15 @@ class BatchPacking {
       Item& item = items_[items[n]];
       if (errors[n]) {
         set_failed(items[n], *errors[n], true);
+      } else if (!infos[n] && item.ask_source) {
+        item.deleted = true;
+        known.push_back(items[n]);
       } else if (!infos[n]) {
         result_.items[items[n]] = {Fate::gone, std::nullopt, false};
       } else {
         item.size = infos[n]->size;
         item.etag = infos[n]->etag;
+        if (item.sequencer.empty()) item.time = infos[n]->last_modified;
         known.push_back(items[n]);
       }
     }
@@ -242,7 +298,7 @@ class BatchPacking {
 
   void settle(Round& round, const std::vector<std::size_t>& objects, const std::vector<std::size_t>& deletions,
               const archive::WriteResult& written, const ObjectMembers& source) {
-    for (const std::size_t i : deletions) result_.items[i] = {Fate::packed, std::nullopt, false};
+    for (const std::size_t i : deletions) result_.items[i] = {Fate::recorded, std::nullopt, false};
     for (std::size_t n = 0; n < objects.size(); ++n) {
       if (written.members[n].failure)
         classify(round, objects[n], *written.members[n].failure, source.fetched(n).tags_failed);

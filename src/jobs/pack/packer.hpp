@@ -21,18 +21,23 @@ namespace bale::pack {
 /// An object version to be packed, as far as its event or a listing tells.
 struct Item {
   ObjectKey key;
-  ByteCount size = 0;
+  ByteCount size = 0;    ///< a hint: the object is asked first where it says more than a frame
   ETag etag;             ///< empty: not known, the object is asked first
   VersionId version_id;  ///< empty: the current version, as long as it has `etag`
   std::string sequencer;
-  TimePoint time{};      ///< of the event
+  TimePoint time{};      ///< of the event; of an item without sequencer when the object was last modified
   bool deleted = false;  ///< the key was deleted: recorded in the manifest, nothing is read
+  /// What the key has now is not known: its current object is packed, and where it has none a deletion is recorded.
+  bool ask_source = false;
+  /// When the queue took the newest message that speaks of the item, by the queue's clock; absent: not known.
+  std::optional<TimePoint> announced{};
 };
 
 enum class Fate {
-  packed,  ///< durable in the outbound bucket
-  gone,    ///< no such object or version any more: nothing is left to do
-  failed,  ///< to be tried again
+  packed,    ///< durable in the outbound bucket
+  recorded,  ///< as packed: that the key has no object any more
+  gone,      ///< no such object or version any more: nothing is left to do
+  failed,    ///< to be tried again
 };
 
 struct ItemResult {
@@ -68,6 +73,8 @@ struct PackPlan {
   int level = archive::default_level;
   archive::FrameLevels* levels = nullptr;  ///< borrowed; chooses in the place of `level`; may be null
   ByteCount frame_size = archive::default_frame_size;
+  /// An archive that has reached so many bytes of objects takes no more: events may say less than the objects have.
+  ByteCount max_bytes = ~ByteCount{0};
 };
 
 /// Packs batches of one source. Thread-safe: batches may be packed concurrently. All references are borrowed.
@@ -77,7 +84,9 @@ class Packer {
          flow::Pools pools, flow::MemoryBudget& budget);
 
   /// Packs the items that can be had into one archive, and, when objects were overwritten meanwhile, what is there now
-  /// into another (a few rounds at most). Every byte of an object comes from the same version. An item that fails does
+  /// into another (a few rounds at most). Every byte of an object comes from the same version. An object without
+  /// sequencer is packed when the second in which it was written is over, so that no other version of that second is
+  /// newer; a batch may wait 1.5 s for that. An item that fails does
   /// not keep the others back. When it returns, archives are durable. Throws only what concerns the batch as a whole
   /// (outbound bucket missing, stop requested): then no item of it was packed for certain.
   PackResult pack(const std::vector<Item>& items, std::stop_token stop);

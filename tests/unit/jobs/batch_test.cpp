@@ -111,6 +111,53 @@ TEST(BatchBuilder, WhatDoesNotConcernTheSourceWaitsForNoBatch) {
   EXPECT_FALSE(builder.is_for_later({version("k", "02", true)}));
 }
 
+TEST(BatchBuilder, VersionsOfOneMessageAreInDifferentRounds) {
+  const config::Source source = source_of("b");
+  BatchBuilder builder(source, Versions::each);
+  EXPECT_FALSE(builder.is_for_later({version("k", "01"), version("k", "02")}));
+  EXPECT_TRUE(
+      builder.add(message("1"), {version("k", "02"), version("k", "01"), version("k", "02"), version("x", "1")}));
+  EXPECT_TRUE(builder.is_for_later({version("k", "03")}));
+  EXPECT_FALSE(builder.is_for_later({version("k", "01")})) << "the batch has it";
+  const Batch batch = builder.take();
+  ASSERT_EQ(batch.items.size(), 3U);
+  EXPECT_EQ(batch.items[0].round, 0U);
+  EXPECT_EQ(batch.items[1].round, 1U);
+  EXPECT_EQ(batch.items[2].round, 0U);
+  for (const BatchItem& item : batch.items) EXPECT_EQ(item.messages, (std::vector<std::size_t>{0}));
+}
+
+TEST(BatchBuilder, ABackfillAndAnEventOfOtherContentLeaveTheAnswerToTheSource) {
+  const config::Source source = source_of("b");
+  store::ObjectEvent listed = event("k", "", 20);
+  listed.etag = ETag("listed");
+  for (const bool backfill_first : {true, false}) {
+    BatchBuilder builder(source);
+    builder.add(message("1"), {backfill_first ? listed : version("k", "02")});
+    builder.add(message("2"), {backfill_first ? version("k", "02") : listed});
+    builder.add(message("3"), {version("k", "03")});
+    const Batch batch = builder.take();
+    ASSERT_EQ(batch.items.size(), 1U);
+    EXPECT_EQ(batch.items[0].event.sequencer, "03");
+    EXPECT_TRUE(batch.items[0].event.etag.empty());
+    EXPECT_TRUE(batch.items[0].event.version_id.empty());
+    EXPECT_FALSE(batch.items[0].event.ask_source) << "nothing was removed";
+    EXPECT_EQ(batch.bytes, 0U);
+  }
+}
+
+TEST(BatchBuilder, ABackfillAndADeletionLeaveTheAnswerToTheSource) {
+  config::Source source = source_of("b");
+  source.track_deletes = true;
+  BatchBuilder builder(source, Versions::each);
+  builder.add(message("1"), {event("k", "", 20)});
+  builder.add(message("2"), {event("k", "02", 0, true)});
+  const Batch batch = builder.take();
+  ASSERT_EQ(batch.items.size(), 1U);
+  EXPECT_TRUE(batch.items[0].event.ask_source);
+  EXPECT_FALSE(batch.items[0].event.deleted);
+}
+
 TEST(BatchBuilder, IsFullByObjectsOrBytes) {
   config::Source source = source_of("b");
   source.batch.max_objects = 2;

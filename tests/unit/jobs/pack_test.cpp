@@ -141,7 +141,7 @@ TEST_F(Pack, DeletionsAreRecordedWithoutReadingAnything) {
   deletion.deleted = true;
   deletion.time = from_epoch_ms(77);
   const pack::PackResult result = pack({deletion});
-  EXPECT_EQ(result.items[0].fate, pack::Fate::packed);
+  EXPECT_EQ(result.items[0].fate, pack::Fate::recorded);
   const archive::Manifest manifest = manifest_of(result.archives.at(0).key);
   EXPECT_TRUE(manifest.objects.empty());
   ASSERT_EQ(manifest.deletions.size(), 1U);

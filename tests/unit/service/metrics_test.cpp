@@ -116,7 +116,7 @@ TEST_F(ReportTest, APackedBatch) {
   result.items = {{pack::Fate::packed, {}, false},
                   {pack::Fate::packed, {}, false},
                   {pack::Fate::gone, {}, false},
-                  {pack::Fate::packed, {}, false},
+                  {pack::Fate::recorded, {}, false},
                   {pack::Fate::failed, Error(ErrorKind::denied, "no"), true}};
   result.archives.push_back({ObjectKey("a"), 2, 4000, 1000, 12, 0.1, Milliseconds(500)});
   report_packed(registry, {BucketName("src"), "", {Region("us-east-1"), Region("eu-west-1")}}, items, result,

@@ -157,7 +157,9 @@ TEST(Notification, ReadsTheDeletionsThatEventBridgePassesOn) {
   const ObjectEvent marker = deletion("Delete Marker Created", R"("version-id":"m",)").events.at(0);
   EXPECT_TRUE(marker.deleted);
   EXPECT_EQ(marker.version_id.str(), "m");
-  EXPECT_TRUE(deletion("Permanently Deleted", R"("version-id":"old",)").events.empty()) << "another version is there";
+  const ObjectEvent old = deletion("Permanently Deleted", R"("version-id":"old",)").events.at(0);
+  EXPECT_TRUE(old.ask_source) << "another version may be there";
+  EXPECT_FALSE(old.deleted);
 }
 
 TEST(Notification, TheVersionNullNamesNoContent) {
@@ -187,7 +189,45 @@ TEST(Notification, LeavesOutWhatIsNeitherCreationNorDeletion) {
     EXPECT_TRUE(with_name(deleted).events.at(0).deleted) << deleted;
   for (const char* removed : {"ObjectRemoved:Delete", "LifecycleExpiration:Delete"}) {
     EXPECT_TRUE(with_name(removed, "").events.at(0).deleted) << removed;
-    EXPECT_TRUE(with_name(removed).events.empty()) << removed << ": of one version";
+  }
+  EXPECT_TRUE(with_name("LifecycleExpiration:Delete").events.empty()) << "never of the current version";
+}
+
+TEST(Notification, ARemovedVersionSaysThatTheSourceHasToBeAsked) {
+  for (const char* version : {"v1", "null"}) {
+    const ObjectEvent event = parse_notification(changed(put_event, {{"ObjectCreated:Put", "ObjectRemoved:Delete"},
+                                                                     {R"("v1")", '"' + std::string(version) + '"'}}))
+                                  .events.at(0);
+    EXPECT_TRUE(event.ask_source) << version;
+    EXPECT_FALSE(event.deleted);
+    EXPECT_TRUE(event.version_id.empty() && event.etag.empty());
+    EXPECT_EQ(event.sequencer, "0055AED6DCD90281E5");
+  }
+}
+
+TEST(Notification, RefusesNamesThatNothingCanHave) {
+  const std::vector<std::pair<std::string, std::string>> changes[] = {
+      {{R"("name":"photos")", R"("name":"../photos")"}},
+      {{R"("name":"photos")", R"("name":"")"}},
+      {{R"("name":"photos")", R"("name":"a b")"}},
+      {{R"("name":"photos")", R"("name":")" + std::string(300, 'b') + '"'}},
+      {{"red+flower", std::string(10'000, 'k')}},
+      {{R"("v1")", R"("v 1")"}},
+      {{R"("v1")", '"' + std::string(2000, 'v') + '"'}},
+      {{"d41d8cd98f00b204e9800998ecf8427e", "d41d\\r\\nx"}},
+      {{"d41d8cd98f00b204e9800998ecf8427e", std::string(100'000, 'e')}},
+      {{"0055AED6DCD90281E5", std::string(2 << 20, 'F')}},
+      {{"0055AED6DCD90281E5", "00;55"}},
+  };
+  for (const auto& change : changes) {
+    EXPECT_THROW(parse_notification(changed(put_event, change)), Error) << change[0].second.substr(0, 60);
+  }
+}
+
+TEST(Notification, TakesNoSizeThatNoObjectHas) {
+  for (const char* size : {"4611686018427387904", "18446744073709551615", "-1", "1e30", "\"1024\""}) {
+    const auto event = parse_notification(changed(put_event, {{R"("size":1024)", R"("size":)" + std::string(size)}}));
+    EXPECT_EQ(event.events.at(0).size, 0U) << size;
   }
 }
 
@@ -231,6 +271,13 @@ TEST(SourceOrder, TimeDecidesWhereASequencerIsMissingOrEqual) {
   EXPECT_TRUE(at("", 9).is_after(at("02", 1)));
   EXPECT_TRUE(at("02", 9).is_after(at("02", 1)));
   EXPECT_FALSE(at("02", 1).is_after(at("02", 1)));
+}
+
+TEST(SourceOrder, InOneSecondAnEventIsLaterThanABackfill) {
+  const SourceOrder backfill{"", from_epoch_ms(1000)}, event{"02", from_epoch_ms(1000)};
+  EXPECT_TRUE(event.is_after(backfill));
+  EXPECT_FALSE(backfill.is_after(event));
+  EXPECT_FALSE(backfill.is_after(backfill));
 }
 
 }  // namespace
