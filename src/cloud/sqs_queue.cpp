@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <condition_variable>
 #include <numeric>
 #include <optional>
 #include <system_error>
@@ -275,22 +276,113 @@ std::vector<EntryResult> SqsQueues::send(const QueueName& queue, const std::vect
   return results;
 }
 
+/// A request for messages, on a thread of its own.
+struct SqsQueues::Receive {
+  Receive(QueueName name, std::size_t count, std::chrono::seconds time)
+      : queue(std::move(name)), most(count), wait(time) {}
+  const QueueName queue;
+  const std::size_t most;
+  const std::chrono::seconds wait;
+  Mutex mutex;
+  std::condition_variable_any ended;
+  bool done BALE_GUARDED_BY(mutex) = false;
+  bool left BALE_GUARDED_BY(mutex) = false;  ///< nobody waits for the messages any more
+  std::vector<queue::Message> messages BALE_GUARDED_BY(mutex);
+  std::exception_ptr failure BALE_GUARDED_BY(mutex);
+};
+
+/// Sends the request and keeps what it brings; gives it back where the caller has left.
+void SqsQueues::run(const std::shared_ptr<Receive>& receive) {
+  std::vector<queue::Message> messages;
+  std::exception_ptr failure;
+  try {
+    SendOptions options;
+    options.deadlines.idle += receive->wait;
+    options.stop = abandon_.get_token();
+    const auto build = [&](const auto& url) { return requests_.receive(url, receive->most, receive->wait); };
+    messages = aws::parse_messages(fetch(receive->queue, build, options), where_of(receive->queue));
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  bool left = false;
+  {
+    const Lock lock(receive->mutex);
+    left = receive->left;
+    if (!left) {
+      receive->messages = std::move(messages);
+      receive->failure = failure;
+      receive->done = true;
+    }
+  }
+  if (left) {
+    give_back(receive->queue, messages);
+    const Lock lock(receive->mutex);
+    receive->done = true;
+  }
+  receive->ended.notify_all();
+}
+
+/// Makes messages visible again. Where that fails they are so after their visibility timeout.
+void SqsQueues::give_back(const QueueName& queue, const std::vector<queue::Message>& messages) noexcept {
+  if (messages.empty()) return;
+  try {
+    std::vector<Receipt> receipts;
+    for (const queue::Message& message : messages) receipts.push_back(message.receipt);
+    set_visibility(queue, receipts, std::chrono::seconds(0));
+  } catch (const std::exception&) {
+    // Nobody is left to be told.
+  }
+}
+
+/// Lets a receive end in the background, and forgets those that have ended.
+void SqsQueues::leave(const std::shared_ptr<Receive>& receive, std::jthread thread) {
+  const Lock lock(mutex_);
+  std::erase_if(left_, [](const LeftReceive& each) {
+    const Lock its(each.receive->mutex);
+    return each.receive->done;
+  });
+  left_.push_back({receive, std::move(thread)});
+}
+
+SqsQueues::~SqsQueues() {
+  constexpr std::chrono::seconds margin{3};
+  std::vector<LeftReceive> left;
+  {
+    const Lock lock(mutex_);
+    left = std::move(left_);
+  }
+  for (const LeftReceive& each : left) {
+    Receive& receive = *each.receive;
+    Lock lock(receive.mutex);
+    receive.ended.wait_for(lock, receive.wait + margin, [&]() BALE_REQUIRES(receive.mutex) { return receive.done; });
+  }
+  abandon_.request_stop();
+}
+
 std::vector<queue::Message> SqsQueues::receive(const QueueName& queue, std::size_t most, Milliseconds wait,
                                                std::stop_token stop) {
   queue::check_receive(most, wait);
   if (stop.stop_requested()) return {};
-  SendOptions options;
-  options.deadlines.idle += wait;
-  options.stop = stop;
-  const auto seconds = std::chrono::ceil<std::chrono::seconds>(wait);
-  try {
-    const std::string body = fetch(
-        queue, [&](const auto& url) { return requests_.receive(url, most, seconds); }, options);
-    return aws::parse_messages(body, where_of(queue));
-  } catch (const Error& error) {
-    if (error.kind() == ErrorKind::cancelled && stop.stop_requested()) return {};
-    throw;
+  // SQS waits for whole seconds.
+  const bool is_short = wait < std::chrono::seconds(1);
+  const auto seconds = is_short ? std::chrono::seconds(0) : std::chrono::ceil<std::chrono::seconds>(wait);
+  const auto receive = std::make_shared<Receive>(queue, most, seconds);
+  std::jthread thread([this, receive] { run(receive); });
+  std::vector<queue::Message> messages;
+  {
+    Lock lock(receive->mutex);
+    receive->ended.wait(lock, stop, [&]() BALE_REQUIRES(receive->mutex) { return receive->done; });
+    if (!receive->done) {
+      receive->left = true;
+      lock.unlock();
+      leave(receive, std::move(thread));
+      return {};
+    }
+    if (receive->failure) std::rethrow_exception(receive->failure);
+    messages = std::move(receive->messages);
   }
+  if (messages.empty() && is_short) session_.world().clock.sleep_for(wait, stop);
+  return messages;
 }
 
 std::vector<EntryResult> SqsQueues::remove(const QueueName& queue, const std::vector<Receipt>& receipts) {

@@ -3,7 +3,11 @@
 
 #include <functional>
 #include <map>
+#include <memory>
+#include <stop_token>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include "aws/sqs.hpp"
 #include "base/mutex.hpp"
@@ -24,6 +28,10 @@ class SqsQueues final : public queue::MessageQueue {
  public:
   /// Borrows the session. Throws Error{invalid} for an endpoint that is none.
   SqsQueues(Session& session, Region region);
+  /// Waits until receives that were stopped have ended: as long as SQS was asked to wait, and 3 s more at most.
+  ~SqsQueues() override;
+  SqsQueues(const SqsQueues&) = delete;
+  SqsQueues& operator=(const SqsQueues&) = delete;
 
   void create(const QueueName& queue, const queue::QueueSettings& settings) override;
   bool exists(const QueueName& queue) override;
@@ -35,8 +43,9 @@ class SqsQueues final : public queue::MessageQueue {
 
   std::vector<queue::EntryResult> send(const QueueName& queue, const std::vector<std::string>& bodies,
                                        std::chrono::seconds delay = {}) override;
-  /// `wait` is rounded up to whole seconds. A message that was on its way when `stop` was requested comes back after
-  /// its visibility timeout.
+  /// `wait` is rounded up to whole seconds; below a second the queue is asked without waiting, and the call waits here.
+  /// A request under way when `stop` is requested is not broken off, since the queue would hold its messages for
+  /// nobody: it goes on in the background, and what it brings is made visible again. The destructor waits for that.
   std::vector<queue::Message> receive(const QueueName& queue, std::size_t most, Milliseconds wait,
                                       std::stop_token stop) override;
   std::vector<queue::EntryResult> remove(const QueueName& queue, const std::vector<Receipt>& receipts) override;
@@ -45,6 +54,16 @@ class SqsQueues final : public queue::MessageQueue {
   void purge(const QueueName& queue) override;
 
  private:
+  struct Receive;
+  /// A receive whose caller was stopped.
+  struct LeftReceive {
+    std::shared_ptr<Receive> receive;
+    std::jthread thread;
+  };
+  void run(const std::shared_ptr<Receive>& receive);
+  void give_back(const QueueName& queue, const std::vector<queue::Message>& messages) noexcept;
+  void leave(const std::shared_ptr<Receive>& receive, std::jthread thread);
+
   /// Makes the request for a queue's URL.
   using Build = std::function<aws::Call(const aws::QueueUrl&)>;
   /// Makes the request for the entries [first, first + count).
@@ -70,6 +89,8 @@ class SqsQueues final : public queue::MessageQueue {
   const aws::SqsRequests requests_;
   Mutex mutex_;
   std::map<QueueName, aws::QueueUrl> urls_ BALE_GUARDED_BY(mutex_);
+  std::stop_source abandon_;  ///< breaks left receives off
+  std::vector<LeftReceive> left_ BALE_GUARDED_BY(mutex_);
 };
 
 }  // namespace bale::cloud

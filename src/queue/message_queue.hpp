@@ -74,8 +74,9 @@ class MessageQueue {
   /// messages. Throws only what holds for all of them, Error{not_found} for a missing queue for one.
   virtual std::vector<EntryResult> send(const QueueName& queue, const std::vector<std::string>& bodies,
                                         std::chrono::seconds delay = {}) = 0;
-  /// Up to `most` (1-10) messages; waits up to `wait` (0-20 s) for the first, or until `stop`. May return fewer, or
-  /// none, though more are there.
+  /// Receives up to `most` (1-10) messages; waits up to `wait` (0-20 s) for the first, or until `stop`, which ends the
+  /// call within moments. No message is lost sight of by a stop: one that arrives at that moment is returned, or is
+  /// visible again. May return fewer, or none, though more are there.
   virtual std::vector<Message> receive(const QueueName& queue, std::size_t most, Milliseconds wait,
                                        std::stop_token stop) = 0;
   /// Any number of receipts; batches of ten inside. An old receipt deletes nothing and is no failure.

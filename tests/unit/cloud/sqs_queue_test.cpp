@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <future>
+#include <mutex>
 
 #include "base/hash.hpp"
 #include "contract/errors.hpp"
@@ -184,6 +185,55 @@ TEST_F(SqsQueuesTest, BreaksALongPollOffWhenItIsStopped) {
   stop.request_stop();
   EXPECT_TRUE(received.get().empty());
   EXPECT_LT(std::chrono::steady_clock::now() - asked, std::chrono::seconds(5));
+}
+
+TEST_F(SqsQueuesTest, AMessageThatArrivesAtTheMomentOfAStopIsGivenBack) {
+  std::promise<void> polled, stopped;
+  std::future<void> is_stopped = stopped.get_future();
+  std::mutex mutex;
+  std::vector<json> made_visible;
+  ScriptedServer late([&](Peer& peer) {
+    while (const auto request = peer.read()) {
+      const std::string operation(request->headers.get("x-amz-target"));
+      if (operation == "AmazonSQS.GetQueueUrl") {
+        peer.send(answer(200, R"({"QueueUrl":"http://h/1/q"})"));
+      } else if (operation == "AmazonSQS.ReceiveMessage") {
+        polled.set_value();
+        is_stopped.wait();  // the message comes when nobody waits for it any more
+        peer.send(messages({message("late", "body", "body")}));
+      } else {
+        const std::scoped_lock lock(mutex);
+        made_visible.push_back(json::parse(request->body));
+        peer.send(batch({"0"}));
+      }
+    }
+  });
+  Session session(outside_, os::system_processes(), {.endpoint_url = late.url()});
+  {
+    SqsQueues bare(session, Region("eu-west-1"));
+    queue::RetryingQueue queues(bare, retrier_);
+    std::stop_source stop;
+    auto received =
+        std::async(std::launch::async, [&] { return queues.receive(q_, 10, queue::max_wait, stop.get_token()); });
+    polled.get_future().wait();
+    stop.request_stop();
+    EXPECT_TRUE(received.get().empty());
+    stopped.set_value();
+  }
+  const std::scoped_lock lock(mutex);
+  ASSERT_EQ(made_visible.size(), 1u);
+  EXPECT_EQ(made_visible[0]["Entries"][0]["ReceiptHandle"], "late");
+  EXPECT_EQ(made_visible[0]["Entries"][0]["VisibilityTimeout"], 0);
+}
+
+TEST_F(SqsQueuesTest, LessThanASecondIsAskedForWithoutWaiting) {
+  on("ReceiveMessage", {answer(200, "{}")});
+  const auto before = world_.clock.steady();
+  EXPECT_TRUE(queues_.receive(q_, 10, Milliseconds(200), {}).empty());
+  EXPECT_EQ(world_.clock.steady() - before, Milliseconds(200)) << "and waits here";
+  const auto asked = asked_of_queue();
+  ASSERT_EQ(asked.size(), 1u);
+  EXPECT_EQ(asked[0].members.value("WaitTimeSeconds", 0), 0);
 }
 
 TEST_F(SqsQueuesTest, AsksNothingOnceItIsStopped) {
