@@ -8,6 +8,7 @@
 
 #include "base/text.hpp"
 #include "cli/commands.hpp"
+#include "cli/orphan_printer.hpp"
 #include "cli/output.hpp"
 #include "config/replication.hpp"
 
@@ -125,9 +126,18 @@ void print_summary(Context& context, const config::ReplicationConfig& config) {
   }
 }
 
-int check(Context& context, const std::string& directory) {
+struct CheckOptions {
+  std::string directory;
+  bool stack = false;
+};
+
+int check(Context& context, const CheckOptions& options) {
   try {
-    print_summary(context, config::load_replication_config(context.world().files, directory));
+    const config::ReplicationConfig config = config::load_replication_config(context.world().files, options.directory);
+    print_summary(context, config);
+    // A store of this machine can be looked at without being asked for; the services of AWS want credentials.
+    const bool is_local = !context.options().local.empty() && context.store_exists();
+    if (options.stack || is_local) print_orphans(context, service::find_orphans(config, ports_of(context)));
     return exit_ok;
   } catch (const config::InvalidConfig& error) {
     if (!context.json()) throw;
@@ -140,13 +150,16 @@ int check(Context& context, const std::string& directory) {
 }
 
 void add_config_check_command(CLI::App& config, Action& action) {
-  const auto directory = std::make_shared<std::string>();
+  const auto options = std::make_shared<CheckOptions>();
   CLI::App* command = config.add_subcommand("check", "Validate a configuration and show what it means");
-  command->add_option("--config", *directory, "directory of settings.json and replication_config.json")
+  command->add_option("--config", options->directory, "directory of settings.json and replication_config.json")
       ->required()
       ->type_name("DIR");
-  command->callback(
-      [&action, directory] { action = [directory](Context& context) { return check(context, *directory); }; });
+  command->add_flag(
+      "--stack", options->stack,
+      "ask the services too, and name queues, staged archives and notifications of the stack that no rule "
+      "uses [on with --local]");
+  command->callback([&action, options] { action = [options](Context& context) { return check(context, *options); }; });
 }
 
 void add_config_schema_command(CLI::App& config, Action& action) {

@@ -13,6 +13,7 @@
 #include "cli/level_options.hpp"
 #include "cli/level_tables.hpp"
 #include "cli/option_values.hpp"
+#include "cli/orphan_printer.hpp"
 #include "cli/output.hpp"
 #include "config/replication.hpp"
 #include "config/service_environment.hpp"
@@ -20,6 +21,7 @@
 #include "jobs/collect/backfill.hpp"
 #include "os/process_use.hpp"
 #include "service/metrics.hpp"
+#include "service/orphans.hpp"
 #include "service/replication.hpp"
 #include "service/setup.hpp"
 #include "service/status.hpp"
@@ -50,10 +52,32 @@ config::ReplicationConfig load(Context& context, const ReplicateOptions& options
   return config::load_replication_config(context.world().files, options.config_directory);
 }
 
-service::Ports ports_of(Context& context) {
-  return {[&context](const Region& region) -> store::ObjectStore& { return context.store(region); },
-          [&context](const Region& region) -> queue::MessageQueue& { return context.queues(region); },
-          [&context](const Region& region) -> records::RecordStore& { return context.records(region); }};
+/// Moves what waits in queues that an edited rule has left, and tells what stays.
+void move_orphans(Context& context, const config::ReplicationConfig& config, bool dryrun) {
+  const service::Ports ports = ports_of(context);
+  const auto moved = service::move_orphaned_messages(config, service::find_orphans(config, ports), ports, dryrun);
+  for (const service::MovedMessages& each : moved) {
+    Json line = {{"type", "moved"}, {"queue", each.from.str()}, {"region", each.region.str()}, {"dryrun", dryrun}};
+    if (!dryrun) {
+      line["to"] = Json::object();
+      for (const auto& [queue, messages] : each.to) line["to"][queue.str()] = messages;
+      line["kept"] = each.kept;
+    }
+    emit_json(context, line);
+    if (context.json()) continue;
+    if (dryrun) {
+      context.print(
+          fmt::format("the messages of {} that match a rule would be moved to its queue (dryrun)", each.from.str()));
+      continue;
+    }
+    for (const auto& [queue, messages] : each.to)
+      context.print(
+          fmt::format("moved {} from {} to {}", format_count(messages, "message"), each.from.str(), queue.str()));
+    if (each.kept > 0)
+      context.print(fmt::format("kept {} in {}: no rule is for their objects", format_count(each.kept, "message"),
+                                each.from.str()));
+  }
+  print_orphans(context, service::find_orphans(config, ports));
 }
 
 int init(Context& context, const ReplicateOptions& options) {
@@ -79,6 +103,7 @@ int init(Context& context, const ReplicateOptions& options) {
     context.print(fmt::format("{} of {} {}", made, steps.size(),
                               dryrun ? "would be made (dryrun)" : "made, the others were there"));
   }
+  if (!dryrun || context.store_exists()) move_orphans(context, config, dryrun);
   return exit_ok;
 }
 
@@ -371,9 +396,11 @@ void print_staging(Context& context, const service::ReplicationStatus& status) {
 int status(Context& context, const ReplicateOptions& options) {
   const config::ReplicationConfig config = load(context, options);
   const service::ReplicationStatus status = service::replication_status(config, ports_of(context));
+  const service::Orphans orphans = service::find_orphans(config, ports_of(context));
   print_queues(context, status);
   if (!context.json()) context.print("");
   print_staging(context, status);
+  print_orphans(context, orphans);
   if (!context.json()) context.print("");
   print_learned_levels(context, config);
   if (context.json()) return exit_ok;
@@ -389,6 +416,8 @@ int status(Context& context, const ReplicateOptions& options) {
     context.print("not set up: run `bale replicate init`");
   else if (failed)
     context.print("messages failed: see the log for the reasons, mend them, then `bale replicate redrive`");
+  else if (orphans.any_waiting())
+    context.print("what no rule is for any more still waits: `bale replicate init` moves the messages of edited rules");
   else if (held && !waiting)
     context.print("under way: a service holds what is in flight; what a dead one held comes back after its timeout");
   else

@@ -41,22 +41,6 @@ QueueStatus queue_status(const NamedQueue& named, queue::MessageQueue& queues) {
   return status;
 }
 
-StagingStatus staging_status(const Region& region, const BucketName& bucket, store::ObjectStore& store) {
-  StagingStatus status{region, bucket, store.head_bucket(bucket).has_value(), 0, 0, std::nullopt};
-  if (!status.exists) return status;
-  store::ListRequest request;
-  do {
-    const store::ListPage page = store.list(bucket, request);
-    for (const store::ListedObject& object : page.objects) {
-      ++status.archives;
-      status.bytes += object.size;
-      if (!status.oldest || object.last_modified < *status.oldest) status.oldest = object.last_modified;
-    }
-    request.continuation = page.next;
-  } while (!request.continuation.empty());
-  return status;
-}
-
 std::uint64_t redrive_queue(queue::MessageQueue& queues, const QueueName& from, const QueueName& to, bool dryrun) {
   const std::uint64_t waiting = queues.depth(from).total();
   if (dryrun) return waiting;
@@ -82,6 +66,22 @@ std::uint64_t redrive_queue(queue::MessageQueue& queues, const QueueName& from, 
 }
 
 }  // namespace
+
+StagingStatus staging_status(const Region& region, const BucketName& bucket, store::ObjectStore& store) {
+  StagingStatus status{region, bucket, store.head_bucket(bucket).has_value(), 0, 0, std::nullopt};
+  if (!status.exists) return status;
+  store::ListRequest request;
+  do {
+    const store::ListPage page = store.list(bucket, request);
+    for (const store::ListedObject& object : page.objects) {
+      ++status.archives;
+      status.bytes += object.size;
+      if (!status.oldest || object.last_modified < *status.oldest) status.oldest = object.last_modified;
+    }
+    request.continuation = page.next;
+  } while (!request.continuation.empty());
+  return status;
+}
 
 bool ReplicationStatus::is_idle() const {
   return std::all_of(queues.begin(), queues.end(),

@@ -36,6 +36,9 @@ struct ReplicationStatus {
   bool is_idle() const;
 };
 
+/// Counts the archives of a staging bucket.
+StagingStatus staging_status(const Region& region, const BucketName& bucket, store::ObjectStore& store);
+
 /// Reads every queue and staging bucket of the configuration. Depths are approximate on AWS.
 ReplicationStatus replication_status(const config::ReplicationConfig& config, const Ports& ports);
 
