@@ -31,7 +31,9 @@ class SourceEventsTest : public SourceLoopTest {
             {"eventTime", to_iso8601(world.clock.now())},
             {"s3", {{"bucket", {{"name", "cats"}}}, {"object", told}}}};
   }
-  void send(const std::vector<json>& told) { ASSERT_FALSE(queues->send(queue, {json{{"Records", told}}.dump()}).at(0)); }
+  void send(const std::vector<json>& told) {
+    ASSERT_FALSE(queues->send(queue, {json{{"Records", told}}.dump()}).at(0));
+  }
 
   std::multiset<std::string> packed_keys() {
     std::multiset<std::string> keys;
