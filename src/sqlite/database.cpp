@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "base/error.hpp"
-#include "sqlite/declaring.hpp"
+#include "sqlite/foreign_access.hpp"
 
 namespace bale::sqlite {
 namespace {
@@ -50,41 +50,16 @@ std::string_view hint_of(int code) {
 
 }  // namespace
 
-namespace {
-
-/// What a foreign query may do: read tables, and call functions that stay inside the program.
-int authorize(void*, int action, const char*, const char* name, const char*, const char*) {
-  if (Declaring::is_under_way()) return SQLITE_OK;
-  switch (action) {
-    case SQLITE_SELECT:
-    case SQLITE_READ:
-    case SQLITE_RECURSIVE: return SQLITE_OK;
-    case SQLITE_FUNCTION: return std::string_view(name) == "load_extension" ? SQLITE_DENY : SQLITE_OK;
-    default: return SQLITE_DENY;
-  }
-}
-
-/// While it lasts, what is prepared is held to authorize().
-class ForeignOnly {
- public:
-  explicit ForeignOnly(sqlite3* handle) : handle_(handle) { sqlite3_set_authorizer(handle_, authorize, nullptr); }
-  ~ForeignOnly() { sqlite3_set_authorizer(handle_, nullptr, nullptr); }
-  ForeignOnly(const ForeignOnly&) = delete;
-  ForeignOnly& operator=(const ForeignOnly&) = delete;
-
- private:
-  sqlite3* handle_;
-};
-
-}  // namespace
-
 Query::Query(Database& database, sqlite3_stmt* statement, bool* in_use)
     : database_(&database), statement_(statement), in_use_(in_use) {
   if (in_use_ != nullptr) *in_use_ = true;
 }
 
 Query::Query(Query&& other) noexcept
-    : database_(other.database_), statement_(std::exchange(other.statement_, nullptr)), in_use_(other.in_use_) {}
+    : database_(other.database_),
+      statement_(std::exchange(other.statement_, nullptr)),
+      in_use_(other.in_use_),
+      limits_(std::move(other.limits_)) {}
 
 Query::~Query() {
   if (statement_ == nullptr) return;
@@ -211,12 +186,22 @@ Query Database::made_query(const std::string& sql,
   return query;
 }
 
-Query Database::foreign_query(const std::string& sql) {
-  const ForeignOnly foreign(handle_);
-  Query query = prepare_once(sql);
-  if (sqlite3_stmt_readonly(query.statement_) == 0)
-    throw Error(ErrorKind::invalid, "the query would change something; only queries that read are run");
-  return query;
+Query Database::foreign_query(const std::string& sql, const ForeignLimits& limits) {
+  std::shared_ptr<const void> held;
+  if (limits.heap_bytes > 0 || limits.value_bytes > 0) held = std::make_shared<HeldLimits>(handle_, limits);
+  foreign_limits_ = held;
+  if (!std::exchange(has_checked_printf_, true)) add_checked_printf(handle_);
+  const ForeignAccess access(*this);
+  try {
+    Query query = prepare_once(sql);
+    query.limits_ = std::move(held);
+    if (sqlite3_stmt_readonly(query.statement_) == 0)
+      throw Error(ErrorKind::invalid, "the query would change something; only queries that read are run");
+    return query;
+  } catch (const Error& error) {
+    if (!access.has_denied()) throw;
+    throw error.with_summary("only queries that read the program's tables and compute are run: " + error.summary());
+  }
 }
 
 /// One statement and no more. What SQLite does not understand is the fault of who wrote it.
@@ -226,9 +211,7 @@ Query Database::prepare_once(const std::string& sql) {
   const int code = sqlite3_prepare_v2(handle_, sql.c_str(), -1, &statement, &rest);
   if (code != SQLITE_OK) {
     if ((code & 0xff) != SQLITE_ERROR && (code & 0xff) != SQLITE_AUTH) fail("prepare the query");
-    const bool is_forbidden = (code & 0xff) == SQLITE_AUTH;
-    throw Error(ErrorKind::invalid, is_forbidden ? std::string("only queries that read tables are run")
-                                                 : fmt::format("the query cannot be run: {}", sqlite3_errmsg(handle_)));
+    throw Error(ErrorKind::invalid, fmt::format("the query cannot be run: {}", sqlite3_errmsg(handle_)));
   }
   if (statement == nullptr) throw Error(ErrorKind::invalid, "the query is empty");
   Query query(*this, statement, nullptr);
@@ -276,6 +259,11 @@ void Database::fail(std::string_view doing) const {
   const int code = handle_ == nullptr ? SQLITE_NOMEM : sqlite3_extended_errcode(handle_);
   if ((code & 0xff) == SQLITE_INTERRUPT) throw Error(ErrorKind::cancelled, "the query was stopped");
   const char* message = handle_ == nullptr ? sqlite3_errstr(code) : sqlite3_errmsg(handle_);
+  const bool is_over_limit = (code & 0xff) == SQLITE_NOMEM || (code & 0xff) == SQLITE_TOOBIG;
+  if (is_over_limit && !foreign_limits_.expired()) {
+    throw Error(ErrorKind::invalid, fmt::format("the query needs more memory than it may use: {}", message),
+                "--memory-limit", "raise the limit, or ask for less");
+  }
   if ((code & 0xff) == SQLITE_READONLY)
     message = "this user may only read the store, and reading too leaves locks in it";
   const ErrorKind kind = kind_of(code);

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -63,6 +64,14 @@ class Query {
   Database* database_;
   sqlite3_stmt* statement_;
   bool* in_use_;  ///< cleared at the end, when the statement is kept for the next query; else null
+  std::shared_ptr<const void> limits_;  ///< of a foreign query; they end with it
+};
+
+/// How much a foreign query may use.
+struct ForeignLimits {
+  /// Heap of SQLite in this process, in bytes, beside what is used when the query starts; 0: no limit.
+  std::int64_t heap_bytes = 0;
+  std::int64_t value_bytes = 0;  ///< longest text or blob; 0: SQLite's own limit, 1,000,000,000
 };
 
 /// How a database file is opened.
@@ -104,10 +113,13 @@ class Database {
   }
   /// Starts a query whose text is made by the program, with texts and numbers for its parameters.
   Query made_query(const std::string& sql, const std::vector<std::variant<std::int64_t, std::string>>& arguments);
-  /// Starts a query whose text is not the program's own: one statement that reads. Throws Error{invalid} with SQLite's
-  /// words for text that is no statement, for more than one, and for one that would change something or reach another
-  /// file.
-  Query foreign_query(const std::string& sql);
+  /// Starts a query whose text comes from outside the program: one statement that reads the program's tables
+  /// (add_table(), and json_each and json_tree) and calls functions of an allow-list. `limits` hold while the query
+  /// lives; the heap limit is one for the process, so at most one query with limits lives at a time. Throws
+  /// Error{invalid} with SQLite's words for text that is no statement, for more than one statement, for a statement
+  /// that changes something, and for tables, functions and pragmas that are not allowed. step() throws Error{invalid}
+  /// when the query exceeds a limit.
+  Query foreign_query(const std::string& sql, const ForeignLimits& limits = {});
   /// Runs several statements, for a schema.
   void run_script(const char* sql);
   /// Makes running queries fail with Error{cancelled} as soon as it may. Thread-safe.
@@ -125,6 +137,7 @@ class Database {
  private:
   friend class Query;
   friend class VirtualTable;
+  friend class ForeignAccess;
   struct Prepared {
     sqlite3_stmt* statement = nullptr;
     bool in_use = false;
@@ -149,6 +162,9 @@ class Database {
   sqlite3* handle_ = nullptr;
   std::unordered_map<const char*, Prepared> statements_;
   std::optional<Durability> durability_;
+  bool has_checked_printf_ = false;
+  std::vector<std::string> program_tables_;   ///< of add_table(), in lower case
+  std::weak_ptr<const void> foreign_limits_;  ///< of the foreign query that is running
 };
 
 /// A write transaction (BEGIN IMMEDIATE): rolled back unless committed. Used by one thread.

@@ -221,6 +221,7 @@ class VirtualTable {
     static constexpr sqlite3_module module = make_module();
     if (sqlite3_create_module_v2(database.handle_, name.c_str(), &module, &table, nullptr) != SQLITE_OK)
       database.fail("add a table");
+    database.program_tables_.push_back(name);
   }
 };
 

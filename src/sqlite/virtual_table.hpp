@@ -51,8 +51,8 @@ class Table {
   virtual std::unique_ptr<Rows> rows(std::vector<Condition> conditions) = 0;
 };
 
-/// Lets queries of the database name the table, for as long as both live; the table is borrowed. LIKE and GLOB reach
-/// the table only where they compare with a text that is known.
+/// Lets queries of the database name the table, for as long as both live; the table is borrowed. `name` is in lower
+/// case. LIKE and GLOB reach the table only where they compare with a text that is known.
 void add_table(Database& database, const std::string& name, Table& table);
 
 }  // namespace bale::sqlite
