@@ -3,30 +3,44 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <charconv>
 
 #include "base/error.hpp"
 #include "base/text.hpp"
+#include "catalog/sealed.hpp"
 
 namespace bale::catalog {
 namespace {
 
 // In the file's header, so that it is known for what it is ("Bale").
 constexpr int application_id = 0x42616c65;
-constexpr int format_version = 1;
+constexpr int format_version = 2;
 constexpr std::size_t block_granules = most_block_rows / granule_rows;
 
 constexpr const char* schema = R"(
-CREATE TABLE notes (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE notes (name TEXT PRIMARY KEY, value TEXT NOT NULL, checksum INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE files (number INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, etag TEXT NOT NULL, rows INTEGER NOT NULL,
-  first_block INTEGER NOT NULL, last_block INTEGER NOT NULL, damage TEXT NOT NULL, archive_key BLOB NOT NULL,
-  buckets TEXT NOT NULL);
+  first_block INTEGER NOT NULL, last_block INTEGER NOT NULL, damage TEXT NOT NULL, damage_kind TEXT NOT NULL,
+  archive_key BLOB NOT NULL, buckets TEXT NOT NULL, checksum INTEGER NOT NULL);
 CREATE INDEX damaged_files ON files (number) WHERE damage <> '';
-CREATE TABLE blocks (id INTEGER PRIMARY KEY, rows INTEGER NOT NULL, has_gone INTEGER NOT NULL);
+CREATE TABLE blocks (id INTEGER PRIMARY KEY, rows INTEGER NOT NULL, has_gone INTEGER NOT NULL,
+  checksum INTEGER NOT NULL);
 -- id: column << 40 | block, so that one column of all blocks lies together
 CREATE TABLE columns (id INTEGER PRIMARY KEY, data BLOB NOT NULL);
 -- id: segment << 16 | group of buckets
 CREATE TABLE trigrams (id INTEGER PRIMARY KEY, data BLOB NOT NULL);
 )";
+
+constexpr const char* drop_schema = R"(
+DROP TABLE IF EXISTS notes;
+DROP TABLE IF EXISTS files;
+DROP TABLE IF EXISTS blocks;
+DROP TABLE IF EXISTS columns;
+DROP TABLE IF EXISTS trigrams;
+)";
+
+// How many blocks, files and damaged files there are, so that lost rows are noticed: "blocks files damaged".
+constexpr const char* note_totals = "totals";
 
 std::int64_t column_id(StoredColumn column, std::int64_t block) {
   return static_cast<std::int64_t>(column) << 40 | block;
@@ -44,6 +58,50 @@ Error damaged(const std::filesystem::path& path, const std::string& what) {
 std::string end_of(const std::string& prefix) { return prefix + "\xff"; }
 
 std::int64_t number_of(sqlite::Query query) { return query.step() ? query.integer(0) : 0; }
+
+std::int64_t checksum_of_block(std::int64_t id, std::int64_t rows, bool has_gone) {
+  return checksum_of_row(fmt::format("{} {} {}", id, rows, has_gone));
+}
+
+std::int64_t checksum_of_note(const std::string& name, const std::string& value) {
+  return checksum_of_row(fmt::format("{}={}", name, value));
+}
+
+std::int64_t checksum_of_file(const IndexedFile& file) {
+  std::string values = fmt::format("{} {} {} {} {}", file.number, file.rows, file.first_block, file.last_block,
+                                   to_string(file.damage_kind));
+  for (const std::string& text : {file.key.str(), file.etag.str(), file.damage, file.archive_key.str()})
+    values += fmt::format(" {} {}", text.size(), text);
+  for (const BucketName& bucket : file.buckets) values += " " + bucket.str();
+  return checksum_of_row(values);
+}
+
+/// The kinds that a file's damage is stored with; others are stored as `denied`, which like them says that the file
+/// could not be read.
+ErrorKind damage_kind_of(const std::string& text) {
+  for (const ErrorKind kind : {ErrorKind::corrupt, ErrorKind::not_found, ErrorKind::invalid}) {
+    if (text == to_string(kind)) return kind;
+  }
+  return ErrorKind::denied;
+}
+
+struct StoredTotals {
+  std::uint64_t blocks = 0, files = 0, damaged = 0;
+};
+
+/// Absent where the text is none that set_totals() writes.
+std::optional<StoredTotals> parse_totals(const std::string& text) {
+  StoredTotals totals;
+  const char* at = text.data();
+  const char* const end = at + text.size();
+  for (std::uint64_t* number : {&totals.blocks, &totals.files, &totals.damaged}) {
+    if (at != end && *at == ' ') ++at;
+    const auto [next, error] = std::from_chars(at, end, *number);
+    if (error != std::errc()) return std::nullopt;
+    at = next;
+  }
+  return at == end ? std::optional(totals) : std::nullopt;
+}
 
 }  // namespace
 
@@ -65,39 +123,67 @@ PreparedBlock prepare_block(std::span<const IndexedRow> rows) {
 IndexFile::IndexFile(const std::filesystem::path& path, const std::string& catalog)
     : path_(path), database_(path, {.cache_kib = 64 << 10, .page_bytes = 16 << 10, .damage_hint = damage_hint}) {
   const std::int64_t version = number_of(database_.query("PRAGMA user_version"));
-  if (version == 0) make_schema(catalog);
   if (version > format_version) {
     throw Error(ErrorKind::unsupported, "a newer version of Bale made this catalog index", path.native(),
-                "use that version, or name another file with --index");
+                "use that version, or name another directory with --index");
   }
+  if (version < format_version) make_schema(catalog);
   const std::string of = note("catalog");
   if (of != catalog) {
     throw Error(ErrorKind::invalid, fmt::format("this is the index of {}, not of {}", escape_for_terminal(of), catalog),
-                path.native(), "name another file with --index");
+                path.native(), "name another directory with --index");
   }
 }
 
 void IndexFile::make_schema(const std::string& catalog) {
   sqlite::Transaction transaction(database_);
   // Another process may have made it meanwhile.
-  if (number_of(database_.query("PRAGMA user_version")) != 0) return;
-  if (number_of(database_.query("SELECT count(*) FROM sqlite_schema")) != 0)
-    throw Error(ErrorKind::invalid, "this file is no catalog index", path_.native(), "name another file with --index");
+  const std::int64_t version = number_of(database_.query("PRAGMA user_version"));
+  if (version >= format_version) return;
+  if (version > 0) database_.run_script(drop_schema);
+  if (number_of(database_.query("SELECT count(*) FROM sqlite_schema")) != 0) {
+    throw Error(ErrorKind::invalid, "this file is no catalog index", path_.native(),
+                "name another directory with --index");
+  }
   database_.run_script(schema);
   database_.run_script(fmt::format("PRAGMA application_id={}", application_id).c_str());
   database_.run_script(fmt::format("PRAGMA user_version={}", format_version).c_str());
   set_note("catalog", catalog);
+  set_totals();
   transaction.commit();
 }
 
 std::string IndexFile::note(const std::string& name) {
-  auto row = database_.query("SELECT value FROM notes WHERE name = ?", name);
-  return row.step() ? row.text(0) : std::string();
+  auto row = database_.query("SELECT value, checksum FROM notes WHERE name = ?", name);
+  if (!row.step()) return {};
+  std::string value = row.text(0);
+  if (row.integer(1) != checksum_of_note(name, value)) throw damaged(path_, "a note is not what was written");
+  return value;
 }
 
 void IndexFile::set_note(const std::string& name, const std::string& value) {
-  database_.execute("INSERT INTO notes VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", name,
-                    value);
+  database_.execute("INSERT OR REPLACE INTO notes VALUES (?, ?, ?)", name, value, checksum_of_note(name, value));
+}
+
+std::optional<TimePoint> IndexFile::time_note(const std::string& name) {
+  const std::string text = note(name);
+  if (text.empty()) return std::nullopt;
+  std::int64_t ms = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), ms);
+  if (error != std::errc() || end != text.data() + text.size()) throw damaged(path_, "a note is no time");
+  return from_epoch_ms(ms);
+}
+
+void IndexFile::set_totals() {
+  std::string totals;
+  {
+    auto row = database_.query(
+        "SELECT (SELECT count(*) FROM blocks), (SELECT count(*) FROM files), "
+        "(SELECT count(*) FROM files WHERE damage <> '')");
+    row.step();
+    totals = fmt::format("{} {} {}", row.integer(0), row.integer(1), row.integer(2));
+  }
+  set_note(note_totals, totals);
 }
 
 IndexedFile IndexFile::read_file(const sqlite::Query& row) {
@@ -109,8 +195,10 @@ IndexedFile IndexFile::read_file(const sqlite::Query& row) {
   file.first_block = row.integer(4);
   file.last_block = row.integer(5);
   file.damage = row.text(6);
-  file.archive_key = ObjectKey(row.text(7));
-  file.buckets = buckets_from_json(row.text(8));
+  file.damage_kind = damage_kind_of(row.text(7));
+  file.archive_key = ObjectKey(row.text(8));
+  file.buckets = buckets_from_json(row.text(9));
+  if (row.integer(10) != checksum_of_file(file)) throw damaged(path_, "a file's entry is not what was written");
   return file;
 }
 
@@ -130,17 +218,33 @@ std::int64_t IndexFile::last_file_number() { return number_of(database_.query("S
 
 std::vector<IndexedFile> IndexFile::damaged_files() {
   std::vector<IndexedFile> files;
+  const auto totals = parse_totals(note(note_totals));
   auto row = database_.query("SELECT * FROM files WHERE damage <> '' ORDER BY number");
   while (row.step()) files.push_back(read_file(row));
+  if (totals && totals->damaged == files.size()) return files;
+  // A sync may have committed between the two queries: the totals are then others now.
+  const auto now = parse_totals(note(note_totals));
+  if (!totals || !now || now->damaged == totals->damaged)
+    throw damaged(path_, "the entry of a damaged file is missing");
   return files;
 }
 
-std::vector<IndexedFile> IndexFile::files_not_in(const std::vector<bool>& seen) {
+std::vector<IndexedFile> IndexFile::files_not_in(const std::vector<bool>& seen,
+                                                 const std::function<bool(const std::string& key)>& is_listed) {
+  std::vector<std::pair<std::int64_t, ObjectKey>> found;
+  {
+    auto row = database_.query("SELECT number, key FROM files");
+    while (row.step()) {
+      const auto number = static_cast<std::size_t>(row.integer(0));
+      const bool is_seen = number < seen.size() && seen[number];
+      if (!is_seen && is_listed(row.text(1))) found.emplace_back(row.integer(0), row.text(1));
+    }
+  }
   std::vector<IndexedFile> files;
-  auto row = database_.query("SELECT * FROM files");
-  while (row.step()) {
-    const auto number = static_cast<std::size_t>(row.integer(0));
-    if (number >= seen.size() || !seen[number]) files.push_back(read_file(row));
+  for (const auto& [number, key] : found) {
+    auto file = find_file(key);
+    if (!file || file->number != number) throw damaged(path_, "a file's entry is missing");
+    files.push_back(std::move(*file));
   }
   return files;
 }
@@ -155,29 +259,50 @@ std::uint64_t IndexFile::count_rows() {
 
 std::vector<BlockInfo> IndexFile::blocks() {
   std::vector<BlockInfo> blocks;
-  auto row = database_.query("SELECT id, rows, has_gone FROM blocks ORDER BY id");
+  std::optional<StoredTotals> totals;
+  // One statement, so that all of it is of one state of the file.
+  auto row = database_.query(
+      "SELECT b.id, b.rows, b.has_gone, b.checksum, n.value FROM notes n LEFT JOIN blocks b WHERE n.name = ? "
+      "ORDER BY b.id",
+      note_totals);
   while (row.step()) {
-    const std::int64_t rows = row.integer(1);
-    if (rows < 1 || rows > static_cast<std::int64_t>(most_block_rows)) throw damaged(path_, "a block has no such size");
-    blocks.push_back({row.integer(0), static_cast<std::uint32_t>(rows), row.integer(2) != 0});
+    if (!totals) totals = parse_totals(row.text(4));
+    if (row.is_null(0)) break;  // no blocks
+    const std::int64_t id = row.integer(0), rows = row.integer(1);
+    const bool has_gone = row.integer(2) != 0;
+    const bool is_next = id == static_cast<std::int64_t>(blocks.size());
+    const bool has_size = rows >= 1 && rows <= static_cast<std::int64_t>(most_block_rows);
+    if (!is_next || !has_size || row.integer(3) != checksum_of_block(id, rows, has_gone))
+      throw damaged(path_, "a block is not what was written");
+    blocks.push_back({id, static_cast<std::uint32_t>(rows), has_gone});
   }
+  if (!totals || totals->blocks != blocks.size()) throw damaged(path_, "blocks are missing");
   return blocks;
 }
 
 std::string IndexFile::column(std::int64_t block, StoredColumn column) {
-  auto row = database_.query("SELECT data FROM columns WHERE id = ?", column_id(column, block));
-  if (row.step()) return row.text(0);
-  if (column != StoredColumn::current_since) throw damaged(path_, "a column is missing");
-  return encode_numbers(std::array<std::int64_t, 1>{0});  // an earlier version wrote the block
+  const std::int64_t id = column_id(column, block);
+  auto row = database_.query("SELECT data FROM columns WHERE id = ?", id);
+  if (!row.step()) {
+    if (column != StoredColumn::current_since) throw damaged(path_, "a column is missing");
+    return encode_numbers(std::array<std::int64_t, 1>{0});  // an earlier version wrote the block
+  }
+  const auto data = unseal(row.view(0), id);
+  if (!data) throw damaged(path_, "a column is not what was written");
+  return std::string(*data);
 }
 
 Granules IndexFile::granules_with(std::int64_t segment, const std::vector<TrigramBucket>& buckets) {
   Granules granules;
   granules.set();
   for (const TrigramBucket bucket : buckets) {
-    auto row = database_.query("SELECT data FROM trigrams WHERE id = ?", group_id(segment, bucket / bucket_group));
-    if (!row.step()) return {};
-    granules &= granules_of(row.view(0), bucket);
+    const std::int64_t id = group_id(segment, bucket / bucket_group);
+    auto row = database_.query("SELECT data FROM trigrams WHERE id = ?", id);
+    if (!row.step()) throw damaged(path_, "trigrams are missing");
+    const auto data = unseal(row.view(0), id);
+    if (!data) throw damaged(path_, "trigrams are not what was written");
+    if (data->empty()) return {};
+    granules &= granules_of(*data, bucket);
     if (granules.none()) break;
   }
   return granules;
@@ -267,25 +392,27 @@ void IndexWriter::load_segment() {
   segment_.clear();
   touched_groups_.reset();
   const std::int64_t segment = next_block_ / segment_blocks;
+  if (next_block_ % segment_blocks == 0) return;  // nothing of it is there
+  std::size_t groups = 0;
   auto row = index_.database().query("SELECT id, data FROM trigrams WHERE id >= ? AND id < ?", group_id(segment, 0),
                                      group_id(segment + 1, 0));
-  while (row.step()) {
-    const auto group = static_cast<std::size_t>(row.integer(0) & 0xffff);
-    if (group >= bucket_groups) throw damaged(index_.path(), "there is no such group of trigrams");
-    segment_.decode_group(group, row.view(1));
+  for (; row.step(); ++groups) {
+    const std::int64_t id = row.integer(0);
+    const auto group = static_cast<std::size_t>(id & 0xffff);
+    const auto data = unseal(row.view(1), id);
+    if (group >= bucket_groups || !data) throw damaged(index_.path(), "trigrams are not what was written");
+    if (!data->empty()) segment_.decode_group(group, *data);
   }
+  if (groups != bucket_groups) throw damaged(index_.path(), "trigrams are missing");
 }
 
 void IndexWriter::write_segment() {
   const std::int64_t segment = (next_block_ - 1) / segment_blocks;
   for (std::size_t group = touched_groups_._Find_first(); group < bucket_groups;
        group = touched_groups_._Find_next(group)) {
-    const std::string encoded = segment_.encode_group(group);
     const std::int64_t id = group_id(segment, group);
-    if (encoded.empty())
-      index_.database().execute("DELETE FROM trigrams WHERE id = ?", id);
-    else
-      index_.database().execute("INSERT OR REPLACE INTO trigrams VALUES (?, ?)", id, sqlite::Blob{encoded});
+    index_.database().execute("INSERT OR REPLACE INTO trigrams VALUES (?, ?)", id,
+                              sqlite::Blob{seal(segment_.encode_group(group), id)});
   }
   touched_groups_.reset();
 }
@@ -313,10 +440,11 @@ std::vector<IndexedRow> IndexWriter::reopen_last_block() {
 std::int64_t IndexWriter::add(const PreparedBlock& block) {
   sqlite::Database& database = index_.database();
   const std::int64_t id = next_block_++;
-  database.execute("INSERT INTO blocks VALUES (?, ?, 0)", id, block.rows);
+  if (id % segment_blocks == 0) touched_groups_.set();  // each group of a segment is stored, also those without bits
+  database.execute("INSERT INTO blocks VALUES (?, ?, 0, ?)", id, block.rows, checksum_of_block(id, block.rows, false));
   for (std::size_t i = 0; i < stored_columns; ++i) {
-    database.execute("INSERT INTO columns VALUES (?, ?)", column_id(static_cast<StoredColumn>(i), id),
-                     sqlite::Blob{block.columns[i]});
+    const std::int64_t column = column_id(static_cast<StoredColumn>(i), id);
+    database.execute("INSERT INTO columns VALUES (?, ?)", column, sqlite::Blob{seal(block.columns[i], column)});
   }
   const std::size_t first = static_cast<std::size_t>(id % segment_blocks) * block_granules;
   for (std::size_t granule = 0; granule < block.granules.size(); ++granule) {
@@ -334,9 +462,12 @@ std::int64_t IndexWriter::add(const PreparedBlock& block) {
 }
 
 void IndexWriter::add_file(const IndexedFile& file) {
-  index_.database().execute("INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", file.number,
+  IndexedFile stored = file;
+  stored.damage_kind = damage_kind_of(std::string(to_string(file.damage_kind)));
+  index_.database().execute("INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", file.number,
                             sqlite::Blob{file.key.str()}, file.etag.str(), file.rows, file.first_block, file.last_block,
-                            file.damage, sqlite::Blob{file.archive_key.str()}, buckets_to_json(file.buckets));
+                            file.damage, to_string(stored.damage_kind), sqlite::Blob{file.archive_key.str()},
+                            buckets_to_json(file.buckets), checksum_of_file(stored));
 }
 
 /// The rows stay where they are, without a file: the trigrams of their neighbours stay true.
@@ -352,15 +483,29 @@ void IndexWriter::remove_file(const IndexedFile& file) {
     const NumberColumn files = decode_numbers(index_.column(id, StoredColumn::file), rows);
     std::vector<std::int64_t> left(rows);
     for (std::size_t i = 0; i < rows; ++i) left[i] = files.at(i) == file.number ? 0 : files.at(i);
-    database.execute("UPDATE columns SET data = ? WHERE id = ?", sqlite::Blob{encode_numbers(left)},
-                     column_id(StoredColumn::file, id));
-    database.execute("UPDATE blocks SET has_gone = 1 WHERE id = ?", id);
+    const std::int64_t column = column_id(StoredColumn::file, id);
+    database.execute("UPDATE columns SET data = ? WHERE id = ?", sqlite::Blob{seal(encode_numbers(left), column)},
+                     column);
+    database.execute("UPDATE blocks SET has_gone = 1, checksum = ? WHERE id = ?", checksum_of_block(id, rows, true),
+                     id);
   }
   database.execute("DELETE FROM files WHERE number = ?", file.number);
 }
 
+void IndexWriter::clear() {
+  sqlite::Database& database = index_.database();
+  for (const char* sql : {"DELETE FROM files", "DELETE FROM blocks", "DELETE FROM columns", "DELETE FROM trigrams",
+                          "DELETE FROM notes WHERE name <> 'catalog'"})
+    database.made_query(sql, {}).step();
+  index_.set_totals();
+  next_block_ = 0;
+  segment_.clear();
+  touched_groups_.reset();
+}
+
 void IndexWriter::commit() {
   if (uncommitted_ > 0 || touched_groups_.any()) write_segment();
+  index_.set_totals();
   transaction_->commit();
   transaction_.emplace(index_.database());
   uncommitted_ = 0;

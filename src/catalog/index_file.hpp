@@ -5,6 +5,7 @@
 #include <bitset>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -23,6 +24,7 @@ struct IndexedFile {
   std::uint64_t rows = 0;
   std::int64_t first_block = 0, last_block = -1;  ///< that hold its rows
   std::string damage;                             ///< what is wrong with it; empty for a whole file
+  ErrorKind damage_kind = ErrorKind::corrupt;     ///< corrupt, or why the file could not be read
   ObjectKey archive_key;                          ///< of a damaged one: see DamagedFile
   std::vector<BucketName> buckets;
 };
@@ -44,26 +46,32 @@ struct PreparedBlock {
 };
 PreparedBlock prepare_block(std::span<const IndexedRow> rows);
 
-/// An open index. Not thread-safe; several processes may read while one writes. All throw Error: corrupt (with the hint
-/// to rebuild), and as sqlite::Database does.
+/// The note of an index that says when it was last synced, in milliseconds since 1970.
+inline constexpr const char* note_synced = "synced_ms";
+
+/// An open index. Everything that is read from it is verified with checksums. Not thread-safe; several processes may
+/// read while one writes. All throw Error: corrupt (with the hint to rebuild), and as sqlite::Database does.
 class IndexFile {
  public:
-  /// Opens the index, making it where it is missing (its directory must be there). `catalog` says what is indexed:
-  /// Error{invalid} where the file is the index of something else, Error{unsupported} where another version of Bale
-  /// made it.
+  /// Opens the index, making it where it is missing (its directory must be there). An index that an older version of
+  /// Bale made is emptied. `catalog` says what is indexed: Error{invalid} where the file is the index of something
+  /// else, Error{unsupported} where a newer version of Bale made it.
   IndexFile(const std::filesystem::path& path, const std::string& catalog);
 
   /// Notes about the index: when it was synced, say. Empty where there is none.
   std::string note(const std::string& name);
   void set_note(const std::string& name, const std::string& value);
+  /// Returns a note that is a time in milliseconds since 1970; absent where there is none.
+  std::optional<TimePoint> time_note(const std::string& name);
 
   std::optional<IndexedFile> find_file(const ObjectKey& key);
   /// The greatest key that begins with `prefix`; empty where there is none.
   ObjectKey last_key(const std::string& prefix);
   std::int64_t last_file_number();
   std::vector<IndexedFile> damaged_files();
-  /// Files whose number is not in `seen` (by number).
-  std::vector<IndexedFile> files_not_in(const std::vector<bool>& seen);
+  /// Returns the files whose number is not in `seen` (by number) and whose key `is_listed` lets through.
+  std::vector<IndexedFile> files_not_in(const std::vector<bool>& seen,
+                                        const std::function<bool(const std::string& key)>& is_listed);
   std::uint64_t count_files();
   std::uint64_t count_rows();
 
@@ -79,8 +87,10 @@ class IndexFile {
   const std::filesystem::path& path() const noexcept { return path_; }
 
  private:
+  friend class IndexWriter;
   IndexedFile read_file(const sqlite::Query& row);
   void make_schema(const std::string& catalog);
+  void set_totals();
   const std::filesystem::path path_;
   sqlite::Database database_;
 };
@@ -119,6 +129,8 @@ class IndexWriter {
   std::int64_t add(const PreparedBlock& block);
   void add_file(const IndexedFile& file);
   void remove_file(const IndexedFile& file);
+  /// Removes all rows, files and notes but `catalog`.
+  void clear();
   /// Makes what was done visible and begins anew.
   void commit();
   /// Blocks that were added since the last commit.

@@ -7,6 +7,7 @@
 #include <future>
 
 #include "base/error.hpp"
+#include "store/listing.hpp"
 
 namespace bale::catalog {
 namespace {
@@ -22,6 +23,7 @@ constexpr ByteCount bytes_for_a_byte = 6;
 constexpr std::int64_t commit_blocks = 4 * segment_blocks;
 
 constexpr const char* note_full_listing = "full_listing_ms";
+constexpr const char* note_newest_stored = "newest_stored_ms";
 
 struct FileToRead {
   ObjectKey key;
@@ -39,6 +41,7 @@ struct FileRead {
 
 struct Group {
   std::vector<FileToRead> files;
+  std::vector<FileToRead> gone;  ///< listed, and removed before they were read
   std::vector<FileRead> read;
   std::vector<IndexedRow> rows;
   std::vector<PreparedBlock> blocks;  ///< empty where the rows are still to be prepared
@@ -57,21 +60,15 @@ std::vector<std::span<const IndexedRow>> cut_rows(std::span<const IndexedRow> ro
   return pieces;
 }
 
-/// What a store gave of a file, or why it cannot give it whole.
-struct FileText {
-  std::string text;
-  std::optional<Error> damage;
-};
-
-void read_rows(Group& group, const BucketName& bucket, std::vector<FileText>& texts) {
+void read_rows(Group& group, const BucketName& bucket, std::vector<ListedFileText>& texts) {
   for (std::size_t i = 0; i < group.files.size(); ++i) {
     const FileToRead& file = group.files[i];
     const std::string day = partition_day(file.key);
     const std::size_t rows_before = group.rows.size();
     FileRead read;
     const ObjectAddress address{bucket, file.key};
-    if (texts[i].damage) {
-      read.damage = unreadable_file(address, *texts[i].damage);
+    if (texts[i].unreadable) {
+      read.damage = unreadable_file(address, *texts[i].unreadable);
     } else {
       read.damage = read_catalog_file(address, texts[i].text, [&](Record record) {
         std::string row_day = day.empty() ? to_date(record.backup_time) : day;
@@ -81,10 +78,11 @@ void read_rows(Group& group, const BucketName& bucket, std::vector<FileText>& te
     read.rows = group.rows.size() - rows_before;
     read.file.number = file.number;
     read.file.key = file.key;
-    read.file.etag = file.etag;
+    read.file.etag = texts[i].etag;
     read.file.rows = read.rows;
     if (read.damage) {
       read.file.damage = read.damage->error.summary();
+      read.file.damage_kind = read.damage->error.kind();
       read.file.archive_key = read.damage->archive_key;
       read.file.buckets = read.damage->buckets;
     }
@@ -114,32 +112,47 @@ class Sync {
   }
 
   SyncCounts run() {
+    forget_other_store();
     const bool full = is_full();
     next_number_ = index_.last_file_number() + 1;
     seen_.assign(static_cast<std::size_t>(next_number_), false);
+    newest_stored_ = index_.time_note(note_newest_stored);
     list_directory(place_.prefix, full);
     submit();
     while (!under_way_.empty()) write_first();
-    if (full && !options_.since) take_out_gone();
+    take_out_gone();
     note_done(full);
     return counts_;
   }
 
  private:
+  /// Rows of another store say nothing about this one. They go in one transaction with the note of the last sync, so
+  /// that nobody reads an index that is half made.
+  void forget_other_store() {
+    const std::string known = index_.note(note_store);
+    if (place_.store_identity.empty() || known.empty() || known == place_.store_identity) return;
+    writer().clear();
+    counts_.is_of_new_store = true;
+  }
+
   bool is_full() {
     if (options_.since) return true;
-    const std::string last = index_.note(note_full_listing);
+    const auto last = index_.time_note(note_full_listing);
     const bool was_cut = !index_.note(note_since).empty();
     const bool has_damage = !index_.damaged_files().empty();  // which may lie in any partition
-    if (options_.full || last.empty() || was_cut || has_damage) return true;
-    return world_.clock.now() - from_epoch_ms(std::stoll(last)) >= full_listing_after;
+    const bool is_adopted = !place_.store_identity.empty() && index_.note(note_store).empty();
+    if (options_.full || !last || was_cut || has_damage || is_adopted) return true;
+    if (index_.count_files() <= options_.files_always_listed) return true;
+    const Milliseconds age = world_.clock.now() - *last;
+    return age < Milliseconds(0) || age >= full_listing_after;  // below 0: one of the two times is of a wrong clock
   }
 
   void note_done(bool full) {
     writer();
-    const TimePoint now = world_.clock.now();
-    const std::string at = fmt::format("{}", to_epoch_ms(now));
+    const std::string at = fmt::format("{}", to_epoch_ms(world_.clock.now()));
     index_.set_note(note_synced, at);
+    if (!place_.store_identity.empty()) index_.set_note(note_store, place_.store_identity);
+    if (newest_stored_) index_.set_note(note_newest_stored, fmt::format("{}", to_epoch_ms(*newest_stored_)));
     if (full && !options_.since) {
       index_.set_note(note_full_listing, at);
       index_.set_note(note_since, "");
@@ -154,41 +167,53 @@ class Sync {
     store::ListRequest request;
     request.prefix = directory;
     request.delimiter = "/";
-    std::vector<std::string> below;
-    bool has_partitions = false;
-    do {
-      stop_if_asked();
-      const store::ListPage page = place_.store.list(place_.bucket, request);
-      for (const store::ListedObject& object : page.objects) take(object);
+    std::vector<std::string> below, years;
+    for_each_page(request, [&](const store::ListPage& page) {
       for (const std::string& prefix : page.common_prefixes) {
         const bool is_partition = prefix.substr(directory.size()).starts_with("year=");
-        has_partitions |= is_partition;
-        if (!is_partition) below.push_back(prefix);
+        (is_partition ? years : below).push_back(prefix);
       }
-      request.continuation = page.next;
-    } while (!request.continuation.empty());
-    if (has_partitions) list_partitions(directory, full);
+    });
+    if (!years.empty()) list_partitions(directory, years, full);
     for (const std::string& prefix : below) list_directory(prefix, full);
   }
 
-  void list_partitions(const std::string& source, bool full) {
+  void list_partitions(const std::string& source, const std::vector<std::string>& years, bool full) {
+    const std::string first = source + "year=";
+    const std::string closed = last_closed_key(source, full);
+    if (!closed.empty()) unlisted_.emplace_back(first, closed);
+    // A year that the index has no file of is new, however long ago it was: a packer's clock may be years behind.
+    for (const std::string& year : years) {
+      if (options_.since || year >= closed || !index_.last_key(year).empty()) continue;
+      store::ListRequest request;
+      request.prefix = year;
+      for_each_page(request, [](const store::ListPage&) {});
+    }
     store::ListRequest request;
-    request.prefix = source + "year=";
-    request.start_after = first_partition(source, full);
-    do {
-      stop_if_asked();
-      const store::ListPage page = place_.store.list(place_.bucket, request);
-      for (const store::ListedObject& object : page.objects) take(object);
-      request.continuation = page.next;
-    } while (!request.continuation.empty());
+    request.prefix = first;
+    request.start_after = closed;
+    for_each_page(request, [](const store::ListPage&) {});
   }
 
-  /// A key in front of the first partition that may have something new.
-  std::string first_partition(const std::string& source, bool full) {
+  template <typename Visit>
+  void for_each_page(const store::ListRequest& request, Visit visit) {
+    store::Listing listing(place_.store, place_.bucket, request);
+    while (true) {
+      stop_if_asked();
+      const auto page = listing.next();
+      if (!page) return;
+      for (const store::ListedObject& object : page->objects) take(object);
+      visit(*page);
+    }
+  }
+
+  /// A key after all those of closed partitions, and in front of the first partition that may have something new; empty
+  /// where none is closed.
+  std::string last_closed_key(const std::string& source, bool full) {
     std::optional<TimePoint> from = options_.since;
     if (!full) {
-      const std::string newest = partition_day(index_.last_key(source + "year="));
-      if (!newest.empty()) from = parse_time(newest) - open_partitions;
+      const ObjectKey newest = index_.last_key(source + "year=");
+      if (!newest.empty()) from = first_open_day({world_.clock.now(), partition_time(newest), newest_stored_});
     }
     if (!from) return {};
     const std::string day = to_date(*from);
@@ -197,8 +222,9 @@ class Sync {
 
   void take(const store::ListedObject& object) {
     if (!is_catalog_file(object.key)) return;
+    note_times(object);
     FileToRead file{object.key, object.etag, index_.find_file(object.key), 0};
-    if (file.old) seen_[static_cast<std::size_t>(file.old->number)] = true;
+    if (file.old) mark_seen(*file.old);
     // A damaged file may be whole again, with the very ETag that it had.
     if (file.old && file.old->etag == object.etag && file.old->damage.empty()) {
       ++counts_.files_known;
@@ -212,6 +238,25 @@ class Sync {
     gathered_->files.push_back(std::move(file));
     gathered_bytes_ += object.size;
     if (gathered_bytes_ >= group_bytes || gathered_->files.size() == most_group_files) submit();
+  }
+
+  void mark_seen(const IndexedFile& file) {
+    const auto number = static_cast<std::size_t>(file.number);
+    if (number >= seen_.size()) {
+      throw Error(ErrorKind::corrupt, "the local catalog index is damaged: a file has a number that was not given",
+                  index_.path().native(), damage_hint);
+    }
+    seen_[number] = true;
+  }
+
+  void note_times(const store::ListedObject& object) {
+    const TimePoint stored = object.last_modified;
+    if (stored != TimePoint{} && (!newest_stored_ || stored > *newest_stored_)) newest_stored_ = stored;
+    const auto partition = partition_time(object.key);
+    if (!partition || !is_in_future(*partition, stored, world_.clock.now())) return;
+    ++counts_.files_in_future;
+    if (counts_.future_files.size() < most_future_files)
+      counts_.future_files.push_back({object.key, to_date(*partition), stored});
   }
 
   /// Sends the gathered files on their way: read on the connections, prepared on the cores.
@@ -237,32 +282,22 @@ class Sync {
 
   void fetch(const std::shared_ptr<Group>& group, bool first, const Done& done) noexcept {
     try {
-      auto texts = std::make_shared<std::vector<FileText>>();
-      std::erase_if(group->files, [&](const FileToRead& file) {
+      auto texts = std::make_shared<std::vector<ListedFileText>>();
+      std::vector<FileToRead> read;
+      for (FileToRead& file : group->files) {
         stop_if_asked();
-        auto text = fetch_file(file);
+        auto text = read_listed_file(place_.store, {place_.bucket, file.key}, file.etag);
+        (text ? read : group->gone).push_back(std::move(file));
         if (text) texts->push_back(std::move(*text));
-        return !text;
-      });
+      }
+      group->files = std::move(read);
       pools_.cores.submit([this, group, texts, first, done] { prepare(group, *texts, first, done); });
     } catch (...) {
       done->set_exception(std::current_exception());
     }
   }
 
-  /// The version that was listed; absent where it is there no more. Another one will be listed the next time.
-  std::optional<FileText> fetch_file(const FileToRead& file) {
-    try {
-      const auto stream = place_.store.get({place_.bucket, file.key}, std::nullopt, {{}, file.etag});
-      return FileText{store::read_all(*stream, most_file_bytes), std::nullopt};
-    } catch (const Error& error) {
-      if (error.kind() == ErrorKind::not_found || error.kind() == ErrorKind::precondition) return std::nullopt;
-      if (error.kind() == ErrorKind::corrupt) return FileText{{}, error};
-      throw;
-    }
-  }
-
-  void prepare(const std::shared_ptr<Group>& group, std::vector<FileText>& texts, bool first,
+  void prepare(const std::shared_ptr<Group>& group, std::vector<ListedFileText>& texts, bool first,
                const Done& done) noexcept {
     try {
       read_rows(*group, place_.bucket, texts);
@@ -290,6 +325,11 @@ class Sync {
       if (file.old) out.remove_file(*file.old);
       ++(file.old ? counts_.files_changed : counts_.files_added);
     }
+    for (const FileToRead& file : group->gone) {
+      if (!file.old) continue;
+      out.remove_file(*file.old);
+      ++counts_.files_gone;
+    }
     std::size_t reopened = 0;
     if (group->blocks.empty() && !group->rows.empty()) {  // the first: rows of the last block go in front
       std::vector<IndexedRow> rows = out.reopen_last_block();
@@ -315,16 +355,21 @@ class Sync {
       row += read.rows;
       writer_->add_file(read.file);
       counts_.rows_added += read.rows;
-      if (read.damage) ++counts_.files_damaged;
-      if (read.damage) damaged_(*read.damage);
+      if (!read.damage) continue;
+      ++(read.damage->error.kind() == ErrorKind::corrupt ? counts_.files_damaged : counts_.files_unreadable);
+      damaged_(*read.damage);
     }
     counts_.bytes += group.bytes;
-    progress_.items_done.fetch_add(group.files.size());
+    progress_.items_done.fetch_add(group.files.size() + group.gone.size());
     progress_.bytes_done.fetch_add(group.bytes);
   }
 
   void take_out_gone() {
-    for (const IndexedFile& file : index_.files_not_in(seen_)) {
+    const auto is_listed = [this](const std::string& key) {
+      return std::none_of(unlisted_.begin(), unlisted_.end(),
+                          [&](const auto& range) { return key >= range.first && key <= range.second; });
+    };
+    for (const IndexedFile& file : index_.files_not_in(seen_, is_listed)) {
       writer().remove_file(file);
       ++counts_.files_gone;
     }
@@ -345,7 +390,9 @@ class Sync {
   SyncCounts counts_;
   std::optional<IndexWriter> writer_;
   std::int64_t next_number_ = 1;
-  std::vector<bool> seen_;  ///< by number of file
+  std::vector<bool> seen_;                                     ///< by number of file
+  std::vector<std::pair<std::string, std::string>> unlisted_;  ///< first and last key of what no listing covers
+  std::optional<TimePoint> newest_stored_;
   std::shared_ptr<Group> gathered_;
   ByteCount gathered_bytes_ = 0;
   bool has_submitted_ = false;
@@ -353,6 +400,17 @@ class Sync {
 };
 
 }  // namespace
+
+std::string store_identity(store::ObjectStore& store, const BucketName& bucket) {
+  try {
+    for (const store::BucketInfo& info : store.list_buckets()) {
+      if (info.name == bucket && info.created != TimePoint{}) return "bucket made at " + to_iso8601(info.created);
+    }
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::cancelled) throw;  // else: the service does not tell
+  }
+  return {};
+}
 
 SyncCounts sync_index(IndexFile& index, const SyncPlace& place, const SyncOptions& options, os::World& world,
                       flow::Pools pools, flow::MemoryBudget& budget, flow::Progress& progress,

@@ -5,6 +5,7 @@
 #include "base/mutex.hpp"
 #include "base/text.hpp"
 #include "catalog/file.hpp"
+#include "store/listing.hpp"
 
 namespace bale::catalog {
 namespace {
@@ -12,10 +13,14 @@ namespace {
 constexpr std::string_view file_suffix = ".jsonl";
 constexpr std::string_view partition_names[] = {"year=", "month=", "day="};
 
+std::string whose_text(const ObjectKey& archive) {
+  return archive.empty() ? std::string() : " of archive " + escape_for_terminal(archive.str());
+}
+
 Error damage_error(const ObjectAddress& file, const ObjectKey& archive, const FileDamage& damage) {
   const std::string lost =
       damage.rows_lost ? fmt::format("; rows lost: {}", *damage.rows_lost) : std::string("; rows may be lost");
-  const std::string whose = archive.empty() ? std::string() : " of archive " + escape_for_terminal(archive.str());
+  const std::string whose = whose_text(archive);
   return Error(ErrorKind::corrupt, fmt::format("the catalog file{} is damaged: {}{}", whose, damage.first, lost),
                to_uri(file));
 }
@@ -26,25 +31,23 @@ class Scan {
        const std::function<void(const DamagedFile&)>& damaged)
       : store_(store), visit_(visit), damaged_(damaged) {}
 
-  void read_file(const ObjectAddress& file) {
-    std::string text;
-    try {
-      text = store::read_all(*store_.get(file), most_file_bytes);
-    } catch (const Error& error) {
-      if (error.kind() != ErrorKind::corrupt) throw;
+  void read_file(const ObjectAddress& file, const ETag& etag) {
+    const auto read = read_listed_file(store_, file, etag);
+    if (!read) return;
+    if (read->unreadable) {
       const Lock lock(mutex_);
       ++counts_.files;
       ++counts_.damaged_files;
-      return damaged_(unreadable_file(file, error));
+      return damaged_(unreadable_file(file, *read->unreadable));
     }
-    const auto damage = read_catalog_file(file, text, [&](Record record) {
+    const auto damage = read_catalog_file(file, read->text, [&](Record record) {
       const Lock lock(mutex_);
       ++counts_.records;
       visit_(std::move(record));
     });
     const Lock lock(mutex_);
     ++counts_.files;
-    counts_.bytes += text.size();
+    counts_.bytes += read->text.size();
     if (!damage) return;
     ++counts_.damaged_files;
     damaged_(*damage);
@@ -110,8 +113,61 @@ std::optional<DamagedFile> read_catalog_file(const ObjectAddress& file, std::str
 
 DamagedFile unreadable_file(const ObjectAddress& file, const Error& error) {
   DamagedFile found{file, Error(ErrorKind::corrupt, ""), archive_key_of(file.key), {}};
-  found.error = damage_error(file, found.archive_key, {std::nullopt, error.summary()});
+  if (error.kind() == ErrorKind::corrupt) {
+    found.error = damage_error(file, found.archive_key, {std::nullopt, error.summary()});
+  } else {
+    found.error = Error(error.kind(),
+                        fmt::format("the catalog file{} is listed, and cannot be read: {}",
+                                    whose_text(found.archive_key), error.summary()),
+                        to_uri(file))
+                      .with_code(error.code());
+  }
   return found;
+}
+
+namespace {
+
+/// Whether a failed read says something about the one file alone.
+bool concerns_one_file(const Error& error) {
+  const ErrorKind kind = error.kind();
+  return !is_transient(kind) && kind != ErrorKind::cancelled && kind != ErrorKind::internal &&
+         error.code() != "NoSuchBucket";
+}
+
+/// The ETag that a file is listed with now; absent where it is no longer listed.
+std::optional<ETag> list_again(store::ObjectStore& store, const ObjectAddress& file) {
+  store::ListRequest request;
+  request.prefix = file.key.str();
+  request.max_keys = 1;  // of the keys that begin so, the first is the key itself
+  store::Listing listing(store, file.bucket, request);
+  while (const auto page = listing.next()) {
+    if (page->objects.empty()) continue;
+    const store::ListedObject& first = page->objects.front();
+    return first.key == file.key ? std::optional(first.etag) : std::nullopt;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<ListedFileText> read_listed_file(store::ObjectStore& store, const ObjectAddress& file, const ETag& etag) {
+  constexpr int most_attempts = 3;
+  ETag wanted = etag;
+  for (int attempt = 1;; ++attempt) {
+    try {
+      const auto stream = store.get(file, std::nullopt, {{}, wanted});
+      return ListedFileText{store::read_all(*stream, most_file_bytes), wanted, std::nullopt};
+    } catch (const Error& error) {
+      if (!concerns_one_file(error)) throw;
+      const bool may_be_gone = error.kind() == ErrorKind::not_found || error.kind() == ErrorKind::precondition;
+      if (may_be_gone) {
+        const auto now = list_again(store, file);
+        if (!now) return std::nullopt;
+        wanted = *now;
+      }
+      if (!may_be_gone || attempt == most_attempts) return ListedFileText{{}, wanted, error};
+    }
+  }
 }
 
 ScanCounts scan(store::ObjectStore& store, const BucketName& bucket, const std::string& prefix,
@@ -120,16 +176,16 @@ ScanCounts scan(store::ObjectStore& store, const BucketName& bucket, const std::
   Scan scan(store, visit, damaged);
   store::ListRequest request;
   request.prefix = prefix;
-  do {
-    const store::ListPage page = store.list(bucket, request);
+  store::Listing listing(store, bucket, request);
+  while (const auto page = listing.next()) {
     flow::TaskGroup group;
-    for (const store::ListedObject& object : page.objects) {
+    for (const store::ListedObject& object : page->objects) {
       if (!is_catalog_file(object.key)) continue;
-      group.run(connections, [&scan, file = ObjectAddress{bucket, object.key}] { scan.read_file(file); });
+      group.run(connections,
+                [&scan, file = ObjectAddress{bucket, object.key}, etag = object.etag] { scan.read_file(file, etag); });
     }
     group.wait();
-    request.continuation = page.next;
-  } while (!request.continuation.empty());
+  }
   return scan.counts();
 }
 

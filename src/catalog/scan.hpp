@@ -16,13 +16,13 @@ struct ScanCounts {
   std::size_t files = 0;
   std::size_t records = 0;
   ByteCount bytes = 0;
-  std::size_t damaged_files = 0;
+  std::size_t damaged_files = 0;  ///< also those that are listed and cannot be read
 };
 
-/// A catalog file that does not hold all the rows that were written into it.
+/// A catalog file that does not hold all the rows that were written into it, or that is listed and cannot be read.
 struct DamagedFile {
   ObjectAddress file;
-  Error error;  ///< corrupt; names the archive, where() is the file
+  Error error;  ///< corrupt, or why the file cannot be read; names the archive, where() is the file
   /// Of the archive that the file speaks of: as a sound row says, else archive_key_of(file.key).
   ObjectKey archive_key;
   std::vector<BucketName> buckets;  ///< where a sound row says that the archive is; empty where none is left
@@ -43,12 +43,26 @@ inline constexpr ByteCount most_file_bytes = 2ULL << 30;
 std::optional<DamagedFile> read_catalog_file(const ObjectAddress& file, std::string_view text,
                                              const std::function<void(Record)>& visit);
 
-/// A catalog file of which the store says that it is damaged: nothing of it can be read.
+/// A catalog file of which nothing can be read; `error` is what the store says.
 DamagedFile unreadable_file(const ObjectAddress& file, const Error& error);
 
+/// What was read of a listed catalog file.
+struct ListedFileText {
+  std::string text;
+  ETag etag;                        ///< of the version that was read
+  std::optional<Error> unreadable;  ///< why the store does not give the file; the text is then empty
+};
+
+/// Reads the version of a catalog file that was listed with `etag`. When the store says that it is gone or another
+/// version, the file is listed once more: nullopt if it is no longer listed; a new version is read instead. A file that
+/// stays listed and is not given comes back as `unreadable`. Throws what concerns more than this file: transient
+/// failures, a missing bucket, a stop.
+std::optional<ListedFileText> read_listed_file(store::ObjectStore& store, const ObjectAddress& file, const ETag& etag);
+
 /// Calls `visit` with every sound record of the catalog files (*.jsonl) under `prefix` of `bucket`, and `damaged` with
-/// every file that is not whole, after its records; files in parallel on `connections`, one call at a time, in no
-/// particular order. Memory: a few files at a time. Throws what the store throws, and what the callbacks throw.
+/// every file that is not whole or cannot be read, after its records; files in parallel on `connections`, one call at a
+/// time, in no particular order. Memory: a few files at a time. Throws what read_listed_file() and store::Listing
+/// throw, and what the callbacks throw.
 ScanCounts scan(store::ObjectStore& store, const BucketName& bucket, const std::string& prefix,
                 flow::ThreadPool& connections, const std::function<void(Record)>& visit,
                 const std::function<void(const DamagedFile&)>& damaged);
