@@ -35,7 +35,10 @@ struct Newest {
 
   bool is_after(const Newest& other) const {
     if (order.is_after(other.order)) return true;
-    return !other.order.is_after(order) && backup_time > other.backup_time;
+    if (other.order.is_after(order)) return false;
+    // As recover::is_newer(): an event comes after a backfill.
+    if (order.sequencer.empty() != other.order.sequencer.empty()) return other.order.sequencer.empty();
+    return backup_time > other.backup_time;
   }
 };
 using NewestByKey = std::map<std::string, Newest>;

@@ -16,6 +16,7 @@ class Where {
  public:
   explicit Where(const Query& query) {
     if (!query.bucket.empty()) add("source_bucket = ?", query.bucket.str());
+    if (query.objects) add_objects(*query.objects);
     if (!query.prefix.empty()) add("object_path >= ?", query.prefix);
     if (!query.prefix.empty()) add_literal(query.prefix);
     if (!query.contains.empty()) add_literal(query.contains);
@@ -39,18 +40,29 @@ class Where {
   }
   void add_literal(const std::string& literal) { add("object_path MATCH ?", literal); }
 
+  void add_paths(const std::vector<std::string>& paths) {
+    add("object_path IN (?", paths[0]);
+    for (std::size_t i = 1; i < paths.size(); ++i) {
+      text_ += ", ?";
+      arguments_.emplace_back(paths[i]);
+    }
+    text_ += ")";
+  }
+
+  void add_objects(const ObjectSet& objects) {
+    if (objects.empty() || objects.size() > most_listed_paths) return;
+    std::vector<std::string> paths;
+    for (const auto& [bucket, key] : objects) paths.push_back(key);
+    add_paths(paths);
+  }
+
   /// Paths and patterns are alternatives: all paths, or one pattern alone, can be asked for.
   void add_names(const Query& query) {
     if (query.patterns.size() == 1 && query.paths.empty()) {
       for (const std::string& literal : catalog::literals_of_glob(query.patterns[0])) add_literal(literal);
     }
     if (query.paths.empty() || !query.patterns.empty() || query.paths.size() > most_listed_paths) return;
-    add("object_path IN (?", query.paths[0]);
-    for (std::size_t i = 1; i < query.paths.size(); ++i) {
-      text_ += ", ?";
-      arguments_.emplace_back(query.paths[i]);
-    }
-    text_ += ")";
+    add_paths(query.paths);
   }
 
   std::string text_;
@@ -60,17 +72,26 @@ class Where {
 class IndexStream final : public RecordStream {
  public:
   IndexStream(catalog::CatalogDatabase& index, const Query& query, const std::stop_token& stop)
-      : query_(query), rows_(ask(index, Where(query))), interrupt_(stop, [&index] { index.sql().interrupt(); }) {}
+      : query_(query), rows_(ask(index, Where(query))), interrupt_(stop, [&index] { index.sql().interrupt(); }) {
+    first_ = read();
+  }
 
   std::optional<catalog::Record> next() override {
+    if (first_) return std::exchange(first_, std::nullopt);
+    return read();
+  }
+
+ private:
+  std::optional<catalog::Record> read() {
+    if (is_at_end_) return std::nullopt;
     while (rows_.step()) {
       catalog::Record record = catalog::record_of(rows_);
       if (matches(query_, record)) return record;
     }
+    is_at_end_ = true;
     return std::nullopt;
   }
 
- private:
   static sqlite::Query ask(catalog::CatalogDatabase& index, const Where& where) {
     return index.sql().made_query(fmt::format("SELECT {} FROM catalog{} ORDER BY source_bucket, object_path",
                                               catalog::record_columns(), where.text()),
@@ -80,6 +101,8 @@ class IndexStream final : public RecordStream {
   const Query query_;
   sqlite::Query rows_;
   std::stop_callback<std::function<void()>> interrupt_;
+  std::optional<catalog::Record> first_;
+  bool is_at_end_ = false;
 };
 
 class ListStream final : public RecordStream {

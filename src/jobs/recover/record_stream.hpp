@@ -19,7 +19,8 @@ class RecordStream {
   virtual std::optional<catalog::Record> next() = 0;
 };
 
-/// Every record of the index that meets the query, all versions. The index is borrowed.
+/// Every record of the index that meets the query, all versions. The index is borrowed. Reads all that it needs of the
+/// index (SQLite sorts the rows) and the first record before it returns: damage is thrown here, not by next().
 std::unique_ptr<RecordStream> search_index(catalog::CatalogDatabase& index, const Query& query,
                                            const std::stop_token& stop);
 /// Records that are sorted already.

@@ -14,6 +14,7 @@ bool matches(const Query& query, const catalog::Record& record) {
   const std::string& key = record.object_path.str();
   if (!query.bucket.empty() && record.source_bucket != query.bucket) return false;
   if (!key.starts_with(query.prefix)) return false;
+  if (query.objects && !query.objects->contains(std::pair(record.source_bucket.str(), key))) return false;
   if (query.regex && !query.regex->matches(key)) return false;
   if (query.min_size && record.object_size < *query.min_size) return false;
   if (query.max_size && record.object_size > *query.max_size) return false;
@@ -32,6 +33,7 @@ bool is_newer(const catalog::Record& a, const catalog::Record& b) {
   const SourceOrder left = a.order(), right = b.order();
   if (left.is_after(right)) return true;
   if (right.is_after(left)) return false;
+  if (left.sequencer.empty() != right.sequencer.empty()) return right.sequencer.empty();
   return a.backup_time > b.backup_time;
 }
 
@@ -145,7 +147,8 @@ CatalogDamage replace(const CatalogPlace& place, const catalog::DamagedFile& fil
     if (error.kind() == ErrorKind::cancelled) throw;
     const std::string what =
         fmt::format("{}; nor can its archive be read instead: {}", file.error.summary(), error.what());
-    return {Error(ErrorKind::corrupt, what, file.error.where(), hint_of_unreadable(error)), std::nullopt};
+    const Error both(file.error.kind(), what, file.error.where(), hint_of_unreadable(error));
+    return {both.with_code(file.error.code()), std::nullopt};
   }
 }
 
@@ -163,10 +166,27 @@ std::vector<catalog::DamagedFile> damaged_of_index(const CatalogPlace& place) {
   std::vector<catalog::DamagedFile> damaged;
   for (const catalog::IndexedFile& file : place.index->file().damaged_files()) {
     const ObjectAddress address{place.bucket, file.key};
-    damaged.push_back(
-        {address, Error(ErrorKind::corrupt, file.damage, to_uri(address)), file.archive_key, file.buckets});
+    damaged.push_back({address, Error(file.damage_kind, file.damage, to_uri(address)), file.archive_key, file.buckets});
   }
   return damaged;
+}
+
+/// Adds the rows of the index to `streams` and the files that it knows as damaged to `damaged`. Returns false, with a
+/// note and nothing added, when the index cannot be used.
+bool try_index(const CatalogPlace& place, const Query& query, const std::stop_token& stop,
+               std::vector<std::unique_ptr<RecordStream>>& streams, std::vector<catalog::DamagedFile>& damaged,
+               SearchNotes& notes) {
+  try {
+    auto stream = search_index(*place.index, query, stop);
+    damaged = damaged_of_index(place);
+    streams.push_back(std::move(stream));
+    return true;
+  } catch (const std::exception&) {
+    const Error error = current_error();
+    if (error.kind() == ErrorKind::cancelled) throw error;
+    notes.unusable_indexes.push_back(error);
+    return false;
+  }
 }
 
 void judge_damage(const CatalogPlace& place, const Query& query, OnDamage on_damage,
@@ -198,12 +218,8 @@ SearchNotes search_each(const std::vector<CatalogPlace>& catalogs, const Query& 
   for (const CatalogPlace& place : catalogs) {
     std::vector<catalog::DamagedFile> damaged;
     try {
-      if (place.index) {
-        streams.push_back(search_index(*place.index, query, stop));
-        damaged = damaged_of_index(place);
-      } else {
-        scan_files(place, connections, gathered, damaged);
-      }
+      const bool is_indexed = place.index && try_index(place, query, stop, streams, damaged, notes);
+      if (!is_indexed) scan_files(place, connections, gathered, damaged);
     } catch (const Error& error) {
       // The catalog of one region is gone: those of the others have what they have.
       if (error.code() != "NoSuchBucket" || ++gone == catalogs.size()) throw;
@@ -233,6 +249,7 @@ SearchResult search(const std::vector<CatalogPlace>& catalogs, const Query& quer
       },
       [&](const catalog::Record& deletion) { keep(result.deletions, deletion); });
   result.damage = std::move(notes.damage);
+  result.unusable_indexes = std::move(notes.unusable_indexes);
   return result;
 }
 

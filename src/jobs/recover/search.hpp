@@ -2,8 +2,11 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <optional>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "catalog/archive_buckets.hpp"
@@ -14,6 +17,9 @@
 
 namespace bale::recover {
 
+/// Objects by source bucket and key.
+using ObjectSet = std::set<std::pair<std::string, std::string>, std::less<>>;
+
 /// Which records are wanted: all conditions must hold; empty ones do not apply.
 struct Query {
   std::vector<std::string> paths;               ///< full keys; one of them must be the record's
@@ -22,6 +28,7 @@ struct Query {
   std::shared_ptr<const KeyRegex> regex;        ///< somewhere in the full key
   BucketName bucket;                            ///< source bucket
   std::string prefix;                           ///< of the full key
+  std::shared_ptr<const ObjectSet> objects;     ///< only these
   std::optional<TimePoint> since;               ///< object modified at or after
   std::optional<TimePoint> until;               ///< object modified before
   std::optional<TimePoint> as_of;               ///< the state at this time: what happened later does not count
@@ -34,7 +41,10 @@ struct Query {
 /// Whether a record meets the conditions that look at it alone.
 bool matches(const Query& query, const catalog::Record& record);
 
-/// Whether `a` tells of a later state of its key than `b`; of two backups of the same version, the later backup.
+/// Whether `a` tells of a later state of its key than `b`. The source's own order decides (SourceOrder). When it leaves
+/// them equal, an event's record is later than one without a sequencer (of a backfill: the object was there before the
+/// events); only between records that are equal in this too the time of the backup decides, which is of a packer's
+/// clock.
 bool is_newer(const catalog::Record& a, const catalog::Record& b);
 
 /// Where `other` speaks of the same object in a copy of the same archive, elsewhere (another region has a catalog of
@@ -78,22 +88,24 @@ enum class OnDamage {
   read_archive,  ///< the archive's own manifest stands in for the file, so that nothing is left out
 };
 
-/// A damaged catalog file that could hold matching rows.
+/// A catalog file that is damaged or cannot be read, and could hold matching rows; or a catalog whose bucket is gone.
 struct CatalogDamage {
-  Error error;  ///< corrupt; names the file, its archive, and why the archive could not stand in
+  Error error;  ///< corrupt, or why it cannot be read; names the file, its archive, and why that was not read instead
   std::optional<ObjectAddress> replaced_by;  ///< the archive that stood in: nothing is missing
 };
 
 /// What a search found, besides records.
 struct SearchNotes {
   std::vector<CatalogDamage> damage;
+  /// Why local indexes could not be used (damaged, not readable): the files of their catalogs were read instead.
+  std::vector<Error> unusable_indexes;
 };
 
 /// Searches the catalogs (the files of each in parallel, or its index), and calls `visit` with what was found, by
 /// source bucket, key, newest first, until it returns false; `left_out` with each deletion for
-/// which a key is left out. With indexes alone, memory does not depend on how much is
-/// found. Throws what the stores and indexes throw; invalid where Query::most_memory does not suffice; cancelled on
-/// `stop`.
+/// which a key is left out. An index that fails before the first call of `visit` is done without; it reads all that it
+/// needs before that. With indexes alone, memory does not depend on how much is found. Throws what the stores throw;
+/// invalid where Query::most_memory does not suffice; cancelled on `stop`.
 SearchNotes search_each(
     const std::vector<CatalogPlace>& catalogs, const Query& query, flow::ThreadPool& connections, OnDamage on_damage,
     const std::stop_token& stop, const std::function<bool(const catalog::Record&)>& visit,
@@ -103,6 +115,7 @@ struct SearchResult {
   catalog::RecordList records;    ///< by source bucket, key, newest first
   catalog::RecordList deletions;  ///< keys that are left out because their newest record is a deletion
   std::vector<CatalogDamage> damage;
+  std::vector<Error> unusable_indexes;  ///< as SearchNotes has it
 };
 
 /// All that search_each() finds.

@@ -75,6 +75,31 @@ TEST(Selection, OfATimeIsTheNewestVersionThenWhateverCameLater) {
   EXPECT_EQ(at(300, deletions), "03");
 }
 
+/// Which of two versions is newer is said by the source: its order, and that events come after a backfill. The time of
+/// the backup, of a packer's clock, is believed of the same version alone.
+TEST(Selection, NoPackersClockSaysWhatIsNewer) {
+  const auto newest = [](catalog::Record a, catalog::Record b) {
+    std::string found;
+    for (const bool is_swapped : {false, true}) {
+      recover::Selection selection({});
+      selection.add(is_swapped ? b : a);
+      selection.add(is_swapped ? a : b);
+      catalog::RecordList deletions;
+      found += selection.take(deletions)[0].version_id.str() + " ";
+    }
+    return found;
+  };
+  catalog::Record older = version("01", 1000), newer = version("02", 1000);
+  older.backup_time = from_epoch_ms(4'000'000'000'000);  // packed by a clock that is a hundred years ahead
+  newer.backup_time = from_epoch_ms(0);                  // and by one that stepped back
+  EXPECT_EQ(newest(older, newer), "02 02 ");
+  older.sequencer = "";  // of a backfill, overwritten within the same second
+  EXPECT_EQ(newest(older, newer), "02 02 ");
+  newer.last_modified = from_epoch_ms(2000);
+  newer.sequencer = "";
+  EXPECT_EQ(newest(older, newer), "02 02 ");
+}
+
 class Search : public ReplicationKit {
  protected:
   void back_up(const std::vector<std::string>& keys) {
@@ -321,6 +346,64 @@ TEST_F(SearchIndexed, FindsTheSameAsInTheFiles) {
     found += a.records.size();
   }
   EXPECT_GT(found, 1000U) << "the queries find something";
+}
+
+/// Ways in which a local index cannot be used, each made of a sound one that is closed.
+class SearchWithoutIndex : public SearchIndexed {
+ protected:
+  SearchWithoutIndex() {
+    for (int file = 0; file < 10; ++file) {
+      std::vector<catalog::Record> rows;
+      for (int i = 0; i < 200; ++i) rows.push_back(random_record());
+      const std::string text = catalog::to_file_text(rows);
+      store::MemoryBody body(as_bytes(text));
+      store->put({catalog, ObjectKey("s/year=2025/month=01/day=20/" + std::to_string(file) + ".jsonl")}, body, {});
+    }
+    auto index = index_of(catalog);
+    index->sql().run_script("PRAGMA wal_checkpoint(TRUNCATE)");
+  }
+  /// Searches with the index and without; both find the same, and the index is said to be unusable.
+  void expect_done_without() {
+    const auto index = std::make_shared<catalog::CatalogDatabase>(path_, catalog.str());
+    recover::Query query;
+    query.contains = "invoice";
+    const recover::SearchResult with =
+        recover::search({{store.get(), catalog, "", {}, index}}, query, connections, recover::OnDamage::tell);
+    const recover::SearchResult without =
+        recover::search({{store.get(), catalog, "", {}, nullptr}}, query, connections, recover::OnDamage::tell);
+    ASSERT_EQ(with.unusable_indexes.size(), 1U);
+    EXPECT_EQ(with.unusable_indexes[0].kind(), ErrorKind::corrupt) << with.unusable_indexes[0].what();
+    EXPECT_EQ(with.records.size(), without.records.size());
+    EXPECT_GT(with.records.size(), 0U);
+  }
+  void run(const std::string& sql) {
+    sqlite::Database database(path_);
+    database.run_script(sql.c_str());
+    database.run_script("PRAGMA wal_checkpoint(TRUNCATE)");
+  }
+  const std::filesystem::path path_ = outside.path(catalog.str() + ".sqlite");
+};
+
+TEST_F(SearchWithoutIndex, WhatTheIndexHasLostOrChangedIsNoticed) {
+  const std::string sound = outside.read(path_.filename());
+  for (const std::string sql :
+       {"DELETE FROM blocks WHERE id = (SELECT max(id) FROM blocks)",
+        "DELETE FROM columns WHERE id = (SELECT max(id) FROM columns)", "DELETE FROM trigrams",
+        "UPDATE columns SET data = substr(data, 1, length(data) - 9) || x'00' || substr(data, -8)",
+        "UPDATE trigrams SET data = x'0000000000000000'", "UPDATE blocks SET rows = rows - 1",
+        "UPDATE notes SET value = '0 0 0' WHERE name = 'totals'", "DELETE FROM notes WHERE name = 'totals'"}) {
+    outside.write(path_.filename(), sound);
+    run(sql);
+    SCOPED_TRACE(sql);
+    expect_done_without();
+  }
+}
+
+TEST_F(SearchWithoutIndex, GarbledPagesAreNoticedInTheMiddleOfTheQuery) {
+  std::string bytes = outside.read(path_.filename());
+  for (std::size_t at = bytes.size() / 2; at < bytes.size(); ++at) bytes[at] = '\x55';
+  outside.write(path_.filename(), bytes);
+  expect_done_without();
 }
 
 TEST_F(SearchIndexed, AVisitorMayHaveEnough) {
