@@ -90,7 +90,7 @@ int search(Context& context, const SearchOptions& options) {
     context.print(is_cut ? fmt::format("the first {} are shown; there are more", format_count(found.count()))
                          : fmt::format("{} found", format_count(found.count())));
   }
-  if (may_be_incomplete(notes.damage)) return exit_damaged;
+  if (const int status = status_of_damage(notes.damage); status != exit_ok) return status;
   return found.count() == 0 ? exit_not_found : exit_ok;
 }
 

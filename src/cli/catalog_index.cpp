@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/error.hpp"
 #include "base/hash.hpp"
 #include "base/text.hpp"
@@ -30,6 +32,29 @@ os::fs::path index_directory(Context& context, const QueryOptions& options) {
               "name a directory with --index DIR");
 }
 
+/// One warning for each, as far as the sync kept them.
+void tell_future_files(Context& context, const recover::CatalogPlace& place, const catalog::SyncCounts& counts) {
+  for (const catalog::FutureFile& file : counts.future_files) {
+    const std::string stored =
+        file.stored == TimePoint{} ? "" : fmt::format(", though it was stored at {}", to_iso8601(file.stored));
+    emit_warning(
+        context,
+        fmt::format("{} is dated {}, which is in the future{}: the clock of the machine that packed the archive "
+                    "is wrong, or this machine's ({}); its rows are in the index",
+                    escape_name(to_uri(place.bucket, file.key)), file.day, stored,
+                    to_iso8601(context.world().clock.now())));
+  }
+  const std::uint64_t more = counts.files_in_future - counts.future_files.size();
+  if (more > 0)
+    emit_warning(context, fmt::format("{} more of {} are dated in the future", format_count(more, "catalog file"),
+                                      catalog_uri(place)));
+}
+
+/// Whether the error is about the index's own file or directory, and not about the catalog.
+bool is_of_index(const Error& error, const os::fs::path& index) {
+  return error.where().starts_with(index.parent_path().native());
+}
+
 }  // namespace
 
 std::string catalog_uri(const recover::CatalogPlace& place) {
@@ -51,22 +76,46 @@ std::shared_ptr<catalog::CatalogDatabase> open_index(Context& context, const Que
 
 catalog::SyncCounts sync_index(Context& context, const recover::CatalogPlace& place, catalog::CatalogDatabase& index,
                                const catalog::SyncOptions& options) {
-  flow::Progress progress;
-  const ProgressPrinter printer(context, progress, "reading the catalog");
-  const catalog::SyncPlace from{*place.store, place.bucket, place.prefix};
-  // What is damaged is in the index: it is told when it matters.
-  return catalog::sync_index(index.file(), from, options, context.world(), context.pools(), context.budget(), progress,
-                             [](const catalog::DamagedFile&) {});
+  catalog::SyncCounts counts;
+  {
+    flow::Progress progress;
+    const ProgressPrinter printer(context, progress, "reading the catalog");
+    const catalog::SyncPlace from{*place.store, place.bucket, place.prefix,
+                                  catalog::store_identity(*place.store, place.bucket)};
+    // What is damaged is in the index: it is told when it matters.
+    counts = catalog::sync_index(index.file(), from, options, context.world(), context.pools(), context.budget(),
+                                 progress, [](const catalog::DamagedFile&) {});
+  }
+  if (counts.is_of_new_store) {
+    emit_warning(context, fmt::format("the local index of {} was of a store that was here before: it was made anew",
+                                      catalog_uri(place)));
+  }
+  tell_future_files(context, place, counts);
+  return counts;
 }
 
-std::size_t tell_damaged_files(Context& context, const recover::CatalogPlace& place, catalog::CatalogDatabase& index) {
-  const std::vector<catalog::IndexedFile> damaged = index.file().damaged_files();
-  for (const catalog::IndexedFile& file : damaged) {
-    emit_failure(context, "rows of a damaged catalog file are left out",
-                 Error(ErrorKind::corrupt, file.damage, to_uri(place.bucket, file.key),
-                       "`bale check --repair-catalog` makes it anew from its archive"));
+int tell_damaged_files(Context& context, const recover::CatalogPlace& place, catalog::CatalogDatabase& index) {
+  int status = exit_ok;
+  for (const catalog::IndexedFile& file : index.file().damaged_files()) {
+    const bool is_denied = file.damage_kind == ErrorKind::denied;
+    const Error error(file.damage_kind, file.damage, to_uri(place.bucket, file.key),
+                      is_denied ? "let this user read the object, then sync again"
+                                : "`bale check --repair-catalog` makes it anew from its archive");
+    const bool is_damaged = is_lost(error);
+    emit_failure(context, is_damaged ? "rows of a damaged catalog file are left out" : "a catalog file is left out",
+                 error);
+    status = worse_status(status, is_damaged ? exit_damaged : exit_some_failed);
   }
-  return damaged.size();
+  return status;
+}
+
+int worse_status(int a, int b) { return std::max(a, b); }
+
+bool is_of_another_store(Context& context, const recover::CatalogPlace& place, catalog::CatalogDatabase& index) {
+  if (context.options().local.empty()) return false;
+  const std::string synced = index.file().note(catalog::note_store);
+  const std::string now = synced.empty() ? std::string() : catalog::store_identity(*place.store, place.bucket);
+  return !now.empty() && now != synced;
 }
 
 void warn_of_gaps(Context& context, const recover::CatalogPlace& place, catalog::CatalogDatabase& index) {
@@ -79,14 +128,49 @@ void warn_of_gaps(Context& context, const recover::CatalogPlace& place, catalog:
   }
   const auto synced = synced_at(index);
   const Milliseconds age = synced ? context.world().clock.now() - *synced : Milliseconds(0);
+  if (age < -old_index) {
+    emit_warning(context,
+                 fmt::format("the local index of {} was synced at {}, which is in the future: this machine's clock was "
+                             "or is wrong, and how old the index is is not known; `bale catalog sync` brings it up to "
+                             "date",
+                             place.bucket.str(), to_iso8601(*synced)));
+  }
   if (age < old_index) return;
   emit_warning(context, fmt::format("the local index of {} is {} old: `bale catalog sync` brings it up to date",
                                     place.bucket.str(), format_duration(age)));
 }
 
-void sync_indexes(Context& context, const QueryOptions& options) {
-  for (const recover::CatalogPlace& place : named_catalogs(context, options))
-    sync_index(context, place, *open_index(context, options, place, /*make=*/true), {});
+bool sync_indexes(Context& context, const QueryOptions& options) {
+  for (const recover::CatalogPlace& place : named_catalogs(context, options)) {
+    const os::fs::path path = index_path(context, options, place);
+    try {
+      sync_index(context, place, *open_index(context, options, place, /*make=*/true), {});
+    } catch (const Error& error) {
+      if (error.kind() == ErrorKind::cancelled || !is_of_index(error, path)) throw;
+      emit_warning(context, fmt::format("the local index cannot be used, and the catalog itself is read: {}; `bale "
+                                        "catalog sync --rebuild` makes it anew",
+                                        error.what()));
+      return false;
+    }
+  }
+  return true;
+}
+
+SyncedAgain sync_known_indexes(Context& context, const QueryOptions& options) {
+  SyncedAgain again;
+  for (const recover::CatalogPlace& place : named_catalogs(context, options)) {
+    try {
+      const auto index = open_index(context, options, place, /*make=*/false);
+      if (index && sync_index(context, place, *index, {}).is_of_new_store) again.is_of_new_store = true;
+    } catch (const Error& error) {
+      if (error.kind() == ErrorKind::cancelled) throw;
+      if (is_of_index(error, index_path(context, options, place)))
+        again.needs_files = true;
+      else
+        emit_warning(context, fmt::format("{} cannot be asked again: {}", catalog_uri(place), error.what()));
+    }
+  }
+  return again;
 }
 
 OpenIndexes open_indexes(Context& context, const QueryOptions& options) {
@@ -96,15 +180,15 @@ OpenIndexes open_indexes(Context& context, const QueryOptions& options) {
   for (const recover::CatalogPlace& place : places) {
     auto index = open_index(context, options, place, /*make=*/true);
     try {
-      if (!synced_at(*index)) sync_index(context, place, *index, {});
+      if (!synced_at(*index) || is_of_another_store(context, place, *index)) sync_index(context, place, *index, {});
     } catch (const Error& error) {
       // The catalog of one region is gone: those of the others have what they have.
       if (error.code() != "NoSuchBucket" || ++gone == places.size()) throw;
       emit_failure(context, "left out: " + catalog_uri(place), error);
-      indexes.is_incomplete = true;
+      indexes.status = exit_damaged;
     }
     warn_of_gaps(context, place, *index);
-    if (tell_damaged_files(context, place, *index) > 0) indexes.is_incomplete = true;
+    indexes.status = worse_status(indexes.status, tell_damaged_files(context, place, *index));
     indexes.databases.push_back(std::move(index));
   }
   for (std::size_t i = 1; i < indexes.databases.size(); ++i)
@@ -112,9 +196,15 @@ OpenIndexes open_indexes(Context& context, const QueryOptions& options) {
   return indexes;
 }
 
+sqlite::ForeignLimits query_limits(Context& context) {
+  // A value is in memory several times while a line of JSON is made of it, with up to six bytes for one.
+  constexpr ByteCount least_value = 4 << 20, most_value = 1'000'000'000;
+  const ByteCount value = std::clamp(context.memory_limit() / 32, least_value, most_value);
+  return {static_cast<std::int64_t>(context.memory_limit() / 2), static_cast<std::int64_t>(value)};
+}
+
 std::optional<TimePoint> synced_at(catalog::CatalogDatabase& index) {
-  const std::string at = index.file().note(catalog::note_synced);
-  return at.empty() ? std::nullopt : std::optional(from_epoch_ms(std::stoll(at)));
+  return index.file().time_note(catalog::note_synced);
 }
 
 }  // namespace bale::cli

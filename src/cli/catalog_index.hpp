@@ -23,24 +23,45 @@ os::fs::path index_path(Context& context, const QueryOptions& options, const rec
 std::shared_ptr<catalog::CatalogDatabase> open_index(Context& context, const QueryOptions& options,
                                                      const recover::CatalogPlace& place, bool make);
 
-/// Brings an index up to date, with progress.
+/// Brings an index up to date, with progress. Warns of files with a date in the future, and where the index was of
+/// another store.
 catalog::SyncCounts sync_index(Context& context, const recover::CatalogPlace& place, catalog::CatalogDatabase& index,
                                const catalog::SyncOptions& options);
 
 /// Brings the indexes of all catalogs that the options name up to date, making those that are missing. Damaged files
-/// are not named: the search that follows does so, where they matter to it.
-void sync_indexes(Context& context, const QueryOptions& options);
+/// are not named: the search that follows does so, where they matter to it. Returns false, with a warning, when an
+/// index cannot be used (it is damaged, the disk is full): the catalogs themselves have to be read.
+bool sync_indexes(Context& context, const QueryOptions& options);
+
+/// What became of asking catalogs again.
+struct SyncedAgain {
+  bool is_of_new_store = false;  ///< an index was of another store than the one that is there now
+  bool needs_files = false;      ///< an index cannot be brought up to date: the catalogs themselves have to be read
+};
+/// Brings those indexes up to date that are there. Warns of a catalog that cannot be asked.
+SyncedAgain sync_known_indexes(Context& context, const QueryOptions& options);
 
 /// Indexes that are asked together.
 struct OpenIndexes {
   std::vector<std::shared_ptr<catalog::CatalogDatabase>> databases;  ///< not empty; the first has the rows of all
-  bool is_incomplete = false;  ///< catalog files are damaged, or a catalog is gone; each was named as a failure
+  /// exit_ok, or the status for what was named as a failure: exit_damaged (catalog files are damaged, a catalog is
+  /// gone), exit_some_failed (catalog files cannot be read).
+  int status = exit_ok;
 };
 /// The indexes of all catalogs that the options name, each synced now where it was not there.
 OpenIndexes open_indexes(Context& context, const QueryOptions& options);
 
-/// Names every damaged file of an index as a failure. Returns how many there are.
-std::size_t tell_damaged_files(Context& context, const recover::CatalogPlace& place, catalog::CatalogDatabase& index);
+/// Returns how much memory a query that a person wrote may use: shares of --memory-limit.
+sqlite::ForeignLimits query_limits(Context& context);
+
+/// Names every file of an index that is damaged or cannot be read as a failure. Returns the exit status for that:
+/// exit_ok, exit_damaged or exit_some_failed.
+int tell_damaged_files(Context& context, const recover::CatalogPlace& place, catalog::CatalogDatabase& index);
+/// The graver of two of these statuses.
+int worse_status(int a, int b);
+/// Whether the index was synced with another store than the one that now has the catalog's name. Only of embedded
+/// stores; of others, whom it would cost a request, false.
+bool is_of_another_store(Context& context, const recover::CatalogPlace& place, catalog::CatalogDatabase& index);
 /// Warns of an index that does not have all: it was synced from a day on only, or long ago.
 void warn_of_gaps(Context& context, const recover::CatalogPlace& place, catalog::CatalogDatabase& index);
 

@@ -50,6 +50,13 @@ void tell_damage(Context& context, const std::vector<recover::CatalogDamage>& da
   }
 }
 
+/// A local index is a copy of what is in the catalog: that it cannot be used says nothing about any backup.
+void tell_unusable_index(Context& context, const Error& error) {
+  emit_warning(context, fmt::format("the local index cannot be used, and the catalog itself is read: {}; `bale "
+                                    "catalog sync --rebuild` makes it anew",
+                                    error.what()));
+}
+
 }  // namespace
 
 void add_catalog_options(CLI::App& command, QueryOptions& options) {
@@ -134,15 +141,25 @@ std::vector<recover::CatalogPlace> catalog_places(Context& context, const QueryO
     if (options.no_index) continue;
     try {
       auto index = open_index(context, options, place, /*make=*/false);
-      if (!index || !synced_at(*index)) continue;  // a first sync that was cut short: the catalog itself has all
+      if (!index) continue;
+      if (!synced_at(*index)) {
+        emit_warning(context,
+                     fmt::format("the local index of {} is not complete, and the catalog itself is read: `bale "
+                                 "catalog sync` completes it",
+                                 place.bucket.str()));
+        continue;
+      }
+      if (is_of_another_store(context, place, *index)) {
+        emit_warning(context, fmt::format("the local index of {} is of a store that was here before, and the catalog "
+                                          "itself is read: `bale catalog sync` makes the index anew",
+                                          place.bucket.str()));
+        continue;
+      }
       warn_of_gaps(context, place, *index);
       place.index = std::move(index);
     } catch (const Error& error) {
-      // It is a copy of what is in the catalog: that it cannot be used says nothing about any backup.
       if (error.kind() == ErrorKind::cancelled) throw;
-      emit_warning(context, fmt::format("the local index cannot be used, and the catalog itself is read: {}; `bale "
-                                        "catalog sync --rebuild` makes it anew",
-                                        error.what()));
+      tell_unusable_index(context, error);
     }
   }
   return places;
@@ -166,6 +183,7 @@ recover::SearchResult find_records(Context& context, const QueryOptions& options
                                    recover::OnDamage on_damage) {
   recover::SearchResult found = recover::search(catalog_places(context, options), bounded(context, query),
                                                 context.pools().connections, on_damage, context.stop());
+  for (const Error& error : found.unusable_indexes) tell_unusable_index(context, error);
   tell_damage(context, found.damage);
   return found;
 }
@@ -175,12 +193,41 @@ recover::SearchNotes search_each(Context& context, const QueryOptions& options, 
                                  const std::function<bool(const catalog::Record&)>& visit) {
   recover::SearchNotes notes = recover::search_each(catalog_places(context, options), bounded(context, query),
                                                     context.pools().connections, on_damage, context.stop(), visit);
+  for (const Error& error : notes.unusable_indexes) tell_unusable_index(context, error);
   tell_damage(context, notes.damage);
   return notes;
 }
 
+recover::Replacements ask_again(Context& context, const QueryOptions& options, const recover::Query& query,
+                                const recover::GoneObjects& gone, bool exact_version) {
+  emit_warning(context, fmt::format("archives of {} are gone: the catalog is asked again",
+                                    format_count(gone.errors.size(), "object")));
+  recover::AgainOptions how;
+  how.exact_version = exact_version;
+  QueryOptions where = options;
+  if (!options.no_index && !context.options().dryrun) {
+    const SyncedAgain again = sync_known_indexes(context, options);
+    how.is_new_store = again.is_of_new_store;
+    where.no_index = again.needs_files;
+  }
+  return recover::find_replacements(catalog_places(context, where), bounded(context, query), gone, how,
+                                    context.pools().connections, recover::OnDamage::read_archive, context.stop());
+}
+
 bool may_be_incomplete(const std::vector<recover::CatalogDamage>& damage) {
   return std::any_of(damage.begin(), damage.end(), [](const recover::CatalogDamage& d) { return !d.replaced_by; });
+}
+
+bool is_lost(const Error& error) { return error.kind() == ErrorKind::corrupt || error.code() == "NoSuchBucket"; }
+
+int status_of_damage(const std::vector<recover::CatalogDamage>& damage) {
+  int status = exit_ok;
+  for (const recover::CatalogDamage& each : damage) {
+    if (each.replaced_by) continue;
+    if (is_lost(each.error)) return exit_damaged;
+    status = exit_some_failed;
+  }
+  return status;
 }
 
 void add_key_bytes(nlohmann::ordered_json& line, const ObjectKey& key) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cli/context.hpp"
+#include "jobs/recover/restore_again.hpp"
 #include "jobs/recover/search.hpp"
 
 namespace CLI {
@@ -39,7 +40,8 @@ catalog::ArchiveBuckets allowed_buckets(Context& context, const QueryOptions& op
 
 /// The catalogs that the command line names, without their indexes. Throws Error{invalid} when it names none.
 std::vector<recover::CatalogPlace> named_catalogs(Context& context, const QueryOptions& options);
-/// The same, to be searched: with the index of each that has one. Warns of an index that was not synced for long.
+/// The same, to be searched: with the index of each that has one which can be used. Warns of an index that cannot, or
+/// that was not synced for long.
 std::vector<recover::CatalogPlace> catalog_places(Context& context, const QueryOptions& options);
 /// The conditions that both commands share.
 recover::Query base_query(const QueryOptions& options);
@@ -55,8 +57,18 @@ recover::SearchResult find_records(Context& context, const QueryOptions& options
 /// The same, one record after the other, as recover::search_each() has it.
 recover::SearchNotes search_each(Context& context, const QueryOptions& options, const recover::Query& query,
                                  recover::OnDamage on_damage, const std::function<bool(const catalog::Record&)>& visit);
-/// Whether rows may be missing from what was found: the command then ends with exit_damaged.
+/// Asks the catalogs again about objects whose archives are gone: brings the indexes that are there up to date (not in
+/// a dry run), and looks for other backups of the objects. Says so in a warning.
+recover::Replacements ask_again(Context& context, const QueryOptions& options, const recover::Query& query,
+                                const recover::GoneObjects& gone, bool exact_version);
+/// Whether rows may be missing from what was found.
 bool may_be_incomplete(const std::vector<recover::CatalogDamage>& damage);
+/// Whether this error about a catalog file means lost data (the file is damaged, or its bucket is gone), and not only
+/// that the file cannot be read now.
+bool is_lost(const Error& error);
+/// The exit status that damage of a catalog gives a command which is otherwise done: exit_damaged where rows are lost,
+/// exit_some_failed where files cannot be read, exit_ok where archives were read instead.
+int status_of_damage(const std::vector<recover::CatalogDamage>& damage);
 
 /// Adds `key_base64` to a line of JSON whose other members can only show the key: one that is not UTF-8.
 void add_key_bytes(nlohmann::ordered_json& line, const ObjectKey& key);

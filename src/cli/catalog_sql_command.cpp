@@ -1,4 +1,6 @@
 // bale catalog sql
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
 
 #include "base/error.hpp"
@@ -34,23 +36,32 @@ std::vector<ResultColumn> columns_of(const sqlite::Query& rows, bool has_row) {
   return columns;
 }
 
-ResultRow row_of(const sqlite::Query& rows) {
+/// The values of the present row. Throws Error{invalid} when together they have more than `most` bytes.
+ResultRow row_of(const sqlite::Query& rows, ByteCount most) {
+  ByteCount bytes = 0;
+  for (int i = 0; i < rows.columns(); ++i) {
+    bytes += rows.view(i).size();
+    if (bytes <= most) continue;
+    throw Error(ErrorKind::invalid, fmt::format("a row of the result is too big: more than {}", format_bytes(most)),
+                "--memory-limit", "raise the limit, or ask for less");
+  }
   ResultRow row;
   for (int i = 0; i < rows.columns(); ++i) row.push_back(rows.is_null(i) ? ResultValue() : ResultValue(rows.text(i)));
   return row;
 }
 
-/// Whether rows may be missing.
-bool run_local_query(Context& context, const SqlOptions& options, ResultWriter& writer) {
+/// Returns the exit status.
+int run_local_query(Context& context, const SqlOptions& options, ResultWriter& writer) {
   const OpenIndexes indexes = open_indexes(context, options.where);
   catalog::CatalogDatabase& database = *indexes.databases.front();
   const std::stop_callback interrupt(context.stop(), [&] { database.sql().interrupt(); });
-  sqlite::Query rows = database.sql().foreign_query(options.sql);
+  sqlite::Query rows = database.sql().foreign_query(options.sql, query_limits(context));
+  const ByteCount most_row = context.memory_limit() / 32;
   bool has_row = rows.step();
   writer.begin(columns_of(rows, has_row));
-  for (; has_row; has_row = rows.step()) writer.add(row_of(rows));
+  for (; has_row; has_row = rows.step()) writer.add(row_of(rows, most_row));
   writer.finish();
-  return indexes.is_incomplete;
+  return indexes.status;
 }
 
 int sql(Context& context, const SqlOptions& options) {
@@ -63,7 +74,7 @@ int sql(Context& context, const SqlOptions& options) {
     run_athena_query(context, athena, options.sql, writer);
     return exit_ok;
   }
-  return run_local_query(context, options, writer) ? exit_damaged : exit_ok;
+  return run_local_query(context, options, writer);
 }
 
 }  // namespace

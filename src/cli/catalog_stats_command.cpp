@@ -90,7 +90,7 @@ int stats(Context& context, const StatsOptions& options) {
                format_bytes(growth.total), growth.percent ? fmt::format("{:+.1f} %", *growth.percent) : "-"});
   }
   if (!context.json()) context.print(all.empty() ? "nothing is in the catalog, or nothing of this" : table.text());
-  if (opened.is_incomplete) return exit_damaged;
+  if (opened.status != exit_ok) return opened.status;
   return all.empty() ? exit_not_found : exit_ok;
 }
 

@@ -35,21 +35,26 @@ void print_synced(Context& context, const recover::CatalogPlace& place, catalog:
   const std::string gone = counts.files_gone == 0 ? "" : fmt::format(", {} gone", format_count(counts.files_gone));
   const std::string changed =
       counts.files_changed == 0 ? "" : fmt::format(", {} changed", format_count(counts.files_changed));
-  const std::string damaged =
+  std::string damaged =
       counts.files_damaged == 0 ? "" : fmt::format(", {} of them damaged", format_count(counts.files_damaged));
-  emit(context,
-       {{"type", "synced"},
-        {"catalog", source},
-        {"index", index.file().path().native()},
-        {"files_added", counts.files_added},
-        {"files_changed", counts.files_changed},
-        {"files_gone", counts.files_gone},
-        {"files_known", counts.files_known},
-        {"files_damaged", counts.files_damaged},
-        {"rows_added", counts.rows_added},
-        {"bytes", counts.bytes},
-        {"rows", rows},
-        {"milliseconds", elapsed.count()}},
+  if (counts.files_unreadable > 0)
+    damaged += fmt::format(", {} of them not readable", format_count(counts.files_unreadable));
+  nlohmann::ordered_json line{{"type", "synced"},
+                              {"catalog", source},
+                              {"index", index.file().path().native()},
+                              {"files_added", counts.files_added},
+                              {"files_changed", counts.files_changed},
+                              {"files_gone", counts.files_gone},
+                              {"files_known", counts.files_known},
+                              {"files_damaged", counts.files_damaged},
+                              {"rows_added", counts.rows_added},
+                              {"bytes", counts.bytes},
+                              {"rows", rows},
+                              {"milliseconds", elapsed.count()}};
+  if (counts.files_unreadable > 0) line["files_unreadable"] = counts.files_unreadable;
+  if (counts.files_in_future > 0) line["files_in_future"] = counts.files_in_future;
+  if (counts.is_of_new_store) line["new_store"] = true;
+  emit(context, line,
        fmt::format("{}: {} added{}{}{} ({}, {} read); {} in the index, {}", source,
                    format_count(counts.files_added, "file"), damaged, changed, gone,
                    format_count(counts.rows_added, "row"), format_bytes(counts.bytes), format_count(rows, "row"),
@@ -63,9 +68,9 @@ void print_planned(Context& context, const recover::CatalogPlace& place, const o
                    rebuild ? "removed, and made anew" : "brought up to date"));
 }
 
-/// Returns the number of damaged files.
-std::size_t sync_one(Context& context, const SyncCommandOptions& options, const catalog::SyncOptions& sync_options,
-                     const recover::CatalogPlace& place) {
+/// Returns the exit status.
+int sync_one(Context& context, const SyncCommandOptions& options, const catalog::SyncOptions& sync_options,
+             const recover::CatalogPlace& place) {
   if (options.rebuild) remove_index(context.world().files, index_path(context, options.where, place));
   const auto index = open_index(context, options.where, place, /*make=*/true);
   const auto started = context.world().clock.steady();
@@ -79,7 +84,8 @@ int sync(Context& context, const SyncCommandOptions& options) {
   catalog::SyncOptions sync_options;
   sync_options.since = time_option(options.since, "--since");
   sync_options.full = options.full || options.rebuild;
-  std::size_t damaged = 0, gone = 0;
+  int status = exit_ok;
+  std::size_t gone = 0;
   const std::vector<recover::CatalogPlace> places = named_catalogs(context, options.where);
   for (const recover::CatalogPlace& place : places) {
     if (context.options().dryrun) {
@@ -87,14 +93,14 @@ int sync(Context& context, const SyncCommandOptions& options) {
       continue;
     }
     try {
-      damaged += sync_one(context, options, sync_options, place);
+      status = worse_status(status, sync_one(context, options, sync_options, place));
     } catch (const Error& error) {
       // The catalog of one region is gone: those of the others are synced.
       if (error.code() != "NoSuchBucket" || ++gone == places.size()) throw;
       emit_failure(context, "not synced: " + catalog_uri(place), error);
     }
   }
-  return damaged + gone > 0 ? exit_damaged : exit_ok;
+  return gone > 0 ? exit_damaged : status;
 }
 
 }  // namespace

@@ -76,14 +76,15 @@ class RefusedRows {
   std::map<std::string, std::pair<Error, std::uint64_t>> rows_;
 };
 
-std::unique_ptr<mount::Tree> read_catalog(Context& context, const MountCommandOptions& options, bool& is_incomplete) {
+std::unique_ptr<mount::Tree> read_catalog(Context& context, const MountCommandOptions& options, int& status) {
   // Out of an index, memory does not depend on how many objects there are; and what was backed up just now is shown.
-  if (!options.where.no_index) sync_indexes(context, options.where);
+  QueryOptions where = options.where;
+  if (!where.no_index) where.no_index = !sync_indexes(context, where);
   mount::TreeBuilder builder(context.world());
   const catalog::ArchiveBuckets allowed = allowed_buckets(context, options.where);
   RefusedRows refused;
   const auto notes = search_each(
-      context, options.where, query_of(options), recover::OnDamage::read_archive, [&](const catalog::Record& record) {
+      context, where, query_of(options), recover::OnDamage::read_archive, [&](const catalog::Record& record) {
         if (const auto refusal = allowed.refusal_of(record)) refused.add(*refusal);
         catalog::Record restricted = record;
         allowed.restrict(restricted);
@@ -95,7 +96,7 @@ std::unique_ptr<mount::Tree> read_catalog(Context& context, const MountCommandOp
       });
   context.set_status("");
   refused.tell(context);
-  is_incomplete = may_be_incomplete(notes.damage);
+  status = status_of_damage(notes.damage);
   if (builder.objects() == 0) {
     throw Error(ErrorKind::not_found, "the catalog has no object to show", {},
                 options.as_of.empty() ? "`bale catalog search` shows what there is"
@@ -127,9 +128,8 @@ int run_mount(Context& context, const MountCommandOptions& options) {
   mount_options.allow_other = options.allow_other;
   mount_options.cache_bytes = cache_bytes(context, options);
   context.reserve_memory(mount_options.cache_bytes);
-  bool is_incomplete = false;
-  const auto tree = read_catalog(context, options, is_incomplete);
-  const int status = is_incomplete ? exit_damaged : exit_ok;
+  int status = exit_ok;
+  const auto tree = read_catalog(context, options, status);
   const auto say = [&] { announce(context, options, tree->totals()); };
   if (context.options().dryrun) {
     say();

@@ -14,7 +14,7 @@
 #include "cli/output.hpp"
 #include "cli/restore_query.hpp"
 #include "flow/progress.hpp"
-#include "jobs/recover/restore.hpp"
+#include "jobs/recover/restore_again.hpp"
 
 namespace bale::cli {
 namespace {
@@ -224,8 +224,9 @@ void print_summary(Context& context, const Totals& totals) {
                    format_count(totals.read.requests, "request"), waiting_text(totals, dryrun), deleted));
 }
 
-int status_of(const Totals& totals, bool incomplete) {
-  if (incomplete || totals.failures.contains(ErrorKind::corrupt)) return exit_damaged;
+int status_of(const Totals& totals, int catalog_status) {
+  if (catalog_status == exit_damaged || totals.failures.contains(ErrorKind::corrupt)) return exit_damaged;
+  if (catalog_status != exit_ok) return catalog_status;
   const bool some = totals.restored + totals.same + totals.waiting > 0;
   if (totals.failed > 0) {
     // Nothing was to be had, and for one reason: it is the command's own.
@@ -257,7 +258,7 @@ class RestoreProgress {
   std::optional<ProgressPrinter> printer_;
 };
 
-recover::RestoreResult run_restore(Context& context, const RestoreCommandOptions& options,
+recover::RestoreResult run_restore(Context& context, const RestoreCommandOptions& options, const recover::Query& query,
                                    const recover::RestoreTarget& target, const catalog::RecordList& records,
                                    Totals& totals) {
   store::ObjectStore* destination = target.directory ? nullptr : &context.store(context.region());
@@ -271,9 +272,14 @@ recover::RestoreResult run_restore(Context& context, const RestoreCommandOptions
   how.archives.wait = !options.no_wait;
   how.progress = &progress.counters();
   recover::Restore job(archives, destination, target, how, context.world(), context.pools(), context.budget());
-  return job.run(records, [&](const recover::RestoredObject& object) { report(context, object, totals); },
-                 {[&](const recover::ArchiveCopy& copy) { report_asked(context, copy, how.archives); },
-                  [&](std::size_t waiting) { progress.waiting(waiting); }});
+  return recover::restore_with_replacements(
+      job, records,
+      [&](const recover::GoneObjects& gone) {
+        return ask_again(context, options.where, query, gone, /*exact_version=*/!options.sql.empty());
+      },
+      [&](const recover::RestoredObject& object) { report(context, object, totals); },
+      {[&](const recover::ArchiveCopy& copy) { report_asked(context, copy, how.archives); },
+       [&](std::size_t waiting) { progress.waiting(waiting); }});
 }
 
 recover::SearchResult find(Context& context, const RestoreCommandOptions& options, const recover::Query& query) {
@@ -289,9 +295,9 @@ int restore(Context& context, const RestoreCommandOptions& options) {
   Totals totals;
   totals.missing = report_missing(context, query, found);
   totals.deleted = count_by_pattern(query, found.deletions);
-  totals.read = run_restore(context, options, target, found.records, totals);
+  totals.read = run_restore(context, options, query, target, found.records, totals);
   print_summary(context, totals);
-  return status_of(totals, may_be_incomplete(found.damage));
+  return status_of(totals, status_of_damage(found.damage));
 }
 
 }  // namespace

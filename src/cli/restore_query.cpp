@@ -39,13 +39,15 @@ recover::SearchResult find_by_sql(Context& context, const QueryOptions& options,
   const OpenIndexes indexes = open_indexes(context, options);
   catalog::CatalogDatabase& database = *indexes.databases.front();
   const std::stop_callback interrupt(context.stop(), [&] { database.sql().interrupt(); });
-  sqlite::Query rows = database.sql().foreign_query(sql);
+  sqlite::Query rows = database.sql().foreign_query(sql, query_limits(context));
   const catalog::RecordColumns columns = columns_of(rows);
   recover::Selection selection(bounded(context, query));
   while (rows.step()) selection.add(catalog::record_of(rows, columns));
   recover::SearchResult found;
-  if (indexes.is_incomplete)  // each file was named
-    found.damage.push_back({Error(ErrorKind::corrupt, "catalog files are damaged"), std::nullopt});
+  if (indexes.status != exit_ok) {  // each file was named
+    const ErrorKind kind = indexes.status == exit_damaged ? ErrorKind::corrupt : ErrorKind::denied;
+    found.damage.push_back({Error(kind, "catalog files are damaged or cannot be read"), std::nullopt});
+  }
   found.records = selection.take(found.deletions);
   return found;
 }
