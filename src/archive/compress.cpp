@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #define ZSTD_STATIC_LINKING_ONLY  // ZSTD_estimateCCtxSize_usingCParams; an estimate only, nothing depends on its ABI
 #include <zstd.h>
+#include <zstd_errors.h>
 
 #include <algorithm>
 #include <bit>
@@ -189,6 +190,10 @@ StreamDecompressor::Step StreamDecompressor::step(ByteView input, MutableBytes o
   ZSTD_inBuffer in{input.data(), input.size(), 0};
   ZSTD_outBuffer out{output.data(), output.size(), 0};
   const std::size_t result = ZSTD_decompressStream(state_->context.get(), &out, &in);
+  if (ZSTD_getErrorCode(result) == ZSTD_error_frameParameter_windowTooLarge) {
+    throw Error(ErrorKind::unsupported, "a frame was compressed with a window that takes more memory than is left", {},
+                "run with a higher --memory-limit");
+  }
   if (ZSTD_isError(result) != 0) throw damaged(result);
   return {in.pos, out.pos, result == 0};
 }

@@ -68,7 +68,7 @@ class StreamDecompressor {
     bool frame_ended = false;  ///< all of a frame has been read and written, and its checksum was right
   };
   /// Reads from `input`, writes into `output`; progress is made unless input or output is used up. Throws
-  /// Error{corrupt}.
+  /// Error{corrupt}, and Error{unsupported} for a window that is larger than accepted.
   Step step(ByteView input, MutableBytes output);
 
  private:

@@ -27,21 +27,23 @@ bool is_of_one_object(ErrorKind kind) noexcept {
 /// One object on its way to its receiver.
 class Transfer {
  public:
-  Transfer(const ManifestObject& object, std::unique_ptr<ObjectReceiver> receiver)
-      : object_(object), receiver_(std::move(receiver)) {}
+  Transfer(std::string sha256, std::unique_ptr<ObjectReceiver> receiver)
+      : sha256_(std::move(sha256)), receiver_(std::move(receiver)) {}
   void write(ByteView bytes) {
     digest_.update(bytes);
     if (!bytes.empty()) receiver_->write(bytes);
   }
-  void finish() {
+  /// Returns whether there was a digest to compare with.
+  bool finish() {
     // Archives of the reference have no digests; their frames' checksums and sizes were verified.
-    if (!object_.sha256.empty() && to_hex_digest(digest_.finish()) != object_.sha256)
+    if (!sha256_.empty() && to_hex_digest(digest_.finish()) != sha256_)
       throw Error(ErrorKind::corrupt, "its SHA-256 is not the one in the manifest");
     receiver_->finish();
+    return !sha256_.empty();
   }
 
  private:
-  const ManifestObject& object_;
+  const std::string sha256_;
   std::unique_ptr<ObjectReceiver> receiver_;
   Sha256 digest_;
 };
@@ -66,7 +68,7 @@ class Deliverer final : public FrameVisitor {
       bytes = 0;
     };
     for (const MemberPiece& piece : pieces) {
-      if (piece.bytes.size() != objects_[piece.object].size) {
+      if (piece.bytes.size() != objects_.bytes_of(piece.object)) {
         start_part(frame, piece);
         continue;
       }
@@ -111,10 +113,9 @@ class Deliverer final : public FrameVisitor {
     run_task([this, held = std::move(frame), pieces = std::move(group)] {
       for (const MemberPiece& piece : pieces) {
         guarded(piece.object, [&] {
-          Transfer transfer(objects_[piece.object], make_(piece.object));
+          Transfer transfer(objects_[piece.object].sha256, make_(piece.object));
           transfer.write(piece.bytes);
-          transfer.finish();
-          count(piece.object);
+          count(piece.object, transfer.finish());
         });
       }
     });
@@ -133,14 +134,15 @@ class Deliverer final : public FrameVisitor {
   void write_part(LargeObject& large, const MemberPiece& piece) {
     if (large.failed) return large.transfer.reset();
     const bool sound = guarded(piece.object, [&] {
-      if (piece.offset == 0) large.transfer = std::make_unique<Transfer>(objects_[piece.object], make_(piece.object));
+      if (piece.offset == 0)
+        large.transfer = std::make_unique<Transfer>(objects_[piece.object].sha256, make_(piece.object));
       // The first part was in a damaged frame.
       if (!large.transfer) throw Error(ErrorKind::corrupt, "the beginning of the object is lost");
       large.transfer->write(piece.bytes);
-      if (piece.offset + piece.bytes.size() < objects_[piece.object].size) return;
-      large.transfer->finish();
+      if (piece.offset + piece.bytes.size() < objects_.bytes_of(piece.object)) return;
+      const bool verified = large.transfer->finish();
       large.transfer.reset();
-      count(piece.object);
+      count(piece.object, verified);
     });
     if (sound) return;
     large.failed = true;
@@ -178,19 +180,19 @@ class Deliverer final : public FrameVisitor {
     if (first && progress_ != nullptr) ++progress_->items_failed;
   }
 
-  void count(std::size_t object) {
+  void count(std::size_t object, bool verified) {
     {
       const Lock lock(mutex_);
       ++delivery_.delivered;
-      if (objects_[object].sha256.empty()) ++delivery_.unverifiable;
-      delivery_.bytes += objects_[object].size;
+      if (!verified) ++delivery_.unverifiable;
+      delivery_.bytes += objects_.bytes_of(object);
     }
     if (progress_ == nullptr) return;
     ++progress_->items_done;
-    progress_->bytes_done += objects_[object].size;
+    progress_->bytes_done += objects_.bytes_of(object);
   }
 
-  const std::vector<ManifestObject>& objects_;
+  const ObjectList& objects_;
   const std::function<std::unique_ptr<ObjectReceiver>(std::size_t)>& make_;
   const flow::Pools pools_;
   flow::Progress* const progress_;
@@ -229,11 +231,11 @@ Delivery deliver_objects(Reader& reader, const std::vector<std::size_t>& objects
                          const std::function<std::unique_ptr<ObjectReceiver>(std::size_t object)>& make,
                          flow::Pools pools, flow::MemoryBudget& budget, const std::stop_token& stop,
                          flow::Progress* progress) {
-  const std::vector<ManifestObject>& all = reader.manifest().objects;
+  const ObjectList& all = reader.manifest().objects;
   if (progress != nullptr) {
     progress->items_total += objects.empty() ? all.size() : objects.size();
-    for (const std::size_t object : objects) progress->bytes_total += all.at(object).size;
-    for (std::size_t i = 0; objects.empty() && i < all.size(); ++i) progress->bytes_total += all[i].size;
+    for (const std::size_t object : objects) progress->bytes_total += all.bytes_of(object);
+    for (std::size_t i = 0; objects.empty() && i < all.size(); ++i) progress->bytes_total += all.bytes_of(i);
   }
   Deliverer deliverer(reader, make, pools, progress, stop);
   try {
@@ -258,18 +260,18 @@ bool is_directory_on_the_way(os::Files& files, const os::fs::path& path) {
   return present.has_value();
 }
 
-FileExtractor::FileExtractor(os::Files& files, os::fs::path directory, const std::vector<ManifestObject>& objects)
+FileExtractor::FileExtractor(os::Files& files, os::fs::path directory, const ObjectList& objects)
     : files_(files), directory_(std::move(directory)) {
   // An archive of the reference may hold a key twice; both then lead to one file.
-  std::vector<std::string_view> keys;
+  std::vector<std::string> keys;
   keys.reserve(objects.size());
   for (const ManifestObject& object : objects) keys.push_back(object.relative_key);
   std::sort(keys.begin(), keys.end());
   keys.erase(std::unique(keys.begin(), keys.end()), keys.end());
-  const std::vector<std::string> paths = safe_paths(keys);
+  const std::vector<std::string> paths = safe_paths({keys.begin(), keys.end()});
   paths_.reserve(objects.size());
   for (const ManifestObject& object : objects) {
-    const auto found = std::lower_bound(keys.begin(), keys.end(), std::string_view(object.relative_key));
+    const auto found = std::lower_bound(keys.begin(), keys.end(), object.relative_key);
     paths_.push_back(paths[static_cast<std::size_t>(found - keys.begin())]);
   }
 }

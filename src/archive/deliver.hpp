@@ -52,7 +52,7 @@ bool is_directory_on_the_way(os::Files& files, const os::fs::path& path);
 class FileExtractor {
  public:
   /// The directory is made with its parents where missing. `files` is borrowed.
-  FileExtractor(os::Files& files, os::fs::path directory, const std::vector<ManifestObject>& objects);
+  FileExtractor(os::Files& files, os::fs::path directory, const ObjectList& objects);
   /// The same for objects that are known by their keys alone. Throws Error{invalid} when a key comes twice.
   FileExtractor(os::Files& files, os::fs::path directory, const std::vector<std::string_view>& keys);
   /// Where the object is written to.

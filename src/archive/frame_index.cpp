@@ -14,6 +14,7 @@ namespace bale::archive {
 
 FrameIndex::FrameIndex(const std::vector<SeekEntry>& entries, ByteCount data_bytes, ByteCount max_frame_bytes,
                        const std::vector<std::uint64_t>& hashes) {
+  frames_.reserve(entries.size());
   // Sums of at most 2^27 numbers of 32 bits: no overflow.
   ByteCount file_offset = 0, tar_offset = 0;
   for (std::size_t i = 0; i < entries.size(); ++i) {
@@ -53,53 +54,62 @@ std::pair<std::size_t, std::size_t> FrameIndex::frames_of(ByteCount tar_offset, 
   return {frame, frame};
 }
 
-MemberLocation FrameIndex::locate(const ManifestObject& object) const noexcept {
-  const auto [first, last] = frames_of(*object.data_offset, object.size);
+MemberLocation FrameIndex::locate(ByteCount tar_offset, ByteCount size) const noexcept {
+  const auto [first, last] = frames_of(tar_offset, size);
   const Frame& start = frames_[first];
   const Frame& end = frames_[last];
-  return {start.file_offset, end.file_offset + end.compressed - start.file_offset,
-          *object.data_offset - start.tar_offset};
+  return {start.file_offset, end.file_offset + end.compressed - start.file_offset, tar_offset - start.tar_offset};
 }
 
-std::vector<FrameRead> FrameIndex::plan_reads(const std::vector<ManifestObject>& objects,
-                                              const std::vector<std::size_t>& wanted) const {
-  std::vector<std::size_t> order(wanted);
-  const auto place = [&](std::size_t object) { return std::pair(*objects[object].data_offset, object); };
-  std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return place(a) < place(b); });
-  order.erase(std::unique(order.begin(), order.end()), order.end());
-  std::vector<FrameRead> reads;
-  for (const std::size_t object : order) {
-    const ByteCount begin = *objects[object].data_offset, end = begin + objects[object].size;
-    const auto [first, last] = frames_of(begin, objects[object].size);
-    for (std::size_t i = first; i <= last; ++i) {
-      const ByteCount from = std::max(begin, frames_[i].tar_offset), to = std::min(end, frames_[i].tar_end());
-      if (reads.empty() || reads.back().frame != i) reads.push_back({i, {}});
-      reads.back().pieces.push_back({object, from - begin, from - frames_[i].tar_offset, to - from});
+FrameReads::FrameReads(const FrameIndex& index, const ObjectList& objects, const std::vector<std::size_t>& wanted)
+    : index_(index), objects_(objects), order_(wanted) {
+  const auto place = [&](std::size_t object) { return std::pair(*objects.data_offset_of(object), object); };
+  std::sort(order_.begin(), order_.end(), [&](std::size_t a, std::size_t b) { return place(a) < place(b); });
+  order_.erase(std::unique(order_.begin(), order_.end()), order_.end());
+}
+
+std::optional<FrameRead> FrameReads::next() {
+  std::optional<FrameRead> read;
+  while (at_ < order_.size()) {
+    const std::size_t object = order_[at_];
+    const ByteCount begin = *objects_.data_offset_of(object), end = begin + objects_.bytes_of(object);
+    const auto [first, last] = index_.frames_of(begin, end - begin);
+    const std::size_t number = goes_on_.value_or(first);
+    if (!read) read = FrameRead{number, {}};
+    if (read->frame != number) break;
+    const Frame& frame = index_.frames()[number];
+    const ByteCount from = std::max(begin, frame.tar_offset), to = std::min(end, frame.tar_end());
+    read->pieces.push_back({object, from - begin, from - frame.tar_offset, to - from});
+    if (number < last) {
+      goes_on_ = number + 1;
+      break;
     }
+    goes_on_.reset();
+    ++at_;
   }
-  return reads;
+  return read;
 }
 
-void check_places(const std::vector<ManifestObject>& objects, ByteCount end) {
+void check_places(const ObjectList& objects, ByteCount end) {
   const auto wrong = [&](std::size_t object, std::string_view what) {
     return Error(ErrorKind::corrupt,
                  fmt::format("objects[{}] ({}) {}", object, escape_name(objects[object].relative_key), what),
                  "manifest.json");
   };
   for (std::size_t i = 0; i < objects.size(); ++i) {
-    if (!objects[i].data_offset) throw wrong(i, "has no data_offset");
-    if (*objects[i].data_offset < layout::tar_block) throw wrong(i, "lies before the first header");
-    if (*objects[i].data_offset > end || objects[i].size > end - *objects[i].data_offset)
-      throw wrong(i, "lies outside the archive");
+    const auto begin = objects.data_offset_of(i);
+    if (!begin) throw wrong(i, "has no data_offset");
+    if (*begin < layout::tar_block) throw wrong(i, "lies before the first header");
+    if (*begin > end || objects.bytes_of(i) > end - *begin) throw wrong(i, "lies outside the archive");
   }
   std::vector<std::size_t> order(objects.size());
   std::iota(order.begin(), order.end(), 0);
   std::sort(order.begin(), order.end(),
-            [&](std::size_t a, std::size_t b) { return *objects[a].data_offset < *objects[b].data_offset; });
+            [&](std::size_t a, std::size_t b) { return *objects.data_offset_of(a) < *objects.data_offset_of(b); });
   for (std::size_t i = 1; i < order.size(); ++i) {
-    const ManifestObject& before = objects[order[i - 1]];
+    const ByteCount end_before = *objects.data_offset_of(order[i - 1]) + objects.bytes_of(order[i - 1]);
     // Each member has a header of its own in front of it.
-    if (*objects[order[i]].data_offset < *before.data_offset + before.size + layout::tar_block)
+    if (*objects.data_offset_of(order[i]) < end_before + layout::tar_block)
       throw wrong(order[i], "overlaps another object");
   }
 }

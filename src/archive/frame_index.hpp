@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "archive/layout.hpp"
 #include "archive/manifest.hpp"
 #include "archive/reader.hpp"
 #include "archive/seek_table.hpp"
@@ -37,6 +38,10 @@ struct FrameRead {
   std::vector<FramePiece> pieces;
 };
 
+/// Memory that the list of frames takes for each of them while an archive is opened: its entry in the file, the same
+/// read, its hash, and its Frame.
+inline constexpr ByteCount frame_memory = layout::seek_entry_bytes + sizeof(SeekEntry) + 8 + sizeof(Frame) + 16;
+
 class FrameIndex {
  public:
   FrameIndex() = default;
@@ -53,17 +58,32 @@ class FrameIndex {
   /// The frames that hold `size` bytes from `tar_offset` on: first and last. An empty object is in the frame of its
   /// header.
   std::pair<std::size_t, std::size_t> frames_of(ByteCount tar_offset, ByteCount size) const noexcept;
-  MemberLocation locate(const ManifestObject& object) const noexcept;
-  /// The frames that hold these objects, ascending.
-  std::vector<FrameRead> plan_reads(const std::vector<ManifestObject>& objects,
-                                    const std::vector<std::size_t>& wanted) const;
+  /// Where `size` bytes from `tar_offset` on are, of an object whose data begin there.
+  MemberLocation locate(ByteCount tar_offset, ByteCount size) const noexcept;
 
  private:
   std::vector<Frame> frames_;
 };
 
+/// The frames that hold some objects, ascending. Frames are found as they are asked for: an object of 1 TiB may be in
+/// millions of them. Not thread-safe.
+class FrameReads {
+ public:
+  /// `wanted`: indices of `objects`, in any order. `index` and `objects` are borrowed.
+  FrameReads(const FrameIndex& index, const ObjectList& objects, const std::vector<std::size_t>& wanted);
+  /// Absent at the end.
+  std::optional<FrameRead> next();
+
+ private:
+  const FrameIndex& index_;
+  const ObjectList& objects_;
+  std::vector<std::size_t> order_;      ///< by place
+  std::size_t at_ = 0;                  ///< the next of them, or the one that goes on
+  std::optional<std::size_t> goes_on_;  ///< the frame in which it does
+};
+
 /// Throws Error{corrupt} naming the object that has no place, overlaps another one, or does not lie before `end`, the
 /// header of manifest.json.
-void check_places(const std::vector<ManifestObject>& objects, ByteCount end);
+void check_places(const ObjectList& objects, ByteCount end);
 
 }  // namespace bale::archive

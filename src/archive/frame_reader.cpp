@@ -14,6 +14,8 @@ namespace {
 
 // The table of five thousand frames: of an archive of 80 GiB in frames of the default size.
 constexpr ByteCount tail_bytes = 64 << 10;
+// What FramePieces holds of a frame at a time, and gives at a time.
+constexpr ByteCount compressed_piece_bytes = 1 << 20, content_piece_bytes = 256 << 10;
 
 FrameIndex index_in(transfer::RandomSource& source, const ReaderLimits& limits) {
   const Buffer tail = source.read_tail(tail_bytes);
@@ -24,6 +26,11 @@ FrameIndex index_in(transfer::RandomSource& source, const ReaderLimits& limits) 
   const ByteCount file_bytes = source.size(), length = footer.table_bytes();
   if (length > file_bytes)
     throw Error(ErrorKind::corrupt, fmt::format("the seek table claims {} bytes; the file has {}", length, file_bytes));
+  // The table itself, what it says, and the index that is made of it, for a moment all at once.
+  if (footer.frames > limits.memory / frame_memory) {
+    throw Error(ErrorKind::unsupported, fmt::format("the list of its {} frames takes more than {} of memory",
+                                                    footer.frames, format_bytes(limits.memory)));
+  }
   if (length <= tail.size()) {
     return FrameIndex(decode_seek_table(tail.view().last(length), footer), file_bytes - length, limits.max_frame_bytes);
   }
@@ -51,6 +58,52 @@ void read_frame(ByteView compressed, const Frame& frame, MutableBytes out) {
   if (compressed.size() < 4 || load_le<std::uint32_t>(compressed, compressed.size() - 4) != frame.checksum)
     throw Error(ErrorKind::corrupt, "the frame's checksum is not that of the seek table");
   decompress_frame(compressed, out);
+}
+
+FramePieces::FramePieces(const Frame& frame, ReadAt read_at, int window_log)
+    : frame_(frame),
+      read_at_(std::move(read_at)),
+      content_(std::min<ByteCount>(frame.decompressed, content_piece_bytes)),
+      decompressor_(window_log) {}
+
+ByteView FramePieces::next() {
+  while (!ended_) {
+    if (rest_.empty() && !more_) read_more();
+    const auto step = decompressor_.step(rest_, {content_.data(), content_.capacity()});
+    rest_ = rest_.subspan(step.consumed);
+    more_ = step.produced == content_.capacity() && !step.frame_ended;
+    if (step.produced > frame_.decompressed - given_)
+      throw Error(ErrorKind::corrupt, "the frame holds more than the seek table says");
+    given_ += step.produced;
+    if (step.frame_ended) finish();
+    ended_ = step.frame_ended;
+    if (step.produced > 0) return {content_.data(), step.produced};
+  }
+  return {};
+}
+
+void FramePieces::read_more() {
+  const ByteCount length = std::min<ByteCount>(compressed_piece_bytes, frame_.compressed - taken_);
+  if (length == 0) throw Error(ErrorKind::corrupt, "the frame is longer than the seek table says");
+  compressed_ = read_at_(frame_.file_offset + taken_, length);
+  taken_ += length;
+  rest_ = compressed_.view();
+  if (frame_.hash) hash_.update(rest_);
+  for (const std::byte byte : rest_.last(std::min<std::size_t>(rest_.size(), sizeof last_bytes_)))
+    last_bytes_ = (last_bytes_ >> 8) | (std::to_integer<std::uint32_t>(byte) << 24);
+}
+
+/// The decoder has verified the frame's checksum against its content; so equal checksums mean equal content.
+void FramePieces::finish() const {
+  if (!rest_.empty() || taken_ != frame_.compressed)
+    throw Error(ErrorKind::corrupt, "the frame is shorter than the seek table says");
+  if (frame_.hash && hash_.value() != *frame_.hash)
+    throw Error(ErrorKind::corrupt, "the frame's bytes are not those that were written: their XXH64 is another");
+  if (last_bytes_ != frame_.checksum)
+    throw Error(ErrorKind::corrupt, "the frame's checksum is not that of the seek table");
+  if (given_ != frame_.decompressed) {
+    throw Error(ErrorKind::corrupt, fmt::format("the frame holds {} bytes instead of {}", given_, frame_.decompressed));
+  }
 }
 
 std::vector<RunFrame> decompress_run(ByteView run, const std::function<void(ByteCount)>& may_hold,

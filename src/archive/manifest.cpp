@@ -5,11 +5,13 @@
 #include <algorithm>
 #include <limits>
 #include <nlohmann/json.hpp>
-#include <unordered_map>
-#include <unordered_set>
+#include <numeric>
+#include <utility>
 
+#include "archive/json_elements.hpp"
 #include "archive/layout.hpp"
 #include "base/error.hpp"
+#include "base/hash.hpp"
 #include "base/text.hpp"
 
 namespace bale::archive {
@@ -290,99 +292,176 @@ Deletion parse_deletion(const Json& json, std::size_t index) {
           from_epoch_ms(*time)};
 }
 
-/// Parses the text, turning each element of "objects" into a ManifestObject as soon as it is complete, so that the JSON
-/// of one object at a time is held, not that of all.
-Json parse_streaming(std::string_view text, std::vector<ManifestObject>& objects, std::string& object_region) {
-  std::string section;
-  const auto keep = [&](int depth, Json::parse_event_t event, Json& parsed) {
-    if (event == Json::parse_event_t::key && depth == 1) section = parsed.get_ref<const std::string&>();
-    if (event != Json::parse_event_t::object_end || depth != 2 || section != "objects") return true;
-    objects.push_back(parse_object(parsed, objects.size()));
-    if (object_region.empty())
-      object_region = Fields(parsed, fmt::format("objects[{}]", objects.size() - 1)).text("source_region");
-    return false;
-  };
-  try {
-    return Json::parse(text, keep);
-  } catch (const Json::exception& error) {
-    throw Error(ErrorKind::corrupt, fmt::format("not valid JSON: {}", error.what()), "manifest.json");
+// ---- Of the whole manifest
+
+constexpr std::string_view known_members[] = {
+    "backup",        "bucket",   "created",     "creation_time", "data_offset",   "deletions",
+    "etag",          "headers",  "key",         "kms_key_arn",   "last_modified", "level",
+    "member",        "metadata", "object_name", "objects",       "region",        "relative_key",
+    "sequencer",     "sha256",   "size",        "source_bucket", "source_prefix", "source_region",
+    "storage_class", "tags",     "targets",     "time",          "version",       "version_id"};
+static_assert(std::is_sorted(std::begin(known_members), std::end(known_members)));
+
+bool is_known(std::string_view name) {
+  return std::binary_search(std::begin(known_members), std::end(known_members), name);
+}
+
+ByteCount memory_of(const Target& target) {
+  return 2 * sizeof(Target) + target.region.str().size() + target.bucket.str().size() + target.kms_key_arn.size() +
+         target.storage_class.size();
+}
+
+ByteCount memory_of(const Deletion& deletion) {
+  return 2 * sizeof(Deletion) + deletion.source_bucket.str().size() + deletion.source_prefix.size() +
+         deletion.key.str().size() + deletion.version_id.str().size() + deletion.sequencer.size();
+}
+
+/// Takes the elements of the manifest's lists as they are read.
+class ElementsReading final : public JsonListVisitor {
+ public:
+  ElementsReading(Manifest& manifest, MemoryShare& memory) : manifest_(manifest), memory_(memory) {}
+
+  bool is_list(std::string_view name) const override {
+    return name == "objects" || name == "targets" || name == "deletions";
+  }
+  void element(std::string_view name, std::size_t index, const Json& value) override {
+    if (name == "targets") {
+      manifest_.targets.push_back(parse_target(value, index));
+      memory_.add(memory_of(manifest_.targets.back()), "the targets of the manifest");
+    } else if (name == "deletions") {
+      manifest_.deletions.push_back(parse_deletion(value, index));
+      memory_.add(memory_of(manifest_.deletions.back()), "the deletions of the manifest");
+    } else {
+      take_object(value, index);
+    }
+  }
+
+  /// XXH64 of the member of each object.
+  const std::vector<std::uint64_t>& member_hashes() const { return member_hashes_; }
+  const std::string& object_region() const { return object_region_; }
+
+ private:
+  void take_object(const Json& value, std::size_t index) {
+    const ManifestObject object = parse_object(value, index);
+    if (object_region_.empty()) object_region_ = Fields(value, fmt::format("objects[{}]", index)).text("source_region");
+    const ByteCount before = manifest_.objects.memory();
+    manifest_.objects.push_back(object);
+    // Besides, a hash of each, twice while they are sorted.
+    memory_.add(manifest_.objects.memory() - before + 4 * sizeof(std::uint64_t), "the objects of the manifest");
+    member_hashes_.push_back(xxh64(as_bytes(object.member)));
+  }
+
+  Manifest& manifest_;
+  MemoryShare& memory_;
+  std::vector<std::uint64_t> member_hashes_;
+  std::string object_region_;
+};
+
+/// Calls `visit` with the indices of each group of objects that may have one member, ascending; groups of one are left
+/// out.
+template <typename Visit>
+void for_each_group(const std::vector<std::uint64_t>& member_hashes, Visit visit) {
+  std::vector<std::size_t> order(member_hashes.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+    return std::pair(member_hashes[a], a) < std::pair(member_hashes[b], b);
+  });
+  for (std::size_t begin = 0, end = 0; begin < order.size(); begin = end) {
+    while (end < order.size() && member_hashes[order[end]] == member_hashes[order[begin]]) ++end;
+    if (end - begin > 1) visit(std::vector<std::size_t>(order.begin() + begin, order.begin() + end));
   }
 }
 
-void check_members_differ(const std::vector<ManifestObject>& objects) {
-  std::unordered_set<std::string_view> seen;
-  seen.reserve(objects.size());
-  for (std::size_t i = 0; i < objects.size(); ++i) {
-    if (!seen.insert(objects[i].member).second)
-      throw wrong(fmt::format("objects[{}].member", i), "is that of another object");
-  }
+void check_members_differ(const ObjectList& objects, const std::vector<std::uint64_t>& member_hashes) {
+  for_each_group(member_hashes, [&](const std::vector<std::size_t>& group) {
+    std::vector<std::string> seen;
+    for (const std::size_t i : group) {
+      seen.push_back(objects[i].member);
+      if (std::find(seen.begin(), seen.end() - 1, seen.back()) != seen.end() - 1)
+        throw wrong(fmt::format("objects[{}].member", i), "is that of another object");
+    }
+  });
 }
 
 /// Keeps the newest of the objects with one member; of those of the same second the last, as tar does.
-void keep_newest(std::vector<ManifestObject>& objects) {
+void keep_newest(ObjectList& objects, const std::vector<std::uint64_t>& member_hashes) {
   struct Member {
-    std::size_t newest, count = 0;
+    std::string name;
+    TimePoint modified;
+    std::size_t newest, count;
   };
-  std::unordered_map<std::string_view, Member> members;
-  members.reserve(objects.size());
   std::vector<bool> is_kept(objects.size(), true);
-  for (std::size_t i = 0; i < objects.size(); ++i) {
-    const auto [place, is_first] = members.try_emplace(objects[i].member, Member{i});
-    Member& member = place->second;
-    objects[i].members_before = member.count++;
-    if (is_first) continue;
-    const bool is_newest = objects[i].last_modified >= objects[member.newest].last_modified;
-    is_kept[is_newest ? member.newest : i] = false;
-    if (is_newest) member.newest = i;
-  }
-  std::size_t kept = 0;
-  for (std::size_t i = 0; i < objects.size(); ++i) {
-    if (is_kept[i] && kept++ != i) objects[kept - 1] = std::move(objects[i]);
-  }
-  objects.resize(kept);
+  for_each_group(member_hashes, [&](const std::vector<std::size_t>& group) {
+    std::vector<Member> members;
+    for (const std::size_t i : group) {
+      const ManifestObject object = objects[i];
+      const auto member =
+          std::find_if(members.begin(), members.end(), [&](const Member& each) { return each.name == object.member; });
+      if (member == members.end()) {
+        members.push_back({object.member, object.last_modified, i, 1});
+        continue;
+      }
+      objects.set_place(i, object.data_offset, member->count++);
+      const bool is_newest = object.last_modified >= member->modified;
+      is_kept[is_newest ? member->newest : i] = false;
+      if (!is_newest) continue;
+      member->newest = i;
+      member->modified = object.last_modified;
+    }
+  });
+  objects.keep_only(is_kept);
 }
 
 }  // namespace
 
-std::string to_json(const Manifest& manifest) {
+ManifestWriter::ManifestWriter(const Manifest& manifest) : source_region_(manifest.source_region) {
   OrderedJson head{{"version", manifest.version}, {"source_region", manifest.source_region.str()}};
   head["created"] = to_iso8601(manifest.created);
   head["level"] = manifest.level;
   OrderedJson& targets = head["targets"] = OrderedJson::array();
   for (const Target& target : manifest.targets) targets.push_back(target_json(target));
-  // Objects are appended as text, one a line: a tree of a million of them would take gigabytes.
-  std::string text = dump(head);
-  text.back() = ',';
-  text += "\"objects\":[";
-  std::string_view separator = "\n";
-  for (const ManifestObject& object : manifest.objects) {
-    text.append(separator).append(dump(object_json(object, manifest.source_region)));
-    separator = ",\n";
-  }
-  text += "\n]";
-  if (!manifest.deletions.empty()) {
-    OrderedJson deletions = OrderedJson::array();
-    for (const Deletion& deletion : manifest.deletions) deletions.push_back(deletion_json(deletion));
-    text += ",\"deletions\":" + dump(deletions);
-  }
-  return text += "}\n";
+  text_ = dump(head);
+  text_.back() = ',';
+  text_ += "\"objects\":[";
 }
 
-Manifest parse_manifest(std::string_view json) {
+void ManifestWriter::add(const ManifestObject& object) {
+  // Appended as text, one a line: a tree of a million objects would take gigabytes.
+  text_.append(has_objects_ ? ",\n" : "\n").append(dump(object_json(object, source_region_)));
+  has_objects_ = true;
+}
+
+void ManifestWriter::add(const Deletion& deletion) {
+  deletions_.append(deletions_.empty() ? ",\"deletions\":[" : ",").append(dump(deletion_json(deletion)));
+}
+
+std::string ManifestWriter::take() {
+  text_.append("\n]").append(deletions_);
+  if (!deletions_.empty()) text_ += ']';
+  return std::move(text_ += "}\n");
+}
+
+std::string to_json(const Manifest& manifest) {
+  ManifestWriter writer(manifest);
+  for (const ManifestObject& object : manifest.objects) writer.add(object);
+  for (const Deletion& deletion : manifest.deletions) writer.add(deletion);
+  return writer.take();
+}
+
+Manifest parse_manifest(const std::function<std::string_view()>& next, MemoryShare& memory) {
   Manifest manifest;
-  std::string object_region;
-  const Json root = parse_streaming(json, manifest.objects, object_region);
+  ElementsReading elements(manifest, memory);
+  const Json root = read_json_lists(next, elements, is_known, "manifest.json");
   const Fields fields(root, {});
   const Json* const objects = fields.find("objects");
   if (objects == nullptr || !objects->is_array()) throw wrong("objects", "is missing or not a list");
-  if (!objects->empty()) throw wrong("objects", "has an element that is not an object");
   const auto version = fields.number("version").value_or(0);
   if (version > current_version) {
     throw Error(ErrorKind::unsupported, fmt::format("manifest version {} is newer than this program", version),
                 "manifest.json", "read it with a newer bale");
   }
   manifest.version = static_cast<int>(version);
-  manifest.source_region = Region(fields.text_or("source_region", object_region));
+  manifest.source_region = Region(fields.text_or("source_region", elements.object_region()));
   const auto level = fields.signed_number("level").value_or(0);
   if (level < -1000 || level > 1000) throw wrong("level", "is not a compression level");
   manifest.level = static_cast<int>(level);
@@ -393,20 +472,20 @@ Manifest parse_manifest(std::string_view json) {
       throw wrong("created", "is not a time");
     }
   }
-  if (const Json* targets = fields.find("targets")) {
-    if (!targets->is_array()) throw wrong("targets", "is not a list");
-    for (const Json& target : *targets) manifest.targets.push_back(parse_target(target, manifest.targets.size()));
-  }
-  if (const Json* deletions = fields.find("deletions")) {
-    if (!deletions->is_array()) throw wrong("deletions", "is not a list");
-    for (const Json& deletion : *deletions)
-      manifest.deletions.push_back(parse_deletion(deletion, manifest.deletions.size()));
+  for (const char* list : {"targets", "deletions"}) {
+    if (const Json* value = fields.find(list); value != nullptr && !value->is_array())
+      throw wrong(list, "is not a list");
   }
   if (manifest.version > 0)
-    check_members_differ(manifest.objects);
+    check_members_differ(manifest.objects, elements.member_hashes());
   else
-    keep_newest(manifest.objects);
+    keep_newest(manifest.objects, elements.member_hashes());
   return manifest;
+}
+
+Manifest parse_manifest(std::string_view json) {
+  MemoryShare memory;
+  return parse_manifest([&] { return std::exchange(json, {}); }, memory);
 }
 
 }  // namespace bale::archive

@@ -5,50 +5,49 @@
 #include "archive/tar.hpp"
 
 namespace bale::archive {
-namespace {
 
-class Planner {
- public:
-  explicit Planner(ByteCount frame_size) : frame_size_(frame_size) {}
+bool ChunkPlan::has_room(const PlanItem& item, ByteCount bytes) const noexcept {
+  return bytes == 0 || item.header + tar_padded(item.size) <= frame_size_ - bytes;
+}
 
-  void add(std::size_t member, const PlanItem& item) {
-    const ByteCount padded = tar_padded(item.size);
-    const bool fits = padded <= frame_size_ - item.header;
-    if (!fits || item.header + padded > room()) start_chunk();
-    ByteCount offset = 0, header = item.header;
-    for (std::size_t number = 0;; ++number) {
-      const ByteCount size = std::min(item.size - offset, room() - header);
-      const bool last = offset + size == item.size;
-      append({member, offset, size, header, last ? padded - item.size : 0, number, last});
-      if (last) return;
-      offset += size;
-      header = 0;
-      start_chunk();
+std::optional<Chunk> ChunkPlan::next() {
+  Chunk chunk;
+  while (member_ < items_.size()) {
+    const PlanItem& item = items_[member_];
+    if (number_ == 0 && !has_room(item, chunk.bytes)) break;
+    const ByteCount header = number_ == 0 ? item.header : 0;
+    const ByteCount size = std::min(item.size - offset_, frame_size_ - chunk.bytes - header);
+    const bool last = offset_ + size == item.size;
+    const ByteCount padding = last ? tar_padded(item.size) - item.size : 0;
+    chunk.pieces.push_back({member_, offset_, size, header, padding, number_, last});
+    chunk.bytes += chunk.pieces.back().bytes();
+    if (!last) {
+      offset_ += size;
+      ++number_;
+      break;
     }
+    ++member_;
+    offset_ = number_ = 0;
   }
+  if (chunk.pieces.empty()) return std::nullopt;
+  return chunk;
+}
 
-  std::vector<Chunk> take() { return std::move(chunks_); }
-
- private:
-  ByteCount room() const { return chunks_.empty() ? 0 : frame_size_ - chunks_.back().bytes; }
-  void start_chunk() {
-    if (chunks_.empty() || chunks_.back().bytes > 0) chunks_.emplace_back();
+std::uint64_t ChunkPlan::count() const noexcept {
+  std::uint64_t chunks = 0;
+  ByteCount bytes = 0;  // of the last of them
+  for (const PlanItem& item : items_) {
+    const ByteCount length = item.header + tar_padded(item.size);
+    if (chunks == 0 || !has_room(item, bytes)) {
+      ++chunks;
+      bytes = 0;
+    }
+    // A member that fits adds to the chunk; a larger one fills it and those behind it, the last one in part.
+    const std::uint64_t more = length > frame_size_ ? (length - 1) / frame_size_ : 0;
+    chunks += more;
+    bytes += length - more * frame_size_;
   }
-  void append(const Piece& piece) {
-    chunks_.back().pieces.push_back(piece);
-    chunks_.back().bytes += piece.bytes();
-  }
-
-  const ByteCount frame_size_;
-  std::vector<Chunk> chunks_;
-};
-
-}  // namespace
-
-std::vector<Chunk> plan_chunks(const std::vector<PlanItem>& items, ByteCount frame_size) {
-  Planner planner(frame_size);
-  for (std::size_t i = 0; i < items.size(); ++i) planner.add(i, items[i]);
-  return planner.take();
+  return chunks;
 }
 
 }  // namespace bale::archive

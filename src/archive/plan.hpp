@@ -1,7 +1,9 @@
 // Which bytes of which member go into which frame. Pure.
 #pragma once
 
-#include <string>
+#include <cstdint>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "base/bytes.hpp"
@@ -38,7 +40,23 @@ struct Chunk {
 /// Cuts members, in their order, into chunks of at most `frame_size` bytes (a multiple of 512, larger than every
 /// header). A member that fits into a frame is never split: it starts a new one where the rest of the present one is
 /// too small. A larger member starts a new frame and is cut every frame_size bytes; those behind it share its last
-/// frame.
-std::vector<Chunk> plan_chunks(const std::vector<PlanItem>& items, ByteCount frame_size);
+/// frame. Chunks are made when they are asked for: a member of 1 TiB may have millions of them. Not thread-safe.
+class ChunkPlan {
+ public:
+  ChunkPlan(std::vector<PlanItem> items, ByteCount frame_size) : items_(std::move(items)), frame_size_(frame_size) {}
+  /// The next chunk; absent behind the last one.
+  std::optional<Chunk> next();
+  /// How many chunks there are in all.
+  std::uint64_t count() const noexcept;
+
+ private:
+  /// Whether an item goes into a chunk that has so many bytes.
+  bool has_room(const PlanItem& item, ByteCount bytes) const noexcept;
+  const std::vector<PlanItem> items_;
+  const ByteCount frame_size_;
+  // Of the next piece.
+  std::size_t member_ = 0, number_ = 0;
+  ByteCount offset_ = 0;
+};
 
 }  // namespace bale::archive

@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <numeric>
+#include <stdexcept>
 #include <string>
 #include <utility>
 
+#include "archive/compress.hpp"
 #include "archive/frame_index.hpp"
 #include "archive/frame_reader.hpp"
 #include "archive/layout.hpp"
@@ -49,10 +51,11 @@ class Tail {
     offset_ = source.size() - bytes_.size();
   }
   ByteView view() const { return bytes_.view(); }
-  /// Makes the tail begin at `offset` where it begins behind it, by one request; not where that would take too much
-  /// memory.
-  void reach_to(ByteCount offset) {
-    if (offset >= offset_ || bytes_.size() + (offset_ - offset) > longest_tail_bytes) return;
+  ByteCount offset() const noexcept { return offset_; }
+  /// Makes the tail begin at `offset` where it begins behind it, by one request; not where it would have more than
+  /// `most` bytes.
+  void reach_to(ByteCount offset, ByteCount most) {
+    if (offset >= offset_ || bytes_.size() + (offset_ - offset) > most) return;
     bytes_ = read(offset, offset_ - offset + bytes_.size());
     offset_ = offset;
   }
@@ -79,19 +82,20 @@ class Tail {
 class FrameReading {
  public:
   FrameReading(transfer::RandomSource& source, const FrameIndex& index, FrameVisitor& visitor, flow::Pools pools,
-               flow::MemoryBudget& budget, const std::stop_token& stop, std::vector<FrameRead> reads)
+               flow::MemoryBudget& budget, const std::stop_token& stop, FrameReads reads)
       : source_(source),
         index_(index),
         visitor_(visitor),
         pools_(pools),
         reads_(std::move(reads)),
+        next_(reads_.next()),
         budget_(budget),
-        results_([this](std::uint64_t number, Result result) { visit(number, std::move(result)); }),
+        results_([this](std::uint64_t, Result result) { visit(std::move(result)); }),
         stop_with_caller_(stop, [this] { stop_.request_stop(); }) {}
 
   void run() {
     try {
-      for (std::size_t next = 0; next < reads_.size();) next = start_group(next);
+      while (next_) start_group();
     } catch (...) {
       stop_.request_stop();
       tasks_.wait();  // what a task failed with comes first
@@ -113,17 +117,19 @@ class FrameReading {
   };
   /// Adjacent frames that are read in one request.
   struct Group {
-    std::size_t first = 0;  ///< index into reads_
+    std::uint64_t first = 0;  ///< number of the first of `reads` among all that are read
+    std::vector<FrameRead> reads;
     std::vector<std::shared_ptr<HeldFrame>> frames;
     std::vector<flow::Ticket> tickets;  ///< for the compressed bytes
     Buffer compressed;
   };
   struct Result {
+    FrameRead read;
     std::shared_ptr<HeldFrame> frame;
     std::optional<Error> error;
   };
 
-  const Frame& frame(std::size_t read) const { return index_.frames()[reads_[read].frame]; }
+  const Frame& frame(const FrameRead& read) const { return index_.frames()[read.frame]; }
 
   void run_task(flow::ThreadPool& pool, std::function<void()> task) {
     tasks_.run(pool, [this, work = std::move(task)] {
@@ -137,59 +143,61 @@ class FrameReading {
     });
   }
 
-  /// Starts reading at reads_[first]: that frame, and those adjacent to it for which there is memory right now.
-  /// Returns where the next group starts.
-  std::size_t start_group(std::size_t first) {
+  /// Starts reading the next frame, and those adjacent to it for which there is memory right now.
+  void start_group() {
     auto group = std::make_shared<Group>();
-    group->first = first;
+    group->first = started_;
     const auto add = [&](std::pair<flow::PaidBuffer, flow::Ticket> grant) {
       group->frames.push_back(std::make_shared<HeldFrame>(std::move(grant.first)));
       group->tickets.push_back(std::move(grant.second));
+      group->reads.push_back(std::move(*next_));
+      next_ = reads_.next();
+      ++started_;
     };
-    add(budget_.acquire_buffer(frame(first).decompressed, frame(first).compressed, stop_.get_token()));
-    ByteCount length = frame(first).compressed;
-    std::size_t next = first + 1;
-    for (; next < reads_.size(); ++next) {
-      const bool adjacent = reads_[next].frame == reads_[next - 1].frame + 1;
-      if (!adjacent || length + frame(next).compressed > read_bytes) break;
-      auto grant = budget_.try_acquire_buffer(frame(next).decompressed, frame(next).compressed);
+    const Frame& first = frame(*next_);
+    add(budget_.acquire_buffer(first.decompressed, first.compressed, stop_.get_token()));
+    ByteCount length = first.compressed;
+    while (next_ && next_->frame == group->reads.back().frame + 1) {
+      const Frame& adjacent = frame(*next_);
+      if (length + adjacent.compressed > read_bytes) break;
+      auto grant = budget_.try_acquire_buffer(adjacent.decompressed, adjacent.compressed);
       if (!grant) break;
       add(std::move(*grant));
-      length += frame(next).compressed;
+      length += adjacent.compressed;
     }
     // Frames without content may lie between adjacent ones; they are read along.
-    const Frame& last = frame(next - 1);
-    length = last.file_offset + last.compressed - frame(first).file_offset;
+    const Frame& last = frame(group->reads.back());
+    length = last.file_offset + last.compressed - first.file_offset;
     run_task(pools_.connections, [this, group, length] { read_group(group, length); });
-    return next;
   }
 
   void read_group(const std::shared_ptr<Group>& group, ByteCount length) {
     group->compressed = Buffer(length);
     group->compressed.resize(length);
-    source_.read_at(frame(group->first).file_offset, {group->compressed.data(), length});
+    source_.read_at(frame(group->reads.front()).file_offset, {group->compressed.data(), length});
     for (std::size_t i = 0; i < group->frames.size(); ++i)
       run_task(pools_.cores, [this, group, i] { decompress(*group, i); });
   }
 
   void decompress(Group& group, std::size_t i) {
-    const std::size_t number = group.first + i;
-    const Frame& described = frame(number);
-    Result result{std::move(group.frames[i]), std::nullopt};
+    const Frame& described = frame(group.reads[i]);
+    const std::size_t number = group.reads[i].frame;
+    const ByteCount at = described.file_offset - frame(group.reads.front()).file_offset;
+    // The first is looked at by those behind it, and stays.
+    Result result{i == 0 ? group.reads[i] : std::move(group.reads[i]), std::move(group.frames[i]), std::nullopt};
     Buffer& out = result.frame->data.bytes;
     try {
       out.resize(described.decompressed);
-      const ByteCount at = described.file_offset - frame(group.first).file_offset;
       read_frame(group.compressed.view().subspan(at, described.compressed), described, {out.data(), out.size()});
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::corrupt) throw;
-      result.error = error.with_where(fmt::format("{}, frame {}", source_.name(), reads_[number].frame));
+      result.error = error.with_where(fmt::format("{}, frame {}", source_.name(), number));
     }
-    results_.put(number, std::move(result));
+    results_.put(group.first + i, std::move(result));
   }
 
-  void visit(std::uint64_t number, Result result) {
-    const FrameRead& read = reads_[number];
+  void visit(Result result) {
+    const FrameRead& read = result.read;
     if (result.error) {
       Damage damage{read.frame, *result.error, {}};
       for (const FramePiece& piece : read.pieces) damage.objects.push_back(piece.object);
@@ -208,7 +216,9 @@ class FrameReading {
   const FrameIndex& index_;
   FrameVisitor& visitor_;
   const flow::Pools pools_;
-  const std::vector<FrameRead> reads_;
+  FrameReads reads_;
+  std::optional<FrameRead> next_;
+  std::uint64_t started_ = 0;
   flow::MemoryBudget& budget_;
   flow::Sequencer<Result> results_;
   std::stop_source stop_;
@@ -218,15 +228,18 @@ class FrameReading {
 
 class SeekableReader final : public Reader {
  public:
-  SeekableReader(transfer::RandomSource& source, FrameIndex index, Manifest manifest)
-      : source_(source), index_(std::move(index)), manifest_(std::move(manifest)) {}
+  SeekableReader(transfer::RandomSource& source, FrameIndex index, Manifest manifest, MemoryShare memory)
+      : source_(source), index_(std::move(index)), manifest_(std::move(manifest)), memory_(std::move(memory)) {}
 
   const Manifest& manifest() const override { return manifest_; }
   bool random_access() const override { return true; }
   std::size_t frames() const override { return index_.frames().size(); }
   ByteCount archive_bytes() const override { return source_.size(); }
   ByteCount tar_bytes() const override { return index_.tar_bytes(); }
-  MemberLocation locate(std::size_t object) const override { return index_.locate(manifest_.objects.at(object)); }
+  MemberLocation locate(std::size_t object) const override {
+    check_index(object);
+    return index_.locate(*manifest_.objects.data_offset_of(object), manifest_.objects.bytes_of(object));
+  }
 
   void read(const std::vector<std::size_t>& objects, FrameVisitor& visitor, flow::Pools pools,
             flow::MemoryBudget& budget, std::stop_token stop) override {
@@ -235,14 +248,18 @@ class SeekableReader final : public Reader {
       wanted.resize(manifest_.objects.size());
       std::iota(wanted.begin(), wanted.end(), 0);
     }
-    for (const std::size_t object : wanted) std::ignore = manifest_.objects.at(object);
-    FrameReading(source_, index_, visitor, pools, budget, stop, index_.plan_reads(manifest_.objects, wanted)).run();
+    for (const std::size_t object : wanted) check_index(object);
+    FrameReading(source_, index_, visitor, pools, budget, stop, {index_, manifest_.objects, wanted}).run();
   }
 
  private:
+  void check_index(std::size_t object) const {
+    if (object >= manifest_.objects.size()) throw std::out_of_range("no such object");
+  }
   transfer::RandomSource& source_;
   const FrameIndex index_;
   const Manifest manifest_;
+  const MemoryShare memory_;
 };
 
 /// The seek table at the end of the file.
@@ -254,13 +271,15 @@ struct SeekTable {
 };
 
 /// Absent where the file does not end in one.
-std::optional<SeekTable> read_seek_table(ByteCount file_bytes, Tail& tail, const ReaderLimits& limits) {
+std::optional<SeekTable> read_seek_table(ByteCount file_bytes, Tail& tail, const ReaderLimits& limits,
+                                         MemoryShare& memory) {
   SeekFooter footer;
   if (!find_seek_footer(tail.view(), limits.max_frames, footer)) return std::nullopt;
   const ByteCount length = footer.table_bytes();
   if (length > file_bytes) {
     throw Error(ErrorKind::corrupt, fmt::format("the seek table claims {} bytes; the file has {}", length, file_bytes));
   }
+  memory.add(footer.frames * frame_memory, "the frames of the archive");
   const Buffer table = tail.read(file_bytes - length, length);
   return SeekTable{footer, decode_seek_table(table.view(), footer), file_bytes - length, xxh64(table.view())};
 }
@@ -299,6 +318,13 @@ void check_trailer(const Trailer& trailer, const FrameIndex& index, const Reader
                         std::all_of(index.frames().begin(), index.frames().end(),
                                     [&](const Frame& frame) { return frame.decompressed <= trailer.frame_bytes; });
   if (!possible) throw Error(ErrorKind::corrupt, "a frame is larger than the trailer says frames are");
+  for (std::size_t i = 0; i < index.frames().size(); ++i) {
+    const Frame& frame = index.frames()[i];
+    if (frame.compressed > compressed_bound(frame.decompressed)) {
+      throw Error(ErrorKind::corrupt, fmt::format("frame {} claims {} bytes that hold {}: no frame is as long", i,
+                                                  frame.compressed, frame.decompressed));
+    }
+  }
   if (trailer.manifest_bytes > limits.max_manifest_bytes) {
     throw Error(ErrorKind::corrupt,
                 fmt::format("the manifest claims {}; at most {} are read", format_bytes(trailer.manifest_bytes),
@@ -312,41 +338,74 @@ void check_trailer(const Trailer& trailer, const FrameIndex& index, const Reader
     throw Error(ErrorKind::corrupt, "the tar does not end behind the manifest");
 }
 
-/// Reads to the end of the tar, which may be in a frame behind the manifest's: no other read would verify that one.
-std::string read_manifest(Tail& tail, const FrameIndex& index, const Trailer& trailer) {
-  const ByteCount begin = trailer.manifest_offset, end = begin + trailer.manifest_bytes;
-  tail.reach_to(index.frames()[index.frame_of(begin)].file_offset);
-  std::string text;
-  for (std::size_t i = index.frame_of(begin); i < index.frames().size(); ++i) {
-    const Frame& frame = index.frames()[i];
-    Buffer content;
-    in_place(fmt::format("frame {}, which holds manifest.json", i), [&] {
-      const Buffer compressed = tail.read(frame.file_offset, frame.compressed);
-      content = Buffer(frame.decompressed);
-      content.resize(frame.decompressed);
-      read_frame(compressed.view(), frame, {content.data(), content.size()});
-    });
-    const ByteCount from = std::max(begin, frame.tar_offset), to = std::min(end, frame.tar_end());
-    if (from < to) text.append(as_text(content.view().subspan(from - frame.tar_offset, to - from)));
+/// The text of the manifest, piece by piece. Goes on to the end of the tar, which may be in a frame behind the
+/// manifest's: no other read would verify that one.
+class ManifestText {
+ public:
+  ManifestText(Tail& tail, const FrameIndex& index, const Trailer& trailer, int window_log)
+      : tail_(tail),
+        index_(index),
+        window_log_(window_log),
+        begin_(trailer.manifest_offset),
+        end_(trailer.manifest_offset + trailer.manifest_bytes),
+        frame_(index.frame_of(begin_)) {}
+
+  std::string_view next() {
+    while (frame_ < index_.frames().size()) {
+      const Frame& frame = index_.frames()[frame_];
+      if (!content_)
+        content_.emplace(
+            frame, [this](ByteCount at, ByteCount length) { return tail_.read(at, length); }, window_log_);
+      const ByteCount at = frame.tar_offset + content_->given();
+      const ByteView content =
+          in_place(fmt::format("frame {}, which holds manifest.json", frame_), [&] { return content_->next(); });
+      if (content.empty()) {
+        content_.reset();
+        ++frame_;
+        continue;
+      }
+      const ByteCount from = std::max(begin_, at), to = std::min(end_, at + content.size());
+      if (from < to) return as_text(content.subspan(from - at, to - from));
+    }
+    return {};
   }
-  return text;
+
+ private:
+  Tail& tail_;
+  const FrameIndex& index_;
+  const int window_log_;
+  const ByteCount begin_, end_;
+  std::size_t frame_;
+  std::optional<FramePieces> content_;
+};
+
+Manifest read_manifest(Tail& tail, const FrameIndex& index, const Trailer& trailer, int window_log,
+                       MemoryShare& memory) {
+  tail.reach_to(index.frames()[index.frame_of(trailer.manifest_offset)].file_offset,
+                std::min(longest_tail_bytes, memory.most() / 4));
+  ManifestText text(tail, index, trailer, window_log);
+  return parse_manifest([&] { return text.next(); }, memory);
 }
 
 /// Null where the file is not an archive with a seek table of Bale.
 std::unique_ptr<Reader> open_seekable(transfer::RandomSource& source, Tail& tail, const ReaderLimits& limits) {
-  const auto table = read_seek_table(source.size(), tail, limits);
+  MemoryShare memory = limits.share();
+  auto table = read_seek_table(source.size(), tail, limits, memory);
   if (!table) return nullptr;
-  const auto trailer = read_trailer(*table, tail);
+  auto trailer = read_trailer(*table, tail);
   if (!trailer) return nullptr;
   FrameIndex index(table->entries, table->data_bytes, limits.max_frame_bytes, trailer->frame_hashes);
+  table->entries = {};
+  trailer->frame_hashes = {};
+  memory.give_back(table->footer.frames * (frame_memory - sizeof(Frame)));
   check_trailer(*trailer, index, limits);
-  Manifest manifest = parse_manifest(read_manifest(tail, index, *trailer));
+  Manifest manifest = read_manifest(tail, index, *trailer, limits.window_log(), memory);
   if (manifest.objects.size() != trailer->objects) {
     throw Error(ErrorKind::corrupt, fmt::format("the manifest lists {} objects, the trailer says {}",
                                                 manifest.objects.size(), trailer->objects));
   }
   check_places(manifest.objects, trailer->manifest_offset - layout::tar_block);
-  return std::make_unique<SeekableReader>(source, std::move(index), std::move(manifest));
+  return std::make_unique<SeekableReader>(source, std::move(index), std::move(manifest), std::move(memory));
 }
 
 }  // namespace

@@ -1,6 +1,8 @@
 // Reads archives: any member by one ranged read, or all of them in parallel.
 #pragma once
 
+#include <algorithm>
+#include <bit>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -19,9 +21,20 @@ namespace bale::archive {
 
 /// Bounds checked before memory is taken.
 struct ReaderLimits {
-  ByteCount max_manifest_bytes = 2ULL << 30;
-  std::uint64_t max_frames = 0x8000000;    ///< of the seekable format 0.1.0
-  ByteCount max_frame_bytes = 1ULL << 30;  ///< decompressed; of the seekable format's reference implementation
+  ByteCount max_manifest_bytes = 2ULL << 30;  ///< of its text, which is never in memory as a whole
+  std::uint64_t max_frames = 0x8000000;       ///< of the seekable format 0.1.0
+  ByteCount max_frame_bytes = 1ULL << 30;     ///< decompressed; of the seekable format's reference implementation
+  /// Memory of what describes an archive: its lists of frames and of objects. A quarter of `budget`, where there is
+  /// one, and counted in it as long as the archive is open; else `memory`. The budget is borrowed, and outlives
+  /// readers.
+  flow::MemoryBudget* budget = nullptr;
+  ByteCount memory = default_memory_share;
+  /// The largest window, 2^n bytes, with which a stream may have been compressed: what the whole budget has room for.
+  int window_log() const noexcept {
+    const ByteCount most = budget != nullptr ? budget->limit() : 4 * memory;
+    return std::clamp(static_cast<int>(std::bit_width(most)) - 1, 20, 27);
+  }
+  MemoryShare share() const { return budget != nullptr ? MemoryShare(*budget) : MemoryShare(memory); }
 };
 
 /// Where a member's bytes are.
@@ -90,8 +103,8 @@ class Reader {
 using OtherWay = std::function<std::unique_ptr<Reader>(ByteView tail)>;
 
 /// Reads tail, seek table and manifest. Where there is no seek table of Bale: `other_way`, and else the whole stream,
-/// to find its manifest. Throws Error{corrupt} naming what is wrong; sizes are checked against `limits` and the file
-/// before memory is taken.
+/// to find its manifest. Throws Error{corrupt} naming what is wrong, Error{unsupported} where its description takes
+/// more memory than its share; sizes are checked against `limits` and the file before memory is taken.
 std::unique_ptr<Reader> open_archive(transfer::RandomSource& source, const ReaderLimits& limits = {},
                                      const OtherWay& other_way = {});
 

@@ -29,6 +29,7 @@ constexpr ByteCount most_expansion = (128 << 10) / 4;
 constexpr ByteCount least_frame_bytes = layout::skippable_header_bytes;
 constexpr ByteCount most_offset = std::numeric_limits<std::int64_t>::max();
 constexpr int section_level = 9;
+constexpr std::size_t text_block_bytes = 256 << 10;
 
 Error wrong(std::string what) { return Error(ErrorKind::corrupt, "the index is wrong: " + std::move(what)); }
 
@@ -50,7 +51,7 @@ Buffer frame_entries(const std::vector<SidecarFrame>& frames) {
 Buffer place_entries(const Sidecar& sidecar) {
   Buffer entries(sidecar.manifest.objects.size() * place_entry_bytes);
   for (std::size_t i = 0; i < sidecar.manifest.objects.size(); ++i) {
-    const auto& data_offset = sidecar.manifest.objects[i].data_offset;
+    const auto data_offset = sidecar.manifest.objects.data_offset_of(i);
     append_le(entries, static_cast<std::uint32_t>(data_offset ? *data_offset - sidecar.header_offsets.at(i) : 0));
   }
   return entries;
@@ -92,6 +93,7 @@ Header read_header(ByteView bytes, const ReaderLimits& limits, Sidecar& sidecar)
   return header;
 }
 
+/// Of a section that is in memory as a whole.
 Buffer read_section(ByteView section, ByteCount bytes, std::string_view name) {
   if (bytes > section.size() * most_expansion)
     throw wrong(fmt::format("{} claim more than {} compressed bytes can hold", name, section.size()));
@@ -121,53 +123,71 @@ void read_frames(ByteView entries, Sidecar& sidecar) {
 }
 
 void read_places(ByteView entries, Sidecar& sidecar) {
-  const std::vector<ManifestObject>& objects = sidecar.manifest.objects;
+  const ObjectList& objects = sidecar.manifest.objects;
   sidecar.header_offsets.reserve(objects.size());
   for (std::size_t i = 0; i < objects.size(); ++i) {
     const ByteCount headers = load_le<std::uint32_t>(entries, i * place_entry_bytes);
     const auto misplaced = [&](std::string_view what) {
       return wrong(fmt::format("objects[{}] ({}) {}", i, escape_name(objects[i].relative_key), what));
     };
-    if (!objects[i].data_offset) {
+    const auto data = objects.data_offset_of(i);
+    if (!data) {
       if (headers != 0) throw misplaced("has a header, but no place");
       sidecar.header_offsets.push_back(0);
       continue;
     }
-    const ByteCount data = *objects[i].data_offset;
-    if (headers < layout::tar_block || headers > data) throw misplaced("has no header in front of it");
-    if (data > sidecar.tar_bytes() || objects[i].size > sidecar.tar_bytes() - data)
+    if (headers < layout::tar_block || headers > *data) throw misplaced("has no header in front of it");
+    if (*data > sidecar.tar_bytes() || objects.bytes_of(i) > sidecar.tar_bytes() - *data)
       throw misplaced("lies outside of the archive");
-    sidecar.header_offsets.push_back(data - headers);
+    sidecar.header_offsets.push_back(*data - headers);
   }
 }
 
 void check_no_overlap(const Sidecar& sidecar) {
-  const std::vector<ManifestObject>& objects = sidecar.manifest.objects;
+  const ObjectList& objects = sidecar.manifest.objects;
   std::vector<std::size_t> order;
   for (std::size_t i = 0; i < objects.size(); ++i) {
-    if (objects[i].data_offset) order.push_back(i);
+    if (objects.data_offset_of(i)) order.push_back(i);
   }
   std::sort(order.begin(), order.end(),
             [&](std::size_t a, std::size_t b) { return sidecar.header_offsets[a] < sidecar.header_offsets[b]; });
   for (std::size_t i = 1; i < order.size(); ++i) {
-    const ManifestObject& before = objects[order[i - 1]];
-    if (sidecar.header_offsets[order[i]] < *before.data_offset + before.size) {
+    const std::size_t before = order[i - 1];
+    if (sidecar.header_offsets[order[i]] < *objects.data_offset_of(before) + objects.bytes_of(before)) {
       throw wrong(fmt::format("objects[{}] ({}) overlaps another object", order[i],
                               escape_name(objects[order[i]].relative_key)));
     }
   }
 }
 
-void read_manifest(std::string_view text, std::uint64_t objects, Sidecar& sidecar) {
+/// Decompresses the section piece by piece: as a whole it would take several times what it gives.
+void read_manifest(ByteView section, const Header& header, Sidecar& sidecar, MemoryShare& memory) {
+  StreamDecompressor decompressor;
+  Buffer block(text_block_bytes);
+  ByteCount given = 0;
+  bool ended = false;
+  const auto next = [&]() -> std::string_view {
+    while (!ended) {
+      const auto step = decompressor.step(section, {block.data(), block.capacity()});
+      if (step.consumed == 0 && step.produced == 0 && !step.frame_ended) throw wrong("its manifest is cut short");
+      section = section.subspan(step.consumed);
+      given += step.produced;
+      ended = step.frame_ended;
+      if (given > header.manifest_bytes || (ended && (given < header.manifest_bytes || !section.empty())))
+        throw wrong("its manifest does not have the size that it claims");
+      if (step.produced > 0) return as_text({block.data(), step.produced});
+    }
+    return {};
+  };
   try {
-    sidecar.manifest = parse_manifest(text);
+    sidecar.manifest = parse_manifest(next, memory);
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::corrupt) throw;
     throw wrong("its manifest: " + error.summary());
   }
-  if (sidecar.manifest.objects.size() != objects) {
-    throw wrong(fmt::format("it claims {} objects, its manifest has {}", objects, sidecar.manifest.objects.size()));
-  }
+  const std::uint64_t objects = sidecar.manifest.objects.size();
+  if (objects != header.objects)
+    throw wrong(fmt::format("it claims {} objects, its manifest has {}", header.objects, objects));
 }
 
 void check_envelope(ByteView bytes) {
@@ -229,22 +249,31 @@ Buffer encode_sidecar(const Sidecar& sidecar) {
   return out;
 }
 
-Sidecar decode_sidecar(ByteView bytes, const ReaderLimits& limits) {
+Sidecar decode_sidecar(ByteView bytes, const ReaderLimits& limits, MemoryShare& memory) {
   check_envelope(bytes);
   Sidecar sidecar;
   const Header header = read_header(bytes, limits, sidecar);
   std::size_t at = header_bytes + sidecar.archive.etag.str().size();
-  const auto section = [&](std::size_t i, ByteCount content_bytes, std::string_view name) {
+  const auto section = [&](std::size_t i) {
     const ByteView compressed = bytes.subspan(at, header.sections[i]);
     at += header.sections[i];
-    return read_section(compressed, content_bytes, name);
+    return compressed;
   };
-  read_frames(section(0, header.frames * frame_entry_bytes, "the frames").view(), sidecar);
-  const Buffer places = section(1, header.objects * place_entry_bytes, "the places of objects");
-  read_manifest(as_text(section(2, header.manifest_bytes, "the manifest").view()), header.objects, sidecar);
-  read_places(places.view(), sidecar);
+  const ByteView frames = section(0), places = section(1), manifest = section(2);
+  memory.add(header.frames * (frame_entry_bytes + sizeof(SidecarFrame)), "the frames of the index");
+  read_frames(read_section(frames, header.frames * frame_entry_bytes, "the frames").view(), sidecar);
+  memory.give_back(header.frames * frame_entry_bytes);
+  read_manifest(manifest, header, sidecar, memory);
+  // What the manifest has: the claim was compared with it.
+  memory.add(header.objects * (place_entry_bytes + 2 * sizeof(ByteCount)), "the places of the index's objects");
+  read_places(read_section(places, header.objects * place_entry_bytes, "the places of objects").view(), sidecar);
   check_no_overlap(sidecar);
   return sidecar;
+}
+
+Sidecar decode_sidecar(ByteView bytes, const ReaderLimits& limits) {
+  MemoryShare memory = limits.share();
+  return decode_sidecar(bytes, limits, memory);
 }
 
 }  // namespace bale::archive

@@ -57,8 +57,11 @@ inline constexpr ByteCount max_sidecar_bytes = 1ULL << 30;
 /// Deterministic: equal indexes give equal bytes. Throws Error{unsupported} when there are more than
 /// max_sidecar_frames.
 Buffer encode_sidecar(const Sidecar& sidecar);
-/// Throws Error{corrupt} naming what is wrong (a checksum, a frame or object outside of the archive, objects that
-/// overlap), Error{unsupported} for a later version. Every declared size is bounded before memory is taken for it.
+/// Reads an index; counts what it takes in `memory`. Throws Error{corrupt} naming what is wrong (a checksum, a frame or
+/// object outside of the archive, objects that overlap), Error{unsupported} for a later version, and where it takes
+/// more memory than its share. Every declared size is bounded before memory is taken for it.
+Sidecar decode_sidecar(ByteView bytes, const ReaderLimits& limits, MemoryShare& memory);
+/// The same, with a share of its own that ends with the call.
 Sidecar decode_sidecar(ByteView bytes, const ReaderLimits& limits = {});
 
 }  // namespace bale::archive

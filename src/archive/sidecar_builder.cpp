@@ -24,8 +24,10 @@ using Member = TarStream::Member;
 struct Found {
   std::vector<SidecarFrame> frames;
   std::vector<Member> members;
-  std::optional<std::string> manifest;
+  std::optional<Manifest> manifest;
   std::optional<Error> manifest_error;  ///< why the last manifest.json was not taken
+  MemoryShare memory;                   ///< of frames and members
+  MemoryShare manifest_memory;
 };
 
 class Pass {
@@ -35,7 +37,9 @@ class Pass {
         bytes_(source, {.file_end = source.size()},
                {[this](ByteCount, const FrameStream::Position& position) { return before_request(position); },
                 [this](ByteCount file, ByteCount tar) { note_frame(file, tar); }},
-               options.means) {}
+               options.means, options.limits.window_log()) {
+    found_.memory = options.limits.share();
+  }
 
   Found run() {
     TarStream tar(bytes_);
@@ -61,6 +65,7 @@ class Pass {
       throw Error(ErrorKind::unsupported,
                   fmt::format("the archive has more than {} frames: too many for an index", found_.frames.size()));
     }
+    found_.memory.add(2 * sizeof(SidecarFrame), "the frames of the archive");
     const SidecarFrame last = found_.frames.empty() ? SidecarFrame{} : found_.frames.back();
     found_.frames.push_back(
         {last.file_end(), file_offset - last.file_end(), last.tar_end(), tar_offset - last.tar_end()});
@@ -74,11 +79,7 @@ class Pass {
   }
 
   void keep(Member member) {
-    taken_ += sizeof(Member) + member.name.size();
-    if (taken_ > options_.limits.max_manifest_bytes) {
-      throw Error(ErrorKind::unsupported,
-                  fmt::format("the tar has more than {} members: too many for an index", found_.members.size()));
-    }
+    found_.memory.add(2 * sizeof(Member) + member.name.size(), "the members of the tar");
     const bool too_far = member.data_offset - member.header_offset > std::numeric_limits<std::uint32_t>::max();
     if (too_far) member.in_one_piece = false;
     found_.members.push_back(std::move(member));
@@ -88,7 +89,8 @@ class Pass {
     found_.manifest.reset();
     found_.manifest_error.reset();
     try {
-      found_.manifest = read_manifest_text(tar, size, options_.limits.max_manifest_bytes);
+      found_.manifest_memory = options_.limits.share();
+      found_.manifest = read_manifest(tar, size, options_.limits.max_manifest_bytes, found_.manifest_memory);
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::corrupt || bytes_.broken()) throw;
       found_.manifest_error = error;
@@ -97,7 +99,6 @@ class Pass {
 
   const BuildOptions& options_;
   Found found_;
-  ByteCount taken_ = 0;  ///< memory of the members
   FrameStream bytes_;
 };
 
@@ -109,18 +110,19 @@ void place_objects(const std::vector<Member>& members, BuiltSidecar& built) {
   std::iota(by_name.begin(), by_name.end(), 0);
   std::stable_sort(by_name.begin(), by_name.end(),
                    [&](std::size_t a, std::size_t b) { return members[a].name < members[b].name; });
-  for (ManifestObject& object : built.sidecar.manifest.objects) {
-    const auto first = std::lower_bound(by_name.begin(), by_name.end(), object.member,
-                                        [&](std::size_t i, const std::string& name) { return members[i].name < name; });
+  ObjectList& objects = built.sidecar.manifest.objects;
+  for (std::size_t i = 0; i < objects.size(); ++i) {
+    const ManifestObject object = objects[i];
+    const auto first =
+        std::lower_bound(by_name.begin(), by_name.end(), object.member,
+                         [&](std::size_t each, const std::string& name) { return members[each].name < name; });
     const auto left = static_cast<std::size_t>(by_name.end() - first);
     const Member* member = object.members_before < left
                                ? &members[*(first + static_cast<std::ptrdiff_t>(object.members_before))]
                                : nullptr;
     const bool is_there =
         member != nullptr && member->name == object.member && is_placeable(*member) && member->size == object.size;
-    object.data_offset.reset();
-    object.members_before = 0;
-    if (is_there) object.data_offset = member->data_offset;
+    objects.set_place(i, is_there ? std::optional(member->data_offset) : std::nullopt);
     if (!is_there) ++built.missing;
     built.sidecar.header_offsets.push_back(is_there ? member->header_offset : 0);
   }
@@ -142,42 +144,37 @@ ManifestObject object_of(const Member& member) {
 
 /// Makes objects of the members of a tar without manifest.
 void take_members(const std::vector<Member>& members, BuiltSidecar& built) {
-  std::unordered_map<std::string, std::size_t> newest;  // by key, index into `taken`
-  std::vector<std::pair<ManifestObject, ByteCount>> taken;
-  std::vector<bool> is_kept;
-  for (const Member& member : members) {
+  std::unordered_map<std::string, std::size_t> newest;  // by key, index into `members`
+  std::vector<bool> is_kept(members.size(), false);
+  for (std::size_t i = 0; i < members.size(); ++i) {
+    const Member& member = members[i];
     if (!member.regular) ++built.not_regular;
     if (member.regular && !member.in_one_piece) built.scattered.push_back(member.name);
     if (!is_placeable(member)) continue;
     ManifestObject object = object_of(member);
-    const auto [place, is_first] = newest.try_emplace(object.relative_key, taken.size());
-    if (!is_first) is_kept[std::exchange(place->second, taken.size())] = false;
-    taken.emplace_back(std::move(object), member.header_offset);
-    is_kept.push_back(true);
+    built.memory.add(2 * object.relative_key.size() + 4 * sizeof(void*) + sizeof(ByteCount), "the members of the tar");
+    const auto [place, is_first] = newest.try_emplace(std::move(object.relative_key), i);
+    if (!is_first) is_kept[std::exchange(place->second, i)] = false;
+    is_kept[i] = true;
   }
-  for (std::size_t i = 0; i < taken.size(); ++i) {
+  ObjectList& objects = built.sidecar.manifest.objects;
+  for (std::size_t i = 0; i < members.size(); ++i) {
     if (!is_kept[i]) continue;
-    built.sidecar.manifest.objects.push_back(std::move(taken[i].first));
-    built.sidecar.header_offsets.push_back(taken[i].second);
+    const ByteCount before = objects.memory();
+    objects.push_back(object_of(members[i]));
+    built.memory.add(objects.memory() - before + 2 * sizeof(ByteCount), "the members of the tar");
+    built.sidecar.header_offsets.push_back(members[i].header_offset);
   }
 }
 
 /// The manifest that was found. Absent where the tar has none; throws where it should have been one.
-std::optional<Manifest> manifest_of(const Found& found) {
-  std::optional<Error> failure = found.manifest_error;
-  if (found.manifest) {
-    try {
-      return parse_manifest(*found.manifest);
-    } catch (const Error& error) {
-      if (error.kind() != ErrorKind::corrupt) throw;
-      failure = error;
-    }
-  }
+std::optional<Manifest> manifest_of(Found& found) {
+  if (found.manifest) return std::move(found.manifest);
   // Other programs call files manifest.json too; but what has objects/ beside it was meant as one.
   const bool is_meant = std::any_of(found.members.begin(), found.members.end(), [](const Member& member) {
     return member.name.starts_with(layout::member_prefix);
   });
-  if (failure && is_meant) throw *failure;
+  if (found.manifest_error && is_meant) throw *found.manifest_error;
   return std::nullopt;
 }
 
@@ -192,6 +189,7 @@ BuiltSidecar build_sidecar(transfer::RandomSource& source, const BuildOptions& o
     check_zstd_start(source);
     Found found = Pass(source, options).run();
     built.sidecar.frames = std::move(found.frames);
+    built.memory = std::move(found.memory);
     if (auto manifest = manifest_of(found)) {
       built.has_manifest = true;
       built.sidecar.manifest = std::move(*manifest);

@@ -20,6 +20,7 @@ struct BuiltSidecar {
   std::size_t missing = 0;             ///< objects of the manifest that the tar does not hold; they have no data_offset
   std::size_t not_regular = 0;         ///< without a manifest: links, directories, devices, which are no objects
   std::vector<std::string> scattered;  ///< without a manifest: members left out, sparse files, by name
+  MemoryShare memory;                  ///< what the sidecar takes
 };
 
 struct BuildOptions {
@@ -32,8 +33,8 @@ struct BuildOptions {
 /// Reads the archive from beginning to end, in memory that grows with its members and frames but not with its bytes.
 /// Objects are those of manifest.json where the tar has one; else its regular members, each with its name less a
 /// leading "./" as key, of several with one name the last. A manifest.json that is none, in a tar without members below
-/// objects/, is a member like others. Throws Error{corrupt} for damage, Error{unsupported} for more members or frames
-/// than an index holds, Error{cancelled}.
+/// objects/, is a member like others. Throws Error{corrupt} for damage, Error{unsupported} for more frames than an
+/// index holds and for members and frames that take more memory than their share, Error{cancelled}.
 BuiltSidecar build_sidecar(transfer::RandomSource& source, const BuildOptions& options);
 
 }  // namespace bale::archive

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <stdexcept>
 #include <utility>
 
 #include "archive/piece_maker.hpp"
@@ -63,13 +64,16 @@ class SidecarReading {
  private:
   using DamagedFrame = std::pair<std::size_t, Error>;
 
-  const ManifestObject& object(std::size_t i) const { return sidecar_.manifest.objects[i]; }
-  ByteCount end_of(std::size_t i) const { return *object(i).data_offset + object(i).size; }
+  const ObjectList& objects() const { return sidecar_.manifest.objects; }
+  ByteCount end_of(std::size_t i) const { return *objects().data_offset_of(i) + objects().bytes_of(i); }
 
   /// Those that have a place, in its order; the others are damage.
   void sort_out(const std::vector<std::size_t>& wanted) {
     std::vector<std::size_t> missing;
-    for (const std::size_t i : wanted) (sidecar_.manifest.objects.at(i).data_offset ? order_ : missing).push_back(i);
+    for (const std::size_t i : wanted) {
+      if (i >= objects().size()) throw std::out_of_range("no such object");
+      (objects().data_offset_of(i) ? order_ : missing).push_back(i);
+    }
     std::sort(order_.begin(), order_.end(),
               [&](std::size_t a, std::size_t b) { return sidecar_.header_offsets[a] < sidecar_.header_offsets[b]; });
     order_.erase(std::unique(order_.begin(), order_.end()), order_.end());
@@ -130,10 +134,10 @@ class SidecarReading {
       if (!bytes.seek(sidecar_.header_offsets[i])) throw misplaced();
       TarStream tar(bytes);
       const auto member = tar.next();
-      const bool is_it = member && member->name == object(i).member && member->size == object(i).size &&
-                         member->regular && member->in_one_piece && member->data_offset == *object(i).data_offset;
+      const bool is_it = member && member->name == objects()[i].member && member->size == objects().bytes_of(i) &&
+                         member->regular && member->in_one_piece && member->data_offset == objects().data_offset_of(i);
       if (!is_it) throw misplaced();
-      pieces_.take(tar, i, object(i).size);
+      pieces_.take(tar, i, objects().bytes_of(i));
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::corrupt || bytes.broken()) throw;
       pieces_.flush();
@@ -205,7 +209,8 @@ class SidecarReading {
 
 class SidecarReader final : public Reader {
  public:
-  SidecarReader(transfer::RandomSource& source, Sidecar sidecar) : source_(source), sidecar_(std::move(sidecar)) {}
+  SidecarReader(transfer::RandomSource& source, Sidecar sidecar, MemoryShare memory)
+      : source_(source), sidecar_(std::move(sidecar)), memory_(std::move(memory)) {}
 
   const Manifest& manifest() const override { return sidecar_.manifest; }
   bool random_access() const override { return true; }
@@ -219,7 +224,7 @@ class SidecarReader final : public Reader {
   ByteCount tar_bytes() const override { return sidecar_.tar_bytes(); }
 
   MemberLocation locate(std::size_t i) const override {
-    const ManifestObject& object = sidecar_.manifest.objects.at(i);
+    const ManifestObject object = sidecar_.manifest.objects.at(i);
     if (!object.data_offset)
       throw Error(ErrorKind::corrupt, "the tar does not hold the object, though the manifest lists it", source_.name());
     // An empty object is in the frame of its header.
@@ -240,14 +245,15 @@ class SidecarReader final : public Reader {
  private:
   transfer::RandomSource& source_;
   const Sidecar sidecar_;
+  const MemoryShare memory_;
 };
 
 }  // namespace
 
-std::unique_ptr<Reader> open_with_sidecar(transfer::RandomSource& source, Sidecar sidecar) {
+std::unique_ptr<Reader> open_with_sidecar(transfer::RandomSource& source, Sidecar sidecar, MemoryShare memory) {
   if (sidecar.archive.bytes != source.size())
     throw Error(ErrorKind::corrupt, "the index is of another archive", source.name(), std::string(stale_hint));
-  return std::make_unique<SidecarReader>(source, std::move(sidecar));
+  return std::make_unique<SidecarReader>(source, std::move(sidecar), std::move(memory));
 }
 
 }  // namespace bale::archive

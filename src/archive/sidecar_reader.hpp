@@ -14,7 +14,8 @@ namespace bale::archive {
 /// share one pass. An object is handed on when the tar header in front of it has its name and size; what has a wrong
 /// place is damage of that object, a damaged frame of the objects that need it. Frames are verified by their checksums
 /// where they have them and are read to their end. Reading all objects reads all frames to their end, and throws
-/// Error{corrupt} for damage that concerns no object.
-std::unique_ptr<Reader> open_with_sidecar(transfer::RandomSource& source, Sidecar sidecar);
+/// Error{corrupt} for damage that concerns no object. `memory` is what the sidecar takes; it is held by the reader.
+std::unique_ptr<Reader> open_with_sidecar(transfer::RandomSource& source, Sidecar sidecar,
+                                          MemoryShare memory = MemoryShare());
 
 }  // namespace bale::archive

@@ -10,6 +10,7 @@
 #include "archive/layout.hpp"
 #include "archive/piece_maker.hpp"
 #include "base/error.hpp"
+#include "base/hash.hpp"
 
 namespace bale::archive {
 namespace {
@@ -24,11 +25,12 @@ struct Wanted {
 /// One pass over the stream that hands objects to a visitor.
 class StreamReading {
  public:
-  StreamReading(const std::vector<ManifestObject>& objects, const std::vector<std::size_t>& wanted,
-                FrameVisitor& visitor, flow::MemoryBudget& budget, const std::stop_token& stop)
+  StreamReading(const ObjectList& objects, const std::vector<std::size_t>& wanted, FrameVisitor& visitor,
+                flow::MemoryBudget& budget, const std::stop_token& stop)
       : objects_(objects), visitor_(visitor), pieces_(visitor, budget, stop) {
     for (const std::size_t object : wanted) {
-      by_member_.emplace(objects.at(object).member, Wanted{object, objects[object].members_before});
+      const ManifestObject described = objects.at(object);
+      by_member_.emplace(xxh64(as_bytes(described.member)), Wanted{object, described.members_before});
       missing_.insert(object);
     }
   }
@@ -41,12 +43,12 @@ class StreamReading {
       while (!missing_.empty()) {
         const auto member = tar.next();
         if (!member) break;
-        const auto found = by_member_.find(member->name);
-        if (found == by_member_.end()) continue;
-        if (found->second.members_before > 0)
-          --found->second.members_before;
+        Wanted* const wanted = find(member->name);
+        if (wanted == nullptr) continue;
+        if (wanted->members_before > 0)
+          --wanted->members_before;
         else
-          take(tar, *member, found->second.object);
+          take(tar, *member, wanted->object);
       }
       pieces_.flush();
     } catch (const Error& error) {
@@ -61,9 +63,15 @@ class StreamReading {
   }
 
  private:
+  Wanted* find(const std::string& member) {
+    auto [at, end] = by_member_.equal_range(xxh64(as_bytes(member)));
+    while (at != end && objects_[at->second.object].member != member) ++at;
+    return at == end ? nullptr : &at->second;
+  }
+
   void take(TarStream& tar, const TarStream::Member& member, std::size_t object) {
     // What is no such object is reported as missing at the end.
-    if (!member.regular || objects_[object].size != member.size || !missing_.contains(object)) return;
+    if (!member.regular || objects_.bytes_of(object) != member.size || !missing_.contains(object)) return;
     pieces_.take(tar, object, member.size);
     missing_.erase(object);
   }
@@ -78,17 +86,22 @@ class StreamReading {
     visitor_.damaged({0, error, std::move(objects)});
   }
 
-  const std::vector<ManifestObject>& objects_;
+  const ObjectList& objects_;
   FrameVisitor& visitor_;
   PieceMaker pieces_;
-  std::unordered_map<std::string_view, Wanted> by_member_;
-  std::unordered_set<std::size_t> missing_;  ///< wanted, and not yet handed on whole
+  std::unordered_multimap<std::uint64_t, Wanted> by_member_;  ///< by XXH64 of the member's name
+  std::unordered_set<std::size_t> missing_;                   ///< wanted, and not yet handed on whole
 };
 
 class StreamReader final : public Reader {
  public:
-  StreamReader(transfer::RandomSource& source, Manifest manifest, ByteCount tar_bytes, std::optional<Error> flaw)
-      : source_(source), manifest_(std::move(manifest)), tar_bytes_(tar_bytes), flaw_(std::move(flaw)) {}
+  StreamReader(transfer::RandomSource& source, Manifest manifest, MemoryShare memory, ByteCount tar_bytes,
+               std::optional<Error> flaw)
+      : source_(source),
+        manifest_(std::move(manifest)),
+        memory_(std::move(memory)),
+        tar_bytes_(tar_bytes),
+        flaw_(std::move(flaw)) {}
 
   const Manifest& manifest() const override { return manifest_; }
   bool random_access() const override { return false; }
@@ -110,6 +123,7 @@ class StreamReader final : public Reader {
  private:
   transfer::RandomSource& source_;
   const Manifest manifest_;
+  const MemoryShare memory_;
   const ByteCount tar_bytes_;
   const std::optional<Error> flaw_;
 };
@@ -120,16 +134,19 @@ bool is_manifest_name(const std::string& member) noexcept {
   return member == layout::manifest_name || member == "./manifest.json";
 }
 
-std::string read_manifest_text(TarStream& tar, ByteCount size, ByteCount most) {
+Manifest read_manifest(TarStream& tar, ByteCount size, ByteCount most, MemoryShare& memory) {
   if (size > most)
     throw Error(ErrorKind::corrupt,
                 fmt::format("the manifest claims {}; at most {} are read", format_bytes(size), format_bytes(most)));
-  // Grown as bytes come: the size is only a claim.
-  std::string text;
   Buffer block(text_block_bytes);
-  while (const std::size_t got = tar.read({block.data(), block.capacity()})) text.append(as_text({block.data(), got}));
-  if (text.size() != size) throw Error(ErrorKind::corrupt, "the manifest is cut short");
-  return text;
+  ByteCount done = 0;
+  const auto next = [&]() -> std::string_view {
+    const std::size_t got = tar.read({block.data(), block.capacity()});
+    done += got;
+    if (got == 0 && done != size) throw Error(ErrorKind::corrupt, "the manifest is cut short");
+    return as_text({block.data(), got});
+  };
+  return parse_manifest(next, memory);
 }
 
 Error no_seek_table(const std::string& name) {
@@ -138,13 +155,16 @@ Error no_seek_table(const std::string& name) {
 
 std::unique_ptr<Reader> open_stream(transfer::RandomSource& source, const ReaderLimits& limits) {
   check_zstd_start(source);
-  FrameStream bytes(source, {.file_end = source.size()});
+  FrameStream bytes(source, {.file_end = source.size()}, {}, {}, limits.window_log());
   TarStream tar(bytes);
-  std::optional<std::string> manifest;
+  std::optional<Manifest> manifest;
+  MemoryShare memory;
   while (const auto member = tar.next()) {
     if (!is_manifest_name(member->name)) continue;
     if (!member->regular) throw Error(ErrorKind::corrupt, "manifest.json is not a regular file in the tar");
-    manifest = read_manifest_text(tar, member->size, limits.max_manifest_bytes);
+    manifest.reset();  // the last one counts
+    memory = limits.share();
+    manifest = read_manifest(tar, member->size, limits.max_manifest_bytes, memory);
   }
   std::optional<Error> end_failure;
   try {
@@ -156,15 +176,15 @@ std::unique_ptr<Reader> open_stream(transfer::RandomSource& source, const Reader
   if (!manifest)
     throw Error(ErrorKind::corrupt, "the archive has no manifest.json", {},
                 "an index tells what is in it: bale archive index");
-  Manifest parsed = parse_manifest(*manifest);
   std::optional<Error> flaw;
-  if (parsed.version > 0) {
+  if (manifest->version > 0) {
     // Bale wrote it, so it had a seek table: all objects are there, only the way to a single one is lost.
     flaw = end_failure ? end_failure->with_where(source.name()) : no_seek_table(source.name());
   } else if (end_failure) {
     throw *end_failure;
   }
-  return std::make_unique<StreamReader>(source, std::move(parsed), bytes.tar_offset(), std::move(flaw));
+  return std::make_unique<StreamReader>(source, std::move(*manifest), std::move(memory), bytes.tar_offset(),
+                                        std::move(flaw));
 }
 
 }  // namespace bale::archive

@@ -14,9 +14,9 @@ std::unique_ptr<Reader> open_stream(transfer::RandomSource& source, const Reader
 
 /// Whether a member of a tar is the manifest, by its name.
 bool is_manifest_name(const std::string& member) noexcept;
-/// The text of the present member, a manifest that claims `size` bytes. Throws Error{corrupt} when it claims more than
-/// `most`, or has fewer, and as TarStream::read().
-std::string read_manifest_text(TarStream& tar, ByteCount size, ByteCount most);
+/// Reads the present member, a manifest that claims `size` bytes, piece by piece; counts it in `memory`. Throws
+/// Error{corrupt} when it claims more than `most`, or has fewer, and as parse_manifest() and TarStream::read().
+Manifest read_manifest(TarStream& tar, ByteCount size, ByteCount most, MemoryShare& memory);
 /// What an archive of Bale has whose end is gone.
 Error no_seek_table(const std::string& name);
 

@@ -19,6 +19,8 @@ namespace bale::archive {
 namespace {
 
 constexpr std::size_t output_bytes = 256 << 10;  // what libarchive is handed at a time
+// libarchive holds all headers of a member, and a list of the pieces of a sparse file, which may be twice as long.
+constexpr ByteCount most_header_bytes = 16ULL << 20;
 // What has a calendar date of four digits, in seconds: 0001-01-01 to 9999-12-31.
 constexpr std::int64_t first_second = -62'135'596'800, last_second = 253'402'300'799;
 
@@ -42,11 +44,13 @@ void check_zstd_start(transfer::RandomSource& source) {
 
 // ---- FrameStream
 
-FrameStream::FrameStream(transfer::RandomSource& source, const Part& part, Observer observer, ReadAheadMeans means)
+FrameStream::FrameStream(transfer::RandomSource& source, const Part& part, Observer observer, ReadAheadMeans means,
+                         int window_log)
     : observer_(std::move(observer)),
       tar_end_(part.tar_begin),
       output_(output_bytes),
       block_begin_(part.tar_begin),
+      decompressor_(window_log),
       input_(source, part.file_begin, part.file_end,
              observer_.wanted
                  ? ReadAhead::Wanted([this](ByteCount offset) { return observer_.wanted(offset, position()); })
@@ -114,7 +118,11 @@ void TarStream::Close::operator()(::archive* tar) const noexcept { ::archive_rea
 
 std::optional<TarStream::Member> TarStream::next() {
   ::archive_entry* entry = nullptr;
+  if (has_member_) check(::archive_read_data_skip(tar_.get()));
+  has_member_ = true;
+  header_bytes_ = 0;
   if (check(::archive_read_next_header(tar_.get(), &entry)) == ARCHIVE_EOF) return std::nullopt;
+  header_bytes_.reset();
   // Names of pax headers are UTF-8, others are bytes; neither may be converted to the locale of the process.
   const char* name = ::archive_entry_pathname_utf8(entry);
   if (name == nullptr) name = ::archive_entry_pathname(entry);
@@ -149,6 +157,10 @@ long TarStream::pull(::archive* tar, void* self, const void** buffer) {
   auto& stream = *static_cast<TarStream*>(self);
   try {
     const ByteView bytes = stream.bytes_.next();
+    if (stream.header_bytes_ && (*stream.header_bytes_ += bytes.size()) > most_header_bytes + output_bytes) {
+      throw Error(ErrorKind::corrupt,
+                  fmt::format("the headers of a member are longer than {}", format_bytes(most_header_bytes)));
+    }
     *buffer = bytes.data();
     return static_cast<long>(bytes.size());
   } catch (...) {

@@ -40,8 +40,9 @@ class FrameStream {
     std::function<void(ByteCount file_offset, ByteCount tar_offset)> frame_ended;
   };
 
-  /// `source` is borrowed. Reads nothing yet.
-  FrameStream(transfer::RandomSource& source, const Part& part, Observer observer = {}, ReadAheadMeans means = {});
+  /// `source` is borrowed; `window_log` as for StreamDecompressor. Reads nothing yet.
+  FrameStream(transfer::RandomSource& source, const Part& part, Observer observer = {}, ReadAheadMeans means = {},
+              int window_log = 27);
 
   /// The next bytes; empty at the end. Valid until the next call. Throws Error{corrupt} for damage, whatever the source
   /// throws, and what an observer threw; the stream is broken() then.
@@ -86,7 +87,8 @@ class TarStream {
     ByteCount data_offset = 0;    ///< of its first byte in the tar stream
     TimePoint modified{};         ///< the epoch where the tar has none, or one outside of the years 1 to 9999
   };
-  /// Absent at the end of the tar. Throws Error{corrupt} for what is no tar, and as FrameStream::next().
+  /// Absent at the end of the tar. Throws Error{corrupt} for what is no tar, for headers of one member that are longer
+  /// than 16 MiB, and as FrameStream::next().
   std::optional<Member> next();
   /// Reads up to bytes.size() bytes of the present member; fewer only at its end. Throws as next().
   std::size_t read(MutableBytes bytes);
@@ -100,6 +102,8 @@ class TarStream {
 
   FrameStream& bytes_;
   const ByteCount begin_;
+  bool has_member_ = false;
+  std::optional<ByteCount> header_bytes_;  ///< while headers are read: what was read for them
   std::exception_ptr failure_;
   std::unique_ptr<::archive, Close> tar_;
 };

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "archive/compress.hpp"
+#include "archive/frame_index.hpp"
 #include "archive/layout.hpp"
 #include "archive/member_name.hpp"
 #include "archive/plan.hpp"
@@ -27,6 +28,9 @@ namespace bale::archive {
 namespace {
 
 using MakeManifest = std::function<std::optional<std::string>(const WriteResult&)>;
+
+// Of the manifest, and the trailer: 16 GiB of text in the smallest frames.
+constexpr std::uint64_t frames_beside = 1 << 18;
 
 void check_options(const WriterOptions& options) {
   if (options.level < min_level || options.level > max_level) {
@@ -71,17 +75,17 @@ struct PieceState {
 
 /// A chunk on its way through the pipeline: its uncompressed bytes, and the memory for the compressed ones.
 struct ChunkWork {
-  ChunkWork(std::uint64_t chunk_number, const Chunk& planned, flow::Ticket place, flow::PaidBuffer buffer,
+  ChunkWork(std::uint64_t chunk_number, Chunk planned, flow::Ticket place, flow::PaidBuffer buffer,
             flow::Ticket output_ticket)
       : number(chunk_number),
-        chunk(&planned),
+        chunk(std::make_shared<const Chunk>(std::move(planned))),
         place_ahead(std::move(place)),
         raw(std::move(buffer)),
         output(std::move(output_ticket)),
-        states(planned.pieces.size()) {}
+        states(chunk->pieces.size()) {}
 
   const std::uint64_t number;
-  const Chunk* const chunk;
+  const std::shared_ptr<const Chunk> chunk;
   flow::Ticket place_ahead;
   flow::PaidBuffer raw;
   flow::Ticket output;
@@ -97,7 +101,7 @@ struct FrameResult {
   std::uint64_t hash = 0;  ///< XXH64 of the frame's bytes
   ByteCount content_bytes = 0;
   flow::Ticket ticket;
-  const Chunk* chunk = nullptr;  ///< null for frames of the manifest
+  std::shared_ptr<const Chunk> chunk;  ///< null for frames of the manifest
   int level = 0;
   double core_seconds = 0;
   std::vector<PieceState> states;
@@ -115,7 +119,8 @@ class Writer {
         options_(options),
         ahead_(2 * pools.cores.size() + pools.connections.size() / 8 + 1),
         names_(member_names(members)),
-        chunks_(plan()),
+        plan_(plan()),
+        description_(charge()),
         frames_([this](std::uint64_t, FrameResult result) { append(std::move(result)); }),
         stop_with_caller_(options.stop, [this] { stop_.request_stop(); }) {
     written_.members.resize(members.size());
@@ -148,12 +153,36 @@ class Writer {
     flow::Sequencer<Piece> pieces;
   };
 
-  std::vector<Chunk> plan() const {
+  ChunkPlan plan() const {
     std::vector<PlanItem> items;
     items.reserve(members_.size());
     for (std::size_t i = 0; i < members_.size(); ++i)
       items.push_back({tar_header_bytes(names_[i], members_[i].size), members_[i].size});
-    return plan_chunks(items, options_.frame_size);
+    return {std::move(items), options_.frame_size};
+  }
+
+  /// Counts the memory that is taken for each member and frame until the end. Throws Error{invalid} where there are too
+  /// many frames, before anything is read.
+  flow::Ticket charge() const {
+    const std::uint64_t frames = plan_.count();
+    const auto refuse = [&](std::string what) {
+      return Error(
+          ErrorKind::invalid,
+          fmt::format("the archive would have {} frames of {}; {}", frames, format_bytes(options_.frame_size), what),
+          sink_.name(), "use a larger --frame-size");
+    };
+    if (frames > layout::seek_max_frames - frames_beside)
+      throw refuse(fmt::format("the format allows {}", layout::seek_max_frames - frames_beside));
+    // Whoever reads the archive with the same limit has to have room for the list of its frames.
+    const ByteCount most = std::max<ByteCount>(budget_.limit() / 4, 1 << 20);
+    if (frames * frame_memory > most) {
+      const auto refusal = refuse(fmt::format("their list takes more than {} of memory", format_bytes(most)));
+      throw refusal.with_hint("use a larger --frame-size, or a higher --memory-limit");
+    }
+    ByteCount bytes = frames * (sizeof(SeekEntry) + sizeof(std::uint64_t) + layout::seek_entry_bytes + 8);
+    for (const std::string& name : names_)
+      bytes += sizeof(PlanItem) + sizeof(WrittenMember) + 2 * (sizeof(std::string) + name.size());
+    return budget_.charge(bytes);
   }
 
   void start_progress() {
@@ -178,7 +207,7 @@ class Writer {
 
   void write_members() {
     try {
-      for (std::size_t i = 0; i < chunks_.size(); ++i) start_chunk(i);
+      while (auto chunk = plan_.next()) start_chunk(std::move(*chunk));
     } catch (...) {
       stop_.request_stop();
       tasks_.wait();  // what a task failed with comes first
@@ -193,11 +222,12 @@ class Writer {
   }
 
   /// Takes memory for the chunk (in the order of the chunks, see MemoryBudget) and starts fetching its pieces.
-  void start_chunk(std::size_t index) {
-    const Chunk& chunk = chunks_[index];
+  void start_chunk(Chunk planned) {
     flow::Ticket place = ahead_.acquire(1, stop_.get_token());
-    auto [raw, output] = budget_.acquire_buffer(chunk.bytes, compressed_bound(chunk.bytes), stop_.get_token());
-    auto work = std::make_shared<ChunkWork>(index, chunk, std::move(place), std::move(raw), std::move(output));
+    auto [raw, output] = budget_.acquire_buffer(planned.bytes, compressed_bound(planned.bytes), stop_.get_token());
+    auto work = std::make_shared<ChunkWork>(started_++, std::move(planned), std::move(place), std::move(raw),
+                                            std::move(output));
+    const Chunk& chunk = *work->chunk;
     ByteCount at = 0;
     for (std::size_t i = 0; i < chunk.pieces.size(); ++i) {
       work->states[i].at = at;
@@ -367,7 +397,7 @@ class Writer {
     std::memset(raw->spare().data(), 0, raw->spare().size());
     raw->resize(length);
     auto paid = std::make_shared<flow::Ticket>(std::move(ticket));
-    run_task(pools_.cores, [this, raw, paid, number = chunks_.size() + at / options_.frame_size] {
+    run_task(pools_.cores, [this, raw, paid, number = started_ + at / options_.frame_size] {
       FrameResult result;
       result.content_bytes = raw->size();
       result.frame = compress_frame(raw->view(), options_.level, options_.frame_size);
@@ -412,7 +442,9 @@ class Writer {
   /// ahead gains nothing, and pays for the pages of fresh buffers instead of using warm ones again.
   flow::MemoryBudget ahead_;
   const std::vector<std::string> names_;
-  const std::vector<Chunk> chunks_;
+  ChunkPlan plan_;
+  const flow::Ticket description_;     ///< counts names, results and lists of frames
+  std::uint64_t started_ = 0;          ///< chunks of plan_
   WriteResult written_;                ///< guarded by the sequencer while tasks run; a digest by its LargeMember
   std::vector<SeekEntry> entries_;     ///< as above
   std::vector<std::uint64_t> hashes_;  ///< as above; parallel to entries_

@@ -92,7 +92,9 @@ std::vector<std::size_t> like_beside_like(const std::vector<PlannedMember>& memb
 /// Writes the archive of `members`, in their order, into `sink`, and finishes it. `manifest` is called once, when all
 /// members are done, with what became of them and their level, and returns the text of manifest.json. The bytes written
 /// depend only on members, their content, levels, frame size and manifest, never on timing or the number of threads.
-/// Memory: at most the budget (at least about 4 frames). When `manifest` returns nothing, the archive is given up (sink
+/// Memory: at most the budget (at least about 4 frames), in which names, results and the list of frames are counted
+/// too. Throws Error{invalid}, before anything is read, where the frames are more than the format allows, or than a
+/// quarter of the budget has room for. When `manifest` returns nothing, the archive is given up (sink
 /// not finished) and the result says so by frames == 0. Throws MemberLost, Error{cancelled}, and what the sink throws.
 /// All references are borrowed for the call.
 WriteResult write_archive(const std::vector<PlannedMember>& members, MemberSource& source,

@@ -9,6 +9,7 @@
 
 #include "base/error.hpp"
 #include "base/text.hpp"
+#include "base/xxh64.hpp"
 
 namespace bale {
 namespace {
@@ -104,6 +105,17 @@ Md5Digest Md5::of(ByteView bytes) {
 }
 
 std::uint64_t xxh64(ByteView bytes) noexcept { return XXH64(bytes.data(), bytes.size(), 0); }
+
+struct Xxh64::State {
+  XXH64_state_t running;
+};
+
+Xxh64::Xxh64() : state_(std::make_unique<State>()) { XXH64_reset(&state_->running, 0); }
+Xxh64::~Xxh64() = default;
+Xxh64::Xxh64(Xxh64&&) noexcept = default;
+Xxh64& Xxh64::operator=(Xxh64&&) noexcept = default;
+void Xxh64::update(ByteView bytes) { XXH64_update(&state_->running, bytes.data(), bytes.size()); }
+std::uint64_t Xxh64::value() const noexcept { return XXH64_digest(&state_->running); }
 
 template <std::size_t Size>
 std::string to_hex_digest(const Digest<Size>& digest) {

@@ -2,15 +2,18 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "archive/json_elements.hpp"
 #include "base/error.hpp"
 #include "base/text.hpp"
 
 namespace bale::catalog {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using Json = nlohmann::json;
+using OrderedJson = nlohmann::ordered_json;
 
 constexpr std::string_view base64_suffix = "_base64";
 
@@ -85,23 +88,23 @@ std::map<std::string, std::string> text_map(const Json& object, const char* memb
 }
 
 /// JSON holds UTF-8 only: bytes that are not are shown as \xNN, and a second member with the bytes themselves is added.
-void put_bytes(Json& line, const std::string& member, const std::string& value) {
+void put_bytes(OrderedJson& line, const std::string& member, const std::string& value) {
   line[member] = is_utf8(value) ? value : escape_for_terminal(value);
   if (!is_utf8(value)) line[member + std::string(base64_suffix)] = to_base64(as_bytes(value));
 }
 
-void put_if(Json& line, const char* member, const std::string& value) {
+void put_if(OrderedJson& line, const char* member, const std::string& value) {
   if (!value.empty()) put_bytes(line, member, value);
 }
 
-Json map_json(const std::map<std::string, std::string>& map) {
-  Json json = Json::object();
+OrderedJson map_json(const std::map<std::string, std::string>& map) {
+  OrderedJson json = OrderedJson::object();
   for (const auto& [name, value] : map) put_bytes(json, name, value);
   return json;
 }
 
-Json headers_json(const store::SystemHeaders& headers) {
-  Json json = Json::object();
+OrderedJson headers_json(const store::SystemHeaders& headers) {
+  OrderedJson json = OrderedJson::object();
   put_if(json, "content_type", headers.content_type);
   put_if(json, "cache_control", headers.cache_control);
   put_if(json, "content_disposition", headers.content_disposition);
@@ -159,6 +162,18 @@ std::optional<archive::MemberLocation> parse_location(const Json& object) {
   return archive::MemberLocation{*offset, *length, *skip};
 }
 
+constexpr std::string_view known_members[] = {
+    "archive_bucket", "archive_etag", "archive_key",    "backup_file",   "backup_timestamp", "creation_time",
+    "etag",           "event",        "frame_length",   "frame_offset",  "frame_skip",       "headers",
+    "last_modified",  "metadata",     "object_name",    "object_path",   "object_size",      "row",
+    "rows",           "sequencer",    "sha256",         "source_bucket", "source_prefix",    "source_region",
+    "storage_class",  "tags",         "target_buckets", "version_id"};
+static_assert(std::is_sorted(std::begin(known_members), std::end(known_members)));
+
+bool is_known(std::string_view name) {
+  return std::binary_search(std::begin(known_members), std::end(known_members), name);
+}
+
 Record object_record(Record record, const archive::ManifestObject& object) {
   record.source_bucket = object.source_bucket;
   record.source_prefix = object.source_prefix;
@@ -208,17 +223,17 @@ bool operator==(const Record& a, const Record& b) {
 }
 
 std::string to_json_line(const Record& record) {
-  Json line = {{"backup_file", record.backup_file},
-               {"backup_timestamp", to_epoch_ms(record.backup_time) / 1000},
-               {"backup_date", to_date(record.backup_time)},
-               {"source_bucket", record.source_bucket.str()}};
+  OrderedJson line = {{"backup_file", record.backup_file},
+                      {"backup_timestamp", to_epoch_ms(record.backup_time) / 1000},
+                      {"backup_date", to_date(record.backup_time)},
+                      {"source_bucket", record.source_bucket.str()}};
   put_bytes(line, "source_prefix", record.source_prefix);
   put_bytes(line, "object_name", record.object_name);
   put_bytes(line, "object_path", record.object_path.str());
   line["object_size"] = record.object_size;
   line["creation_time"] = to_timestamp(record.last_modified);
   line["creation_date"] = to_date(record.last_modified);
-  line["target_buckets"] = Json::array();
+  line["target_buckets"] = OrderedJson::array();
   for (const BucketName& bucket : record.target_buckets) line["target_buckets"].push_back(bucket.str());
   line["source_region"] = record.source_region.str();
   line["archive_bucket"] = record.archive_bucket.str();
@@ -232,7 +247,7 @@ std::string to_json_line(const Record& record) {
   put_if(line, "storage_class", record.storage_class);
   line["last_modified"] = to_epoch_ms(record.last_modified);
   if (record.current_since) line["current_since"] = to_epoch_ms(*record.current_since);
-  if (const Json headers = headers_json(record.headers); !headers.empty()) line["headers"] = headers;
+  if (const OrderedJson headers = headers_json(record.headers); !headers.empty()) line["headers"] = headers;
   if (!record.metadata.empty()) line["metadata"] = map_json(record.metadata);
   if (!record.tags.empty()) line["tags"] = map_json(record.tags);
   if (record.location) {
@@ -240,14 +255,14 @@ std::string to_json_line(const Record& record) {
     line["frame_length"] = record.location->frame_length;
     line["frame_skip"] = record.location->frame_skip;
   }
-  return line.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return line.dump(-1, ' ', false, OrderedJson::error_handler_t::replace);
 }
 
 Record parse_json_line(std::string_view line) { return parse_row(line).record; }
 
 Row parse_row(std::string_view json) {
-  const Json line = Json::parse(json, nullptr, /*allow_exceptions=*/false);
-  if (line.is_discarded() || !line.is_object()) throw Error(ErrorKind::corrupt, "the line is not a JSON object");
+  const Json line = archive::read_json_element(json, is_known);
+  if (!line.is_object()) throw Error(ErrorKind::corrupt, "the line is not a JSON object");
   Row row;
   Record& record = row.record;
   record.backup_file = text(line, "backup_file", true);
@@ -284,7 +299,7 @@ Row parse_row(std::string_view json) {
 
 namespace {
 
-std::string dump(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
+std::string dump(const OrderedJson& json) { return json.dump(-1, ' ', false, OrderedJson::error_handler_t::replace); }
 
 /// The JSON of a column, as a member of an object: so that it is read as a line's member is.
 Json as_member(const char* member, std::string_view json) {
@@ -296,7 +311,7 @@ Json as_member(const char* member, std::string_view json) {
 }  // namespace
 
 std::string headers_to_json(const store::SystemHeaders& headers) {
-  const Json json = headers_json(headers);
+  const OrderedJson json = headers_json(headers);
   return json.empty() ? std::string() : dump(json);
 }
 
@@ -313,7 +328,7 @@ std::map<std::string, std::string> map_from_json(std::string_view json) {
 }
 
 std::string buckets_to_json(const std::vector<BucketName>& buckets) {
-  Json json = Json::array();
+  OrderedJson json = OrderedJson::array();
   for (const BucketName& bucket : buckets) json.push_back(bucket.str());
   return dump(json);
 }
@@ -346,23 +361,36 @@ std::vector<ObjectAddress> archive_places(const Record& record) {
   return places;
 }
 
+ArchiveRecords::ArchiveRecords(const archive::Reader& archive, TimePoint stored, const ObjectKey& archive_key,
+                               const std::vector<BucketName>& buckets)
+    : archive_(archive) {
+  const archive::Manifest& manifest = archive.manifest();
+  common_.backup_file = basename(archive_key.str());
+  common_.backup_time = std::chrono::floor<std::chrono::seconds>(manifest.version > 0 ? manifest.created : stored);
+  common_.source_region = manifest.source_region;
+  common_.target_buckets = buckets;
+  common_.archive_bucket = buckets.front();
+  common_.archive_key = archive_key;
+}
+
+std::size_t ArchiveRecords::size() const noexcept {
+  return archive_.manifest().objects.size() + archive_.manifest().deletions.size();
+}
+
+Record ArchiveRecords::operator[](std::size_t i) const {
+  const archive::Manifest& manifest = archive_.manifest();
+  if (i >= manifest.objects.size()) return deletion_record(common_, manifest.deletions[i - manifest.objects.size()]);
+  Record record = object_record(common_, manifest.objects[i]);
+  if (archive_.random_access()) record.location = archive_.locate(i);
+  return record;
+}
+
 std::vector<Record> make_records(const archive::Reader& archive, TimePoint stored, const ObjectKey& archive_key,
                                  const std::vector<BucketName>& buckets) {
-  const archive::Manifest& manifest = archive.manifest();
-  Record common;
-  common.backup_file = basename(archive_key.str());
-  common.backup_time = std::chrono::floor<std::chrono::seconds>(manifest.version > 0 ? manifest.created : stored);
-  common.source_region = manifest.source_region;
-  common.target_buckets = buckets;
-  common.archive_bucket = buckets.front();
-  common.archive_key = archive_key;
+  const ArchiveRecords each(archive, stored, archive_key, buckets);
   std::vector<Record> records;
-  records.reserve(manifest.objects.size() + manifest.deletions.size());
-  for (std::size_t i = 0; i < manifest.objects.size(); ++i) {
-    records.push_back(object_record(common, manifest.objects[i]));
-    if (archive.random_access()) records.back().location = archive.locate(i);
-  }
-  for (const archive::Deletion& deletion : manifest.deletions) records.push_back(deletion_record(common, deletion));
+  records.reserve(each.size());
+  for (std::size_t i = 0; i < each.size(); ++i) records.push_back(each[i]);
   return records;
 }
 

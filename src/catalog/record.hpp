@@ -86,6 +86,21 @@ ObjectKey catalog_key(const BucketName& source_bucket, std::string_view source_p
 /// source bucket's name. Empty where not even buckets are said.
 std::vector<ObjectAddress> archive_places(const Record& record);
 
+/// The rows of an open archive, each made when it is asked for: there may be more than fit into memory. The archive is
+/// borrowed. Else as make_records().
+class ArchiveRecords {
+ public:
+  ArchiveRecords(const archive::Reader& archive, TimePoint stored, const ObjectKey& archive_key,
+                 const std::vector<BucketName>& buckets);
+  std::size_t size() const noexcept;
+  /// Row `i`, which must be less than size().
+  Record operator[](std::size_t i) const;
+
+ private:
+  const archive::Reader& archive_;
+  Record common_;
+};
+
 /// The rows of an open archive that is stored in `buckets` (not empty) under `archive_key`: all that its catalog file
 /// holds, in order. `stored` is when the archive came to where it is; it is the time of the backup where the manifest
 /// has none (archives of the reference). Without archive_etag: the archive does not know how it was stored.

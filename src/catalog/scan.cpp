@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <memory>
+#include <utility>
+
 #include "base/mutex.hpp"
 #include "base/text.hpp"
 #include "catalog/file.hpp"
@@ -11,6 +14,7 @@ namespace bale::catalog {
 namespace {
 
 constexpr std::string_view file_suffix = ".jsonl";
+constexpr std::size_t piece_bytes = 256 << 10;
 constexpr std::string_view partition_names[] = {"year=", "month=", "day="};
 
 std::string whose_text(const ObjectKey& archive) {
@@ -25,6 +29,66 @@ Error damage_error(const ObjectAddress& file, const ObjectKey& archive, const Fi
                to_uri(file));
 }
 
+/// Whether a failed read says something about the one file alone.
+bool concerns_one_file(const Error& error) {
+  const ErrorKind kind = error.kind();
+  return !is_transient(kind) && kind != ErrorKind::cancelled && kind != ErrorKind::internal &&
+         error.code() != "NoSuchBucket";
+}
+
+/// The ETag that a file is listed with now; absent where it is no longer listed.
+std::optional<ETag> list_again(store::ObjectStore& store, const ObjectAddress& file) {
+  store::ListRequest request;
+  request.prefix = file.key.str();
+  request.max_keys = 1;  // of the keys that begin so, the first is the key itself
+  store::Listing listing(store, file.bucket, request);
+  while (const auto page = listing.next()) {
+    if (page->objects.empty()) continue;
+    const store::ListedObject& first = page->objects.front();
+    return first.key == file.key ? std::optional(first.etag) : std::nullopt;
+  }
+  return std::nullopt;
+}
+
+/// The version of a catalog file that is listed.
+struct ListedVersion {
+  ETag etag;
+  std::optional<Error> unreadable;  ///< why the store does not give the file
+};
+
+/// Calls `use` with the version of a catalog file that was listed with `etag`; see read_listed_file(). `use` may be
+/// called again when it throws.
+std::optional<ListedVersion> open_listed_file(store::ObjectStore& store, const ObjectAddress& file, const ETag& etag,
+                                              const std::function<void(std::unique_ptr<store::GetStream>)>& use) {
+  constexpr int most_attempts = 3;
+  ETag wanted = etag;
+  for (int attempt = 1;; ++attempt) {
+    try {
+      use(store.get(file, std::nullopt, {{}, wanted}));
+      return ListedVersion{wanted, std::nullopt};
+    } catch (const Error& error) {
+      if (!concerns_one_file(error)) throw;
+      const bool may_be_gone = error.kind() == ErrorKind::not_found || error.kind() == ErrorKind::precondition;
+      if (may_be_gone) {
+        const auto now = list_again(store, file);
+        if (!now) return std::nullopt;
+        wanted = *now;
+      }
+      if (!may_be_gone || attempt == most_attempts) return ListedVersion{wanted, error};
+    }
+  }
+}
+
+/// Reads a piece of a catalog file. An error that concerns this file alone is thrown as Error{corrupt}.
+std::size_t read_piece(store::GetStream& stream, MutableBytes into) {
+  try {
+    return stream.read(into);
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::corrupt || !concerns_one_file(error)) throw;
+    throw Error(ErrorKind::corrupt, error.summary());
+  }
+}
+
 class Scan {
  public:
   Scan(store::ObjectStore& store, const std::function<void(Record)>& visit,
@@ -32,22 +96,26 @@ class Scan {
       : store_(store), visit_(visit), damaged_(damaged) {}
 
   void read_file(const ObjectAddress& file, const ETag& etag) {
-    const auto read = read_listed_file(store_, file, etag);
-    if (!read) return;
-    if (read->unreadable) {
+    std::unique_ptr<store::GetStream> stream;
+    const auto version = open_listed_file(
+        store_, file, etag, [&](std::unique_ptr<store::GetStream> opened) { stream = std::move(opened); });
+    if (!version) return;
+    if (version->unreadable) {
       const Lock lock(mutex_);
       ++counts_.files;
       ++counts_.damaged_files;
-      return damaged_(unreadable_file(file, *read->unreadable));
+      return damaged_(unreadable_file(file, *version->unreadable));
     }
-    const auto damage = read_catalog_file(file, read->text, [&](Record record) {
+    Buffer piece(piece_bytes);
+    const auto next = [&] { return as_text({piece.data(), read_piece(*stream, {piece.data(), piece.capacity()})}); };
+    const auto damage = read_catalog_file(file, next, [&](Record record) {
       const Lock lock(mutex_);
       ++counts_.records;
       visit_(std::move(record));
     });
     const Lock lock(mutex_);
     ++counts_.files;
-    counts_.bytes += read->text.size();
+    counts_.bytes += stream->length();
     if (!damage) return;
     ++counts_.damaged_files;
     damaged_(*damage);
@@ -98,17 +166,37 @@ std::string partition_day(const ObjectKey& catalog_file) {
   return day;
 }
 
-std::optional<DamagedFile> read_catalog_file(const ObjectAddress& file, std::string_view text,
-                                             const std::function<void(Record)>& visit) {
+std::optional<DamagedFile> read_catalog_file(const ObjectAddress& file, const std::function<std::string_view()>& next,
+                                             const std::function<void(Record)>& visit, ByteCount most_held) {
   DamagedFile found{file, Error(ErrorKind::corrupt, ""), archive_key_of(file.key), {}};
-  const auto damage = read_file_text(text, [&](Record record) {
+  const std::function<void(Record)> take = [&](Record record) {
     if (found.buckets.empty()) found.buckets = record.target_buckets;
     if (!record.archive_key.empty()) found.archive_key = record.archive_key;
     visit(std::move(record));
-  });
+  };
+  FileReader reader(take, most_held);
+  for (;;) {
+    std::string_view piece;
+    try {
+      piece = next();
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::corrupt) throw;
+      found.error = damage_error(file, found.archive_key, {std::nullopt, error.summary()});
+      return found;
+    }
+    if (piece.empty()) break;
+    reader.add(piece);
+  }
+  const auto damage = reader.finish();
   if (!damage) return std::nullopt;
   found.error = damage_error(file, found.archive_key, *damage);
   return found;
+}
+
+std::optional<DamagedFile> read_catalog_file(const ObjectAddress& file, std::string_view text,
+                                             const std::function<void(Record)>& visit) {
+  return read_catalog_file(
+      file, [&] { return std::exchange(text, {}); }, visit, text.size());
 }
 
 DamagedFile unreadable_file(const ObjectAddress& file, const Error& error) {
@@ -125,49 +213,13 @@ DamagedFile unreadable_file(const ObjectAddress& file, const Error& error) {
   return found;
 }
 
-namespace {
-
-/// Whether a failed read says something about the one file alone.
-bool concerns_one_file(const Error& error) {
-  const ErrorKind kind = error.kind();
-  return !is_transient(kind) && kind != ErrorKind::cancelled && kind != ErrorKind::internal &&
-         error.code() != "NoSuchBucket";
-}
-
-/// The ETag that a file is listed with now; absent where it is no longer listed.
-std::optional<ETag> list_again(store::ObjectStore& store, const ObjectAddress& file) {
-  store::ListRequest request;
-  request.prefix = file.key.str();
-  request.max_keys = 1;  // of the keys that begin so, the first is the key itself
-  store::Listing listing(store, file.bucket, request);
-  while (const auto page = listing.next()) {
-    if (page->objects.empty()) continue;
-    const store::ListedObject& first = page->objects.front();
-    return first.key == file.key ? std::optional(first.etag) : std::nullopt;
-  }
-  return std::nullopt;
-}
-
-}  // namespace
-
 std::optional<ListedFileText> read_listed_file(store::ObjectStore& store, const ObjectAddress& file, const ETag& etag) {
-  constexpr int most_attempts = 3;
-  ETag wanted = etag;
-  for (int attempt = 1;; ++attempt) {
-    try {
-      const auto stream = store.get(file, std::nullopt, {{}, wanted});
-      return ListedFileText{store::read_all(*stream, most_file_bytes), wanted, std::nullopt};
-    } catch (const Error& error) {
-      if (!concerns_one_file(error)) throw;
-      const bool may_be_gone = error.kind() == ErrorKind::not_found || error.kind() == ErrorKind::precondition;
-      if (may_be_gone) {
-        const auto now = list_again(store, file);
-        if (!now) return std::nullopt;
-        wanted = *now;
-      }
-      if (!may_be_gone || attempt == most_attempts) return ListedFileText{{}, wanted, error};
-    }
-  }
+  std::string text;
+  auto version = open_listed_file(store, file, etag, [&](std::unique_ptr<store::GetStream> stream) {
+    text = store::read_all(*stream, most_file_bytes);
+  });
+  if (!version) return std::nullopt;
+  return ListedFileText{std::move(text), std::move(version->etag), std::move(version->unreadable)};
 }
 
 ScanCounts scan(store::ObjectStore& store, const BucketName& bucket, const std::string& prefix,

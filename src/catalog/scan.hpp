@@ -4,8 +4,10 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "base/error.hpp"
+#include "catalog/file.hpp"
 #include "catalog/record.hpp"
 #include "flow/thread_pool.hpp"
 #include "store/object_store.hpp"
@@ -39,7 +41,13 @@ std::string partition_day(const ObjectKey& catalog_file);
 
 /// The most bytes that are read of a catalog file: one of a batch of a million objects is well below this.
 inline constexpr ByteCount most_file_bytes = 2ULL << 30;
-/// As read_file_text(), with what is known of the file in what is returned.
+/// Reads a file piece by piece, as FileReader, with what is known of the file in what is returned. `next` gives the
+/// next piece of its text, and nothing at the end; where it throws Error{corrupt}, the file is damaged. Throws what
+/// else `next` and `visit` throw.
+std::optional<DamagedFile> read_catalog_file(const ObjectAddress& file, const std::function<std::string_view()>& next,
+                                             const std::function<void(Record)>& visit,
+                                             ByteCount most_held = default_held_bytes);
+/// The same of a text in memory.
 std::optional<DamagedFile> read_catalog_file(const ObjectAddress& file, std::string_view text,
                                              const std::function<void(Record)>& visit);
 

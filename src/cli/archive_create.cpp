@@ -148,11 +148,12 @@ std::vector<InputFile> in_good_order(std::vector<InputFile> inputs) {
   return ordered;
 }
 
-archive::Manifest manifest_of(Context& context, const std::vector<InputFile>& inputs,
-                              const std::vector<archive::WrittenMember>& written, int level) {
+std::string manifest_text(Context& context, const std::vector<InputFile>& inputs,
+                          const std::vector<archive::WrittenMember>& written, int level) {
   archive::Manifest manifest;
   manifest.created = context.world().clock.now();
   manifest.level = level;
+  archive::ManifestWriter text(manifest);
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     if (written[i].failure) continue;
     archive::ManifestObject object;
@@ -164,9 +165,9 @@ archive::Manifest manifest_of(Context& context, const std::vector<InputFile>& in
     object.size = inputs[i].info.size;
     object.sha256 = to_hex_digest(written[i].sha256);
     object.data_offset = written[i].data_offset;
-    manifest.objects.push_back(std::move(object));
+    text.add(object);
   }
-  return manifest;
+  return text.take();
 }
 
 /// Standard output, to which nothing else is printed then.
@@ -217,7 +218,7 @@ archive::WriteResult write_once(Context& context, const ArchiveOptions& options,
   return archive::write_archive(
       planned, members,
       [&](const archive::WriteResult& written) {
-        return archive::to_json(manifest_of(context, inputs, written.members, writer_options.level));
+        return manifest_text(context, inputs, written.members, writer_options.level);
       },
       *sink, context.pools(), context.budget(), writer_options);
 }

@@ -87,8 +87,7 @@ int report_left_out(Context& context, const archive::BuiltSidecar& built) {
                  Error(ErrorKind::unsupported, "it is a sparse file, and not in the tar in one piece", {},
                        "tar gets it out of the archive"));
   }
-  const std::vector<archive::ManifestObject>& objects = built.sidecar.manifest.objects;
-  for (const archive::ManifestObject& object : objects) {
+  for (const archive::ManifestObject& object : built.sidecar.manifest.objects) {
     if (object.data_offset) continue;
     emit_failure(context, "damaged: " + escape_name(object.relative_key),
                  Error(ErrorKind::corrupt, "the tar does not hold what the manifest lists"));
@@ -101,9 +100,10 @@ archive::BuiltSidecar build(Context& context, transfer::RandomSource& source) {
   flow::Progress progress;
   progress.bytes_total = source.size();
   const ProgressPrinter printer(context, progress, "indexing");
-  return archive::build_sidecar(
-      source,
-      {.means = {&context.pools().connections, &context.budget()}, .stop = context.stop(), .progress = &progress});
+  return archive::build_sidecar(source, {.means = {&context.pools().connections, &context.budget()},
+                                         .limits = {.budget = &context.budget()},
+                                         .stop = context.stop(),
+                                         .progress = &progress});
 }
 
 }  // namespace
@@ -112,7 +112,7 @@ int index_archive(Context& context, const ArchiveOptions& options) {
   const auto started = context.world().clock.steady();
   const std::string index = options.to.empty() ? index_beside(options.archive) : options.to;
   const auto source = open_archive_source(context, options.archive);
-  if (archive::has_own_index(*source)) return print_needless(context, options);
+  if (archive::has_own_index(*source, {.budget = &context.budget()})) return print_needless(context, options);
   check_target(context, options.archive, index);
   if (context.options().dryrun) return print_planned(context, options, index, source->size());
   const archive::BuiltSidecar built = build(context, *source);

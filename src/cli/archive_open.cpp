@@ -1,6 +1,7 @@
 // Opening archives: by their own seek table, or by an index beside them.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <optional>
 
 #include "archive/sidecar_reader.hpp"
@@ -17,9 +18,11 @@ namespace {
 std::optional<Buffer> read_index(Context& context, const std::string& name) {
   try {
     const auto source = open_archive_source(context, name);
-    Buffer bytes = source->read_tail(archive::max_sidecar_bytes);
-    if (source->size() > archive::max_sidecar_bytes) {
-      throw Error(ErrorKind::corrupt, fmt::format("{} are too many for an index", format_bytes(source->size())));
+    const ByteCount most = std::min(archive::max_sidecar_bytes, context.budget().limit() / 4);
+    Buffer bytes = source->read_tail(most);
+    if (source->size() > most) {
+      throw Error(ErrorKind::unsupported, fmt::format("it has {}; at most {} are read of an index",
+                                                      format_bytes(source->size()), format_bytes(most)));
     }
     return bytes;
   } catch (const Error& error) {
@@ -31,7 +34,7 @@ std::optional<Buffer> read_index(Context& context, const std::string& name) {
 
 /// The index of just this archive; absent where there is none, which is said where one is there or was asked for.
 std::optional<archive::Sidecar> find_index(Context& context, const ArchiveOptions& options, const std::string& name,
-                                           const archive::ArchiveIdentity& present) {
+                                           const archive::ArchiveIdentity& present, archive::MemoryShare& memory) {
   const auto refuse = [&](std::string_view reason) {
     emit_warning(context, fmt::format("{} is not used: {}; bale archive index {} makes a new one", escape_name(name),
                                       reason, escape_name(options.archive)));
@@ -44,7 +47,7 @@ std::optional<archive::Sidecar> find_index(Context& context, const ArchiveOption
       throw Error(ErrorKind::not_found, "no such index, or none that may be read", escape_name(name),
                   "bale archive index makes one");
     }
-    archive::Sidecar sidecar = archive::decode_sidecar(bytes->view());
+    archive::Sidecar sidecar = archive::decode_sidecar(bytes->view(), {}, memory);
     const std::string reason = archive::difference(sidecar.archive, present);
     if (!reason.empty()) return refuse(reason);
     return sidecar;
@@ -69,12 +72,15 @@ OpenArchive open_archive(Context& context, const ArchiveOptions& options) {
   transfer::RandomSource& source = *opened.source;
   bool was_asked_for = false;
   const std::string name = options.index.empty() ? index_beside(options.archive) : options.index;
-  opened.reader = archive::open_archive(source, {}, [&](ByteView tail) -> std::unique_ptr<archive::Reader> {
+  const archive::ReaderLimits limits{.budget = &context.budget()};
+  opened.reader = archive::open_archive(source, limits, [&](ByteView tail) -> std::unique_ptr<archive::Reader> {
     was_asked_for = true;
-    auto sidecar = find_index(context, options, name, archive::identity_of(source.size(), tail, source.etag()));
+    archive::MemoryShare memory = limits.share();
+    const auto present = archive::identity_of(source.size(), tail, source.etag());
+    auto sidecar = find_index(context, options, name, present, memory);
     if (!sidecar) return nullptr;
     opened.index = name;
-    return archive::open_with_sidecar(source, std::move(*sidecar));
+    return archive::open_with_sidecar(source, std::move(*sidecar), std::move(memory));
   });
   if (!options.index.empty() && !was_asked_for) {
     emit_warning(context, fmt::format("{} is not used: {} has a seek table of its own", escape_name(name),

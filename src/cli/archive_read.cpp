@@ -21,12 +21,12 @@ using Json = nlohmann::ordered_json;
 
 /// Where an object is read from; absent where only the whole archive can be read, and for what the tar does not hold.
 std::optional<archive::MemberLocation> location_of(const archive::Reader& reader, std::size_t index) {
-  if (!reader.random_access() || !reader.manifest().objects[index].data_offset) return std::nullopt;
+  if (!reader.random_access() || !reader.manifest().objects.data_offset_of(index)) return std::nullopt;
   return reader.locate(index);
 }
 
 Json object_json(const archive::Reader& reader, std::size_t index) {
-  const archive::ManifestObject& object = reader.manifest().objects[index];
+  const archive::ManifestObject object = reader.manifest().objects[index];
   Json json{{"type", "object"}};
   add_name(json, "key", object.relative_key);
   json.update({{"bytes", object.size}, {"last_modified", to_iso8601(object.last_modified)}, {"sha256", object.sha256}});
@@ -45,7 +45,7 @@ std::vector<std::size_t> find_member(const archive::Manifest& manifest, const st
   const std::string directory = member.ends_with('/') ? member : member + "/";
   std::vector<std::size_t> found;
   for (std::size_t i = 0; i < manifest.objects.size(); ++i) {
-    const archive::ManifestObject& object = manifest.objects[i];
+    const archive::ManifestObject object = manifest.objects[i];
     const std::string key = shown ? escape_name(object.relative_key) : object.relative_key;
     if (key == member || object.member == member || key.starts_with(directory)) found.push_back(i);
   }
@@ -118,7 +118,7 @@ int list_archive(Context& context, const ArchiveOptions& options) {
   columns.push_back({"KEY"});
   Table table(std::move(columns));
   for (std::size_t i = 0; i < reader->manifest().objects.size(); ++i) {
-    const archive::ManifestObject& object = reader->manifest().objects[i];
+    const archive::ManifestObject object = reader->manifest().objects[i];
     emit_json(context, object_json(*reader, i));
     std::vector<std::string> cells{format_count(object.size), to_timestamp(object.last_modified)};
     if (options.detailed) {
@@ -138,7 +138,7 @@ int extract_archive(Context& context, const ArchiveOptions& options) {
   const auto started = context.world().clock.steady();
   const OpenArchive opened = open_archive(context, options);
   const auto& reader = opened.reader;
-  const std::vector<archive::ManifestObject>& objects = reader->manifest().objects;
+  const archive::ObjectList& objects = reader->manifest().objects;
   const std::vector<std::size_t> selected = select(reader->manifest(), options.members, options.archive);
   archive::FileExtractor extractor(context.world().files, options.to, objects);
   if (context.options().dryrun) {
@@ -195,7 +195,7 @@ int show_archive(Context& context, const ArchiveOptions& options) {
   const auto& reader = opened.reader;
   const archive::Manifest& manifest = reader->manifest();
   ByteCount bytes = 0;
-  for (const archive::ManifestObject& object : manifest.objects) bytes += object.size;
+  for (std::size_t i = 0; i < manifest.objects.size(); ++i) bytes += manifest.objects.bytes_of(i);
   if (context.json()) {
     emit_json(context, {{"type", "info"},
                         {"archive", options.archive},

@@ -16,37 +16,46 @@ ByteCount capacity_for(ByteCount bytes) noexcept { return std::bit_ceil(std::max
 }  // namespace
 
 Ticket::Ticket(Ticket&& other) noexcept
-    : budget_(std::exchange(other.budget_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
+    : budget_(std::exchange(other.budget_, nullptr)),
+      bytes_(std::exchange(other.bytes_, 0)),
+      charged_(other.charged_) {}
 
 Ticket& Ticket::operator=(Ticket&& other) noexcept {
   if (this != &other) {
-    if (budget_ != nullptr) budget_->release(bytes_);
+    if (budget_ != nullptr) budget_->release(bytes_, charged_);
     budget_ = std::exchange(other.budget_, nullptr);
     bytes_ = std::exchange(other.bytes_, 0);
+    charged_ = other.charged_;
   }
   return *this;
 }
 
 Ticket::~Ticket() {
-  if (budget_ != nullptr) budget_->release(bytes_);
+  if (budget_ != nullptr) budget_->release(bytes_, charged_);
 }
 
 void Ticket::shrink_to(ByteCount bytes) noexcept {
   if (budget_ == nullptr || bytes >= bytes_) return;
-  budget_->release(bytes_ - bytes);
+  budget_->release(bytes_ - bytes, charged_);
   bytes_ = bytes;
 }
 
 Ticket Ticket::split(ByteCount bytes) noexcept {
   const ByteCount taken = std::min(bytes, bytes_);
   bytes_ -= taken;
-  return Ticket(budget_, taken);
+  return Ticket(budget_, taken, charged_);
+}
+
+void Ticket::charge_to(ByteCount bytes) noexcept {
+  if (budget_ == nullptr) return;
+  budget_->change_charge(bytes_, bytes);
+  bytes_ = bytes;
 }
 
 ByteCount Ticket::budget_limit() const noexcept { return budget_ == nullptr ? 0 : budget_->limit(); }
 
 bool MemoryBudget::fits(ByteCount bytes) const noexcept {
-  return held_ == 0 || (held_ <= limit_ && bytes <= limit_ - held_);
+  return held_ == charged_ || (held_ <= limit_ && bytes <= limit_ - held_);
 }
 
 Ticket MemoryBudget::grant(ByteCount bytes) noexcept {
@@ -72,6 +81,20 @@ std::optional<Ticket> MemoryBudget::try_acquire(ByteCount bytes) {
   const Lock lock(mutex_);
   if (!waiting_.empty() || !fits(bytes)) return std::nullopt;
   return grant(bytes);
+}
+
+Ticket MemoryBudget::charge(ByteCount bytes) {
+  change_charge(0, bytes);
+  return Ticket(this, bytes, /*charged=*/true);
+}
+
+void MemoryBudget::change_charge(ByteCount from, ByteCount to) noexcept {
+  const Lock lock(mutex_);
+  held_ += to - from;  // unsigned arithmetic: the sum stays right
+  charged_ += to - from;
+  peak_ = std::max(peak_, held_);
+  make_room();
+  if (to < from) freed_.notify_all();
 }
 
 std::pair<PaidBuffer, Ticket> MemoryBudget::acquire_buffer(ByteCount bytes, ByteCount more, std::stop_token stop) {
@@ -144,9 +167,10 @@ ByteCount MemoryBudget::peak() const {
   return peak_;
 }
 
-void MemoryBudget::release(ByteCount bytes) noexcept {
+void MemoryBudget::release(ByteCount bytes, bool charged) noexcept {
   const Lock lock(mutex_);
   held_ -= bytes;
+  if (charged) charged_ -= bytes;
   freed_.notify_all();
 }
 

@@ -28,15 +28,20 @@ class Ticket {
   void shrink_to(ByteCount bytes) noexcept;
   /// Takes `bytes` (at most bytes()) out of this ticket into one of its own.
   Ticket split(ByteCount bytes) noexcept;
+  /// Changes what a ticket of MemoryBudget::charge() counts, at once and whatever else is held; others wait longer
+  /// then.
+  void charge_to(ByteCount bytes) noexcept;
   /// Limit of the budget it came from; 0 for a ticket of nothing. Whoever hoards tickets while it waits for more bytes
   /// (an upload that fills a part) keeps to a small share of it, or those bytes could never come.
   ByteCount budget_limit() const noexcept;
 
  private:
   friend class MemoryBudget;
-  Ticket(MemoryBudget* budget, ByteCount bytes) : budget_(budget), bytes_(bytes) {}
+  Ticket(MemoryBudget* budget, ByteCount bytes, bool charged = false)
+      : budget_(budget), bytes_(bytes), charged_(charged) {}
   MemoryBudget* budget_ = nullptr;
   ByteCount bytes_ = 0;
+  bool charged_ = false;  ///< of charge()
 };
 
 /// A buffer with the ticket that pays for it. When destroyed, the buffer goes back to the budget, for the next one who
@@ -70,6 +75,11 @@ class MemoryBudget {
   /// The same without waiting: absent when it would have to wait, for memory or for others who came first.
   std::optional<Ticket> try_acquire(ByteCount bytes);
 
+  /// Counts `bytes` as held, at once, whatever else is held: for what grows while it is read and stays while tickets
+  /// are waited for, such as the list of an archive's objects. Who calls this bounds it to a share of limit(). A
+  /// request that is larger than what is left is granted as soon as nothing but charges is held. Thread-safe.
+  Ticket charge(ByteCount bytes = 0);
+
   /// A buffer of at least `bytes`, and a ticket over `more` bytes besides: taken together, so that whoever needs both
   /// to go on does not hold one while waiting for the other. Throws Error{cancelled}, std::bad_alloc.
   std::pair<PaidBuffer, Ticket> acquire_buffer(ByteCount bytes, ByteCount more, std::stop_token stop = {});
@@ -89,13 +99,15 @@ class MemoryBudget {
   void keep(Buffer buffer) noexcept;
   /// Frees kept buffers until they fit beside what is held.
   void make_room() noexcept BALE_REQUIRES(mutex_);
-  void release(ByteCount bytes) noexcept;
+  void release(ByteCount bytes, bool charged) noexcept;
+  void change_charge(ByteCount from, ByteCount to) noexcept;
   bool fits(ByteCount bytes) const noexcept BALE_REQUIRES(mutex_);
   Ticket grant(ByteCount bytes) noexcept BALE_REQUIRES(mutex_);
   const ByteCount limit_;
   mutable Mutex mutex_;
   std::condition_variable_any freed_;
   ByteCount held_ BALE_GUARDED_BY(mutex_) = 0, peak_ BALE_GUARDED_BY(mutex_) = 0;
+  ByteCount charged_ BALE_GUARDED_BY(mutex_) = 0;     ///< the part of held_ that is of charge()
   std::vector<Buffer> kept_ BALE_GUARDED_BY(mutex_);  ///< the latest last
   ByteCount kept_bytes_ BALE_GUARDED_BY(mutex_) = 0;
   std::uint64_t next_number_ BALE_GUARDED_BY(mutex_) = 0;

@@ -263,7 +263,7 @@ std::pair<FrameIndexCache::Index, std::size_t> ObjectReader::frames_of(const Sto
   const FrameIndexCache::Index index = indexes_.get(object.archive, [&] {
     return ask_copies(object.record, [&](const ObjectAddress& copy) {
       const auto source = transfer::open_object_source(store_, copy);
-      return archive::read_frame_index(*source);
+      return archive::read_frame_index(*source, {.budget = nullptr, .memory = budget_.limit() / 4});
     });
   });
   const std::vector<archive::Frame>& frames = index->frames();

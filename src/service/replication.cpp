@@ -119,8 +119,8 @@ void Replication::Shared::start_source(const config::Rule& rule, std::vector<std
 
 void Replication::Shared::start_relay(const Region& region, std::vector<std::jthread>& threads) {
   const auto work = [this, region](const ObjectAddress& archive) {
-    const relay::RelayResult result = relay::relay_archive(config, region, archive, ports.store,
-                                                           context.pools.connections, context.world, context.log);
+    const relay::RelayResult result = relay::relay_archive(
+        config, region, archive, ports.store, context.pools.connections, context.budget, context.world, context.log);
     if (result.was_there) ++counts.archives_relayed;
     return std::vector<ReplicationFailure>();
   };

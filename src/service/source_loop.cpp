@@ -19,6 +19,13 @@ std::unique_ptr<TargetDirectory> targets_for(const LoopContext& context, const c
                                         settings.stack_name, rule.source.prefix, context.world.clock);
 }
 
+/// What a batch, and the description of an archive that is packed, may each take: with two batches that are packed and
+/// one that is gathered, five eighths of the memory for all rules together.
+ByteCount memory_share(const LoopContext& context) {
+  constexpr ByteCount least = 1 << 20;
+  return std::max(least, context.budget.limit() / 8 / std::max<std::size_t>(1, context.config.rules.size()));
+}
+
 pack::PackPlan plan_of(const LoopContext& context, const config::Source& source, const BucketName& bucket) {
   pack::PackPlan plan;
   plan.source_bucket = bucket;
@@ -29,6 +36,7 @@ pack::PackPlan plan_of(const LoopContext& context, const config::Source& source,
   plan.frame_size = source.frame_size.value_or(archive::default_frame_size);
   plan.max_bytes = source.batch.max_bytes;
   plan.level = source.level.value_or(context.options.level.value_or(archive::default_level));
+  plan.description_bytes = memory_share(context);
   return plan;
 }
 
@@ -112,7 +120,7 @@ SourceLoop::SourceLoop(LoopContext& context, const config::Rule& rule, RegionLev
     : context_(context),
       rule_(rule),
       collector_(context.ports.queues(rule.source.region), config::source_queue(context.config.settings, rule.source),
-                 rule.source, versions_of(context, rule), context.world, context.log),
+                 rule.source, versions_of(context, rule), context.world, context.log, memory_share(context)),
       targets_(targets_for(context, rule)),
       levels_(levels) {}
 
@@ -175,6 +183,7 @@ void SourceLoop::pack(const Batch& batch, Health::Loop& health) {
   const InHand in_hand(context_.in_hand, batch.messages.size());
   const Health::Loop::Work working(health);
   const auto started = context_.world.clock.steady();
+  const flow::Ticket memory = context_.budget.charge(batch.memory);
   try {
     const std::vector<collect::Failure> failures = pack_items(batch);
     const auto packed = context_.world.clock.steady();

@@ -2,9 +2,11 @@
 import re
 import subprocess
 import sys
+import tarfile
 
 import pytest
 from conftest import GiB, MiB, Bale, write_tree
+from reference_reader import zstandard
 
 LIMIT = 256 * MiB
 
@@ -84,6 +86,57 @@ def test_bench_keeps_to_the_limit_with_a_margin(bale, seeded, limit, files, size
     peak = peak_of(bale, "--memory-limit", f"{limit}MiB", "bench", "files", *options, "--seconds", "1")
     print(f"peak {peak / MiB:.0f} MiB with a limit of {limit} MiB")
     assert peak < 0.95 * limit * MiB
+
+
+def test_a_small_archive_that_expands_is_refused(tmp_path):
+    """A few kilobytes of zstd hold a manifest of gigabytes: by name, and in little memory."""
+    limit = 64 * MiB
+    for name, start, part in (("nested", b'{"objects":[{"relative_key":"a","size":1,"tags":[', b"[[[[]]]],"),
+                              ("spaces", b'{"objects":[', b"    "),
+                              ("string", b'{"objects":[{"relative_key":"', b"abcd"),
+                              ("numbers", b'{"objects":[{"size":', b"1234"), ("deep", b'{"objects":', b"[")):
+        bale = Bale(tmp_path / name)
+        bale.directory.mkdir()
+        manifest = start + part * (512 * MiB // len(part))
+        member = tarfile.TarInfo("manifest.json")
+        member.size = len(manifest)
+        with open(bale.directory / "small.tar.zst", "wb") as file:
+            stream = zstandard().ZstdCompressor(level=3).stream_writer(file, closefd=False)
+            stream.write(member.tobuf())
+            stream.write(manifest)
+            stream.write(bytes(1024 + -len(manifest) % 512))
+            stream.close()
+        del manifest
+        assert (bale.directory / "small.tar.zst").stat().st_size < 256 * 1024
+        for command in ("list", "verify", "index"):
+            status, peak, error = refused(bale, "--memory-limit", f"{limit // MiB}MiB", "archive", command,
+                                          "small.tar.zst")
+            assert status not in (0, -9, -11) and "small.tar.zst" in error, (name, command, status, error)
+            assert peak < limit, (name, command, peak / MiB)
+
+
+def refused(bale, *arguments):
+    """Exit status, peak memory and standard error of a command."""
+    report = bale.directory / "peak"
+    finished = subprocess.run([sys.executable, "-S", "-c", LAUNCHER, report, *bale.command(*arguments)],
+                              cwd=bale.directory, env=bale.environment(), stdin=subprocess.DEVNULL, timeout=600,
+                              capture_output=True, text=True)
+    return finished.returncode, int(report.read_text()) * 1024, finished.stderr
+
+
+def test_objects_with_full_metadata(bale, seeded):
+    """Keys, metadata and tags as long as S3 allows: a batch of them is closed by what they take."""
+    bale.mixed(source={"level": 3, "batch": {"max_objects": 20_000, "max_wait_seconds": 20}})
+    count = 20_000
+    deep = "/".join(letter * 200 for letter in "abcd")
+    write_tree(bale.directory / "in", {f"{deep}/{n // 1000}/{n}": b"object %d\n" % n for n in range(count)})
+    text = "".join(seeded.choices("abcdefghijklmnopqrstuvwxyz0123456789", k=1900))
+    bale.put_tree("source", "", bale.directory / "in", metadata={"m": text},
+                  tags={f"{n}{'t' * 120}": text[n * 100:n * 100 + 250] for n in range(8)})
+    assert run_until_idle(bale) < LIMIT
+    assert len(bale.keys("copy")) == count
+    assert len(bale.search("--limit", "1")) == 1
+    bale.assert_idle()
 
 
 def test_a_limit_that_is_too_small_is_said(bale):

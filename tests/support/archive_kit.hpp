@@ -40,6 +40,14 @@ inline std::string noise(std::size_t bytes, unsigned seed) {
   return text;
 }
 
+/// Letters and digits that hardly compress.
+inline std::string noise_text(std::size_t bytes, unsigned seed) {
+  std::mt19937 random(seed);
+  std::string text(bytes, '\0');
+  for (char& c : text) c = "abcdefghijklmnopqrstuvwxyzABCDEF0123456789"[random() % 42];
+  return text;
+}
+
 /// Members with their content, in the order of the plan.
 struct TestMember {
   std::string name;
@@ -150,6 +158,14 @@ struct Machine {
   flow::ThreadPool connections, cores;
 };
 
+/// Changes object `i` of a list.
+template <typename Change>
+void change(archive::ObjectList& objects, std::size_t i, Change change) {
+  archive::ManifestObject object = objects[i];
+  change(object);
+  objects.set(i, object);
+}
+
 /// The manifest that a job would write for these members.
 inline archive::Manifest manifest_of(const std::vector<TestMember>& members,
                                      const std::vector<archive::WrittenMember>& written, int level) {
@@ -169,7 +185,7 @@ inline archive::Manifest manifest_of(const std::vector<TestMember>& members,
     object.size = members[i].content.size();
     object.sha256 = to_hex_digest(written[i].sha256);
     object.data_offset = written[i].data_offset;
-    manifest.objects.push_back(std::move(object));
+    manifest.objects.push_back(object);
   }
   return manifest;
 }

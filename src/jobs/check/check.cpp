@@ -8,8 +8,6 @@
 namespace bale::check {
 namespace {
 
-// A row as text, as a record of the file, as one of the archive, and the manifest's object.
-constexpr ByteCount bytes_per_file_byte = 6;
 // Of an archive whose catalog file is not there, nobody knows how many objects it has.
 constexpr ByteCount least_pair_bytes = 4ULL << 20;
 

@@ -15,9 +15,6 @@
 namespace bale::check {
 namespace {
 
-/// As catalog/scan.cpp: a line of about 600 bytes per object.
-constexpr ByteCount most_file_bytes = 2ULL << 30;
-
 // Landing writes the catalog file right behind the archive; the first is how old an archive is of which that is over.
 constexpr Milliseconds landing_time = std::chrono::minutes(1), second_look = std::chrono::seconds(2);
 constexpr std::int64_t end_of_dates_ms = 253'402'300'800'000;  // the year 10000
@@ -140,7 +137,13 @@ void PairCheck::read_file(const CatalogFile& listed) {
     try {
       const auto stream = place_.store->get(file.address);
       file.etag = stream->info().etag;
-      text = store::read_all(*stream, most_file_bytes);
+      if (stream->length() > options_.row_bytes / bytes_per_file_byte) {
+        throw Error(ErrorKind::unsupported,
+                    fmt::format("the file has {}, whose rows take more than {} of memory",
+                                format_bytes(stream->length()), format_bytes(options_.row_bytes)),
+                    where, "run with a higher --memory-limit");
+      }
+      text = store::read_all(*stream, stream->length());
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::corrupt) throw;
       // The store cannot give what it has: nothing of it is known but that it has to be written anew.
@@ -291,7 +294,7 @@ void PairCheck::open_copy(const Copy& copy) {
       return;
     }
     made.source = std::move(source);
-    made.reader = archive::open_archive(*made.source);
+    made.reader = archive::open_archive(*made.source, {.budget = &tools_.budget});
     report_.count([](Counts& counts) { ++counts.opened; });
     const bool flawed = made.reader->flaw().has_value();
     const std::string what = flawed ? made.reader->flaw()->summary() : std::string();
@@ -469,7 +472,7 @@ void PairCheck::read_contents() {
 }
 
 void PairCheck::read_content(OpenCopy& copy) {
-  const std::vector<archive::ManifestObject>& objects = copy.reader->manifest().objects;
+  const archive::ObjectList& objects = copy.reader->manifest().objects;
   if (objects.empty()) return;
   const auto hash_of = [&](std::size_t object) {
     const auto found = more_hashes_.find(object);

@@ -19,6 +19,10 @@
 
 namespace bale::check {
 
+/// Memory that a catalog file takes for each of its bytes: a row as text, as a record of the file, as one of the
+/// archive, and the manifest's object.
+inline constexpr ByteCount bytes_per_file_byte = 6;
+
 /// Examines one pair, and repairs its catalog files where that was asked for. Used by one thread, which may wait for
 /// tasks on the pools. Everything is borrowed.
 class PairCheck {

@@ -22,6 +22,25 @@ std::vector<Receipt> receipts_of(const std::vector<queue::Message>& messages) {
 
 }  // namespace
 
+namespace {
+
+/// A body has several kilobytes, and is not needed once its events are known.
+queue::Message without_body(const queue::Message& message) {
+  return {message.id, message.receipt, {}, message.receive_count, message.sent};
+}
+
+ByteCount memory_of(const queue::Message& message) {
+  return 2 * sizeof(queue::Message) + message.id.size() + message.receipt.str().size();
+}
+
+/// The key is in the batch twice, and packing makes four more of it: the item, the member and its name.
+ByteCount memory_of(const store::ObjectEvent& event) {
+  return 1536 + 6 * event.key.str().size() +
+         3 * (event.etag.str().size() + event.version_id.str().size() + event.sequencer.size());
+}
+
+}  // namespace
+
 bool BatchBuilder::is_foreign(const store::ObjectEvent& event) const {
   return !source_.bucket.empty() && event.bucket != source_.bucket;
 }
@@ -83,17 +102,21 @@ bool BatchBuilder::add(const queue::Message& message, const std::vector<store::O
     } else {
       item = &batch_.items.emplace_back(BatchItem{event, {}, versions.size(), false});
       versions.push_back(batch_.items.size() - 1);
+      batch_.memory += memory_of(event);
       batch_.bytes += event.size;
     }
     if (item->messages.empty() || item->messages.back() != message_index) item->messages.push_back(message_index);
   }
-  if (concerned) batch_.messages.push_back(message);
+  if (concerned) {
+    batch_.messages.push_back(without_body(message));
+    batch_.memory += memory_of(message);
+  }
   return concerned;
 }
 
 bool BatchBuilder::is_full() const noexcept {
   return std::max(batch_.items.size(), batch_.messages.size()) >= source_.batch.max_objects ||
-         batch_.bytes >= source_.batch.max_bytes;
+         batch_.bytes >= source_.batch.max_bytes || batch_.memory >= most_memory_;
 }
 
 std::size_t BatchBuilder::room() const noexcept {
@@ -121,11 +144,12 @@ std::size_t receives_at_once(std::size_t last_calls, std::size_t last_messages, 
 }
 
 Collector::Collector(queue::MessageQueue& queue, QueueName name, const config::Source& source, Versions versions,
-                     os::World& world, telemetry::Log& log)
+                     os::World& world, telemetry::Log& log, ByteCount most_memory)
     : queue_(queue),
       name_(std::move(name)),
       source_(source),
       versions_(versions),
+      most_memory_(most_memory),
       world_(world),
       log_(log),
       keeper_(queue, name_, source.visibility_timeout, world.clock, [this](const Error& error) {
@@ -134,7 +158,7 @@ Collector::Collector(queue::MessageQueue& queue, QueueName name, const config::S
       }) {}
 
 std::optional<Batch> Collector::next(Milliseconds first_wait, bool drain, std::stop_token stop) {
-  BatchBuilder builder(source_, versions_);
+  BatchBuilder builder(source_, versions_, most_memory_);
   try {
     take_later(builder);
     gather(builder, first_wait, drain, stop);
@@ -251,7 +275,7 @@ void Collector::take_message(const queue::Message& message, BatchBuilder& builde
   try {
     store::Notification notification = store::parse_notification(message.body);
     if (builder.is_for_later(notification.events))
-      later_.push_back({message, std::move(notification.events)});
+      later_.push_back({without_body(message), std::move(notification.events)});
     else if (notification.is_test || !builder.add(message, notification.events))
       done.push_back(message.receipt);
   } catch (const Error& error) {

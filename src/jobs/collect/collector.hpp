@@ -34,18 +34,24 @@ struct BatchItem {
 
 /// Objects to be packed together, and the messages to be settled when that is done.
 struct Batch {
-  /// At most one per object and round. Those of a bucket that is not the source's are not to be packed: they are there so that
-  /// their messages fail by name and reach the dead-letter queue.
+  /// At most one per object and round. Those of a bucket that is not the source's are not to be packed: they are there
+  /// so that their messages fail by name and reach the dead-letter queue.
   std::vector<BatchItem> items;
   std::vector<queue::Message> messages;
-  ByteCount bytes = 0;  ///< as announced by the events
+  ByteCount bytes = 0;   ///< as announced by the events
+  ByteCount memory = 0;  ///< what items and messages take until they are packed, the copies that packing makes included
 };
+
+/// What a batch may take in memory, where nobody says it otherwise.
+inline constexpr ByteCount default_batch_memory = 64ULL << 20;
 
 /// Puts a batch together, message by message. No I/O. `source` is borrowed.
 class BatchBuilder {
  public:
-  explicit BatchBuilder(const config::Source& source, Versions versions = Versions::newest)
-      : source_(source), versions_(versions) {}
+  /// `most_memory`: of Batch::memory, after which the batch is full.
+  explicit BatchBuilder(const config::Source& source, Versions versions = Versions::newest,
+                        ByteCount most_memory = default_batch_memory)
+      : source_(source), versions_(versions), most_memory_(most_memory) {}
   /// Returns whether an event is of another version of an object than those that the batch has, and each is to be kept:
   /// the message is for the next batch. A deletion in a bucket with versions is a version too, that of its delete
   /// marker; events of a bucket without versions are all of one. Several versions that one message speaks of are in one
@@ -53,8 +59,9 @@ class BatchBuilder {
   bool is_for_later(const std::vector<store::ObjectEvent>& events);
   /// Adds the events of one message, merging events of one object (the newest wins). Events with and without a
   /// sequencer cannot be compared within a second of S3's clock: where they speak of different content the merged one
-  /// names none, so that the source is asked. Returns whether the message has anything to do with the batch (false:
-  /// all of it is of keys of the bucket that the source's filters leave out, or of removals that it does not track).
+  /// names none, so that the source is asked. The message is kept without its body. Returns whether the message has
+  /// anything to do with the batch (false: all of it is of keys of the bucket that the source's filters leave out, or
+  /// of removals that it does not track).
   bool add(const queue::Message& message, const std::vector<store::ObjectEvent>& events);
   /// Whether a limit of the source is reached. Its limit of objects is one of messages too: many events of one key are
   /// one object, but each message is held until the batch is settled.
@@ -72,6 +79,7 @@ class BatchBuilder {
   void merge(BatchItem& item, const store::ObjectEvent& event);
   const config::Source& source_;
   const Versions versions_;
+  const ByteCount most_memory_;
   Batch batch_;
   std::map<ObjectAddress, std::vector<std::size_t>> items_of_object_;  ///< one per version that is kept
 };
@@ -88,7 +96,7 @@ struct Failure {
 class Collector {
  public:
   Collector(queue::MessageQueue& queue, QueueName name, const config::Source& source, Versions versions,
-            os::World& world, telemetry::Log& log);
+            os::World& world, telemetry::Log& log, ByteCount most_memory = default_batch_memory);
 
   /// Waits up to `first_wait` for a first message, then gathers until the batch is full or the configured wait is over,
   /// however many more there are (`drain`: or until none is there). Nothing when no message came in time. Test
@@ -128,6 +136,7 @@ class Collector {
   const QueueName name_;
   const config::Source& source_;
   const Versions versions_;
+  const ByteCount most_memory_;
   os::World& world_;
   telemetry::Log& log_;
   std::vector<Later> later_;  ///< in the order of their receipt

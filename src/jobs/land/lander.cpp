@@ -39,7 +39,7 @@ class ArchiveLanding {
         budget_(budget),
         stop_(std::move(stop)),
         source_(transfer::open_object_source(store, archive)),
-        reader_(archive::open_archive(*source_)) {
+        reader_(archive::open_archive(*source_, {.budget = &budget})) {
     result_.was_there = true;
     result_.archive_bytes = info.size;
   }
@@ -73,19 +73,22 @@ class ArchiveLanding {
   }
 
   void write_catalog(const BucketName& bucket) {
-    auto records = catalog::make_records(*reader_, info_.last_modified, archive_.key, result_.backup_buckets);
-    if (records.empty()) return;
+    const catalog::ArchiveRecords records(*reader_, info_.last_modified, archive_.key, result_.backup_buckets);
+    if (records.size() == 0) return;
     result_.catalog = bucket;
-    for (catalog::Record& record : records) record.archive_etag = backup_etag_;
-    const std::string lines = catalog::to_file_text(records);
-    const catalog::Record& first = records.front();
+    const catalog::Record first = records[0];
     const ObjectAddress file{
         bucket, catalog::catalog_key(first.source_bucket, first.source_prefix, first.backup_time, first.backup_file)};
     try {
-      store::MemoryBody body(as_bytes(lines));
-      store::ObjectAttributes attributes;
-      attributes.headers.content_type = "application/x-ndjson";
-      store_.put(file, body, attributes);
+      transfer::ObjectSinkOptions options;
+      options.attributes.headers.content_type = "application/x-ndjson";
+      const auto sink = transfer::open_object_sink(store_, pools_.connections, file, std::move(options));
+      for (std::size_t i = 0; i < records.size(); ++i) {
+        catalog::Record record = records[i];
+        record.archive_etag = backup_etag_;
+        append(*sink, catalog::to_file_line(record, i + 1, records.size()), i + 1 == records.size());
+      }
+      sink->finish();
     } catch (const Error& error) {
       result_.failures.push_back({to_uri(file), error, bucket});
     }
@@ -94,6 +97,18 @@ class ArchiveLanding {
   LandResult& result() { return result_; }
 
  private:
+  /// Collects lines to pieces that are worth a call.
+  void append(transfer::ByteSink& sink, const std::string& line, bool is_last) {
+    constexpr std::size_t piece_bytes = 1 << 20;
+    lines_ += line;
+    if (lines_.size() < piece_bytes && !is_last) return;
+    Buffer piece(lines_.size());
+    piece.append(as_bytes(lines_));
+    flow::Ticket ticket = budget_.acquire(piece.size(), stop_);
+    sink.append({std::move(piece), std::move(ticket)});
+    lines_.clear();
+  }
+
   /// Returns the ETag of the copy.
   ETag copy_archive(const archive::Target& target) {
     const ObjectAddress to{target.bucket, archive_.key};
@@ -136,7 +151,8 @@ class ArchiveLanding {
   std::unique_ptr<transfer::RandomSource> source_;
   std::unique_ptr<archive::Reader> reader_;
   LandResult result_;
-  ETag backup_etag_;  ///< of the first of result_.backup_buckets
+  std::string lines_;  ///< of the catalog file, not yet handed on
+  ETag backup_etag_;   ///< of the first of result_.backup_buckets
 };
 
 Lander::Lander(const config::ReplicationConfig& config, Region region, store::ObjectStore& store,

@@ -144,7 +144,7 @@ class ObjectLanding::LargeObject {
     landing_.group_.run(landing_.connections_, [this, pieces = std::move(pending_)] {
       std::vector<ByteView> views;
       for (const Piece& piece : pieces) views.push_back(piece.bytes);
-      landing_.put_whole(index_, views);
+      landing_.put_whole(index_, object_, views);
     });
     pending_.clear();
   }
@@ -169,7 +169,7 @@ class ObjectLanding::LargeObject {
 
   ObjectLanding& landing_;
   const std::size_t index_;
-  const archive::ManifestObject& object_;
+  const archive::ManifestObject object_;
   Sha256 hash_;
   Sha256Digest digest_{};
   ByteCount received_ = 0;
@@ -203,13 +203,13 @@ ObjectLanding::LargeObject& ObjectLanding::large(std::size_t object) {
 
 void ObjectLanding::frame(Frame frame, const std::vector<archive::MemberPiece>& pieces) {
   for (const archive::MemberPiece& piece : pieces) {
-    const archive::ManifestObject& object = manifest_.objects[piece.object];
     seen_[piece.object] = true;
-    if (piece.offset == 0 && piece.bytes.size() == object.size) {
+    if (piece.offset == 0 && piece.bytes.size() == manifest_.objects.bytes_of(piece.object)) {
       group_.run(connections_, [this, frame, piece] {
         try {
-          check_sha256(manifest_.objects[piece.object], Sha256::of(piece.bytes));
-          put_whole(piece.object, {piece.bytes});
+          const archive::ManifestObject object = manifest_.objects[piece.object];
+          check_sha256(object, Sha256::of(piece.bytes));
+          put_whole(piece.object, object, {piece.bytes});
         } catch (const Error& error) {
           fail(piece.object, error);
         }
@@ -220,14 +220,15 @@ void ObjectLanding::frame(Frame frame, const std::vector<archive::MemberPiece>& 
   }
 }
 
-void ObjectLanding::put_whole(std::size_t object, const std::vector<ByteView>& pieces) {
+void ObjectLanding::put_whole(std::size_t index, const archive::ManifestObject& object,
+                              const std::vector<ByteView>& pieces) {
   store::MemoryBody body(pieces);
   for (const archive::Target& target : targets_) {
     try {
-      const Outcome outcome = destination_.put(target, manifest_.objects[object], body);
+      const Outcome outcome = destination_.put(target, object, body);
       count(outcome, outcome == Outcome::written ? body.size() : 0);
     } catch (const Error& error) {
-      fail(object, error);
+      fail(index, error);
     }
   }
 }

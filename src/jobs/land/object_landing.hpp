@@ -49,7 +49,7 @@ class ObjectLanding final : public archive::FrameVisitor {
 
  private:
   class LargeObject;
-  void put_whole(std::size_t object, const std::vector<ByteView>& pieces);
+  void put_whole(std::size_t index, const archive::ManifestObject& object, const std::vector<ByteView>& pieces);
   void fail(std::size_t object, Error error);
   void count(Outcome outcome, ByteCount bytes);
   LargeObject& large(std::size_t object);

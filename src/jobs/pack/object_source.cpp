@@ -5,6 +5,8 @@
 namespace bale::pack {
 namespace {
 
+constexpr ByteCount manifest_scaffold_bytes = 700;  ///< names of members, times, digests and numbers of an object
+
 void read_exactly(store::GetStream& stream, MutableBytes into, const ObjectAddress& address) {
   std::size_t done = 0;
   while (done < into.size()) {
@@ -19,12 +21,53 @@ void read_exactly(store::GetStream& stream, MutableBytes into, const ObjectAddre
 
 }  // namespace
 
-ObjectMembers::ObjectMembers(store::ObjectStore& store, const BucketName& bucket, std::vector<Item> items)
-    : store_(store), bucket_(bucket), items_(std::move(items)), fetched_(items_.size()) {}
+void take_attributes(const FetchedObject& fetched, archive::ManifestObject& entry) {
+  if (!fetched.packed.empty()) return archive::unpack_attributes(fetched.packed, entry);
+  entry.last_modified = fetched.info->last_modified;
+  entry.etag = fetched.info->etag;
+  entry.size = fetched.info->size;
+  entry.storage_class = fetched.info->storage_class;
+  entry.tags = fetched.tags;
+  entry.version_id = fetched.info->version_id;
+  entry.headers = fetched.info->headers;
+  entry.metadata = fetched.info->metadata;
+}
+
+ObjectMembers::ObjectMembers(store::ObjectStore& store, const BucketName& bucket, std::vector<Item> items,
+                             ByteCount description_bytes)
+    : store_(store),
+      bucket_(bucket),
+      items_(std::move(items)),
+      description_bytes_(description_bytes),
+      fetched_(items_.size()) {}
+
+void ObjectMembers::forget_attributes(std::size_t index) {
+  fetched_[index].info.reset();
+  fetched_[index].tags.clear();
+  fetched_[index].packed = {};
+}
+
+/// Packs what was learned of an object, since there may be many, and counts it.
+void ObjectMembers::describe(std::size_t index) {
+  FetchedObject& fetched = fetched_[index];
+  archive::ManifestObject object;
+  take_attributes(fetched, object);
+  std::string packed = archive::pack_attributes(object);
+  forget_attributes(index);
+  fetched.packed = std::move(packed);
+  // In the manifest's text the attributes come once more, and the key four times.
+  described_ += manifest_scaffold_bytes + 3 * fetched.packed.size() + 4 * items_[index].key.str().size();
+}
 
 TimePoint ObjectMembers::fetch(std::size_t index, ByteCount offset, MutableBytes into) {
   const Item& item = items_[index];
   const ObjectAddress address{bucket_, item.key};
+  const bool is_whole = into.size() == item.size;
+  if (is_whole && described_ >= description_bytes_) {
+    // Thousands may fail so: the error does not name the object.
+    throw Error(ErrorKind::unavailable, "the archive's list of objects is as long as it may be")
+        .with_code(std::string(put_off_code));
+  }
   store::ReadConditions conditions{.version_id = item.version_id, .if_match = {}};
   if (item.version_id.empty()) conditions.if_match = item.etag;
   std::optional<store::ByteRange> range;
@@ -45,7 +88,9 @@ TimePoint ObjectMembers::fetch(std::size_t index, ByteCount offset, MutableBytes
     fetched_[index].tags_failed = false;
   }
   read_exactly(*stream, into, address);
-  return info.last_modified;
+  const TimePoint modified = info.last_modified;
+  if (is_whole) describe(index);
+  return modified;
 }
 
 }  // namespace bale::pack

@@ -1,7 +1,10 @@
 // The members of an archive, read from the objects of a bucket.
 #pragma once
 
+#include <atomic>
 #include <optional>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "archive/writer.hpp"
@@ -15,23 +18,41 @@ struct FetchedObject {
   std::optional<store::ObjectInfo> info;  ///< set once its first byte was asked for
   store::Tags tags;
   bool tags_failed = false;  ///< the object could be read, its tags could not
+  /// Of an object that was read whole, in the place of `info` and `tags`: as archive::pack_attributes() gives them.
+  std::string packed;
 };
+
+/// Sets in `entry` what reading the object told about it.
+void take_attributes(const FetchedObject& fetched, archive::ManifestObject& entry);
+
+/// The Error::code() of a fetch that was put off: the descriptions of the objects that were read before have reached
+/// their bound. The object goes into the next archive.
+inline constexpr std::string_view put_off_code = "PutOff";
 
 /// Reads each object by ranged GETs that all ask for the same version: by version id where there is one, else by
 /// If-Match. Thread-safe as MemberSource demands. The store is borrowed.
 class ObjectMembers final : public archive::MemberSource {
  public:
-  ObjectMembers(store::ObjectStore& store, const BucketName& bucket, std::vector<Item> items);
-  /// Throws Error{precondition} when the object is not the announced one any more, Error{not_found} when it is gone.
+  /// `description_bytes`: see PackPlan.
+  ObjectMembers(store::ObjectStore& store, const BucketName& bucket, std::vector<Item> items,
+                ByteCount description_bytes);
+  /// Throws Error with put_off_code, for an object of a single call, when the objects that were read before have
+  /// reached `description_bytes`; Error{precondition} when the object is not the announced one any more,
+  /// Error{not_found} when it is gone.
   TimePoint fetch(std::size_t index, ByteCount offset, MutableBytes into) override;
   /// Valid once all fetches of the member are done.
   const FetchedObject& fetched(std::size_t index) const { return fetched_[index]; }
+  /// Frees the attributes of a member whose fetches are done.
+  void forget_attributes(std::size_t index);
 
  private:
+  void describe(std::size_t index);
   store::ObjectStore& store_;
   BucketName bucket_;
   std::vector<Item> items_;
-  std::vector<FetchedObject> fetched_;  ///< each written by the one fetch that starts at offset 0
+  const ByteCount description_bytes_;
+  std::atomic<ByteCount> described_{0};  ///< bytes of the descriptions of what was read
+  std::vector<FetchedObject> fetched_;   ///< each written by the one fetch that starts at offset 0
 };
 
 }  // namespace bale::pack

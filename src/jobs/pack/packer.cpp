@@ -15,6 +15,8 @@ namespace {
 /// How often a batch is packed anew because objects changed under it. Someone who overwrites an object faster than this
 /// also sends an event each time: the last of them finds it at rest.
 constexpr int most_rounds = 3;
+/// What the description of an object may well take: counted before its attributes are known.
+constexpr ByteCount usual_description_bytes = 8 << 10;
 
 /// S3 tells when an object was written to the second. The rest is for clocks of its servers that differ.
 constexpr Milliseconds second_of_write{1000}, margin{500};
@@ -23,6 +25,7 @@ constexpr Milliseconds second_of_write{1000}, margin{500};
 struct Round {
   std::vector<std::size_t> items;  ///< indices into the batch
   std::vector<std::size_t> changed;
+  std::vector<std::size_t> put_off;  ///< for the next archive: this one was full
 };
 
 Error keeps_changing(const PackPlan& plan, const Item& item) {
@@ -37,36 +40,38 @@ archive::Deletion deletion_entry(const PackPlan& plan, const Item& item) {
 /// When the key began to have this content, where the event tells it and it differs from last_modified: of an older
 /// version that came back, or of a multipart upload, whose object is dated by the upload's begin. Absent where it does
 /// not; an event that claims to be later than its message is not believed.
-std::optional<TimePoint> current_since(const Item& item, const store::ObjectInfo& info) {
+std::optional<TimePoint> current_since(const Item& item, TimePoint last_modified) {
   const Milliseconds least = item.ask_source ? Milliseconds(1) : 2 * second_of_write;
-  if (item.sequencer.empty() || item.time < info.last_modified + least) return std::nullopt;
+  if (item.sequencer.empty() || item.time < last_modified + least) return std::nullopt;
   if (item.announced && item.time > *item.announced + second_of_write) return std::nullopt;
   return item.time;
 }
 
 archive::ManifestObject object_entry(const PackPlan& plan, const Item& item, const FetchedObject& fetched,
                                      const archive::WrittenMember& written) {
-  const store::ObjectInfo& info = *fetched.info;
   archive::ManifestObject entry;
+  take_attributes(fetched, entry);
   entry.source_bucket = plan.source_bucket;
   entry.source_prefix = plan.prefix;
   entry.object_name = basename(item.key.str());
   entry.relative_key = relative_key(item.key.str(), plan.prefix);
   entry.key = item.key;
   entry.member = written.member;
-  entry.last_modified = info.last_modified;
-  entry.current_since = current_since(item, info);
-  entry.etag = info.etag;
-  entry.size = info.size;
-  entry.storage_class = info.storage_class;
-  entry.tags = fetched.tags;
-  entry.version_id = info.version_id;
+  entry.current_since = current_since(item, entry.last_modified);
   entry.sequencer = item.sequencer;
-  entry.headers = info.headers;
-  entry.metadata = info.metadata;
   entry.sha256 = to_hex_digest(written.sha256);
   entry.data_offset = written.data_offset;
   return entry;
+}
+
+ObjectKey key_of(const PackPlan& plan, const std::vector<const Item*>& items, TimePoint created) {
+  Sha256 hash;
+  for (const Item* item : items) {
+    hash.update(as_bytes(fmt::format("{}\n{}\n{}\n{}\n", percent_encode(item->key.str()), item->sequencer,
+                                     item->version_id.str(), item->etag.str())));
+  }
+  return ObjectKey(fmt::format("{}backup_{}_{}.tar.zst", plan.archive_prefix, to_epoch_ms(created),
+                               to_hex_digest(hash.finish()).substr(0, 8)));
 }
 
 }  // namespace
@@ -78,13 +83,9 @@ std::string relative_key(std::string_view key, std::string_view prefix) {
 }
 
 ObjectKey archive_key(const PackPlan& plan, const std::vector<Item>& items, TimePoint created) {
-  Sha256 hash;
-  for (const Item& item : items) {
-    hash.update(as_bytes(fmt::format("{}\n{}\n{}\n{}\n", percent_encode(item.key.str()), item.sequencer,
-                                     item.version_id.str(), item.etag.str())));
-  }
-  return ObjectKey(fmt::format("{}backup_{}_{}.tar.zst", plan.archive_prefix, to_epoch_ms(created),
-                               to_hex_digest(hash.finish()).substr(0, 8)));
+  std::vector<const Item*> all;
+  for (const Item& item : items) all.push_back(&item);
+  return key_of(plan, all, created);
 }
 
 /// One call of Packer::pack.
@@ -198,10 +199,11 @@ class BatchPacking {
 
   /// Packs the items into one archive. Returns those that changed since they were announced.
   std::vector<std::size_t> pack_round(std::vector<std::size_t> items) {
-    Round round{std::move(items), {}};
-    while (!round.items.empty() && !write_one(round)) {
-      // A large object failed half-way: the archive was given up, and is written again without it.
-      if (stop_.stop_requested())
+    Round round{std::move(items), {}, {}};
+    while (!round.items.empty()) {
+      // Else a large object failed half-way: the archive was given up, and is written again without it.
+      if (write_one(round)) round.items = std::exchange(round.put_off, {});
+      if (!round.items.empty() && stop_.stop_requested())
         throw Error(ErrorKind::cancelled, "stopped while packing", to_uri(plan_.source_bucket, ObjectKey()));
     }
     return round.changed;
@@ -221,19 +223,20 @@ class BatchPacking {
       wanted.push_back(items_[i]);
       total += items_[i].size + 2048;  // headers and padding
     }
-    ObjectMembers source(source_, plan_.source_bucket, wanted);
+    ObjectMembers source(source_, plan_.source_bucket, std::move(wanted), plan_.description_bytes);
+    const flow::Ticket described =
+        budget_.charge(std::min(plan_.description_bytes, objects.size() * usual_description_bytes));
     const TimePoint created = world_.clock.now();
-    std::vector<Item> all;
-    for (const std::size_t i : round.items) all.push_back(items_[i]);
-    const ObjectKey key = archive_key(plan_, all, created);
+    std::vector<const Item*> all;
+    for (const std::size_t i : round.items) all.push_back(&items_[i]);
+    const ObjectKey key = key_of(plan_, all, created);
     auto sink =
         transfer::open_object_sink(outbound_, pools_.connections, {plan_.outbound_bucket, key}, sink_options(total));
     std::size_t entries = 0;
     const auto manifest = [&](const archive::WriteResult& written) -> std::optional<std::string> {
-      const archive::Manifest made = make_manifest(created, objects, deletions, source, written);
-      entries = made.objects.size() + made.deletions.size();
+      std::string text = manifest_text(created, objects, deletions, source, written, entries);
       if (entries == 0) return std::nullopt;
-      return archive::to_json(made);
+      return text;
     };
     archive::WriterOptions options;
     options.level = plan_.level;
@@ -280,20 +283,25 @@ class BatchPacking {
     return options;
   }
 
-  archive::Manifest make_manifest(TimePoint created, const std::vector<std::size_t>& objects,
-                                  const std::vector<std::size_t>& deletions, const ObjectMembers& source,
-                                  const archive::WriteResult& written) const {
+  /// Sets in `entries` how many objects and deletions are in it.
+  std::string manifest_text(TimePoint created, const std::vector<std::size_t>& objects,
+                            const std::vector<std::size_t>& deletions, ObjectMembers& source,
+                            const archive::WriteResult& written, std::size_t& entries) const {
     archive::Manifest manifest;
     manifest.source_region = plan_.source_region;
     manifest.created = created;
     manifest.level = written.level;
     manifest.targets = plan_.targets;
+    archive::ManifestWriter text(manifest);
+    entries = deletions.size();
     for (std::size_t n = 0; n < objects.size(); ++n) {
       if (written.members[n].failure) continue;
-      manifest.objects.push_back(object_entry(plan_, items_[objects[n]], source.fetched(n), written.members[n]));
+      text.add(object_entry(plan_, items_[objects[n]], source.fetched(n), written.members[n]));
+      source.forget_attributes(n);
+      ++entries;
     }
-    for (const std::size_t i : deletions) manifest.deletions.push_back(deletion_entry(plan_, items_[i]));
-    return manifest;
+    for (const std::size_t i : deletions) text.add(deletion_entry(plan_, items_[i]));
+    return text.take();
   }
 
   void settle(Round& round, const std::vector<std::size_t>& objects, const std::vector<std::size_t>& deletions,
@@ -310,7 +318,9 @@ class BatchPacking {
   /// What a failed read of one object means for its item.
   void classify(Round& round, std::size_t item, const Error& error, bool attributes_failed) {
     if (error.kind() == ErrorKind::cancelled) throw error;
-    if (error.kind() == ErrorKind::not_found && error.code() != "NoSuchBucket")
+    if (error.code() == put_off_code)
+      round.put_off.push_back(item);
+    else if (error.kind() == ErrorKind::not_found && error.code() != "NoSuchBucket")
       result_.items[item] = {Fate::gone, std::nullopt, false};
     else if (error.kind() == ErrorKind::precondition)
       round.changed.push_back(item);

@@ -75,6 +75,9 @@ struct PackPlan {
   ByteCount frame_size = archive::default_frame_size;
   /// An archive that has reached so many bytes of objects takes no more: events may say less than the objects have.
   ByteCount max_bytes = ~ByteCount{0};
+  /// Memory of what describes the objects of one archive: their attributes, which are known when they are read, and
+  /// their text in the manifest. An archive that has reached it is closed, and the rest of a batch goes into another.
+  ByteCount description_bytes = 32ULL << 20;
 };
 
 /// Packs batches of one source. Thread-safe: batches may be packed concurrently. All references are borrowed.
@@ -83,12 +86,13 @@ class Packer {
   Packer(PackPlan plan, store::ObjectStore& source, store::ObjectStore& outbound, os::World& world, telemetry::Log& log,
          flow::Pools pools, flow::MemoryBudget& budget);
 
-  /// Packs the items that can be had into one archive, and, when objects were overwritten meanwhile, what is there now
-  /// into another (a few rounds at most). Every byte of an object comes from the same version. An object without
-  /// sequencer is packed when the second in which it was written is over, so that no other version of that second is
-  /// newer; a batch may wait 1.5 s for that. An item that fails does
-  /// not keep the others back. When it returns, archives are durable. Throws only what concerns the batch as a whole
-  /// (outbound bucket missing, stop requested): then no item of it was packed for certain.
+  /// Packs the items that can be read into one archive, or into several where one would exceed `max_bytes` or
+  /// `description_bytes`. Objects that are overwritten meanwhile are packed into another archive, in a few rounds at
+  /// most. Every byte of an object comes from the same version. An object without sequencer is packed when the second
+  /// in which it was written is over, so that no other version of that second is newer; a batch may wait 1.5 s for
+  /// that. An item that fails does not keep the others back. When it returns, archives are durable. Throws only what
+  /// concerns the batch as a whole (outbound bucket missing, stop requested): then no item of it was packed for
+  /// certain.
   PackResult pack(const std::vector<Item>& items, std::stop_token stop);
 
  private:

@@ -1,6 +1,7 @@
 // Objects of archives that have to be opened: of the reference, whose catalog rows know no places.
 #include <algorithm>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "archive/deliver.hpp"
 #include "base/hash.hpp"
@@ -91,12 +92,13 @@ class OneObject final : public archive::FrameVisitor {
 /// Objects of an archive by their full keys.
 class ObjectsByKey {
  public:
-  explicit ObjectsByKey(const std::vector<archive::ManifestObject>& objects) {
+  /// `wanted`: the keys that are looked for later.
+  ObjectsByKey(const archive::ObjectList& objects, const std::unordered_set<std::string>& wanted) {
     for (std::size_t i = 0; i < objects.size(); ++i) {
-      const archive::ManifestObject& object = objects[i];
-      if (!object.key.empty()) by_key_.emplace(object.key.str(), i);
+      const archive::ManifestObject object = objects[i];
+      if (wanted.contains(object.key.str())) by_key_.emplace(object.key.str(), i);
       const std::string above = object.source_prefix.empty() ? "" : object.source_prefix + "/";
-      by_key_.emplace(above + object.relative_key, i);
+      if (wanted.contains(above + object.relative_key)) by_key_.emplace(above + object.relative_key, i);
     }
   }
   std::optional<std::size_t> find(const ObjectKey& key) const {
@@ -128,7 +130,10 @@ class OpenedReading {
 
  private:
   void find() {
-    const ObjectsByKey objects(reader_.manifest().objects);
+    std::unordered_set<std::string> wanted;
+    for (const auto& [position, error] : batch_.left)
+      wanted.insert(catalog::Record(tools_.records[batch_.records[position]]).object_path.str());
+    const ObjectsByKey objects(reader_.manifest().objects, wanted);
     for (auto& [position, error] : batch_.left) {
       const catalog::Record record = tools_.records[batch_.records[position]];
       const auto object = objects.find(record.object_path);
@@ -191,7 +196,7 @@ void read_opened(const RestoreTools& tools, store::ObjectStore& store, const Obj
                  std::atomic<std::uint64_t>& requests, std::atomic<ByteCount>& bytes) {
   const auto source = transfer::open_object_source(store, copy);
   CountedSource counted(*source, requests, bytes);
-  const auto reader = archive::open_archive(counted);
+  const auto reader = archive::open_archive(counted, {.budget = &tools.budget});
   OpenedReading(tools, *reader, copy, batch).run();
 }
 

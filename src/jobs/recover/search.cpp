@@ -138,11 +138,12 @@ bool could_hold_matches(const Query& query, const ObjectKey& catalog_file) {
 namespace {
 
 /// Adds the rows of the archive itself; says in what is returned how that went.
-CatalogDamage replace(const CatalogPlace& place, const catalog::DamagedFile& file, Selection& selection) {
+CatalogDamage replace(const CatalogPlace& place, const catalog::DamagedFile& file, ByteCount most_memory,
+                      Selection& selection) {
   try {
-    StandIn found = read_stand_in(*place.store, file, place.backup_buckets, place.allowed);
-    for (const catalog::Record& row : found.rows) selection.add(row);
-    return {file.error, found.archive};
+    const ObjectAddress archive = read_stand_in(*place.store, file, place.backup_buckets, place.allowed, most_memory,
+                                                [&](const catalog::Record& row) { selection.add(row); });
+    return {file.error, archive};
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::cancelled) throw;
     const std::string what =
@@ -194,7 +195,7 @@ void judge_damage(const CatalogPlace& place, const Query& query, OnDamage on_dam
   for (const catalog::DamagedFile& file : damaged) {
     if (!could_hold_matches(query, file.file.key)) continue;
     if (on_damage == OnDamage::read_archive) {
-      notes.damage.push_back(replace(place, file, selection));
+      notes.damage.push_back(replace(place, file, query.most_memory, selection));
     } else {
       const Error error = file.error.with_hint("`bale restore` reads the list in the archive itself instead");
       notes.damage.push_back({error, std::nullopt});

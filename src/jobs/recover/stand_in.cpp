@@ -27,8 +27,9 @@ std::string hint_of_unreadable(const Error& error) {
   return "ask S3 to make the archive readable for some days (RestoreObject), then repeat the command";
 }
 
-StandIn read_stand_in(store::ObjectStore& store, const catalog::DamagedFile& file,
-                      const std::vector<BucketName>& backup_buckets, const catalog::ArchiveBuckets& allowed) {
+ObjectAddress read_stand_in(store::ObjectStore& store, const catalog::DamagedFile& file,
+                            const std::vector<BucketName>& backup_buckets, const catalog::ArchiveBuckets& allowed,
+                            ByteCount most_memory, const std::function<void(const catalog::Record&)>& visit) {
   if (file.archive_key.empty())
     throw Error(ErrorKind::not_found, "its name does not say which archive it is of", to_uri(file.file));
   const std::vector<BucketName> places = places_of(file, backup_buckets, allowed);
@@ -39,16 +40,19 @@ StandIn read_stand_in(store::ObjectStore& store, const catalog::DamagedFile& fil
     const auto info = store.head(archive);
     if (!info) continue;
     const auto source = transfer::open_object_source(store, archive);
-    const auto reader = archive::open_archive(*source);
+    const auto reader =
+        archive::open_archive(*source, {.memory = std::min(most_memory, archive::default_memory_share)});
     // The file's rows named every bucket of the region, or buckets that are not allowed: this one has the archive.
     std::vector<BucketName> buckets = file.buckets;
     if (std::find(buckets.begin(), buckets.end(), bucket) == buckets.end()) buckets.insert(buckets.begin(), bucket);
-    StandIn found{archive, catalog::make_records(*reader, info->last_modified, archive.key, buckets)};
-    for (catalog::Record& row : found.rows) {
+    const catalog::ArchiveRecords rows(*reader, info->last_modified, archive.key, buckets);
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      catalog::Record row = rows[i];
       row.archive_bucket = bucket;
       row.archive_etag = info->etag;
+      visit(row);
     }
-    return found;
+    return archive;
   }
   if (places.empty() && !file.buckets.empty()) {
     throw Error(ErrorKind::denied, "the rows that are left name no backup destination of the configuration",

@@ -1,6 +1,7 @@
 // The rows of a damaged catalog file, made anew from the archive that it speaks of.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -15,17 +16,15 @@ namespace bale::recover {
 /// What to do about an archive for which the store answered InvalidObjectState; else the hint of the store.
 std::string hint_of_unreadable(const Error& error);
 
-/// What took the place of a damaged catalog file.
-struct StandIn {
-  ObjectAddress archive;
-  std::vector<catalog::Record> rows;  ///< all rows that the file had when it was written
-};
-
-/// Reads the manifest at the end of the archive: one request for most. The archive is looked for in the buckets that
-/// the file's sound rows name, then in `backup_buckets`, as far as `allowed` allows them. Throws the Error of the
+/// Reads the manifest at the end of the archive of a damaged catalog file (one request for most), and calls `visit`
+/// with each row that the file had when it was written. Returns the archive. The archive is looked for in the buckets
+/// that the file's sound rows name, then in `backup_buckets`, as far as `allowed` allows them. Throws the Error of the
 /// archive that was found and cannot be read (of storage class GLACIER, say), Error{not_found} naming the places when
 /// there is none. Not for archives of the reference, whose places do not follow from their catalog files.
-StandIn read_stand_in(store::ObjectStore& store, const catalog::DamagedFile& file,
-                      const std::vector<BucketName>& backup_buckets, const catalog::ArchiveBuckets& allowed);
+/// `most_memory`: of the archive's list of objects; where it takes more, Error{unsupported}. Throws what `visit`
+/// throws.
+ObjectAddress read_stand_in(store::ObjectStore& store, const catalog::DamagedFile& file,
+                            const std::vector<BucketName>& backup_buckets, const catalog::ArchiveBuckets& allowed,
+                            ByteCount most_memory, const std::function<void(const catalog::Record&)>& visit);
 
 }  // namespace bale::recover

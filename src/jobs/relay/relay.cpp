@@ -54,7 +54,7 @@ void copy_to_inbound(store::ObjectStore& source, store::ObjectStore& destination
 
 RelayResult relay_archive(const config::ReplicationConfig& config, const Region& source_region,
                           const ObjectAddress& archive, const StoreOf& stores, flow::ThreadPool& connections,
-                          os::World& world, telemetry::Log& log) {
+                          flow::MemoryBudget& budget, os::World& world, telemetry::Log& log) {
   config::check_staging(archive, config::outbound_bucket(config.settings, source_region), "outbound");
   RelayResult result;
   store::ObjectStore& source = stores(source_region);
@@ -63,7 +63,7 @@ RelayResult relay_archive(const config::ReplicationConfig& config, const Region&
   result.was_there = true;
   result.bytes = info->size;
   const auto bytes = transfer::open_object_source(source, archive);
-  const auto reader = archive::open_archive(*bytes);
+  const auto reader = archive::open_archive(*bytes, {.budget = &budget});
   const archive::Manifest& manifest = reader->manifest();
   const Regions regions =
       regions_of(manifest, config::rules_of_archive(config, archive, archive::sources_of(manifest)));

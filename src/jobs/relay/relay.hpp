@@ -6,6 +6,7 @@
 
 #include "base/names.hpp"
 #include "config/replication.hpp"
+#include "flow/memory_budget.hpp"
 #include "flow/thread_pool.hpp"
 #include "os/world.hpp"
 #include "store/object_store.hpp"
@@ -29,6 +30,6 @@ struct RelayResult {
 /// configuration does not have. Any failure leaves the archive where it is, so that it can be tried again.
 RelayResult relay_archive(const config::ReplicationConfig& config, const Region& source_region,
                           const ObjectAddress& archive, const StoreOf& stores, flow::ThreadPool& connections,
-                          os::World& world, telemetry::Log& log);
+                          flow::MemoryBudget& budget, os::World& world, telemetry::Log& log);
 
 }  // namespace bale::relay

@@ -351,7 +351,7 @@ TEST(DeliverTest, AWrongDigestIsDamage) {
       source.plan(), source,
       [&](const WriteResult& written) {
         Manifest manifest = test::manifest_of(source.members(), written.members, 2);
-        manifest.objects[1].sha256 = std::string(64, '0');
+        test::change(manifest.objects, 1, [](ManifestObject& object) { object.sha256 = std::string(64, '0'); });
         return std::optional(to_json(manifest));
       },
       sink, machine.pools(), machine.budget, small_options);

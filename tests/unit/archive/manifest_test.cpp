@@ -32,9 +32,10 @@ Manifest full_manifest() {
   object.metadata = {{"a", "1"}, {"b", "ü"}};
   object.sha256 = std::string(64, 'a');
   object.data_offset = 512;
-  manifest.objects = {object, object};
-  manifest.objects[1].member = "objects/second";
-  manifest.objects[1].relative_key = "second";
+  manifest.objects.push_back(object);
+  object.member = "objects/second";
+  object.relative_key = "second";
+  manifest.objects.push_back(object);
   return manifest;
 }
 
@@ -52,18 +53,24 @@ TEST(ManifestTest, AnEmptyOneComesBackToo) {
 
 TEST(ManifestTest, NamesThatAreNotUtf8ComeBackByteForByte) {
   Manifest manifest = full_manifest();
-  manifest.objects[1].relative_key = "caf\xe9";
-  manifest.objects[1].key = ObjectKey("caf\xe9");
-  manifest.objects[1].metadata = {{"m", "\xff"}};
+  test::change(manifest.objects, 1, [](ManifestObject& object) {
+    object.relative_key = "caf\xe9";
+    object.key = ObjectKey("caf\xe9");
+    object.metadata = {{"m", "\xff"}};
+  });
   EXPECT_EQ(parse_manifest(to_json(manifest)), manifest);
 }
 
 TEST(ManifestTest, NamesOfTheUsersThatEndInBase64AreNoEncodings) {
   Manifest manifest = full_manifest();
-  manifest.objects[0].metadata = {{"icon", "a.png"}, {"icon_base64", "aGVsbG8="}, {"x", "y"}, {"x_base64", "*"}};
-  manifest.objects[0].tags = {{"k", "v"}, {"k_base64", ""}};
+  test::change(manifest.objects, 0, [](ManifestObject& object) {
+    object.metadata = {{"icon", "a.png"}, {"icon_base64", "aGVsbG8="}, {"x", "y"}, {"x_base64", "*"}};
+    object.tags = {{"k", "v"}, {"k_base64", ""}};
+  });
   EXPECT_EQ(parse_manifest(to_json(manifest)), manifest);
-  manifest.objects[0].metadata = {{"who", "J\xfcrgen"}, {"who_else", "x"}};
+  test::change(manifest.objects, 0, [](ManifestObject& object) {
+    object.metadata = {{"who", "J\xfcrgen"}, {"who_else", "x"}};
+  });
   EXPECT_EQ(parse_manifest(to_json(manifest)), manifest);
 }
 

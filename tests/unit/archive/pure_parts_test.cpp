@@ -148,6 +148,14 @@ TEST(TarTest, TimesOutsideOfWhatTarHoldsAreClamped) {
 
 // ---- The planner
 
+std::vector<Chunk> plan_chunks(const std::vector<PlanItem>& items, ByteCount frame_size) {
+  ChunkPlan plan(items, frame_size);
+  std::vector<Chunk> chunks;
+  while (auto chunk = plan.next()) chunks.push_back(std::move(*chunk));
+  EXPECT_EQ(plan.count(), chunks.size());
+  return chunks;
+}
+
 std::vector<std::string> describe(const std::vector<PlanItem>& items, ByteCount frame_size) {
   std::vector<std::string> lines;
   for (const Chunk& chunk : plan_chunks(items, frame_size)) {
@@ -369,7 +377,7 @@ TEST(FrameIndexTest, AFrameWithAHashHasContent) {
 
 TEST(FrameIndexTest, ObjectsMustLieBehindEachOtherAndInTheArchive) {
   const auto check = [](std::vector<std::pair<std::optional<ByteCount>, ByteCount>> places) {
-    std::vector<ManifestObject> objects;
+    ObjectList objects;
     for (const auto& [offset, size] : places) {
       objects.push_back({.relative_key = "k" + std::to_string(objects.size()), .size = size, .data_offset = offset});
     }

@@ -44,7 +44,7 @@ struct Indexed {
     }
     throw std::out_of_range(key);
   }
-  ManifestObject& described(const std::string& key) { return built.sidecar.manifest.objects[object(key)]; }
+  ManifestObject described(const std::string& key) { return built.sidecar.manifest.objects[object(key)]; }
   MemorySource file;
   BuiltSidecar built;
   Machine machine;
@@ -359,7 +359,7 @@ TEST(Sidecar, ObjectsInImpossiblePlacesAreRefused) {
   const Sidecar sound = one.built.sidecar;
   const auto refuse = [&](auto change, std::string_view what) {
     Sidecar wrong = sound;
-    change(wrong, wrong.manifest.objects[3]);
+    test::change(wrong.manifest.objects, 3, [&](ManifestObject& object) { change(wrong, object); });
     expect_corrupt(text_of(encode_sidecar(wrong)), what);
   };
   refuse([](Sidecar& s, ManifestObject& o) { s.header_offsets[3] = *o.data_offset; }, "no header");
@@ -370,7 +370,7 @@ TEST(Sidecar, ObjectsInImpossiblePlacesAreRefused) {
          "outside of the archive");
   refuse(
       [](Sidecar& s, ManifestObject& o) {
-        o.data_offset = s.manifest.objects[2].data_offset;
+        o.data_offset = s.manifest.objects.data_offset_of(2);
         s.header_offsets[3] = s.header_offsets[2];
       },
       "overlaps");
@@ -385,11 +385,15 @@ TEST(Sidecar, ObjectsInWrongPlacesAreDamageOfTheseObjects) {
     Indexed one(frames_of(tar_of(members), frame));
     auto& objects = one.built.sidecar.manifest.objects;
     auto& headers = one.built.sidecar.header_offsets;
-    std::swap(objects[0].data_offset, objects[1].data_offset);  // another's bytes
+    const auto first = objects.data_offset_of(0);
+    objects.set_place(0, objects.data_offset_of(1));  // another's bytes
+    objects.set_place(1, first);
     std::swap(headers[0], headers[1]);
     headers[2] += 512;  // not a header
-    objects[2].data_offset = *objects[2].data_offset + 512;
-    objects[2].size -= 1024;
+    test::change(objects, 2, [](ManifestObject& object) {
+      object.data_offset = *object.data_offset + 512;
+      object.size -= 1024;
+    });
     const Collector all = one.read({});
     EXPECT_EQ(all.damaged_objects(), (std::set<std::size_t>{0, 1, 2})) << frame;
     EXPECT_TRUE(all.objects.at(3) == members[3].content);

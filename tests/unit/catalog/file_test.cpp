@@ -6,6 +6,7 @@
 
 #include "base/error.hpp"
 #include "catalog/scan.hpp"
+#include "support/little_memory.hpp"
 
 namespace bale::catalog {
 namespace {
@@ -133,6 +134,95 @@ TEST(CatalogFile, WhatTheVisitorThrowsIsNotDamage) {
   const std::string text = to_file_text(rows(1));
   EXPECT_THROW(read_file_text(text, [](const Record&) { throw Error(ErrorKind::cancelled, "stop"); }), Error);
   EXPECT_THROW(read_file_text(text, [](const Record&) { throw Error(ErrorKind::corrupt, "of another thing"); }), Error);
+}
+
+// ---- Piece by piece
+
+Read read_in_pieces(const std::string& text, std::size_t bytes) {
+  Read result;
+  const std::function<void(Record)> visit = [&](const Record& record) {
+    result.keys.push_back(record.object_path.str());
+  };
+  FileReader reader(visit);
+  for (std::size_t at = 0; at < text.size(); at += bytes) reader.add(std::string_view(text).substr(at, bytes));
+  result.damage = reader.finish();
+  return result;
+}
+
+TEST(CatalogFile, PiecesMakeNoDifference) {
+  const std::string sound = to_file_text(rows(3)), line = to_json_line(row("a")) + "\n";
+  for (const std::string& text : {sound, line + line, line + sound, sound + line, sound.substr(0, 400), "\n" + sound,
+                                  "x\n" + sound, sound.substr(0, sound.size() - 1)}) {
+    const Read whole = read(text);
+    for (const std::size_t bytes : {1U, 7U, 1000U}) {
+      const Read pieces = read_in_pieces(text, bytes);
+      EXPECT_EQ(pieces.keys, whole.keys);
+      EXPECT_EQ(pieces.damage.has_value(), whole.damage.has_value());
+      if (pieces.damage && whole.damage) {
+        EXPECT_EQ(pieces.damage->first, whole.damage->first);
+      }
+    }
+  }
+}
+
+TEST(CatalogFile, RowsWithChecksComeBeforeTheFileHasEnded) {
+  const std::vector<std::string> lines = lines_of(to_file_text(rows(2)));
+  std::size_t visited = 0;
+  const std::function<void(Record)> visit = [&](const Record&) { ++visited; };
+  FileReader reader(visit, 0);
+  reader.add(lines[0]);
+  EXPECT_EQ(visited, 1U);
+  reader.add(lines[1]);
+  EXPECT_FALSE(reader.finish());
+}
+
+TEST(CatalogFile, RowsWithoutChecksAreHeldWithinTheirBound) {
+  const std::string line = to_json_line(row("a")) + "\n";
+  std::size_t visited = 0;
+  const std::function<void(Record)> visit = [&](const Record&) { ++visited; };
+  FileReader reader(visit, 10 * line.size());
+  for (int i = 0; i < 1000; ++i) reader.add(line);
+  const auto damage = reader.finish();
+  ASSERT_TRUE(damage);
+  EXPECT_THAT(damage->first, ::testing::HasSubstr("of rows without checksums"));
+  EXPECT_EQ(visited, 10U);
+}
+
+/// Rows that are made to take memory, each 256 MiB: what is kept of them is bounded, and the rows behind them are read.
+TEST(CatalogFile, AHostileLineIsDamageInLittleMemory) {
+  const std::vector<std::string> lines = lines_of(to_file_text(rows(2)));
+  const std::string head = R"({"backup_file":")", nested = R"({"tags":[[[[[[)", deep(100'000, '[');
+  for (const std::string& part : {std::string(1 << 16, 'a'), std::string(1 << 16, ' '), std::string(1 << 16, '[')}) {
+    const std::string told = test::with_little_memory(16 << 20, [&] {
+      std::size_t visited = 0;
+      const std::function<void(Record)> visit = [&](const Record&) { ++visited; };
+      FileReader reader(visit);
+      reader.add(lines[0]);
+      reader.add(head);
+      for (int i = 0; i < 4096; ++i) reader.add(part);
+      reader.add("\n");
+      reader.add(lines[1]);
+      const auto damage = reader.finish();
+      if (visited != 2 || !damage || damage->first != "line 2 is longer than 1.0 MiB")
+        throw Error(ErrorKind::internal, damage ? damage->first : "no damage");
+    });
+    EXPECT_EQ(told, "");
+  }
+  for (const std::string& line : {deep, "{\"metadata\":" + deep, nested}) {
+    const Read hostile = read(lines[0] + line + "\n" + lines[1]);
+    EXPECT_TRUE(hostile.damage);
+    EXPECT_EQ(hostile.keys.size(), 2U);
+  }
+}
+
+TEST(CatalogFile, UnknownMembersAreSkippedHoweverManyTheyAre) {
+  std::string line = to_json_line(row("a"));
+  line.pop_back();
+  std::string unknown = ",\"later\":[0";
+  while (unknown.size() < 900'000) unknown += ",{\"x\":[1,2,3]}";
+  const Read found = read(line + unknown + "]}\n");
+  EXPECT_FALSE(found.damage);
+  EXPECT_THAT(found.keys, ::testing::ElementsAre("a"));
 }
 
 TEST(CatalogFile, ItsKeySaysWhichArchiveItIsOf) {

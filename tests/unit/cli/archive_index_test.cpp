@@ -174,7 +174,9 @@ TEST_F(ArchiveIndexTest, WrongPlacesAreDamageAndTheOthersAreExtracted) {
   world_.write("x.tar.zst", bytes);
   test::MemorySource file(bytes);
   archive::Sidecar wrong = test::index_of(file).sidecar;
-  std::swap(wrong.manifest.objects[1].member, wrong.manifest.objects[2].member);
+  const std::string first = wrong.manifest.objects[1].member, second = wrong.manifest.objects[2].member;
+  test::change(wrong.manifest.objects, 1, [&](archive::ManifestObject& object) { object.member = second; });
+  test::change(wrong.manifest.objects, 2, [&](archive::ManifestObject& object) { object.member = first; });
   world_.write("x.tar.zst.index", std::string(as_text(archive::encode_sidecar(wrong).view())));
   EXPECT_EQ(extract(), 5);
   EXPECT_THAT(err(), HasSubstr("not extracted: dir/words: another member, or none, is where the index says"));

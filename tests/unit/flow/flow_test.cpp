@@ -282,5 +282,25 @@ TEST(TaskGroupTest, TheDestructorWaitsAndSwallows) {
   EXPECT_TRUE(done);
 }
 
+// What is charged stays while others wait for memory: it must not keep them from it for ever.
+TEST(MemoryBudget, ChargesWaitForNobodyAndNobodyWaitsForThemToEnd) {
+  MemoryBudget budget(100);
+  Ticket held = budget.acquire(90);
+  Ticket charged = budget.charge(40);  // more than is left
+  EXPECT_EQ(budget.peak(), 130U);
+  EXPECT_FALSE(budget.try_acquire(1));
+  held = {};
+  EXPECT_TRUE(budget.try_acquire(60));
+  EXPECT_TRUE(budget.try_acquire(1000));  // nothing but charges is held
+  const Ticket other = budget.acquire(10);
+  EXPECT_FALSE(budget.try_acquire(60));
+  charged.charge_to(20);
+  EXPECT_TRUE(budget.try_acquire(70));
+  charged.charge_to(90);
+  EXPECT_FALSE(budget.try_acquire(1));
+  charged = {};
+  EXPECT_TRUE(budget.try_acquire(90));
+}
+
 }  // namespace
 }  // namespace bale::flow

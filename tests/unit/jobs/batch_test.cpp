@@ -60,6 +60,35 @@ TEST(BatchBuilder, KeepsTheMessageOfAnotherBucketToBeRefusedWithoutCountingItsBy
   EXPECT_EQ(batch.bytes, 7U);
 }
 
+TEST(BatchBuilder, IsFullWhenItsDescriptionsTakeTheMemoryThatTheyMay) {
+  config::Source source = source_of("b");
+  source.batch.max_objects = 1'000'000;
+  for (const std::size_t key_bytes : {20U, 1000U}) {
+    BatchBuilder builder(source, Versions::newest, 1 << 20);
+    std::size_t objects = 0;
+    while (!builder.is_full() && objects < 10'000) {
+      const std::string key = std::to_string(objects++);
+      builder.add(message(key), {event(key + std::string(key_bytes, 'k'), "01")});
+    }
+    const Batch batch = builder.take();
+    EXPECT_GE(batch.memory, 1U << 20);
+    EXPECT_LT(batch.memory, (1U << 20) + 20'000);
+    EXPECT_GT(objects, 100U);
+    EXPECT_LT(objects * (6 * key_bytes + 1536), (1U << 20) + 20'000);
+  }
+}
+
+TEST(BatchBuilder, KeepsNoBodies) {
+  const config::Source source = source_of("b");
+  BatchBuilder builder(source);
+  queue::Message large = message("1");
+  large.body = std::string(100'000, 'x');
+  builder.add(large, {event("k", "01")});
+  const Batch batch = builder.take();
+  EXPECT_TRUE(batch.messages.at(0).body.empty());
+  EXPECT_EQ(batch.messages.at(0).receipt, Receipt("r1"));
+}
+
 TEST(BatchBuilder, TakesDeletionsWhereTheyAreTracked) {
   config::Source source = source_of("b");
   source.track_deletes = true;

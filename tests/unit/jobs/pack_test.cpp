@@ -1,5 +1,8 @@
 // Batches into archives: what happens to each object when others fail. (DA3, DA8)
+#include <fmt/format.h>
+
 #include "archive/reader.hpp"
+#include "support/archive_kit.hpp"
 #include "transfer/byte_io.hpp"
 #include "unit/jobs/replication_kit.hpp"
 
@@ -148,6 +151,71 @@ TEST_F(Pack, DeletionsAreRecordedWithoutReadingAnything) {
   EXPECT_EQ(manifest.deletions[0].key.str(), "was-here");
   EXPECT_EQ(manifest.deletions[0].sequencer, "0F");
   EXPECT_EQ(manifest.deletions[0].time, from_epoch_ms(77));
+}
+
+/// Objects as they are at most: 2 KiB of metadata, ten tags, a long key.
+class FullMetadata : public Pack {
+ protected:
+  std::vector<pack::Item> put_full(int count) {
+    std::vector<pack::Item> items;
+    for (int i = 0; i < count; ++i) {
+      store::ObjectAttributes attributes;
+      attributes.metadata = {{"m", test::noise_text(1900, static_cast<unsigned>(i))}};
+      for (int tag = 0; tag < 10; ++tag)
+        attributes.tags.emplace(fmt::format("{}{}", tag, std::string(120, 't')), std::string(250, 'v'));
+      const std::string key = fmt::format("{:04}{}", i, std::string(800, 'k'));
+      put(key, "content " + std::to_string(i), attributes);
+      items.push_back(item(key));
+    }
+    return items;
+  }
+  pack::PackResult pack_within(const std::vector<pack::Item>& items, ByteCount description_bytes) {
+    pack::PackPlan full = plan();
+    full.description_bytes = description_bytes;
+    pack::Packer packer(std::move(full), source, source, world, log, pools, budget);
+    return packer.pack(items, {});
+  }
+};
+
+TEST_F(FullMetadata, AnArchiveIsClosedWhenItsDescriptionIsFullAndTheRestGoesIntoOthers) {
+  std::vector<pack::Item> items = put_full(120);
+  pack::Item deletion = item("was-here", "0F");
+  deletion.deleted = true;
+  items.push_back(deletion);
+  const pack::PackResult result = pack_within(items, 600'000);
+  for (const pack::ItemResult& each : result.items) EXPECT_EQ(each.fate, pack::Fate::packed);
+  EXPECT_GE(result.archives.size(), 3U);
+  std::map<std::string, int> found;
+  std::size_t deletions = 0;
+  for (const pack::PackedArchive& packed : result.archives) {
+    const archive::Manifest manifest = manifest_of(packed.key);
+    EXPECT_EQ(manifest.objects.size(), packed.objects);
+    // A few that were under way when the bound was reached come on top.
+    EXPECT_LT(archive::to_json(manifest).size(), 1'000'000U);
+    for (const archive::ManifestObject& object : manifest.objects) {
+      ++found[object.key.str()];
+      EXPECT_EQ(object.tags.size(), 10U);
+      EXPECT_EQ(object.metadata.at("m").size(), 1900U);
+    }
+    deletions += manifest.deletions.size();
+  }
+  EXPECT_EQ(found.size(), 120U);
+  for (const auto& [key, times] : found) EXPECT_EQ(times, 1) << key;
+  EXPECT_EQ(deletions, 1U);
+}
+
+TEST_F(FullMetadata, ABoundThatIsSmallerThanOneObjectStillPacksEveryOne) {
+  const pack::PackResult result = pack_within(put_full(5), 1);
+  for (const pack::ItemResult& each : result.items) EXPECT_EQ(each.fate, pack::Fate::packed);
+  EXPECT_LE(result.archives.size(), 5U);
+}
+
+TEST_F(FullMetadata, AnObjectThatFailsDoesNotKeepTheRestFromTheNextArchive) {
+  const std::vector<pack::Item> items = put_full(40);
+  source.arm("get_tags", items[3].key.str(), Error(ErrorKind::denied, "access denied").with_code("AccessDenied"));
+  const pack::PackResult result = pack_within(items, 100'000);
+  for (std::size_t i = 0; i < items.size(); ++i)
+    EXPECT_EQ(result.items[i].fate, i == 3 ? pack::Fate::failed : pack::Fate::packed) << i;
 }
 
 TEST(RelativeKey, TakesOffThePrefixAndOneSlash) {

@@ -40,8 +40,8 @@ class Permitted : public ReplicationKit {
 
   relay::RelayResult relay(const ObjectAddress& archive, const config::ReplicationConfig& config) {
     return relay::relay_archive(
-        config, region, archive, [this](const Region&) -> store::ObjectStore& { return target; }, connections, world,
-        log);
+        config, region, archive, [this](const Region&) -> store::ObjectStore& { return target; }, connections, budget,
+        world, log);
   }
 
   template <typename Step>
