@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <nlohmann/json.hpp>
 
 #include "aws/xml.hpp"
+#include "base/json.hpp"
 #include "base/text.hpp"
 
 namespace bale::aws {
@@ -221,7 +221,7 @@ ServiceFailure parse_xml_failure(const http::AnswerHead& head, std::string_view 
 
 ServiceFailure parse_json_failure(const http::AnswerHead& head, std::string_view body) {
   ServiceFailure failure = start_failure(head);
-  const nlohmann::json document = nlohmann::json::parse(body, nullptr, false);
+  const nlohmann::json document = parse_json(body);
   if (document.is_object()) {
     failure.code = text_member(document, "__type");
     failure.message = text_member(document, "message");

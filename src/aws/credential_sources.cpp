@@ -2,9 +2,8 @@
 
 #include <fmt/format.h>
 
-#include <nlohmann/json.hpp>
-
 #include "base/error.hpp"
+#include "base/json.hpp"
 #include "base/text.hpp"
 
 namespace bale::aws {
@@ -63,7 +62,7 @@ std::vector<std::string> split_command(std::string_view line) {
 }
 
 Credentials parse_credentials_json(std::string_view text, const std::string& token_member, const std::string& where) {
-  const nlohmann::json document = nlohmann::json::parse(text, nullptr, false);
+  const nlohmann::json document = parse_json(text);
   if (!document.is_object()) throw bad_answer(where);
   const std::string code = text_member(document, "Code");
   if (!code.empty() && code != "Success")
@@ -116,7 +115,7 @@ std::optional<Credentials> from_process(const CredentialPlaces& places, const st
   if (result.status != 0)
     throw Error(ErrorKind::denied, fmt::format("the program ended with status {}", result.status), where,
                 "run it by hand to see why");
-  const nlohmann::json document = nlohmann::json::parse(result.output, nullptr, false);
+  const nlohmann::json document = parse_json(result.output);
   if (!document.is_object() || document.value("Version", nlohmann::json()) != 1) throw bad_answer(where);
   return parse_credentials_json(result.output, "SessionToken", where);
 }

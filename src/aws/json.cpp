@@ -1,6 +1,7 @@
 #include "aws/json.hpp"
 
 #include "base/error.hpp"
+#include "base/json.hpp"
 
 namespace bale::aws {
 
@@ -20,7 +21,7 @@ Call make_json_call(const Endpoint& endpoint, const std::string& target, const n
 }
 
 nlohmann::json parse_json_answer(std::string_view body, const std::string& where) {
-  nlohmann::json document = nlohmann::json::parse(body, nullptr, false);
+  nlohmann::json document = parse_json(body);
   if (!document.is_object())
     throw Error(ErrorKind::corrupt, "the answer is no JSON object", where, "check that the endpoint is the right one");
   return document;

@@ -2,10 +2,9 @@
 
 #include <fmt/format.h>
 
-#include <nlohmann/json.hpp>
-
 #include "aws/json.hpp"
 #include "base/error.hpp"
+#include "base/json.hpp"
 #include "base/text.hpp"
 
 namespace bale::aws {
@@ -54,7 +53,7 @@ std::string allow_bucket_events(const std::string& present, const std::string& q
                        {"StringEquals", {{"aws:SourceAccount", arn.account}}}}}};
   json policy = {{"Version", "2012-10-17"}};
   if (!present.empty()) {
-    policy = json::parse(present, nullptr, false);
+    policy = parse_json(present);
     if (!policy.is_object())
       throw Error(ErrorKind::invalid, "the queue's policy is no JSON object", where, "correct or remove the policy");
   }

@@ -3,10 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "base/error.hpp"
+#include "base/json.hpp"
 #include "base/text.hpp"
 
 namespace bale::cli {
@@ -180,7 +180,7 @@ bool starts_with_name(std::string_view text) {
 }
 
 void add_metadata_json(std::string_view text, store::UserMetadata& metadata) {
-  const auto json = nlohmann::json::parse(text, nullptr, false);
+  const auto json = parse_json(text);
   const bool fits = json.is_object() && std::all_of(json.begin(), json.end(),
                                                     [](const nlohmann::json& value) { return value.is_string(); });
   if (!fits) throw Error(ErrorKind::invalid, "not a JSON object of strings", "--metadata");

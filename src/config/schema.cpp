@@ -7,6 +7,7 @@
 #include <regex>
 #include <set>
 
+#include "base/json.hpp"
 #include "base/text.hpp"
 
 namespace bale::config {
@@ -200,6 +201,10 @@ std::string json_schema(const Shape& shape, const std::string& title, const std:
 }
 
 json parse_json(std::string_view text, const std::string& file, std::vector<Finding>& findings) {
+  if (is_nested_deeper(text)) {
+    findings.push_back({file, "", fmt::format("nests more than {} levels deep", most_json_depth)});
+    return json(json::value_t::discarded);
+  }
   std::vector<std::set<std::string>> open_objects;
   const auto watch_names = [&](int, json::parse_event_t event, json& parsed) {
     if (event == json::parse_event_t::object_start) open_objects.emplace_back();

@@ -48,8 +48,8 @@ void check_shape(const nlohmann::json& value, const Member& member, const std::s
 /// JSON Schema (draft 2020-12) of an object of this shape, indented by two spaces, ended with a newline.
 std::string json_schema(const Shape& shape, const std::string& title, const std::string& description);
 
-/// Parses JSON text strictly: adds a Finding and returns `discarded` where it is not JSON; a name given twice in one
-/// object is a Finding too.
+/// Parses the JSON text of a configuration file. Adds a Finding and returns a discarded value if it is not JSON or
+/// nests deeper than `most_json_depth`; adds a Finding for each name that one object gives twice.
 nlohmann::json parse_json(std::string_view text, const std::string& file, std::vector<Finding>& findings);
 
 /// The shapes of the two files, made on first use. Thread-safe.

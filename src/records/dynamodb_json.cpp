@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "base/json.hpp"
 #include "base/text.hpp"
 #include "records/decimal.hpp"
 #include "records/record_store.hpp"
@@ -117,6 +118,7 @@ std::string to_dynamodb_json(const Item& item) {
 }
 
 Item from_dynamodb_json(std::string_view text) {
+  if (is_nested_deeper(text)) throw refuse("values are nested more than 32 levels deep");
   try {
     return item_from_json(json::parse(text));
   } catch (const json::exception& error) {

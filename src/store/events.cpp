@@ -3,9 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
 #include "base/error.hpp"
+#include "base/json.hpp"
 #include "base/sequencer_order.hpp"
 #include "base/text.hpp"
 
@@ -224,8 +224,8 @@ bool is_wrapped_by_sns(const Json& document) {
 }
 
 Json parse_object(std::string_view text) {
-  Json document = Json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (document.is_discarded()) throw malformed("it is not JSON");
+  Json document = parse_json<Json>(text);
+  if (document.is_discarded()) throw malformed("it is not JSON, or nests too deep");
   if (!document.is_object()) throw malformed("it is not a JSON object");
   return document;
 }

@@ -243,3 +243,15 @@ def test_a_store_without_its_database_is_not_begun_anew(bale, how):
     finished = bale.run("s3", "ls", status=5)
     assert str(database) in finished.err and "from a copy" in finished.err
     assert not database.exists() or database.stat().st_size == 0
+
+
+@pytest.mark.parametrize("text", ["[" * 1_000_000, '{"a":' * 150_000 + "1" + "}" * 150_000,
+                                  '{"tags":' + "[" * 400_000 + "]" * 400_000 + "}"],
+                         ids=["arrays without an end", "objects", "a member"])
+def test_configuration_that_nests_too_deep_is_refused(bale, text):
+    bale.config.mkdir()
+    for name in ("settings.json", "replication_config.json"):
+        (bale.config / name).write_text(text)
+    for arguments in (("config", "check"), ("replicate", "init", "--dryrun"), ("replicate", "run", "--once")):
+        finished = bale.run(*arguments, "--config", bale.config, status=2)
+        assert "settings.json: nests more than 128 levels deep" in finished.err, finished

@@ -2,9 +2,8 @@
 
 #include <fmt/format.h>
 
-#include <nlohmann/json.hpp>
-
 #include "base/error.hpp"
+#include "base/json.hpp"
 
 namespace bale::estimate {
 namespace {
@@ -85,7 +84,7 @@ double of(const PriceTable::ByName& prices, std::string_view name) {
 std::string_view default_price_table() { return built_in; }
 
 PriceTable parse_price_table(std::string_view json) {
-  const Json root = Json::parse(json, nullptr, false);
+  const Json root = parse_json<Json>(json);
   if (root.is_discarded() || !root.is_object()) throw wrong("the table of prices", "is not a JSON object");
   PriceTable table;
   table.dated = text(member(root, "dated"), "dated");

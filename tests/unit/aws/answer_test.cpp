@@ -61,6 +61,8 @@ TEST(Failures, OfJsonServicesAreReadFromAllTheirForms) {
   EXPECT_EQ(parse_json_failure({400, {{"x-amzn-errortype", "AccessDeniedException:http://x"}}}, "").code,
             "AccessDeniedException");
   EXPECT_EQ(parse_json_failure({500, {}}, "[1").code, "ServiceUnavailable");
+  const std::string deep = R"({"__type":"a#X","nested":)" + std::string(200'000, '[') + std::string(200'000, ']') + "}";
+  EXPECT_EQ(parse_json_failure({500, {}}, deep).code, "ServiceUnavailable");
 }
 
 TEST(Failures, HaveTheKindThatACallerActsOn) {

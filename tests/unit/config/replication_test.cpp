@@ -152,6 +152,26 @@ TEST(ReplicationConfig, AMissingFileIsNamed) {
   }
 }
 
+TEST(ReplicationConfig, AFileThatNestsTooDeepIsAFinding) {
+  const auto nested = [](std::string_view opened, std::string_view closed) {
+    std::string text;
+    for (int i = 0; i < 100'000; ++i) text += opened;
+    text += "1";
+    for (int i = 0; i < 100'000; ++i) text += closed;
+    return text;
+  };
+  const std::string arrays = nested("[", "]"), objects = nested(R"({"a":)", "}");
+  for (const std::string& file : {arrays, objects, R"({"stack_name":)" + arrays + "}", R"({"tags":)" + objects + "}"}) {
+    try {
+      parse_replication_config(file, file);
+      ADD_FAILURE() << file.substr(0, 30);
+    } catch (const InvalidConfig& error) {
+      EXPECT_THAT(error.findings()[0].message, ::testing::HasSubstr("128 levels"));
+      EXPECT_EQ(error.findings()[0].file, "settings.json");
+    }
+  }
+}
+
 TEST(Names, FollowFromStackAccountAndRegion) {
   const Settings settings{.stack_name = "photos", .account = "123456789012"};
   const Region region("eu-central-1");

@@ -24,6 +24,7 @@ TEST(DynamoDbJson, HasTheDocumentedForm) {
 TEST(DynamoDbJson, RefusesEverythingElse) {
   std::string deep = R"({"S":"x"})";
   for (int i = 0; i < 40; ++i) deep = R"({"L":[)" + deep + "]}";
+  const std::string deeper = std::string(200'000, '[') + std::string(200'000, ']');
   const std::vector<std::string> bad = {"",
                                         "[]",
                                         "{",
@@ -40,7 +41,8 @@ TEST(DynamoDbJson, RefusesEverythingElse) {
                                         R"({"a":{"NS":["x"]}})",
                                         R"({"a":{"L":{}}})",
                                         R"({"a":{"M":[]}})",
-                                        R"({"a":)" + deep + "}"};
+                                        R"({"a":)" + deep + "}",
+                                        R"({"a":{"L":)" + deeper + "}}"};
   for (const std::string& json : bad) {
     try {
       from_dynamodb_json(json);

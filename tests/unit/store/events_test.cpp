@@ -244,6 +244,26 @@ TEST(Notification, RefusesWhatIsNoEvent) {
   }
 }
 
+TEST(Notification, RefusesWhatNestsTooDeep) {
+  const auto nested = [](std::string_view opened, std::string_view closed) {
+    std::string text;
+    for (int i = 0; i < 200'000; ++i) text += opened;
+    text += "1";
+    for (int i = 0; i < 200'000; ++i) text += closed;
+    return text;
+  };
+  const std::string arrays = nested("[", "]"), objects = nested(R"({"Records":)", "}");
+  const std::string wrapped = nlohmann::json{{"Type", "Notification"}, {"TopicArn", "t"}, {"Message", objects}}.dump();
+  for (const std::string& text : {arrays, objects, R"({"Records":)" + arrays + "}", wrapped}) {
+    try {
+      parse_notification(text);
+      ADD_FAILURE() << text.substr(0, 40);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::invalid) << text.substr(0, 40);
+    }
+  }
+}
+
 TEST(Notification, BackfillMessagesAreReadBack) {
   const ObjectEvent first{BucketName("b"),    ObjectKey("a b+c/\xC3\xA9"), false, 7, ETag("e"), VersionId(), "",
                           from_epoch_ms(1234)};
