@@ -18,10 +18,10 @@ using http::Method;
 constexpr ByteCount most_answer_bytes = 64 << 10;
 /// The SDKs' own limits for services of the machine itself.
 /// https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html, feature-imds-credentials.html
-constexpr http::Deadlines container_deadlines{Milliseconds{2000}, Milliseconds{2000}, 1, Milliseconds{2000}};
+constexpr http::Deadlines container_deadlines{Milliseconds{2000}, Milliseconds{2000}, Milliseconds{2000}};
 constexpr int container_attempts = 3;
-constexpr http::Deadlines instance_deadlines{Milliseconds{1000}, Milliseconds{1000}, 1, Milliseconds{2000}};
-constexpr http::Deadlines sts_deadlines{Milliseconds{5000}, Milliseconds{30'000}, 1, Milliseconds{60'000}};
+constexpr http::Deadlines instance_deadlines{Milliseconds{1000}, Milliseconds{1000}, Milliseconds{2000}};
+constexpr http::Deadlines sts_deadlines{Milliseconds{5000}, Milliseconds{30'000}, Milliseconds{60'000}};
 
 /// A file's text without the line end that editors add.
 std::string read_token(const CredentialPlaces& places, const std::string& path) {

@@ -32,6 +32,15 @@ aws::ServiceFailure read_failure(http::Exchange& exchange, aws::Service service)
                                                                      : aws::parse_json_failure(head, body);
 }
 
+/// Requests that S3 answers at once with status 200 and white space, until the copy or the completed upload is there:
+/// for minutes, with hardly a byte. https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
+http::Deadlines deadlines_for(const http::Request& request, http::Deadlines deadlines) {
+  const bool completes = request.method == http::Method::post && request.query.find("uploadId=") != std::string::npos;
+  const bool copies = request.headers.find("x-amz-copy-source") != nullptr;
+  if (completes || copies) deadlines.slack = std::max<Milliseconds>(deadlines.slack, std::chrono::minutes(15));
+  return deadlines;
+}
+
 http::Settings direct(http::Settings settings) {
   settings.http_proxy.clear();
   settings.https_proxy.clear();
@@ -120,7 +129,7 @@ Outcome Session::send(aws::Call call, aws::Service service, const std::string& r
   for (bool first = true;; first = false) {
     const aws::Credentials credentials = sources_->provider.get();
     signer_.sign(held->request, scope, credentials, service_time(), payload_hash);
-    http::Exchange exchange(client_, options.deadlines, options.stop);
+    http::Exchange exchange(client_, deadlines_for(held->request, options.deadlines), options.stop);
     auto own = held->body.empty() ? nullptr : std::make_unique<http::SpanBody>(std::string_view(held->body));
     http::Body* const sent = body != nullptr ? body : own.get();
     if (sent != nullptr) sent->rewind();

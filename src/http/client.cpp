@@ -28,12 +28,22 @@ constexpr std::size_t max_unread_bytes = 512 << 10;
 /// A poll ends at least this often. Whoever wants the exchange to end earlier wakes it.
 constexpr Milliseconds longest_poll{60'000};
 
+/// More than any service sends, "100 Continue" included.
+constexpr ByteCount most_head_bytes = 256 << 10;
+
 std::string pool_key(const Origin& origin) { return origin.scheme + "://" + origin.authority(); }
+
+/// Whether the server behind the connection is able to answer the next request. Behind a load balancer a connection
+/// leads to one server: as long as it is reused, a server that fails is asked again and again.
+bool is_healthy(int status) noexcept {
+  constexpr int request_timeout = 408, too_many_requests = 429, first_server_error = 500;
+  return status < first_server_error && status != request_timeout && status != too_many_requests;
+}
 
 }  // namespace
 
 struct Client::State {
-  State(Settings settings, os::Clock& the_clock) : pool(std::move(settings)), clock(the_clock) {}
+  State(Settings settings, os::Clock& the_clock) : pool(std::move(settings), the_clock), clock(the_clock) {}
   Pool pool;
   os::Clock& clock;
 };
@@ -64,6 +74,9 @@ struct Exchange::State {
   void resume();
   void note_progress(steady_clock::time_point now);
   Milliseconds check_time(steady_clock::time_point now);
+  [[noreturn]] void give_up(const std::string& why);
+  template <typename Work>
+  auto callers_time(const Work& work);
 
   std::size_t take_header_line(std::string_view line);
   std::size_t take_body(ByteView bytes);
@@ -95,6 +108,7 @@ struct Exchange::State {
 
   AnswerHead head;
   bool head_complete = false, over = false, paused = false;
+  ByteCount head_bytes = 0;  // of all heads
   int attempts = 0;
   std::exception_ptr callback_failure;  // of the caller's body or sink
   std::exception_ptr failure;           // why the exchange ended early
@@ -107,8 +121,10 @@ struct Exchange::State {
   std::string unread;          // else they wait here
   std::size_t unread_offset = 0;
 
-  steady_clock::time_point started, window_start;
-  ByteCount window_bytes = 0;  // moved when the window started
+  steady_clock::time_point started, noted;      // noted: when note_progress() was last called
+  steady_clock::duration silent{0}, behind{0};  // waits for the network, see Deadlines
+  steady_clock::duration callers{0};            // spent in the caller's body and sink since `noted`
+  ByteCount noted_bytes = 0;                    // sent and received until then
 };
 
 // --- Setting up -----------------------------------------------------------------------------------------------------
@@ -124,7 +140,7 @@ void Exchange::State::start(const Request& request, Body* the_body) {
   set_request(request);
   set_body(request.method);
   set_header_lines(request);
-  started = window_start = client.clock.steady();
+  started = client.clock.steady();
   curl_multi_add_handle(handle->multi(), handle->easy());
   waker.emplace(stop, Waker{handle->multi()});
 }
@@ -213,7 +229,8 @@ void Exchange::State::set_header_lines(const Request& request) {
 template <typename Enough>
 void Exchange::State::drive(const Enough& enough) {
   if (failure) std::rethrow_exception(failure);  // what was cut short never looks like an end
-  window_start = client.clock.steady();          // the time that the caller took does not count as idle
+  noted = client.clock.steady();                 // the time that the caller took does not count
+  silent = callers = {};
   while (!over && !enough()) {
     if (stop.stop_requested()) fail(Error(ErrorKind::cancelled, "interrupted", where));
     int running = 0;
@@ -223,38 +240,69 @@ void Exchange::State::drive(const Enough& enough) {
       const CURLMsg* message = curl_multi_info_read(handle->multi(), &left);
       if (message != nullptr && message->msg == CURLMSG_DONE) finish(message->data.result);
     }
-    if (over || enough()) break;
+    if (over) break;
+    if (enough()) {
+      note_progress(client.clock.steady());
+      break;
+    }
     const Milliseconds wait = check_time(client.clock.steady());
     curl_multi_poll(handle->multi(), nullptr, 0, static_cast<int>(wait.count()), nullptr);
   }
 }
 
+/// Counts the bytes that moved and the time that was spent waiting for the network since the last call.
 void Exchange::State::note_progress(steady_clock::time_point now) {
   curl_off_t uploaded = 0;
   curl_easy_getinfo(handle->easy(), CURLINFO_SIZE_UPLOAD_T, &uploaded);
   progress.sent = std::max(progress.sent, static_cast<ByteCount>(uploaded));
-  if (progress.sent + progress.received >= window_bytes + deadlines.idle_bytes) {
-    window_bytes = progress.sent + progress.received;
-    window_start = now;
-  }
+  const ByteCount moved = progress.sent + progress.received - noted_bytes;
+  const auto waited = std::max(now - noted - callers, steady_clock::duration{0});
+  noted = now;
+  noted_bytes += moved;
+  callers = {};
+  if (!progress.connected) return;  // which has a deadline of its own
+  silent = moved > 0 ? steady_clock::duration{0} : silent + waited;
+  const std::chrono::duration<double> justified{static_cast<double>(moved) /
+                                                static_cast<double>(std::max<ByteCount>(deadlines.least_rate, 1))};
+  behind = justified >= behind + waited
+               ? steady_clock::duration{0}
+               : behind + waited - std::chrono::duration_cast<steady_clock::duration>(justified);
+}
+
+/// Runs what the caller gave, and keeps its time from being counted as the network's.
+template <typename Work>
+auto Exchange::State::callers_time(const Work& work) {
+  struct Measure {
+    State& state;
+    steady_clock::time_point from = state.client.clock.steady();
+    ~Measure() { state.callers += state.client.clock.steady() - from; }
+  } const measure{*this};
+  return work();
 }
 
 /// How long to wait for the network at most. Throws Error{timeout} when a deadline has passed.
 Milliseconds Exchange::State::check_time(steady_clock::time_point now) {
   note_progress(now);
   Milliseconds wait = longest_poll;
-  const auto check = [&](Milliseconds limit, steady_clock::time_point since, const char* what) {
+  const auto check = [&](Milliseconds limit, steady_clock::duration passed, const auto& what) {
     if (limit.count() == 0) return;
-    const auto left = std::chrono::ceil<Milliseconds>(since + limit - now);
-    if (left.count() <= 0) {
-      fail(Error(ErrorKind::timeout, std::string(what) + " for " + format_duration(limit), where,
-                 "if the network is slow, allow more time"));
-    }
+    const auto left = std::chrono::ceil<Milliseconds>(limit - passed);
+    if (left.count() <= 0) give_up(what());
     wait = std::min(wait, left);
   };
-  check(deadlines.total, started, "the answer was not complete");
-  if (progress.connected) check(deadlines.idle, window_start, "the service was silent");
+  check(deadlines.total, now - started,
+        [&] { return "the answer was not complete for " + format_duration(deadlines.total); });
+  check(deadlines.idle, silent, [&] { return "the service was silent for " + format_duration(deadlines.idle); });
+  check(deadlines.slack, behind, [&] {
+    return "the service was slower than " + format_bytes(deadlines.least_rate) + " per second for " +
+           format_duration(deadlines.slack);
+  });
   return wait;
+}
+
+void Exchange::State::give_up(const std::string& why) {
+  client.pool.close_idle(origin);
+  fail(Error(ErrorKind::timeout, why, where, "if the network is slow, allow more time"));
 }
 
 void Exchange::State::finish(CURLcode result) {
@@ -266,6 +314,7 @@ void Exchange::State::finish(CURLcode result) {
   }
   if (result == CURLE_OK) result = CURLE_GOT_NOTHING;  // libcurl takes a head that was cut for a head
   if (callback_failure) fail(callback_failure);
+  client.pool.close_idle(origin);
   long verified = 0;
   curl_easy_getinfo(handle->easy(), CURLINFO_SSL_VERIFYRESULT, &verified);
   fail(to_error(result, handle->detail(), where, verified));
@@ -277,13 +326,17 @@ void Exchange::State::fail(std::exception_ptr why) {
   std::rethrow_exception(failure);
 }
 
-/// Ends the transfer. A connection whose answer was read to the end stays open, in the handle, for the next request.
+/// Ends the transfer. With `keep` the connection stays open, in the handle, for the next request: its answer was read
+/// to the end. The connection is closed all the same if the answer says that the server behind it fails, and with it
+/// all idle ones.
 void Exchange::State::release(bool keep) {
   if (handle == nullptr) return;
   over = true;
   waker.reset();
   curl_multi_remove_handle(handle->multi(), handle->easy());  // closes the connection of an unfinished transfer
-  if (keep) client.pool.give_back(origin, std::move(handle));
+  const bool healthy = is_healthy(head.status);
+  if (!healthy) client.pool.close_idle(origin);
+  if (keep && healthy) client.pool.give_back(origin, std::move(handle));
   handle.reset();
 }
 
@@ -295,6 +348,12 @@ std::size_t Exchange::State::on_header(char* bytes, std::size_t size, std::size_
 
 std::size_t Exchange::State::take_header_line(std::string_view line) {
   progress.received += line.size();
+  head_bytes += line.size();
+  if (head_bytes > most_head_bytes) {
+    callback_failure = std::make_exception_ptr(
+        Error(ErrorKind::corrupt, "the headers are longer than " + format_bytes(most_head_bytes), where));
+    return 0;
+  }
   const std::size_t taken = line.size();
   while (!line.empty() && (line.back() == '\n' || line.back() == '\r')) line.remove_suffix(1);
   if (line.starts_with("HTTP/")) {  // a new head: after "100 Continue", or of another attempt
@@ -326,7 +385,7 @@ std::size_t Exchange::State::take_body(ByteView bytes) {
   progress.received += bytes.size();
   if (sink != nullptr) {
     try {
-      (*sink)(bytes);
+      callers_time([&] { (*sink)(bytes); });
       return bytes.size();
     } catch (...) {
       callback_failure = std::current_exception();
@@ -349,7 +408,7 @@ std::size_t Exchange::State::give_body(MutableBytes bytes) {
   try {
     std::size_t given = 0;
     while (given < bytes.size()) {
-      const ByteView piece = body->next(bytes.size() - given);
+      const ByteView piece = callers_time([&] { return body->next(bytes.size() - given); });
       if (piece.empty()) break;
       body_given += piece.size();
       std::memcpy(bytes.data() + given, piece.data(), piece.size());

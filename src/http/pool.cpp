@@ -1,5 +1,8 @@
 #include "http/pool.hpp"
 
+#include <algorithm>
+#include <iterator>
+
 #include "base/error.hpp"
 
 namespace bale::http {
@@ -47,6 +50,9 @@ void Handle::set_common(const Settings& settings, CURLSH* share) {
   set(CURLOPT_PATH_AS_IS, 1L);  // keys may hold ".." and "//"
   set(CURLOPT_FOLLOWLOCATION, 0L);
   set(CURLOPT_TCP_KEEPALIVE, 1L);
+  set(CURLOPT_MAXAGE_CONN, static_cast<long>(settings.max_idle_time.count()));
+  set(CURLOPT_MAXLIFETIME_CONN, static_cast<long>(settings.max_connection_age.count()));
+  set(CURLOPT_DNS_SHUFFLE_ADDRESSES, 1L);     // of several addresses, the first may be the one that fails
   set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);  // a proxy's answer to CONNECT is not the answer
   set(CURLOPT_USERAGENT, settings.user_agent.c_str());
   set(CURLOPT_NOPROXY, settings.no_proxy.c_str());
@@ -59,7 +65,7 @@ void Handle::set_common(const Settings& settings, CURLSH* share) {
   if (!settings.ca_directory.empty()) set(CURLOPT_CAPATH, settings.ca_directory.c_str());
 }
 
-Pool::Pool(Settings settings) : settings_(std::move(settings)) {
+Pool::Pool(Settings settings, os::Clock& clock) : settings_(std::move(settings)), clock_(clock) {
   start_libcurl();
   share_ = curl_share_init();
   if (share_ == nullptr) throw no_memory();
@@ -86,7 +92,7 @@ std::unique_ptr<Handle> Pool::take(const std::string& origin) {
     const Lock guard(mutex_);
     const auto found = idle_.find(origin);
     if (found != idle_.end() && !found->second.empty()) {
-      std::unique_ptr<Handle> handle = std::move(found->second.back());
+      std::unique_ptr<Handle> handle = std::move(found->second.back().handle);
       found->second.pop_back();
       --idle_count_;
       return handle;
@@ -96,10 +102,51 @@ std::unique_ptr<Handle> Pool::take(const std::string& origin) {
 }
 
 void Pool::give_back(const std::string& origin, std::unique_ptr<Handle> handle) {
+  constexpr std::chrono::seconds look_interval{10};
+  if (settings_.max_idle_connections == 0) return;  // and it is closed
+  Handles closed;                                   // closed after the lock is released: a TLS connection says goodbye
   const Lock guard(mutex_);
-  if (idle_count_ >= settings_.max_idle_connections) return;  // and it is closed
-  idle_[origin].push_back(std::move(handle));
+  const steady_time now = clock_.steady();
+  if (now >= next_look_) {
+    take_out_old(now - settings_.max_idle_time, closed);
+    next_look_ = now + look_interval;
+  }
+  if (idle_count_ >= settings_.max_idle_connections) take_out_oldest(closed);
+  idle_[origin].push_back({std::move(handle), now});
   ++idle_count_;
+}
+
+void Pool::close_idle(const std::string& origin) {
+  Handles closed;
+  const Lock guard(mutex_);
+  const auto found = idle_.find(origin);
+  if (found == idle_.end()) return;
+  closed = std::move(found->second);
+  idle_count_ -= closed.size();
+  idle_.erase(found);
+}
+
+void Pool::take_out_old(steady_time oldest, Handles& closed) {
+  for (auto& [origin, handles] : idle_) {
+    const auto kept =
+        std::find_if(handles.begin(), handles.end(), [&](const Idle& idle) { return idle.since > oldest; });
+    idle_count_ -= static_cast<std::size_t>(kept - handles.begin());
+    std::move(handles.begin(), kept, std::back_inserter(closed));
+    handles.erase(handles.begin(), kept);
+  }
+  std::erase_if(idle_, [](const auto& entry) { return entry.second.empty(); });
+}
+
+void Pool::take_out_oldest(Handles& closed) {
+  const auto age = [](const auto& entry) {
+    return entry.second.empty() ? steady_time::max() : entry.second.front().since;
+  };
+  const auto oldest =
+      std::min_element(idle_.begin(), idle_.end(), [&](const auto& a, const auto& b) { return age(a) < age(b); });
+  if (oldest == idle_.end() || oldest->second.empty()) return;
+  closed.push_back(std::move(oldest->second.front()));
+  oldest->second.erase(oldest->second.begin());
+  --idle_count_;
 }
 
 }  // namespace bale::http

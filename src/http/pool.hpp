@@ -4,6 +4,7 @@
 #include <curl/curl.h>
 
 #include <array>
+#include <chrono>
 #include <memory>
 #include <string>
 #include <unordered_map>
@@ -11,6 +12,7 @@
 
 #include "base/mutex.hpp"
 #include "http/settings.hpp"
+#include "os/clock.hpp"
 
 namespace bale::http {
 
@@ -37,31 +39,46 @@ class Handle {
   CURLM* multi_ = nullptr;
 };
 
-/// Handles by the origin that their connection leads to, the latest used first. All share names and TLS sessions.
-/// Thread-safe.
+/// Idle handles by the origin that their connection leads to. All share resolved names and TLS sessions. Thread-safe.
 class Pool {
  public:
-  explicit Pool(Settings settings);
+  /// `clock` measures how long handles are idle; borrowed.
+  Pool(Settings settings, os::Clock& clock);
   ~Pool();
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
 
   const Settings& settings() const noexcept { return settings_; }
-  /// One that was connected to `origin`, or a new one.
+  /// Returns the handle that was used last for `origin`, or a new one.
   std::unique_ptr<Handle> take(const std::string& origin);
+  /// Keeps the handle for reuse, and closes those that are idle for too long or too many.
   void give_back(const std::string& origin, std::unique_ptr<Handle> handle);
+  /// Closes all idle connections to `origin`: the server behind them failed. Handles in use are not touched.
+  void close_idle(const std::string& origin);
 
  private:
   static void lock(CURL* easy, curl_lock_data what, curl_lock_access access, void* self);
   static void unlock(CURL* easy, curl_lock_data what, void* self);
 
+  using steady_time = std::chrono::steady_clock::time_point;
+  struct Idle {
+    std::unique_ptr<Handle> handle;
+    steady_time since;
+  };
+  using Handles = std::vector<Idle>;  ///< the last one was used last
+  /// Moves handles that are idle since `oldest` or longer into `closed`.
+  void take_out_old(steady_time oldest, Handles& closed) BALE_REQUIRES(mutex_);
+  void take_out_oldest(Handles& closed) BALE_REQUIRES(mutex_);
+
   const Settings settings_;
+  os::Clock& clock_;
   std::array<std::mutex, CURL_LOCK_DATA_LAST> share_mutexes_;
   CURLSH* share_ = nullptr;
 
   Mutex mutex_;
-  std::unordered_map<std::string, std::vector<std::unique_ptr<Handle>>> idle_ BALE_GUARDED_BY(mutex_);
+  std::unordered_map<std::string, Handles> idle_ BALE_GUARDED_BY(mutex_);
   std::size_t idle_count_ BALE_GUARDED_BY(mutex_) = 0;
+  steady_time next_look_ BALE_GUARDED_BY(mutex_){};  ///< when idle handles are looked through again
 };
 
 }  // namespace bale::http

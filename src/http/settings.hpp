@@ -18,9 +18,13 @@ struct Settings {
   std::string ca_directory;  ///< directory of such files, hashed names; empty: the system's
   bool verify_tls = true;    ///< false: any certificate is accepted (--no-verify-ssl)
   std::string user_agent = "bale";
-  /// Connections kept open when nobody uses them, over all origins. A connection is also given up after two minutes
-  /// without use (libcurl's CURLOPT_MAXAGE_CONN).
+  /// Most connections that stay open while unused, over all origins. The one that was unused longest is closed first.
   std::size_t max_idle_connections = 256;
+  /// A connection that was unused for longer is closed.
+  std::chrono::seconds max_idle_time{118};
+  /// A connection that was opened longer ago is not reused: a service that moves to other addresses, or adds servers
+  /// behind a load balancer, is followed.
+  std::chrono::seconds max_connection_age{300};
 };
 
 /// Reads https_proxy, http_proxy and no_proxy (lower case wins over upper case, as in curl and botocore), and the CA
@@ -30,11 +34,16 @@ Settings settings_from(const os::Environment& environment);
 /// How long to wait. Zero: for ever.
 struct Deadlines {
   Milliseconds connect{10'000};  ///< name resolution, TCP and TLS handshake together
-  /// While waiting for the service: how long fewer than `idle_bytes` bytes may go either way. The time that a caller
-  /// takes between two reads does not count.
+  /// How long the service may be silent, with no byte moving in either direction.
   Milliseconds idle{60'000};
-  ByteCount idle_bytes = 1;
   Milliseconds total{0};  ///< from the start of the request to the end of the answer
+  /// The bytes of an exchange, in both directions, justify a wait of one second per `least_rate` bytes. Waiting for
+  /// longer than they justify is allowed for `slack` in all; faster transfer makes up for it, but is not saved up.
+  /// So an exchange of n bytes ends after slack + n / least_rate.
+  ///
+  /// `idle` and `slack` count time spent waiting for the network, not what the caller's sink, body or pauses take.
+  Milliseconds slack{60'000};
+  ByteCount least_rate = 1024;  ///< bytes per second; 64 connections over a line of 0.5 Mbit/s reach it
 };
 
 }  // namespace bale::http

@@ -385,8 +385,7 @@ TEST_F(ClientTest, WaitsForASlowTrickleUnlessItIsTooSlow) {
   Deadlines deadlines;
   deadlines.idle = 300ms;
   EXPECT_EQ(fetch(to(server), nullptr, deadlines).body, "xxxxxxxxxx");
-  deadlines.idle = 150ms;
-  deadlines.idle_bytes = 1000;
+  deadlines.slack = 150ms;
   EXPECT_ERROR(ErrorKind::timeout, "", fetch(to(server), nullptr, deadlines));
   deadlines = {};
   deadlines.total = 150ms;
