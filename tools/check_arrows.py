@@ -29,7 +29,6 @@ OWNERS = {
     "sqlite3.h": {"sqlite"},
     "CLI/": {"cli"},
     "curl/": {"http"},
-    "httplib.h": {"http"},
     "pugixml.hpp": {"aws"},
     "re2/": {"jobs/recover"},
     "fuse_lowlevel.h": {"mount"},
@@ -37,9 +36,10 @@ OWNERS = {
 
 # Headers of the operating system: os/ alone, but for these files, each with its reason.
 POSIX = re.compile(r"((sys|linux|netinet|arpa)/.*|unistd|fcntl|dirent|malloc|poll|pthread|sched|signal|spawn|time|"
-                   r"termios)\.h$")
+                   r"termios|netdb)\.h$")
 POSIX_EXCEPTIONS = {
     "flow/thread_pool.cpp": "pthread_setname_np: a thread's name, for debuggers",
+    "http/server.cpp": "sockets that never block: the limits on strangers are its own, no library keeps them",
     "mount/session.cpp": "libfuse gives a file descriptor, to be waited for together with the end of the session",
 }
 

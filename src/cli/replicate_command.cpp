@@ -239,7 +239,8 @@ std::unique_ptr<http::Server> serve_status(Context& context, const ReplicateOpti
                               os::process_use(context.world().files), BALE_VERSION)};
   };
   auto server = std::make_unique<http::Server>(
-      address, std::map<std::string, http::Server::Handler>{{"/healthz", health}, {"/metrics", metrics}});
+      address, std::map<std::string, http::Server::Handler>{{"/healthz", health}, {"/metrics", metrics}},
+      context.world().clock);
   context.log().info("service.listen", "health and metrics are served",
                      {{"host", address.host}, {"port", server->port()}});
   return server;
@@ -460,8 +461,9 @@ void add_service_options(CLI::App& command, const Options& options) {
       ->check(CLI::Range(0, 3600));
   command
       .add_option("--listen", options->listen,
-                  "serve /healthz and /metrics here; port 0 is one that is free [BALE_LISTEN]")
-      ->type_name("HOST:PORT");
+                  "serve /healthz and /metrics here, on 127.0.0.1 without a host; port 0 is one that is free "
+                  "[BALE_LISTEN]")
+      ->type_name("[HOST:]PORT");
   command.add_flag("--emf", options->emf,
                    "write metrics for CloudWatch to standard output every minute, in its embedded metric format [on "
                    "where a stack's variables are taken over]");

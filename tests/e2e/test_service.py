@@ -65,7 +65,7 @@ def test_an_address_that_is_taken_is_refused(bale, service):
 
 
 def test_an_address_that_is_none_is_refused(bale, service):
-    refused = bale.run("replicate", "run", "--config", bale.config, "--listen", "9090", status=2)
+    refused = bale.run("replicate", "run", "--config", bale.config, "--listen", "somewhere", status=2)
     assert "host:port" in refused.err
 
 

@@ -19,9 +19,13 @@ TEST(ListenAddress, IsReadInAllItsForms) {
     return address.host + " " + std::to_string(address.port);
   };
   EXPECT_EQ(text_of("localhost:9090"), "localhost 9090");
-  EXPECT_EQ(text_of(":0"), "0.0.0.0 0");
+  EXPECT_EQ(text_of(":9090"), "127.0.0.1 9090");
+  EXPECT_EQ(text_of("9090"), "127.0.0.1 9090");
+  EXPECT_EQ(text_of("0"), "127.0.0.1 0");
+  EXPECT_EQ(text_of("0.0.0.0:9090"), "0.0.0.0 9090");
+  EXPECT_EQ(text_of("[::]:9090"), ":: 9090");
   EXPECT_EQ(text_of("[::1]:80"), "::1 80");
-  for (const char* bad : {"", "9090", "host", "host:", "host:x", "host:70000", "host:-1", "::1:80", "host:1 "})
+  for (const char* bad : {"", "host", "host:", "host:x", "host:70000", "host:-1", "::1:80", "host:1 "})
     EXPECT_THROW(parse_listen_address(bad), Error) << bad;
 }
 
@@ -47,7 +51,8 @@ class ServerTest : public ::testing::Test {
                   [] {
                     return Page{503, "text/plain", "sick"};
                   }},
-                 {"/broken", []() -> Page { throw std::runtime_error("broken"); }}}};
+                 {"/broken", []() -> Page { throw std::runtime_error("broken"); }}},
+                os::system_clock()};
 };
 
 TEST_F(ServerTest, AsksTheHandlerEachTime) {
@@ -76,8 +81,8 @@ TEST_F(ServerTest, KeepsNoConnectionThatOthersWaitFor) {
 }
 
 TEST_F(ServerTest, RefusesAnAddressThatIsTaken) {
-  EXPECT_THROW(Server({"127.0.0.1", server.port()}, {}), Error);
-  EXPECT_THROW(Server({"host.invalid", 0}, {}), Error);
+  EXPECT_THROW(Server({"127.0.0.1", server.port()}, {}, os::system_clock()), Error);
+  EXPECT_THROW(Server({"host.invalid", 0}, {}, os::system_clock()), Error);
 }
 
 }  // namespace
