@@ -6,6 +6,7 @@
 #include <array>
 
 #include "base/error.hpp"
+#include "base/printable.hpp"
 #include "base/text.hpp"
 
 namespace bale::aws {
@@ -108,7 +109,7 @@ Endpoint resolve_endpoint(Service service, const std::string& region, const Plac
   }
   try {
     http::Url url = http::parse_url(configured->url);
-    if (!url.query.empty()) throw Error(ErrorKind::invalid, "an endpoint has no query", configured->url);
+    if (!url.query.empty()) throw Error(ErrorKind::invalid, "an endpoint has no query", redact_url(configured->url));
     while (url.path.ends_with('/')) url.path.pop_back();
     return {std::move(url.origin), std::move(url.path), region, true};
   } catch (const Error& error) {

@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "base/error.hpp"
+#include "base/printable.hpp"
 
 namespace bale {
 namespace {
@@ -19,23 +20,6 @@ int hex_value(char c) noexcept {
   if (c >= 'a' && c <= 'f') return c - 'a' + 10;
   if (c >= 'A' && c <= 'F') return c - 'A' + 10;
   return -1;
-}
-
-/// Length of the well-formed UTF-8 sequence at the start of `text`, or 0.
-std::size_t utf8_length(std::string_view text) noexcept {
-  const auto at = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned char first = at(0);
-  if (first < 0x80) return 1;
-  const std::size_t length = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2;
-  if (first < 0xC2 || first > 0xF4 || text.size() < length) return 0;
-  for (std::size_t i = 1; i < length; ++i) {
-    if ((at(i) & 0xC0) != 0x80) return 0;
-  }
-  if (first == 0xE0 && at(1) < 0xA0) return 0;  // overlong
-  if (first == 0xED && at(1) > 0x9F) return 0;  // surrogate
-  if (first == 0xF0 && at(1) < 0x90) return 0;  // overlong
-  if (first == 0xF4 && at(1) > 0x8F) return 0;  // beyond U+10FFFF
-  return length;
 }
 
 bool is_unreserved(char c) noexcept {
@@ -64,22 +48,6 @@ bool is_utf8(std::string_view text) noexcept {
 }
 
 namespace {
-
-/// Whether well-formed UTF-8 begins with a character that moves the cursor, ends a line, or turns around what follows
-/// it: with those of Unicode (https://www.unicode.org/reports/tr9/#Directional_Formatting_Codes) "gpj.exe" is shown as
-/// "exe.jpg".
-bool begins_with_control(std::string_view text) noexcept {
-  const auto at = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const auto is_in = [](unsigned char byte, unsigned char first, unsigned char last) {
-    return byte >= first && byte <= last;
-  };
-  if (at(0) < 0x80) return at(0) < 0x20 || at(0) == 0x7F;
-  if (at(0) == 0xC2) return at(1) < 0xA0;
-  if (at(0) == 0xD8) return at(1) == 0x9C;  // U+061C
-  if (at(0) != 0xE2) return false;
-  if (at(1) == 0x80) return is_in(at(2), 0x8E, 0x8F) || is_in(at(2), 0xA8, 0xAE);  // U+200E to 200F, 2028 to 202E
-  return at(1) == 0x81 && is_in(at(2), 0xA6, 0xA9);                                // U+2066 to 2069
-}
 
 /// Control characters, what is not UTF-8, and `also` (a printable ASCII character; 0: none) are escaped.
 std::string escape(std::string_view text, char also) {

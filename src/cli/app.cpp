@@ -12,6 +12,7 @@
 #include "cli/commands.hpp"
 #include "cli/context.hpp"
 #include "cli/output.hpp"
+#include "cli/status_terminal.hpp"
 #include "os/machine.hpp"
 #include "os/signals.hpp"
 
@@ -134,8 +135,8 @@ bool wants_json(const std::vector<std::string>& arguments) {
 
 std::string error_text(const Error& error) {
   std::string text = fmt::format("bale: {}\n", message_of(error));
-  if (!error.cause().empty()) text += fmt::format("cause: {}\n", error.cause());
-  if (!error.hint().empty()) text += fmt::format("hint: {}\n", error.hint());
+  if (!error.cause().empty()) text += fmt::format("cause: {}\n", indent_lines(error.cause()));
+  if (!error.hint().empty()) text += fmt::format("hint: {}\n", indent_lines(error.hint()));
   return text;
 }
 
@@ -187,7 +188,9 @@ int run(const std::vector<std::string>& arguments, os::World world) {
   } catch (...) {
     const Error error = current_error();
     if (error.code() == "EPIPE") return exit_broken_pipe;  // as quiet as a program that SIGPIPE ends
-    world.terminal.err(wants_json(arguments) ? error_json(error) : error_text(error));
+    const bool json = wants_json(arguments);
+    StatusTerminal terminal(world.terminal, false, json ? StatusTerminal::Kind::json : StatusTerminal::Kind::text);
+    terminal.err(json ? error_json(error) : error_text(error));
     return exit_status(error.kind());
   }
 }

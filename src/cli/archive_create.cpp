@@ -173,9 +173,9 @@ std::string manifest_text(Context& context, const std::vector<InputFile>& inputs
 /// Standard output, to which nothing else is printed then.
 class OutputSink final : public transfer::ByteSink {
  public:
-  explicit OutputSink(os::Terminal& terminal) : terminal_(terminal) {}
+  explicit OutputSink(Context& context) : context_(context) {}
   void append(transfer::OutputPiece piece) override {
-    terminal_.out(as_text(piece.bytes.view()));
+    context_.print_bytes(piece.bytes.view());
     written_ += piece.bytes.size();
   }
   void finish() override {}
@@ -183,13 +183,13 @@ class OutputSink final : public transfer::ByteSink {
   std::string name() const override { return "standard output"; }
 
  private:
-  os::Terminal& terminal_;
+  Context& context_;
   ByteCount written_ = 0;
 };
 
 std::unique_ptr<transfer::ByteSink> open_sink(Context& context, const std::string& name, ByteCount content_bytes,
                                               std::size_t members) {
-  if (is_standard_output(name)) return std::make_unique<OutputSink>(context.world().terminal);
+  if (is_standard_output(name)) return std::make_unique<OutputSink>(context);
   if (!is_s3_uri(name)) return transfer::open_file_sink(context.world().files, name);
   transfer::ObjectSinkOptions options;
   options.attributes.headers.content_type = "application/zstd";

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.hpp"
+#include "base/printable.hpp"
 #include "base/text.hpp"
 #include "catalog/athena_ddl.hpp"
 #include "catalog/athena_sql.hpp"
@@ -119,14 +120,6 @@ void write_results(Context& context, AthenaAccess athena, const FinishedQuery& q
   sink.finish();
 }
 
-/// SQL for a terminal: its lines stay lines.
-std::string escape_lines(const std::string& text) {
-  std::string shown;
-  for (const std::string_view line : split(text, '\n'))
-    shown += (shown.empty() ? "" : "\n") + escape_for_terminal(line);
-  return shown;
-}
-
 Region choose_region(Context& context, const config::ReplicationConfig& config) {
   const std::vector<Region> regions = catalog_regions(config);
   if (regions.empty()) {
@@ -191,14 +184,14 @@ AthenaUse run_athena_query(Context& context, const AthenaOptions& options, const
   const AthenaPlace place = athena_place(context, options);
   const AthenaAccess athena = context.athena(place.region);
   if (context.options().dryrun) {
-    emit(context,
-         {{"type", "dryrun"},
-          {"region", place.region.str()},
-          {"workgroup", place.workgroup},
-          {"database", place.database},
-          {"statement", statement}},
-         fmt::format("would ask {} in workgroup {} in {}:\n{}", place.database, place.workgroup, place.region.str(),
-                     escape_lines(statement)));
+    emit_lines(context,
+               {{"type", "dryrun"},
+                {"region", place.region.str()},
+                {"workgroup", place.workgroup},
+                {"database", place.database},
+                {"statement", statement}},
+               fmt::format("would ask {} in workgroup {} in {}:\n{}", place.database, place.workgroup,
+                           place.region.str(), escape_lines(statement)));
     return {};
   }
   const FinishedQuery query =

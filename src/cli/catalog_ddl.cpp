@@ -184,7 +184,7 @@ int ddl(Context& context, const DdlOptions& options) {
     } else if (runs) {
       failed = !create(context, made, options.athena, workgroup, i + 1, all.size()) || failed;
     } else {
-      emit(context, line_of(made), fmt::format("{}\n{};\n", heading_of(made), made.statement));
+      emit_lines(context, line_of(made), fmt::format("{}\n{};\n", heading_of(made), made.statement));
     }
   }
   return failed ? exit_some_failed : exit_ok;

@@ -119,7 +119,8 @@ GlobalOptions resolve(GlobalOptions options, const os::Environment& environment)
 
 struct Context::Parts {
   Parts(os::World outside, const GlobalOptions& options)
-      : terminal(outside.terminal, !options.quiet && !options.no_progress && options.output == Output::text),
+      : terminal(outside.terminal, !options.quiet && !options.no_progress && options.output == Output::text,
+                 options.output == Output::json ? StatusTerminal::Kind::json : StatusTerminal::Kind::text),
         world{outside.clock, outside.entropy, outside.environment, outside.files, terminal, outside.stop},
         log(world, telemetry::parse_level(options.log_level), parse_format(options.log_format)) {}
 
@@ -258,6 +259,8 @@ void Context::print(std::string_view line) {
   if (options_.quiet && options_.output == Output::text) return;
   world_.terminal.out(std::string(line) + "\n");
 }
+
+void Context::print_bytes(ByteView bytes) { parts_->terminal.out_bytes(bytes); }
 
 void Context::set_status(std::string_view line) { parts_->terminal.set_status(line); }
 bool Context::shows_status() const noexcept { return parts_->terminal.shows_status(); }

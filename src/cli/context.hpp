@@ -111,8 +111,11 @@ class Context {
   void reserve_memory(ByteCount bytes);
 
   bool json() const noexcept { return options_.output == Output::json; }
-  /// A result line (the newline is added); nothing with --quiet in text mode.
+  /// Writes a result line (the newline is added); nothing with --quiet in text mode. Control characters but line ends
+  /// and tabs are escaped.
   void print(std::string_view line);
+  /// Writes results as they are, without escaping anything: the bytes of an object.
+  void print_bytes(ByteView bytes);
   /// Shows one line at the bottom of the terminal on stderr, in place of the one before; empty: none. Other output goes
   /// above it. Does nothing where progress is not to be shown (--no-progress, --quiet, stderr is no terminal).
   void set_status(std::string_view line);

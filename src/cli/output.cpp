@@ -7,13 +7,14 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.hpp"
+#include "base/printable.hpp"
 #include "base/text.hpp"
 
 namespace bale::cli {
 namespace {
 
 std::string to_line(const nlohmann::ordered_json& json) {
-  return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  return escape_json(json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
 }
 
 struct Range {
@@ -60,6 +61,10 @@ std::string pad(std::string_view text, std::size_t width, Align align) {
 }  // namespace
 
 void emit(Context& context, const nlohmann::ordered_json& line, std::string_view text) {
+  emit_lines(context, line, escape_for_terminal(text));
+}
+
+void emit_lines(Context& context, const nlohmann::ordered_json& line, std::string_view text) {
   context.print(context.json() ? to_line(line) : std::string(text));
 }
 
@@ -72,15 +77,24 @@ void add_name(nlohmann::ordered_json& line, const std::string& name, std::string
   if (!is_utf8(bytes)) line[name + "_base64"] = to_base64(as_bytes(bytes));
 }
 
+std::string indent_lines(std::string_view text) {
+  std::string out;
+  for (const std::string_view line : split(text, '\n')) {
+    if (!out.empty()) out += line.starts_with("  ") ? "\n" : "\n  ";
+    out += escape_for_terminal(line);
+  }
+  return out;
+}
+
 std::string message_of(const Error& error) {
-  if (error.where().empty()) return error.summary();
-  return fmt::format("{} ({})", error.summary(), escape_for_terminal(error.where()));
+  if (error.where().empty()) return indent_lines(error.summary());
+  return fmt::format("{} ({})", indent_lines(error.summary()), escape_for_terminal(error.where()));
 }
 
 void emit_failure(Context& context, std::string_view doing, const Error& error) {
   if (!context.json()) {
-    std::string text = fmt::format("{}: {}\n", doing, message_of(error));
-    if (!error.hint().empty()) text += fmt::format("hint: {}\n", error.hint());
+    std::string text = fmt::format("{}: {}\n", escape_for_terminal(doing), message_of(error));
+    if (!error.hint().empty()) text += fmt::format("hint: {}\n", indent_lines(error.hint()));
     context.world().terminal.err(text);
     return;
   }
@@ -93,7 +107,7 @@ void emit_failure(Context& context, std::string_view doing, const Error& error) 
 }
 
 void emit_warning(Context& context, std::string_view text) {
-  if (!context.json()) return context.world().terminal.err(fmt::format("warning: {}\n", text));
+  if (!context.json()) return context.world().terminal.err(fmt::format("warning: {}\n", indent_lines(text)));
   context.world().terminal.err(to_line({{"type", "warning"}, {"message", text}}) + "\n");
 }
 

@@ -17,9 +17,12 @@
 
 namespace bale::cli {
 
-/// One result: `line` as one line of JSON with --output json (also with --quiet), else `text` unless --quiet.
-/// Bytes in `line` that are not UTF-8 are shown as U+FFFD. Throws as Terminal::out does. Thread-safe.
+/// Writes one result: `line` as one line of JSON with --output json (also with --quiet), else `text`, one line too,
+/// unless --quiet. Control characters in `text` are escaped, line ends included. Bytes in `line` that are not UTF-8 are
+/// shown as U+FFFD. Throws as Terminal::out does. Thread-safe.
 void emit(Context& context, const nlohmann::ordered_json& line, std::string_view text);
+/// As emit(), for text of several lines.
+void emit_lines(Context& context, const nlohmann::ordered_json& line, std::string_view text);
 /// As emit(), for results that have nothing to say to a person.
 void emit_json(Context& context, const nlohmann::ordered_json& line);
 
@@ -29,6 +32,9 @@ void add_name(nlohmann::ordered_json& line, const std::string& name, std::string
 
 /// "what (where)" of an error for a person: whatever the place is called, nothing in it moves the cursor.
 std::string message_of(const Error& error);
+/// Returns text that may have several lines, escaped, with all lines but the first indented: no part of a message looks
+/// like a line of the program's own.
+std::string indent_lines(std::string_view text);
 
 /// A failure of one item among many: a line on stderr, JSON with --output json. The command goes on and exits with
 /// exit_some_failed. `doing` says what was tried ("upload failed: a to s3://b/a"). Thread-safe.

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/error.hpp"
+#include "base/printable.hpp"
 #include "base/text.hpp"
 #include "cli/output.hpp"
 
@@ -51,7 +52,7 @@ bool is_json_number(std::string_view text) noexcept {
 }
 
 std::string quote_json(std::string_view text) {
-  return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  return escape_json(nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
 }
 
 std::string json_value(const ResultValue& value, ResultKind kind) {
@@ -166,7 +167,11 @@ void ResultWriter::flush() {
   if (pending_.empty()) return;
   const std::string text = std::exchange(pending_, {});
   if (options_.format == ResultFormat::table && context_.options().quiet) return;
-  context_.world().terminal.out(text);
+  // A program that reads CSV gets the values as they are: CSV knows no escapes.
+  if (options_.format == ResultFormat::csv && !context_.world().terminal.out_is_terminal())
+    context_.print_bytes(as_bytes(text));
+  else
+    context_.world().terminal.out(text);
 }
 
 void ResultWriter::keep(const ResultRow& row) {

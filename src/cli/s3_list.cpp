@@ -105,8 +105,9 @@ class Listing {
   }
 
   void print_summary() {
-    emit(context_, {{"type", "summary"}, {"objects", objects_}, {"bytes", bytes_}},
-         fmt::format("\nTotal Objects: {}\n   Total Size: {}", objects_, size_text(bytes_, request_.human_readable)));
+    emit_lines(
+        context_, {{"type", "summary"}, {"objects", objects_}, {"bytes", bytes_}},
+        fmt::format("\nTotal Objects: {}\n   Total Size: {}", objects_, size_text(bytes_, request_.human_readable)));
   }
 
   Context& context_;
@@ -220,7 +221,7 @@ int stat_object(Context& context, const StatRequest& request) {
   }
   const store::Tags tags = info->tag_count == 0 ? store::Tags{} : store.get_tags(object, version);
   const ordered_json json = to_json(object, *info, tags);
-  emit(context, json, to_text(json));
+  emit_lines(context, json, to_text(json));
   return exit_ok;
 }
 

@@ -271,7 +271,7 @@ ByteCount ObjectMover::download_to_stream(const ObjectAddress& from, const Versi
 
 ByteCount ObjectMover::print(const ObjectAddress& from, const VersionId& version) {
   const auto answer = store().get(from, std::nullopt, {.version_id = version, .if_match = {}});
-  stream(from, *answer, [&](ByteView bytes) { context_.world().terminal.out(as_text(bytes)); });
+  stream(from, *answer, [&](ByteView bytes) { context_.print_bytes(bytes); });
   return answer->length();
 }
 

@@ -147,9 +147,12 @@ void Exchange::State::start(const Request& request, Body* the_body) {
 
 void Exchange::State::set_request(const Request& request) {
   CURL* easy = handle->easy();
-  const Settings& settings = client.pool.settings();
+  const Proxy& proxy = client.pool.proxy(request.origin.is_tls());
+  const auto or_null = [](const std::string& text) { return text.empty() ? nullptr : text.c_str(); };
   curl_easy_setopt(easy, CURLOPT_URL, url.c_str());
-  curl_easy_setopt(easy, CURLOPT_PROXY, (request.origin.is_tls() ? settings.https_proxy : settings.http_proxy).c_str());
+  curl_easy_setopt(easy, CURLOPT_PROXY, proxy.url.c_str());
+  curl_easy_setopt(easy, CURLOPT_PROXYUSERNAME, or_null(proxy.user));
+  curl_easy_setopt(easy, CURLOPT_PROXYPASSWORD, or_null(proxy.password));
   curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);  // undoes what an earlier request set
   curl_easy_setopt(easy, CURLOPT_NOBODY, request.method == Method::head ? 1L : 0L);
   const bool named = request.method == Method::get || request.method == Method::head;

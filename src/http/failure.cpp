@@ -2,6 +2,7 @@
 
 #include <stdexcept>
 
+#include "base/printable.hpp"
 #include "base/text.hpp"
 
 namespace bale::http {
@@ -68,7 +69,7 @@ Meaning refused_certificate(long verified) noexcept {
 
 Error to_error(CURLcode result, std::string_view detail, std::string where, long verified) {
   const std::runtime_error cause(
-      escape_for_terminal(detail.empty() ? std::string_view(curl_easy_strerror(result)) : detail));
+      escape_for_terminal(redact_secrets(detail.empty() ? std::string_view(curl_easy_strerror(result)) : detail)));
   const auto error_of = [&](const Meaning& meaning) {
     return Error(meaning.kind, meaning.what, std::move(where), meaning.hint).with_cause(cause);
   };

@@ -6,6 +6,7 @@
 #include <charconv>
 
 #include "base/error.hpp"
+#include "base/printable.hpp"
 #include "base/text.hpp"
 
 namespace bale::http {
@@ -78,7 +79,7 @@ std::string Origin::authority() const {
 }
 
 Url parse_url(std::string_view text) {
-  const Error refusal(ErrorKind::invalid, "that is no http or https URL", escape_for_terminal(text),
+  const Error refusal(ErrorKind::invalid, "that is no http or https URL", redact_url(text),
                       "write it as https://host or http://host:port");
   const std::size_t colon = text.find("://");
   if (colon == std::string_view::npos) throw refusal;

@@ -4,6 +4,7 @@
 #include <iterator>
 
 #include "base/error.hpp"
+#include "base/text.hpp"
 
 namespace bale::http {
 namespace {
@@ -20,6 +21,17 @@ const Error& no_memory() {
 }
 
 }  // namespace
+
+Proxy parse_proxy(std::string_view url) {
+  const std::size_t scheme = url.find("://");
+  const std::size_t start = scheme == std::string_view::npos ? 0 : scheme + 3;
+  const std::size_t at = url.rfind('@');
+  if (at == std::string_view::npos || at < start) return {std::string(url), {}, {}};
+  const std::string_view who = url.substr(start, at - start);
+  const std::size_t colon = std::min(who.find(':'), who.size());
+  return {std::string(url.substr(0, start)) + std::string(url.substr(at + 1)), percent_decode(who.substr(0, colon)),
+          percent_decode(who.substr(std::min(colon + 1, who.size())))};
+}
 
 Handle::Handle(const Settings& settings, CURLSH* share) : easy_(curl_easy_init()), multi_(curl_multi_init()) {
   if (easy_ == nullptr || multi_ == nullptr) {
@@ -65,7 +77,11 @@ void Handle::set_common(const Settings& settings, CURLSH* share) {
   if (!settings.ca_directory.empty()) set(CURLOPT_CAPATH, settings.ca_directory.c_str());
 }
 
-Pool::Pool(Settings settings, os::Clock& clock) : settings_(std::move(settings)), clock_(clock) {
+Pool::Pool(Settings settings, os::Clock& clock)
+    : settings_(std::move(settings)),
+      http_proxy_(parse_proxy(settings_.http_proxy)),
+      https_proxy_(parse_proxy(settings_.https_proxy)),
+      clock_(clock) {
   start_libcurl();
   share_ = curl_share_init();
   if (share_ == nullptr) throw no_memory();

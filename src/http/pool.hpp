@@ -16,6 +16,15 @@
 
 namespace bale::http {
 
+/// A proxy with its user and password apart from its URL: libcurl quotes the URL in its messages.
+struct Proxy {
+  std::string url, user, password;
+};
+
+/// Reads "http://user:password@host:port", also without a scheme; user and password are percent-decoded. They end at
+/// the last '@'.
+Proxy parse_proxy(std::string_view url);
+
 /// An easy handle in a multi handle of its own: the multi handle keeps the connection, and lets a body be pulled.
 /// Used by one thread at a time.
 class Handle {
@@ -48,7 +57,8 @@ class Pool {
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
 
-  const Settings& settings() const noexcept { return settings_; }
+  /// The proxy for https origins, or that for http origins; one with an empty URL is none.
+  const Proxy& proxy(bool is_tls) const noexcept { return is_tls ? https_proxy_ : http_proxy_; }
   /// Returns the handle that was used last for `origin`, or a new one.
   std::unique_ptr<Handle> take(const std::string& origin);
   /// Keeps the handle for reuse, and closes those that are idle for too long or too many.
@@ -71,6 +81,7 @@ class Pool {
   void take_out_oldest(Handles& closed) BALE_REQUIRES(mutex_);
 
   const Settings settings_;
+  const Proxy http_proxy_, https_proxy_;
   os::Clock& clock_;
   std::array<std::mutex, CURL_LOCK_DATA_LAST> share_mutexes_;
   CURLSH* share_ = nullptr;

@@ -5,6 +5,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "base/printable.hpp"
 #include "base/text.hpp"
 
 namespace bale::telemetry {
@@ -56,7 +57,7 @@ std::string line_of(const Dimensions& dimensions, std::span<const Registry::Chan
   }
   Json directive{{"Namespace", name_space}, {"Dimensions", Json::array({names})}, {"Metrics", metrics}};
   line["_aws"] = {{"Timestamp", to_epoch_ms(now)}, {"CloudWatchMetrics", Json::array({directive})}};
-  return line.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return escape_json(line.dump(-1, ' ', false, Json::error_handler_t::replace));
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.hpp"
+#include "base/printable.hpp"
 #include "base/text.hpp"
 
 namespace bale::telemetry {
@@ -50,7 +51,7 @@ std::string json_line(std::string_view time, std::string_view level, std::string
       line[name] = field.value;
   }
   // Keys of objects need not be UTF-8 in every store; a log line must be.
-  return line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+  return escape_json(line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)) + "\n";
 }
 
 }  // namespace

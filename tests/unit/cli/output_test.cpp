@@ -177,7 +177,7 @@ TEST(StatusTerminal, KeepsTheStatusBelowOtherOutput) {
   testing::FakeTerminal inner;
   inner.is_terminal = true;
   {
-    StatusTerminal terminal(inner, true);
+    StatusTerminal terminal(inner, true, StatusTerminal::Kind::text);
     terminal.set_status("50%");
     EXPECT_EQ(inner.take_errors(), "50%");
     terminal.err("log line\n");
@@ -189,16 +189,43 @@ TEST(StatusTerminal, KeepsTheStatusBelowOtherOutput) {
   EXPECT_EQ(inner.take_errors(), "\r\x1b[K") << "gone at the end";
 }
 
+TEST(StatusTerminal, LetsNoControlCharacterThrough) {
+  testing::FakeTerminal inner;
+  StatusTerminal text(inner, false, StatusTerminal::Kind::text), json(inner, false, StatusTerminal::Kind::json);
+  const std::string hostile = "a\x1b[2J\xc2\x9b\xe2\x80\xae\x7f\n";
+  const std::string shown = "a\\x1b[2J\\xc2\\x9b\\xe2\\x80\\xae\\x7f\n";
+  text.out(hostile);
+  EXPECT_EQ(inner.take_output(), shown);
+  text.err(hostile);
+  EXPECT_EQ(inner.take_errors(), shown);
+  json.out(hostile);
+  EXPECT_EQ(inner.take_output(), "a\\u001b[2J\\u009b\\u202e\\u007f\n");
+  text.out_bytes(as_bytes(hostile));
+  EXPECT_EQ(inner.take_output(), hostile) << "an object's bytes";
+  text.err("GET http://user:secret@host failed\n");
+  EXPECT_EQ(inner.take_errors(), "GET http://***@host failed\n");
+}
+
+TEST(Messages, HaveNoLinesThatLookLikeOthers) {
+  const Error error(ErrorKind::invalid, "wrong:\n  a\nbale: fine", "x\nbale: fine", "do\nbale: fine");
+  EXPECT_EQ(message_of(error), "wrong:\n  a\n  bale: fine (x\\x0abale: fine)");
+  testing::FakeWorld world;
+  Context context(world.world(), options());
+  emit_failure(context, "doing\nbale: fine", error);
+  EXPECT_EQ(world.terminal.take_errors(),
+            "doing\\x0abale: fine: wrong:\n  a\n  bale: fine (x\\x0abale: fine)\nhint: do\n  bale: fine\n");
+}
+
 TEST(StatusTerminal, ShowsNothingWhereNobodyLooks) {
   testing::FakeTerminal pipe;
-  StatusTerminal terminal(pipe, true);
+  StatusTerminal terminal(pipe, true, StatusTerminal::Kind::text);
   EXPECT_FALSE(terminal.shows_status());
   terminal.set_status("50%");
   terminal.err("log line\n");
   EXPECT_EQ(pipe.errors(), "log line\n");
   testing::FakeTerminal screen;
   screen.is_terminal = true;
-  StatusTerminal unwanted(screen, false);
+  StatusTerminal unwanted(screen, false, StatusTerminal::Kind::text);
   unwanted.set_status("50%");
   EXPECT_EQ(screen.errors(), "");
 }
