@@ -89,7 +89,7 @@ class Bench {
     } else {
       session_ = std::make_unique<cloud::Session>(
           world_, os::system_processes(),
-          cloud::SessionOptions{.endpoint_url = options.endpoint, .region = region_.str(), .connections = 64});
+          cloud::SessionOptions{.endpoint_url = options.endpoint, .region = region_.str()});
       store_ = std::make_unique<cloud::S3Store>(*session_, region_);
     }
     store_->create_bucket(bucket_);

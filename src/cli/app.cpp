@@ -176,7 +176,7 @@ int parse_and_run(const std::vector<std::string>& arguments, const os::World& wo
   } catch (const CLI::ParseError& error) {
     throw usage_error(error, app);
   }
-  Context context(world, resolve(std::move(options), world.environment));
+  Context context(world, resolve(std::move(options), world.environment, os::descriptor_limit()));
   return action(context);
 }
 
@@ -197,6 +197,7 @@ int run(const std::vector<std::string>& arguments, os::World world) {
 
 int run_main(int argc, char** argv) {
   os::give_back_large_buffers();
+  os::raise_descriptor_limit();
   const std::stop_token stop = os::stop_on_signals();
   os::World world = os::system_world();
   world.stop = stop;

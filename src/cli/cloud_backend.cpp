@@ -12,7 +12,7 @@ cloud::SessionOptions session_options(const GlobalOptions& options) {
           .region = options.region,
           .profile = options.profile,
           .ca_bundle = options.ca_bundle,
-          .connections = options.connections};
+          .idle_connections = options.idle_connections};
 }
 
 flow::RetrySettings retry_settings(const cloud::Session& session) {

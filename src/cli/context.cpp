@@ -48,6 +48,20 @@ void check_region(const std::string& region) {
               "write a name like eu-central-1: a-z, 0-9 and '-'");
 }
 
+/// Shares the file descriptors out: some for strangers, some for files and databases, the rest for connections.
+void fit_descriptors(GlobalOptions& options, std::size_t limit) {
+  constexpr std::size_t for_files = 56, default_idle = 256;
+  // A socket and the two ends that wake libcurl; a data file and what a reader of the database has open.
+  const std::size_t each = options.local.empty() ? 3 : 4;
+  options.listen_connections = std::clamp<std::size_t>(limit / 16, 4, 256);
+  const std::size_t reserved = for_files + options.listen_connections;
+  const std::size_t possible = std::max<std::size_t>(limit > reserved ? (limit - reserved) / each : 0, 2);
+  options.wanted_connections = options.connections;
+  // As many may be idle, kept for other hosts; the embedded store keeps none.
+  options.connections = std::min(options.connections, options.local.empty() ? possible / 2 : possible);
+  options.idle_connections = std::min(possible - options.connections, std::max(default_idle, options.connections));
+}
+
 telemetry::Format parse_format(const std::string& name) {
   if (name == "text") return telemetry::Format::text;
   if (name == "json") return telemetry::Format::json;
@@ -99,7 +113,7 @@ int exit_status(ErrorKind kind) noexcept {
   return exit_some_failed;
 }
 
-GlobalOptions resolve(GlobalOptions options, const os::Environment& environment) {
+GlobalOptions resolve(GlobalOptions options, const os::Environment& environment, std::size_t descriptors) {
   take_from(options.local, environment, {"BALE_LOCAL"});
   take_from(options.region, environment, {"AWS_REGION", "AWS_DEFAULT_REGION"});
   check_region(options.region);
@@ -114,6 +128,7 @@ GlobalOptions resolve(GlobalOptions options, const os::Environment& environment)
                 fmt::format("{} is too little memory to work with", format_bytes(options.memory_limit)),
                 "--memory-limit", fmt::format("use at least {}", format_bytes(least_memory)));
   }
+  fit_descriptors(options, descriptors);
   return options;
 }
 
@@ -124,16 +139,28 @@ struct Context::Parts {
         world{outside.clock, outside.entropy, outside.environment, outside.files, terminal, outside.stop},
         log(world, telemetry::parse_level(options.log_level), parse_format(options.log_format)) {}
 
+  void tell_fitted(const GlobalOptions& options) {
+    if (options.connections >= options.wanted_connections) return;
+    log.warning(
+        "connections.fitted",
+        fmt::format("{} connections are used instead of {}: the process may open only {} files; raise `ulimit -n`",
+                    options.connections, options.wanted_connections, os::descriptor_limit()));
+  }
+
   embedded::Backend& open_embedded(const GlobalOptions& options, bool may_make) BALE_REQUIRES(mutex) {
     if (!embedded_backend) {
       check_store(world.files, options.local, may_make);
+      tell_fitted(options);
       embedded_backend = embedded::Backend::open(options.local, world);
     }
     return *embedded_backend;
   }
 
   CloudBackend& open_cloud(const GlobalOptions& options) BALE_REQUIRES(mutex) {
-    if (!cloud_backend) cloud_backend = std::make_unique<CloudBackend>(world, options, log);
+    if (!cloud_backend) {
+      tell_fitted(options);
+      cloud_backend = std::make_unique<CloudBackend>(world, options, log);
+    }
     return *cloud_backend;
   }
 

@@ -2,6 +2,7 @@
 // chosen.
 #pragma once
 
+#include <limits>
 #include <memory>
 #include <mutex>
 #include <stop_token>
@@ -39,6 +40,10 @@ struct GlobalOptions {
   bool dryrun = false;
   ByteCount memory_limit = 0;   ///< bytes; 0: a quarter of what the container may use, at least 256 MiB
   std::size_t connections = 0;  ///< size of the connection pool; 0: 32
+  // What resolve() makes of them and of the limit of file descriptors:
+  std::size_t wanted_connections = 0;  ///< `connections` before it was fitted to the limit
+  std::size_t idle_connections = 0;    ///< connections that are kept open unused
+  std::size_t listen_connections = 0;  ///< of the clients of --listen, together
 };
 
 /// Exit statuses.
@@ -56,9 +61,11 @@ enum Exit : int {
 /// The status with which a command that ended in an error of this kind exits.
 int exit_status(ErrorKind kind) noexcept;
 
-/// The options with what the environment says where the command line was silent (BALE_LOCAL, AWS_REGION,
-/// AWS_DEFAULT_REGION), and defaults. Throws Error{invalid} for a region or number that cannot be.
-GlobalOptions resolve(GlobalOptions options, const os::Environment& environment);
+/// Returns the options with what the environment says where the command line was silent (BALE_LOCAL, AWS_REGION,
+/// AWS_DEFAULT_REGION), with defaults, and with connections that fit into `descriptors`, the file descriptors that the
+/// process may open. Throws Error{invalid} for a region or number that cannot be.
+GlobalOptions resolve(GlobalOptions options, const os::Environment& environment,
+                      std::size_t descriptors = std::numeric_limits<std::size_t>::max());
 
 /// Everything a command works with. Stores and pools are made at first use and live as long as the context.
 /// Thread-safe.

@@ -240,7 +240,7 @@ std::unique_ptr<http::Server> serve_status(Context& context, const ReplicateOpti
   };
   auto server = std::make_unique<http::Server>(
       address, std::map<std::string, http::Server::Handler>{{"/healthz", health}, {"/metrics", metrics}},
-      context.world().clock);
+      context.world().clock, http::ServerLimits{.connections = context.options().listen_connections});
   context.log().info("service.listen", "health and metrics are served",
                      {{"host", address.host}, {"port", server->port()}});
   return server;
@@ -255,8 +255,14 @@ std::optional<service::EmfOptions> emf_options(Context& context, const Replicate
   const bool is_disabled = environment.get("AWS_EMF_DISABLE_METRIC_EXTRACTION").value_or("") == "true";
   if (!options.emf && (!settings.given || is_disabled)) return std::nullopt;
   const std::string name_space = environment.get("AWS_EMF_NAMESPACE").value_or("");
-  return service::EmfOptions{name_space.empty() ? settings.stack_name : name_space,
-                             [&context](const std::string& line) { context.world().terminal.out(line + "\n"); }};
+  const auto write = [&context](const std::string& line) {
+    try {
+      context.world().terminal.out(line + "\n");
+    } catch (const Error& error) {  // replication goes on without metrics
+      context.log().warning("service.emf", error.what());
+    }
+  };
+  return service::EmfOptions{name_space.empty() ? settings.stack_name : name_space, write};
 }
 
 int run_loops(Context& context, const ReplicateOptions& options, service::Roles roles) {
@@ -299,7 +305,12 @@ int run_loops(Context& context, const ReplicateOptions& options, service::Roles 
                              escape_name(failure.what)),
                  failure.error);
   }
-  print_summary(context, replication.counts(), roles, elapsed);
+  try {
+    print_summary(context, replication.counts(), roles, elapsed);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::cancelled) throw;
+    context.log().warning("service.summary", error.what());  // the service itself ended in order
+  }
   if (service_options.until_idle && context.stop().stop_requested()) return exit_interrupted;
   return replication.counts().failures > 0 ? exit_some_failed : exit_ok;
 }

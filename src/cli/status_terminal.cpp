@@ -36,6 +36,14 @@ void StatusTerminal::err(std::string_view text) {
   draw();
 }
 
+bool StatusTerminal::log(std::string_view line) {
+  const Lock lock(mutex_);
+  erase();
+  const bool is_written = inner_.log(printable(redact_secrets(line)));
+  draw();
+  return is_written;
+}
+
 void StatusTerminal::set_status(std::string_view line) {
   if (!shown_) return;
   const Lock lock(mutex_);

@@ -27,6 +27,7 @@ class StatusTerminal final : public os::Terminal {
   void out_bytes(ByteView bytes);
   std::size_t in(MutableBytes bytes) override { return inner_.in(bytes); }
   void err(std::string_view text) override;
+  bool log(std::string_view line) override;
   bool err_is_terminal() const override { return inner_.err_is_terminal(); }
   bool out_is_terminal() const override { return inner_.out_is_terminal(); }
   int columns() const override { return inner_.columns(); }

@@ -50,7 +50,7 @@ http::Settings direct(http::Settings settings) {
 http::Settings settings_for(const os::Environment& environment, const aws::SharedConfig& config,
                             const std::string& profile, const SessionOptions& options) {
   http::Settings settings = http::settings_from(environment);
-  settings.max_idle_connections = std::max<std::size_t>(settings.max_idle_connections, options.connections);
+  settings.max_idle_connections = options.idle_connections;
   if (!options.ca_bundle.empty())
     settings.ca_bundle = options.ca_bundle;
   else if (!aws::get_nonempty(environment, "AWS_CA_BUNDLE"))

@@ -25,7 +25,7 @@ struct SessionOptions {
   /// --ca-bundle, a PEM file of trusted authorities; empty: AWS_CA_BUNDLE, `ca_bundle` of the profile, the other
   /// variables that http::settings_from() reads, the system's.
   std::string ca_bundle;
-  std::size_t connections = 64;  ///< kept open at the same time
+  std::size_t idle_connections = 256;  ///< kept open unused, at most
 };
 
 /// A request that was answered with success; its body may still come in. Move-only; used by one thread at a time.

@@ -2,10 +2,12 @@
 
 #include <malloc.h>
 #include <sched.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -123,6 +125,20 @@ std::size_t usable_cores(Files& files) {
     if (quota) cores = std::min(cores, static_cast<std::size_t>(std::ceil(*quota)));
   }
   return std::max<std::size_t>(cores, 1);
+}
+
+void raise_descriptor_limit() noexcept {
+  constexpr rlim_t most = 1 << 16;
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= most) return;
+  limit.rlim_cur = std::min(limit.rlim_max, most);
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+std::size_t descriptor_limit() noexcept {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur > SIZE_MAX) return SIZE_MAX;
+  return limit.rlim_cur;
 }
 
 void give_back_large_buffers() noexcept {

@@ -18,6 +18,12 @@ ByteCount usable_memory(Files& files);
 /// rounded up, the quota of its control groups (cgroup v2 cpu.max, v1 cpu.cfs_quota_us). Thread-safe.
 std::size_t usable_cores(Files& files);
 
+/// Raises the limit of open file descriptors (the soft one of RLIMIT_NOFILE) as far as the process may, to 65,536 at
+/// most. To be called before threads start.
+void raise_descriptor_limit() noexcept;
+/// Returns how many file descriptors the process may have open. Thread-safe.
+std::size_t descriptor_limit() noexcept;
+
 /// Has large buffers taken from the system one by one and given back as soon as they are freed. The C library would
 /// otherwise raise the size from which it does so to that of the largest buffer freed, keep all smaller ones in its
 /// heaps, and hold on to them: twice the memory limit was seen. To be called before threads start.

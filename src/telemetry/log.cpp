@@ -68,12 +68,30 @@ Level parse_level(std::string_view text) {
               "use debug, info, warning, error or critical");
 }
 
-void Log::write(Level level, std::string_view event, std::string_view message, std::initializer_list<Field> fields) {
-  if (level < least_ || level == Level::off) return;
+std::string Log::line_of(Level level, std::string_view event, std::string_view message,
+                         std::initializer_list<Field> fields) const {
   const std::string time = to_timestamp(world_.clock.now());
   const std::string_view name = level_names[static_cast<int>(level)];
-  world_.terminal.err(format_ == Format::json ? json_line(time, name, event, message, fields)
-                                              : text_line(time, name, event, message, fields));
+  return format_ == Format::json ? json_line(time, name, event, message, fields)
+                                 : text_line(time, name, event, message, fields);
 }
+
+void Log::write(Level level, std::string_view event, std::string_view message, std::initializer_list<Field> fields) {
+  if (level < least_ || level == Level::off) return;
+  if (!tell_lost() || !world_.terminal.log(line_of(level, event, message, fields))) ++lost_;
+}
+
+/// False if there is something to tell and nobody reads it.
+bool Log::tell_lost() {
+  const std::uint64_t lost = lost_.exchange(0);
+  if (lost == 0) return true;
+  if (world_.terminal.log(
+          line_of(Level::warning, "log.lost", "lines of the log were dropped: nobody read them", {{"lines", lost}})))
+    return true;
+  lost_ += lost;
+  return false;
+}
+
+Log::~Log() { tell_lost(); }
 
 }  // namespace bale::telemetry

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <atomic>
 #include <cstdint>
 #include <initializer_list>
 #include <memory>
@@ -35,10 +36,15 @@ struct Field {
 
 /// Writes log lines: text "2025-01-23 09:05:07 INFO pack.done archive=... objects=12", or JSON lines with the members
 /// asctime, levelname, name, message and the fields; a field that has the name of one of these gets a '_' behind it.
-/// Thread-safe.
+/// A line never waits for a reader of standard error that takes nothing: it is dropped, and as soon as lines are read
+/// again a warning "log.lost" says how many were. Thread-safe.
 class Log {
  public:
   Log(os::World world, Level least, Format format) : world_(std::move(world)), least_(least), format_(format) {}
+  /// Tells what was dropped and not told yet, if it is read.
+  ~Log();
+  Log(const Log&) = delete;
+  Log& operator=(const Log&) = delete;
   /// `event` is a stable name ("pack.done"); `message` is for people.
   void write(Level level, std::string_view event, std::string_view message, std::initializer_list<Field> fields = {});
   void debug(std::string_view event, std::string_view message, std::initializer_list<Field> fields = {}) {
@@ -56,9 +62,14 @@ class Log {
   Level least() const noexcept { return least_; }
 
  private:
+  std::string line_of(Level level, std::string_view event, std::string_view message,
+                      std::initializer_list<Field> fields) const;
+  bool tell_lost();
+
   os::World world_;
   Level least_;
   Format format_;
+  std::atomic<std::uint64_t> lost_{0};  ///< lines dropped and not told
 };
 
 }  // namespace bale::telemetry

@@ -23,7 +23,7 @@ class ServerSession {
     const char* const endpoint = std::getenv(variable);
     if (endpoint == nullptr)
       throw Error(ErrorKind::invalid, std::string(variable) + " is not set: run through tests/servers/with_servers.py");
-    const cloud::SessionOptions options{.endpoint_url = endpoint, .region = "eu-west-1", .connections = 16};
+    const cloud::SessionOptions options{.endpoint_url = endpoint, .region = "eu-west-1"};
     session_ = std::make_unique<cloud::Session>(world_, os::system_processes(), options);
   }
   cloud::Session& session() { return *session_; }

@@ -252,6 +252,6 @@ def test_configuration_that_nests_too_deep_is_refused(bale, text):
     bale.config.mkdir()
     for name in ("settings.json", "replication_config.json"):
         (bale.config / name).write_text(text)
-    for arguments in (("config", "check"), ("replicate", "init", "--dryrun"), ("replicate", "run", "--once")):
+    for arguments in (("config", "check"), ("replicate", "init", "--dryrun"), ("replicate", "run", "--until-idle")):
         finished = bale.run(*arguments, "--config", bale.config, status=2)
         assert "settings.json: nests more than 128 levels deep" in finished.err, finished

@@ -150,6 +150,24 @@ TEST(Resolve, TakesOptionsBeforeTheEnvironmentBeforeDefaults) {
   EXPECT_EQ(resolve(given, environment).local, "/other");
 }
 
+TEST(Resolve, FitsConnectionsToTheFileDescriptors) {
+  testing::FakeEnvironment environment;
+  GlobalOptions cloud, local;
+  cloud.connections = local.connections = 1000;
+  local.local = "/data";
+  for (const std::size_t limit : {0UL, 16UL, 64UL, 128UL, 256UL, 1024UL, 4096UL, 65536UL}) {
+    const GlobalOptions a = resolve(cloud, environment, limit), b = resolve(local, environment, limit);
+    EXPECT_GE(a.connections, 1U);
+    EXPECT_GE(b.connections, 1U);
+    EXPECT_EQ(a.wanted_connections, 1000U);
+    if (limit < 128) continue;  // as few as there can be
+    EXPECT_LE(3 * (a.connections + a.idle_connections) + a.listen_connections + 56, limit);
+    EXPECT_LE(4 * b.connections + b.listen_connections + 56, limit);
+  }
+  EXPECT_EQ(resolve(cloud, environment, 65536).connections, 1000U);
+  EXPECT_EQ(resolve({}, environment, 1024).connections, 64U) << "the defaults fit into the usual limit";
+}
+
 TEST(ContextTest, KnowsItsRegion) {
   testing::FakeWorld world;
   const auto region = [&](const GlobalOptions& options) {

@@ -197,7 +197,8 @@ TEST(StatusTerminal, LetsNoControlCharacterThrough) {
   text.out(hostile);
   EXPECT_EQ(inner.take_output(), shown);
   text.err(hostile);
-  EXPECT_EQ(inner.take_errors(), shown);
+  text.log(hostile);
+  EXPECT_EQ(inner.take_errors(), shown + shown);
   json.out(hostile);
   EXPECT_EQ(inner.take_output(), "a\\u001b[2J\\u009b\\u202e\\u007f\n");
   text.out_bytes(as_bytes(hostile));

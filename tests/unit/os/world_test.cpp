@@ -1,6 +1,7 @@
 #include "os/world.hpp"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <thread>
 
@@ -40,6 +41,66 @@ TEST(SystemEnvironment, TellsUnsetFromEmpty) {
   EXPECT_EQ(system_environment().get("BALE_TEST_EMPTY"), "");
   ::unsetenv("BALE_TEST_EMPTY");
   EXPECT_EQ(system_environment().get("BALE_TEST_EMPTY"), std::nullopt);
+}
+
+/// Standard error is a pipe meanwhile.
+class StandardErrorPipe {
+ public:
+  StandardErrorPipe() : kept_(::dup(STDERR_FILENO)) {
+    if (::pipe(ends_) != 0) throw std::runtime_error("no pipe");
+    ::dup2(ends_[1], STDERR_FILENO);
+    ::close(ends_[1]);
+  }
+  ~StandardErrorPipe() {
+    ::dup2(kept_, STDERR_FILENO);
+    ::close(kept_);
+    ::close(ends_[0]);
+  }
+  std::string read(std::size_t most) const {
+    std::string text(most, '\0');
+    text.resize(static_cast<std::size_t>(std::max<ssize_t>(0, ::read(ends_[0], text.data(), most))));
+    return text;
+  }
+
+ private:
+  int kept_, ends_[2];
+};
+
+TEST(SystemTerminal, DropsLogLinesThatNobodyReads) {
+  std::string line(2999, 'x');
+  line += '\n';
+  int taken = 0;
+  std::string got;
+  {
+    const StandardErrorPipe pipe;
+    const auto began = std::chrono::steady_clock::now();
+    while (taken < 1000 && system_terminal().log(line)) ++taken;
+    for (int i = 0; i < 100; ++i) EXPECT_FALSE(system_terminal().log(line));
+    const auto waited = std::chrono::steady_clock::now() - began;
+    EXPECT_GE(waited, 900ms);
+    EXPECT_LT(waited, 10s) << "once, not for every line";
+    got += pipe.read(1 << 20);
+    EXPECT_TRUE(system_terminal().log("next\n")) << "the reader is back";
+    got += pipe.read(1 << 20);
+  }
+  EXPECT_LT(taken, 1000);
+  EXPECT_TRUE(got.ends_with("\nnext\n")) << "a line that was cut is ended";
+}
+
+TEST(SystemTerminal, WaitsForASlowReader) {
+  std::string got;
+  const std::string text(1'000'000, 'x');
+  {
+    const StandardErrorPipe pipe;
+    std::jthread reader([&] {
+      while (got.size() < text.size()) {
+        got += pipe.read(100'000);
+        std::this_thread::sleep_for(20ms);
+      }
+    });
+    system_terminal().err(text);
+  }
+  EXPECT_EQ(got.size(), text.size());
 }
 
 TEST(FakeClock, MovesWhenSomebodySleeps) {

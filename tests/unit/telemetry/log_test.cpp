@@ -54,6 +54,48 @@ TEST(Log, NoFieldTakesThePlaceOfWhatHappened) {
   EXPECT_EQ(line["name"], "event");
 }
 
+/// A terminal whose reader stops reading when a test says so.
+class StalledTerminal final : public os::Terminal {
+ public:
+  void out(std::string_view) override {}
+  std::size_t in(MutableBytes) override { return 0; }
+  void err(std::string_view text) override { written += text; }
+  bool log(std::string_view line) override {
+    if (!stalled) written += line;
+    return !stalled;
+  }
+  bool err_is_terminal() const override { return false; }
+  bool out_is_terminal() const override { return false; }
+  int columns() const override { return 80; }
+  bool stalled = false;
+  std::string written;
+};
+
+TEST(Log, TellsHowManyLinesNobodyRead) {
+  testing::FakeWorld world;
+  StalledTerminal terminal;
+  {
+    const os::World fake = world.world();
+    Log log({fake.clock, fake.entropy, fake.environment, fake.files, terminal, fake.stop}, Level::info, Format::text);
+    log.info("e", "first");
+    terminal.stalled = true;
+    for (int i = 0; i < 3; ++i) log.info("e", "unread");
+    log.debug("e", "not of this level");
+    terminal.stalled = false;
+    log.info("e", "second");
+    log.info("e", "third");
+    terminal.stalled = true;
+    log.info("e", "unread");
+    terminal.stalled = false;
+  }
+  EXPECT_EQ(terminal.written,
+            "2025-01-23 09:05:07 INFO    e              first\n"
+            "2025-01-23 09:05:07 WARNING log.lost       lines of the log were dropped: nobody read them lines=3\n"
+            "2025-01-23 09:05:07 INFO    e              second\n"
+            "2025-01-23 09:05:07 INFO    e              third\n"
+            "2025-01-23 09:05:07 WARNING log.lost       lines of the log were dropped: nobody read them lines=1\n");
+}
+
 TEST(Log, LeavesOutWhatIsBelowItsLevel) {
   testing::FakeWorld world;
   Log log(world.world(), Level::warning, Format::text);
