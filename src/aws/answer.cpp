@@ -122,6 +122,29 @@ std::optional<Milliseconds> wait_of(std::string_view text, Milliseconds unit) {
   return std::min<Milliseconds::rep>(number, longest / unit) * unit;
 }
 
+/// Whether the status alone says that the same request may work later: a page with it is as good as the service's word.
+bool is_passing(int status) noexcept {
+  constexpr int request_timeout = 408, too_many_requests = 429, server_failure = 500;
+  return status == request_timeout || status == too_many_requests || status >= server_failure;
+}
+
+/// "text/html" of "text/html; charset=utf-8", or what the body is where no header says it.
+std::string kind_of_page(const http::AnswerHead& head, std::string_view body) {
+  const std::string_view type = head.headers.get("content-type");
+  const std::string_view name = type.substr(0, type.find(';'));
+  if (body.empty()) return "no body";
+  return name.empty() ? "a body of no type" : escape_for_terminal(name.substr(0, 100));
+}
+
+/// Decides who made the answer, and takes the code from the status where the answer has none.
+void finish_failure(ServiceFailure& failure, const http::AnswerHead& head, std::string_view body) {
+  failure.is_from_service = !failure.code.empty() || (body.empty() && has_service_header(head));
+  if (failure.code.empty()) failure.code = meaning_of(head.status).code;
+  if (failure.is_from_service) return;
+  failure.message = fmt::format("status {}, {}", head.status, kind_of_page(head, body));
+  failure.region.clear();
+}
+
 ServiceFailure start_failure(const http::AnswerHead& head) {
   ServiceFailure failure;
   failure.status = head.status;
@@ -182,6 +205,7 @@ std::optional<TimePoint> parse_http_date(std::string_view text) {
 }
 
 ETag parse_etag(std::string_view quoted) {
+  if (quoted.starts_with("W/\"")) quoted.remove_prefix(2);  // by a proxy that may change the encoding
   if (quoted.size() >= 2 && quoted.front() == '"' && quoted.back() == '"') quoted = quoted.substr(1, quoted.size() - 2);
   return ETag(quoted);
 }
@@ -211,11 +235,13 @@ ServiceFailure parse_xml_failure(const http::AnswerHead& head, std::string_view 
   if (!body.empty() && body.size() <= most_xml_bytes && document.load_buffer(body.data(), body.size())) {
     pugi::xml_node error = document.document_element();
     if (error.child("Error")) error = error.child("Error");  // STS, and old S3 dialects, wrap it
-    failure.code = child_text(error, "Code");
-    failure.message = child_text(error, "Message");
-    if (failure.region.empty()) failure.region = child_text(error, "Region");
+    if (std::string_view(error.name()) == "Error") {
+      failure.code = child_text(error, "Code");
+      failure.message = child_text(error, "Message");
+      if (failure.region.empty()) failure.region = child_text(error, "Region");
+    }
   }
-  if (failure.code.empty()) failure.code = meaning_of(head.status).code;
+  finish_failure(failure, head, body);
   return failure;
 }
 
@@ -232,16 +258,45 @@ ServiceFailure parse_json_failure(const http::AnswerHead& head, std::string_view
   failure.code = failure.code.substr(0, failure.code.find(':'));
   const std::string_view query = head.headers.get("x-amzn-query-error");
   if (!query.empty()) failure.code = query.substr(0, query.find(';'));
-  if (failure.code.empty()) failure.code = meaning_of(head.status).code;
+  finish_failure(failure, head, body);
   return failure;
 }
 
+Error not_from_service(std::string what, const std::string& where) {
+  return Error(
+      ErrorKind::unavailable, std::move(what), where,
+      "a proxy, a portal or another server seems to answer in the place of the service: check the endpoint and "
+      "what is between it and this machine");
+}
+
+void check_no_page(std::string_view body, const std::string& where) {
+  const std::size_t start = body.find_first_not_of(" \t\r\n");
+  if (start == std::string_view::npos) return;
+  pugi::xml_document document;
+  const bool is_xml = body[start] == '<' && document.load_buffer(body.data(), body.size()) &&
+                      to_lower(document.document_element().name()) != "html";
+  if (!is_xml && !nlohmann::json::parse(body, nullptr, false).is_object())
+    throw not_from_service("the answer is a page, not the service's", where);
+}
+
+bool has_service_header(const http::AnswerHead& head) {
+  return std::any_of(head.headers.begin(), head.headers.end(),
+                     [](const http::Header& header) { return to_lower(header.name).starts_with("x-amz"); });
+}
+
+bool says_absent(const ServiceFailure& failure) noexcept {
+  return failure.is_from_service && (failure.code == "NoSuchKey" || failure.code == "NoSuchVersion");
+}
+
 Error to_error(const ServiceFailure& failure, const std::string& where) {
+  if (!failure.is_from_service && !is_passing(failure.status))
+    return not_from_service("the answer is not the service's: " + failure.message, where);
   const auto known =
       std::lower_bound(codes.begin(), codes.end(), failure.code,
                        [](const CodeMeaning& meaning, const std::string& c) { return meaning.code < c; });
   const bool is_known = known != codes.end() && known->code == failure.code;
-  const ErrorKind kind = is_known ? known->kind : meaning_of(failure.status).kind;
+  ErrorKind kind = is_known ? known->kind : meaning_of(failure.status).kind;
+  if (kind == ErrorKind::not_found && !failure.code.starts_with("NoSuch") && !is_known) kind = ErrorKind::unavailable;
   const std::string code = escape_for_terminal(failure.code);
   const std::string what =
       failure.message.empty() ? code : fmt::format("{} ({})", escape_for_terminal(failure.message), code);

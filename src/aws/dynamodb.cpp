@@ -288,6 +288,7 @@ TableDescription parse_table(std::string_view body, const std::string& where) {
 
 TablePage parse_tables(std::string_view body, const std::string& where) {
   const json document = parse_json_answer(body, where);
+  if (!document.contains("TableNames")) throw not_from_service("the answer has no TableNames", where);
   TablePage page;
   for (const json& name : array_of(document, "TableNames", where)) {
     if (!name.is_string()) throw Error(ErrorKind::corrupt, "a table's name in the answer is no text", where);
@@ -300,7 +301,10 @@ TablePage parse_tables(std::string_view body, const std::string& where) {
 std::optional<Item> parse_item(std::string_view body, const std::string& where) {
   const json document = parse_json_answer(body, where);
   const auto item = document.find("Item");
-  if (item == document.end()) return std::nullopt;
+  if (item == document.end()) {
+    require_member_unless_empty(document, "Item", where);
+    return std::nullopt;
+  }
   return item_of(*item, where);
 }
 
@@ -311,6 +315,7 @@ Item parse_updated(std::string_view body, const std::string& where) {
 
 records::ItemPage parse_items(std::string_view body, const std::string& where) {
   const json document = parse_json_answer(body, where);
+  if (!document.contains("Items")) throw not_from_service("the answer has no Items", where);
   records::ItemPage page;
   for (const json& item : array_of(document, "Items", where)) page.items.push_back(item_of(item, where));
   const auto last = document.find("LastEvaluatedKey");
@@ -321,6 +326,7 @@ records::ItemPage parse_items(std::string_view body, const std::string& where) {
 std::vector<Item> parse_unprocessed(std::string_view body, const TableName& table, const std::string& where) {
   const json document = parse_json_answer(body, where);
   std::vector<Item> items;
+  require_member_unless_empty(document, "UnprocessedItems", where);
   const auto unprocessed = document.find("UnprocessedItems");
   if (unprocessed == document.end() || !unprocessed->is_object()) return items;
   for (const json& request : array_of(*unprocessed, table.str().c_str(), where))

@@ -22,9 +22,13 @@ Call make_json_call(const Endpoint& endpoint, const std::string& target, const n
 
 nlohmann::json parse_json_answer(std::string_view body, const std::string& where) {
   nlohmann::json document = parse_json(body);
-  if (!document.is_object())
-    throw Error(ErrorKind::corrupt, "the answer is no JSON object", where, "check that the endpoint is the right one");
+  if (!document.is_object()) throw not_from_service("the answer is not a JSON object", where);
   return document;
+}
+
+void require_member_unless_empty(const nlohmann::json& document, const char* name, const std::string& where) {
+  if (!document.empty() && !document.contains(name))
+    throw not_from_service(std::string("the answer has no ") + name + ", but other members", where);
 }
 
 std::string text_of(const nlohmann::json& document, const char* name) {

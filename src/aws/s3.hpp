@@ -41,6 +41,8 @@ class S3Requests {
   Call get(const ObjectAddress& object, const std::optional<store::ByteRange>& range,
            const store::ReadConditions& conditions) const;
   Call head(const ObjectAddress& object, const store::ReadConditions& conditions) const;
+  /// HEAD of one part, counted from 1, of an object that was uploaded in parts: the answer's length is the part's.
+  Call head_part(const ObjectAddress& object, const VersionId& version, std::uint32_t number) const;
   Call remove(const ObjectAddress& object, const VersionId& version) const;
   Call copy(const store::CopySource& from, const ObjectAddress& to,
             const std::optional<store::ObjectAttributes>& replace, const store::WriteConditions& conditions) const;
@@ -77,10 +79,15 @@ struct GotRange {
   ByteCount length = 0;
 };
 
-// Parsers of successful answers. Each throws Error{corrupt} naming `where` for what is not the answer it expects.
+// Parsers of successful answers. Each throws Error{unavailable} naming `where` for what is not an answer of S3 to this
+// request (not_from_service()), and Error{corrupt} for an answer of S3 that makes no sense.
 
 /// Headers of GET and HEAD; the size is the whole object's, also for a range.
 store::ObjectInfo parse_object_info(const http::AnswerHead& head, const std::string& where);
+/// Number of parts that the ETag of an upload in parts tells ("...-3"); 0 for any other ETag.
+std::uint32_t parts_of_etag(const ETag& etag) noexcept;
+/// Bytes of the part, from the answer to head_part(); 0 where it does not tell.
+ByteCount parse_part_bytes(const http::AnswerHead& head) noexcept;
 GotRange parse_got_range(const http::AnswerHead& head, const std::string& where);
 store::PutResult parse_put(const http::AnswerHead& head, const std::string& where);
 ETag parse_part(const http::AnswerHead& head, const std::string& where);

@@ -83,6 +83,35 @@ void read_object(store::ListedObject& object, const pugi::xml_node& node, const 
   object.storage_class = storage_class_of(node);
 }
 
+/// The best checksum of the whole object that the answer tells. `is_part`: of an answer to a ranged read, which tells
+/// those of a part, perhaps.
+std::optional<store::Checksum> checksum_of(const AnswerHead& head, bool is_part) {
+  using Algorithm = store::Checksum::Algorithm;
+  struct Known {
+    const char* header;
+    Algorithm algorithm;
+    std::size_t bytes;
+  };
+  // The cheapest first. https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+  static constexpr Known all[] = {{"x-amz-checksum-crc64nvme", Algorithm::crc64nvme, 8},
+                                  {"x-amz-checksum-crc32c", Algorithm::crc32c, 4},
+                                  {"x-amz-checksum-crc32", Algorithm::crc32, 4},
+                                  {"x-amz-checksum-sha1", Algorithm::sha1, 20},
+                                  {"x-amz-checksum-sha256", Algorithm::sha256, 32}};
+  if (is_part || head.headers.get("x-amz-checksum-type") == "COMPOSITE") return std::nullopt;
+  for (const Known& known : all) {
+    const std::string_view text = head.headers.get(known.header);
+    if (text.empty() || text.find('-') != std::string_view::npos) continue;  // "...-3": of the parts' checksums
+    try {
+      std::string value = from_base64(text);
+      if (value.size() == known.bytes) return store::Checksum{known.algorithm, std::move(value)};
+    } catch (const Error&) {
+      // no checksum of S3
+    }
+  }
+  return std::nullopt;
+}
+
 /// Parses the body of a 200 that may be a failure all the same.
 void parse_xml_or_failure(pugi::xml_document& document, const AnswerHead& head, std::string_view body,
                           std::string_view root, const std::string& where) {
@@ -93,7 +122,7 @@ void parse_xml_or_failure(pugi::xml_document& document, const AnswerHead& head, 
     throw to_error(failure, where);
   }
   if (!std::string_view(document.document_element().name()).starts_with(root))
-    throw corrupt(fmt::format("the answer is no {}", root), where);
+    throw not_from_service(fmt::format("the answer is not a {}", root), where);
 }
 
 /// Parses an answer that moto names after the operation and S3 after the thing.
@@ -102,12 +131,24 @@ void parse_xml_of(pugi::xml_document& document, std::string_view body, std::stri
   parse_xml(document, body, "", where);
   const std::string_view name = document.document_element().name();
   if (name != root && name != by_moto)
-    throw corrupt(fmt::format("the answer is a {}, not a {}", escape_for_terminal(name), root), where);
+    throw not_from_service(fmt::format("the answer is a {}, not a {}", escape_for_terminal(name), root), where);
 }
 
+/// S3 tells the ETag of every object; what has none is a page.
 ETag require_etag(ETag etag, const std::string& where) {
-  if (etag.empty()) throw corrupt("the answer has no ETag", where);
+  if (etag.empty()) throw not_from_service("the answer has no ETag", where);
   return etag;
+}
+
+/// Parses a listing and returns its root. Every listing says at least whose it is: one that says nothing at all is not
+/// an empty one.
+pugi::xml_node parse_listing(pugi::xml_document& document, std::string_view body, const char* root,
+                             const std::string& where) {
+  parse_xml(document, body, root, where);
+  const pugi::xml_node element = document.document_element();
+  if (!element.find_child([](const pugi::xml_node& child) { return child.type() == pugi::node_element; }))
+    throw not_from_service("the answer is a listing that says nothing", where);
+  return element;
 }
 
 VersionId version_of(const AnswerHead& head) { return VersionId(head.headers.get("x-amz-version-id")); }
@@ -116,9 +157,9 @@ VersionId version_of(const AnswerHead& head) { return VersionId(head.headers.get
 
 store::ObjectInfo parse_object_info(const AnswerHead& head, const std::string& where) {
   store::ObjectInfo info;
+  info.etag = require_etag(parse_etag(head.headers.get("etag")), where);
   const std::optional<ContentRange> range = parse_content_range(head, where);
   info.size = range ? range->size : content_length(head, where);
-  info.etag = parse_etag(head.headers.get("etag"));
   info.version_id = version_of(head);
   const std::optional<TimePoint> modified = parse_http_date(head.headers.get("last-modified"));
   if (!modified) throw corrupt("the answer has no Last-Modified", where);
@@ -139,8 +180,24 @@ store::ObjectInfo parse_object_info(const AnswerHead& head, const std::string& w
   const std::string_view storage_class = head.headers.get("x-amz-storage-class");
   if (!storage_class.empty()) info.storage_class = storage_class;  // STANDARD is left out
   info.kms_key_arn = head.headers.get("x-amz-server-side-encryption-aws-kms-key-id");
+  info.is_etag_opaque = head.headers.get("x-amz-server-side-encryption").starts_with("aws:kms") ||
+                        head.headers.find("x-amz-server-side-encryption-customer-algorithm") != nullptr ||
+                        !info.kms_key_arn.empty();
+  info.checksum = checksum_of(head, range.has_value());
   info.restore = head.headers.get("x-amz-restore");
   return info;
+}
+
+std::uint32_t parts_of_etag(const ETag& etag) noexcept {
+  const std::string_view text = etag.str();
+  const std::size_t dash = text.find('-');
+  if (dash == std::string_view::npos) return 0;
+  const std::uint64_t parts = to_number(text.substr(dash + 1)).value_or(0);
+  return parts <= store::max_parts ? static_cast<std::uint32_t>(parts) : 0;
+}
+
+ByteCount parse_part_bytes(const AnswerHead& head) noexcept {
+  return to_number(head.headers.get("content-length")).value_or(0);
 }
 
 GotRange parse_got_range(const AnswerHead& head, const std::string& where) {
@@ -194,8 +251,7 @@ UploadId parse_create_upload(std::string_view body, const std::string& where) {
 
 store::ListPage parse_list(std::string_view body, const std::string& where) {
   pugi::xml_document document;
-  parse_xml(document, body, "ListBucketResult", where);
-  const pugi::xml_node root = document.document_element();
+  const pugi::xml_node root = parse_listing(document, body, "ListBucketResult", where);
   const Names names(root);
   store::ListPage page;
   for (const pugi::xml_node& node : root.children("Contents")) {
@@ -214,8 +270,7 @@ store::ListPage parse_list(std::string_view body, const std::string& where) {
 
 store::VersionPage parse_versions(std::string_view body, const std::string& where) {
   pugi::xml_document document;
-  parse_xml(document, body, "ListVersionsResult", where);
-  const pugi::xml_node root = document.document_element();
+  const pugi::xml_node root = parse_listing(document, body, "ListVersionsResult", where);
   const Names names(root);
   store::VersionPage page;
   for (const pugi::xml_node& node : root.children()) {
@@ -284,8 +339,7 @@ std::string parse_other_notifications(std::string_view body, const std::string& 
 
 Page<store::BucketInfo> parse_buckets(std::string_view body, const std::string& where) {
   pugi::xml_document document;
-  parse_xml(document, body, "ListAllMyBucketsResult", where);
-  const pugi::xml_node root = document.document_element();
+  const pugi::xml_node root = parse_listing(document, body, "ListAllMyBucketsResult", where);
   Page<store::BucketInfo> page;
   for (const pugi::xml_node& node : root.child("Buckets").children("Bucket")) {
     page.items.push_back({BucketName(child_text(node, "Name")), Region(child_text(node, "BucketRegion")),
@@ -297,8 +351,7 @@ Page<store::BucketInfo> parse_buckets(std::string_view body, const std::string& 
 
 Page<store::ListedUpload> parse_uploads(std::string_view body, const std::string& where) {
   pugi::xml_document document;
-  parse_xml(document, body, "ListMultipartUploadsResult", where);
-  const pugi::xml_node root = document.document_element();
+  const pugi::xml_node root = parse_listing(document, body, "ListMultipartUploadsResult", where);
   const Names names(root);
   Page<store::ListedUpload> page;
   for (const pugi::xml_node& node : root.children("Upload")) {

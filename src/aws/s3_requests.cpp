@@ -195,7 +195,12 @@ Call S3Requests::get(const ObjectAddress& object, const std::optional<store::Byt
 Call S3Requests::head(const ObjectAddress& object, const store::ReadConditions& conditions) const {
   Call call = to(Method::head, object, with_version("", conditions.version_id));
   if (!conditions.if_match.empty()) call.request.headers.add("If-Match", quoted(conditions.if_match));
+  if (conditions.with_evidence) call.request.headers.add("x-amz-checksum-mode", "ENABLED");
   return call;
+}
+
+Call S3Requests::head_part(const ObjectAddress& object, const VersionId& version, std::uint32_t number) const {
+  return to(Method::head, object, with_version(fmt::format("partNumber={}", number), version));
 }
 
 Call S3Requests::remove(const ObjectAddress& object, const VersionId& version) const {

@@ -170,6 +170,7 @@ QueueUrl parse_queue_url(std::string_view body, const std::string& where) {
 
 QueuePage parse_queues(std::string_view body, const std::string& where) {
   const json document = parse_json_answer(body, where);
+  require_member_unless_empty(document, "QueueUrls", where);
   QueuePage page;
   for (const json& url : array_of(document, "QueueUrls", where)) {
     if (!url.is_string()) throw Error(ErrorKind::corrupt, "a QueueUrl of the answer is no text", where);
@@ -194,6 +195,7 @@ QueueAttributes parse_queue_attributes(std::string_view body, const std::string&
 
 std::vector<queue::Message> parse_messages(std::string_view body, const std::string& where) {
   const json document = parse_json_answer(body, where);
+  require_member_unless_empty(document, "Messages", where);
   std::vector<queue::Message> messages;
   bool is_damaged = false;
   for (const json& message : array_of(document, "Messages", where)) {  // no messages: no member

@@ -4,6 +4,7 @@
 
 #include <charconv>
 
+#include "aws/answer.hpp"
 #include "base/error.hpp"
 #include "base/text.hpp"
 
@@ -16,13 +17,11 @@ void parse_xml(pugi::xml_document& document, std::string_view text, std::string_
   constexpr unsigned options = pugi::parse_default | pugi::parse_ws_pcdata_single;
   const pugi::xml_parse_result result = document.load_buffer(text.data(), text.size(), options, pugi::encoding_utf8);
   if (!result)
-    throw Error(ErrorKind::corrupt,
-                fmt::format("the answer is no XML: {} at byte {}", result.description(), result.offset), where,
-                "check that the endpoint is the right one");
+    throw not_from_service(fmt::format("the answer is not XML: {} at byte {}", result.description(), result.offset),
+                           where);
   const std::string_view name = document.document_element().name();
   if (!root.empty() && name != root)
-    throw Error(ErrorKind::corrupt, fmt::format("the answer is a {}, not a {}", escape_for_terminal(name), root), where,
-                "check that the endpoint is the right one");
+    throw not_from_service(fmt::format("the answer is a {}, not a {}", escape_for_terminal(name), root), where);
 }
 
 std::uint64_t child_number(const pugi::xml_node& node, const char* name, const std::string& where) {

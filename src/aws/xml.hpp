@@ -13,7 +13,8 @@ namespace bale::aws {
 inline constexpr ByteCount most_xml_bytes = 16 << 20;
 
 /// Parses an answer; its root has the name `root`, or any where that is empty. Entities of a DTD are not expanded.
-/// Throws Error{corrupt} naming `where`.
+/// Throws Error{unavailable} naming `where` for what is not XML or has another root (not_from_service()), and
+/// Error{corrupt} for an answer that is too long.
 void parse_xml(pugi::xml_document& document, std::string_view text, std::string_view root, const std::string& where);
 
 /// Text of a child; empty when there is none.

@@ -36,7 +36,9 @@ QueryExecution AthenaClient::describe(const QueryId& query) {
   return aws::parse_query_execution(fetch(requests_.describe(query), where), where);
 }
 
-void AthenaClient::stop(const QueryId& query) { fetch(requests_.stop(query), where_of(query)); }
+void AthenaClient::stop(const QueryId& query) {
+  aws::check_no_page(fetch(requests_.stop(query), where_of(query)), where_of(query));
+}
 
 QueryPage AthenaClient::results(const QueryId& query, const std::string& continuation) {
   const std::string where = where_of(query);

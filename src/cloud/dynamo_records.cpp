@@ -45,6 +45,8 @@ std::string DynamoRecords::fetch(aws::Call call, const std::string& where) {
   if (outcome.failure) throw queue_or_table_error(*outcome.failure, where);
   std::string body = read_text(*outcome.answer, most_answer_bytes);
   aws::check_crc32(outcome.answer->exchange.head(), body, where);
+  // Every answer of DynamoDB is a JSON object; of a write, one that nobody needs to parse.
+  if (!body.starts_with('{')) throw aws::not_from_service("the answer is not a JSON object", where);
   return body;
 }
 
@@ -153,7 +155,7 @@ std::optional<Item> DynamoRecords::get(const TableName& table, const Item& key) 
 }
 
 void DynamoRecords::put(const TableName& table, const Item& item, const std::vector<Condition>& conditions) {
-  fetch(requests_.put(table, records::normalize(item), conditions), table);
+  aws::check_no_page(fetch(requests_.put(table, records::normalize(item), conditions), table), where_of(table));
 }
 
 Item DynamoRecords::update(const TableName& table, const Item& key, const Update& update,
@@ -163,7 +165,7 @@ Item DynamoRecords::update(const TableName& table, const Item& key, const Update
 }
 
 void DynamoRecords::remove(const TableName& table, const Item& key, const std::vector<Condition>& conditions) {
-  fetch(requests_.remove(table, key, conditions), table);
+  aws::check_no_page(fetch(requests_.remove(table, key, conditions), table), where_of(table));
 }
 
 ItemPage DynamoRecords::query(const TableName& table, const QueryRequest& request) {

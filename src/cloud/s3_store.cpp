@@ -4,19 +4,18 @@
 
 #include "base/error.hpp"
 #include "store/object_rules.hpp"
-#include "store/own_write.hpp"
 
 namespace bale::cloud {
 namespace {
 
 /// A page of 1,000 keys of 1,024 bytes, each byte percent-encoded, with its markup, stays well below.
 constexpr ByteCount most_answer_bytes = 16 << 20;
+constexpr int not_found_status = 404;
+/// A request for each part of an object is worth a check of its bytes where there are few: 16 parts are two requests
+/// for each one that reads, at the usual 8 MiB a part and 16 MiB a request.
+constexpr std::uint32_t most_parts_asked = 16;
 /// While S3 puts a large upload together it sends a space now and then; other servers are silent for minutes.
 constexpr Milliseconds patience_for_assembly{10 * 60'000};
-/// Versioning is switched on once in the life of a bucket.
-constexpr std::chrono::minutes versioning_known_for{1};
-/// Thousands of uploads are never under way at once: of the oldest nobody will hear any more.
-constexpr std::size_t most_remembered_uploads = 4096;
 
 /// A body of the store's port as one of http's.
 class StoreBody final : public http::Body {
@@ -31,13 +30,27 @@ class StoreBody final : public http::Body {
   store::Body& body_;
 };
 
+/// Throws unless the answer is of the object that was asked for: a proxy may drop the condition or the version.
+void check_is_asked(const store::ObjectInfo& info, const store::ReadConditions& conditions, const std::string& where) {
+  if (!conditions.if_match.empty() && info.etag != conditions.if_match) {
+    throw Error(ErrorKind::precondition, "the object is another one than was asked for: its ETag differs", where)
+        .with_code("PreconditionFailed");
+  }
+  const bool is_other =
+      !conditions.version_id.empty() && !info.version_id.empty() && info.version_id != conditions.version_id;
+  if (is_other) throw Error(ErrorKind::corrupt, "the server answered with another version than was asked for", where);
+}
+
 class AnswerStream final : public store::GetStream {
  public:
-  /// Throws Error{corrupt} when the answer has other bytes than the ones that were asked for.
-  AnswerStream(OpenCall answer, const std::optional<store::ByteRange>& asked, const std::string& where)
+  /// Throws Error{corrupt} when the answer has other bytes than the ones that were asked for, and what
+  /// check_is_asked() throws.
+  AnswerStream(OpenCall answer, const std::optional<store::ByteRange>& asked, const store::ReadConditions& conditions,
+               const std::string& where)
       : answer_(std::move(answer)),
         info_(aws::parse_object_info(answer_.exchange.head(), where)),
         range_(aws::parse_got_range(answer_.exchange.head(), where)) {
+    check_is_asked(info_, conditions, where);
     const store::Extent wanted = store::resolve_range(asked, info_.size);
     if (wanted.offset != range_.offset || wanted.length != range_.length)
       throw Error(ErrorKind::corrupt, "the server answered with other bytes than were asked for", where);
@@ -55,21 +68,17 @@ class AnswerStream final : public store::GetStream {
 
 std::string where_of(const BucketName& bucket) { return "s3://" + bucket.str(); }
 
-bool is_missing(const aws::ServiceFailure& failure) { return failure.status == 404 && failure.code != "NoSuchBucket"; }
-
-/// Whether to ask again is somebody else's decision; otherwise the question has no answer here.
-bool is_passing(const Error& error) { return is_transient(error.kind()) || error.kind() == ErrorKind::cancelled; }
-
-/// The first page of a key's versions, the newest of them first: keys that only start with it come later.
-store::ListRequest versions_of(const ObjectAddress& object) {
-  store::ListRequest request;
-  request.prefix = object.key.str();
-  return request;
-}
-
 /// Refusals that say that the request was signed for, or sent to, the wrong region.
 bool is_redirect(const aws::ServiceFailure& failure) {
   return failure.status == 301 || failure.status == 307 || failure.status == 400 || failure.status == 403;
+}
+
+/// Whether an answer to HEAD leaves open what the service says: a 404, whose cause is not named, or a refusal that
+/// nothing shows to be the service's.
+bool asks_again(const aws::ServiceFailure& failure) {
+  constexpr int server_failure = 500;
+  if (failure.status >= server_failure) return false;
+  return failure.status == not_found_status || !failure.is_from_service;
 }
 
 /// Does what comes before a write, and only looks: when it fails, nothing was written.
@@ -128,140 +137,15 @@ std::string S3Store::fetch(const BucketName& bucket, const std::string& where, c
   return read_text(answer, most_answer_bytes);
 }
 
+void S3Store::run(const BucketName& bucket, const std::string& where, const Build& build) {
+  aws::check_no_page(fetch(bucket, where, build), where);
+}
+
 /// Whether AWS answers for the bucket.
 bool S3Store::is_aws(const BucketName& bucket) { return aws::is_aws(requests_for(region_of(bucket)).endpoint()); }
 
 /// Whether the store looks after what the bucket's server may leave out.
 bool S3Store::is_helped(const BucketName& bucket) { return help_ == Help::where_not_aws && !is_aws(bucket); }
-
-/// Whether the bucket keeps versions, or kept them once: looked up once a minute. Who may not know counts as if.
-bool S3Store::keeps_versions(const BucketName& bucket) {
-  const auto now = session_.world().clock.steady();
-  {
-    const Lock lock(mutex_);
-    const auto known = versioning_.find(bucket);
-    if (known != versioning_.end() && now < known->second.until) return known->second.keeps_versions;
-  }
-  bool keeps = true;
-  try {
-    keeps = get_versioning(bucket) != store::Versioning::never;
-  } catch (const Error& error) {
-    if (is_passing(error)) throw;
-  }
-  const Lock lock(mutex_);
-  versioning_[bucket] = {keeps, now + versioning_known_for};
-  return keeps;
-}
-
-/// Checks the conditions of a write whose request may not do it: that of a copy or a completed upload, and any into a
-/// bucket that keeps versions. What another writer does before the write, look_below() sees.
-S3Store::Seen S3Store::look_at_target(const ObjectAddress& object, const store::WriteConditions& conditions,
-                                      bool by_put) {
-  const bool has_conditions = conditions.if_none_match || !conditions.if_match.empty();
-  if (!has_conditions || !is_helped(object.bucket)) return {};
-  if (keeps_versions(object.bucket)) {
-    if (auto seen = look_at_versions(object, conditions)) return *seen;
-  } else if (by_put) {
-    return {};
-  }
-  const auto current = head(object, {});
-  store::check_write_conditions(current ? std::optional(current->etag) : std::nullopt, object, conditions);
-  return {};
-}
-
-/// The same where versions may be listed; absent where not.
-std::optional<S3Store::Seen> S3Store::look_at_versions(const ObjectAddress& object,
-                                                       const store::WriteConditions& conditions) {
-  store::VersionPage page;
-  try {
-    page = list_versions(object.bucket, versions_of(object));
-  } catch (const Error& error) {
-    if (is_passing(error)) throw;
-    return std::nullopt;
-  }
-  Seen seen{true, {}};
-  std::optional<ETag> current;
-  for (const store::ListedVersion& version : page.versions) {
-    if (version.key != object.key) continue;
-    seen.versions.insert(version.version_id);
-    if (version.is_latest && !version.is_delete_marker) current = version.etag;
-  }
-  store::check_write_conditions(current, object, conditions);
-  return seen;
-}
-
-/// Looks what is right below the version that was just written. If it was not there when look_at_target() looked,
-/// another writer came first: then the new version is taken back, and the condition counts as failed.
-void S3Store::look_below(const ObjectAddress& object, const Seen& seen, const VersionId& written) {
-  if (!seen.is_watched || written.empty()) return;
-  const std::vector<store::ListedVersion> versions = list_versions(object.bucket, versions_of(object)).versions;
-  const auto own = std::find_if(versions.begin(), versions.end(), [&](const store::ListedVersion& version) {
-    return version.key == object.key && version.version_id == written;
-  });
-  if (own == versions.end() || own + 1 == versions.end()) return;
-  const store::ListedVersion& below = own[1];
-  if (below.key != object.key || seen.versions.contains(below.version_id)) return;
-  remove(object, written);
-  throw Error(ErrorKind::precondition, "another writer came first", to_uri(object)).with_code("PreconditionFailed");
-}
-
-/// Checks the condition of a copy whose request may not do it.
-void S3Store::look_at_source(const store::CopySource& from) {
-  if (from.if_match.empty() || !is_helped(from.address.bucket)) return;
-  const std::string where = to_uri(from.address);
-  const auto source = head(from.address, {from.version_id, {}});
-  if (!source) throw Error(ErrorKind::not_found, "there is no such object", where).with_code("NoSuchKey");
-  if (source->etag == from.if_match) return;
-  throw Error(ErrorKind::precondition, "the source is not the object that was to be copied", where)
-      .with_code("PreconditionFailed");
-}
-
-void S3Store::remember_tags(const UploadId& upload, const store::Tags& tags) {
-  const Lock lock(mutex_);
-  upload_tags_[upload] = tags;
-  uploads_begun_.push_back(upload);
-  if (uploads_begun_.size() <= most_remembered_uploads) return;
-  upload_tags_.erase(uploads_begun_.front());
-  uploads_begun_.pop_front();
-}
-
-void S3Store::forget_tags(const UploadId& upload) {
-  const Lock lock(mutex_);
-  upload_tags_.erase(upload);
-}
-
-/// Sets the tags of what was just written where the server has left them out. Costs a request: not for AWS.
-void S3Store::ensure_tags(const ObjectAddress& object, const store::Tags& tags, const VersionId& version) {
-  if (get_tags(object, version) != tags) set_tags(object, tags, version);
-}
-
-/// The same for a completed upload, whose tags were remembered.
-void S3Store::mend_tags(const ObjectAddress& object, const UploadId& upload, const VersionId& version) {
-  store::Tags tags;
-  {
-    const Lock lock(mutex_);
-    const auto found = upload_tags_.find(upload);
-    if (found == upload_tags_.end()) return;
-    tags = found->second;
-  }
-  ensure_tags(object, tags, version);
-  forget_tags(upload);  // not before: who meets a failure comes again
-}
-
-/// The same where completing was refused: an earlier attempt, whose answer was lost, may have made the object.
-void S3Store::mend_tags_of_own(const ObjectAddress& object, const UploadId& upload,
-                               const std::vector<store::UploadedPart>& parts, const Error& refusal) {
-  {
-    const Lock lock(mutex_);
-    if (!upload_tags_.contains(upload)) return;
-  }
-  const auto found = head(object, {});
-  const std::optional<ETag> own = store::multipart_etag(parts);
-  if (found && own && found->etag == *own)
-    mend_tags(object, upload, found->version_id);
-  else if (refusal.code() == "NoSuchUpload")
-    forget_tags(upload);  // it has ended some other way
-}
 
 // Buckets
 
@@ -276,16 +160,24 @@ void S3Store::create_bucket(const BucketName& bucket) {
   if (outcome.failure && requests.endpoint().is_custom && outcome.failure->code == "InvalidLocationConstraint")
     outcome = session_.send(requests_for("us-east-1").create_bucket(bucket), aws::Service::s3, region_.str());
   if (outcome.failure) throw aws::to_error(*outcome.failure, where_of(bucket));
-  read_text(*outcome.answer, most_answer_bytes);
+  aws::check_no_page(read_text(*outcome.answer, most_answer_bytes), where_of(bucket));
 }
 
 void S3Store::delete_bucket(const BucketName& bucket) {
-  fetch(bucket, where_of(bucket), [&](const aws::S3Requests& s3) { return s3.delete_bucket(bucket); });
+  run(bucket, where_of(bucket), [&](const aws::S3Requests& s3) { return s3.delete_bucket(bucket); });
 }
 
 std::optional<store::BucketInfo> S3Store::head_bucket(const BucketName& bucket) {
   const Outcome outcome = send(bucket, [&](const aws::S3Requests& s3) { return s3.head_bucket(bucket); });
-  if (outcome.failure && outcome.failure->status == 404) return std::nullopt;
+  if (outcome.failure && asks_again(*outcome.failure)) {
+    try {
+      list(bucket, {.prefix = {}, .delimiter = {}, .start_after = {}, .continuation = {}, .max_keys = 1});
+    } catch (const Error& error) {
+      if (error.code() == "NoSuchBucket") return std::nullopt;
+      throw;
+    }
+    return store::BucketInfo{bucket, Region(region_of(bucket)), {}};
+  }
   if (outcome.failure) throw aws::to_error(*outcome.failure, where_of(bucket));
   const std::string_view region = outcome.answer->exchange.head().headers.get("x-amz-bucket-region");
   return store::BucketInfo{bucket, Region(region.empty() ? region_of(bucket) : std::string(region)), {}};
@@ -309,7 +201,7 @@ std::vector<store::BucketInfo> S3Store::list_buckets() {
 }
 
 void S3Store::set_versioning(const BucketName& bucket, store::Versioning versioning) {
-  fetch(bucket, where_of(bucket), [&](const aws::S3Requests& s3) { return s3.set_versioning(bucket, versioning); });
+  run(bucket, where_of(bucket), [&](const aws::S3Requests& s3) { return s3.set_versioning(bucket, versioning); });
   const Lock lock(mutex_);
   versioning_.erase(bucket);
 }
@@ -325,7 +217,7 @@ void S3Store::set_notifications(const BucketName& bucket, const std::vector<stor
   const std::string where = where_of(bucket);
   const std::string others = aws::parse_other_notifications(
       fetch(bucket, where, [&](const aws::S3Requests& s3) { return s3.get_notifications(bucket); }), where);
-  fetch(bucket, where, [&](const aws::S3Requests& s3) { return s3.set_notifications(bucket, rules, others); });
+  run(bucket, where, [&](const aws::S3Requests& s3) { return s3.set_notifications(bucket, rules, others); });
 }
 
 std::vector<store::NotificationRule> S3Store::get_notifications(const BucketName& bucket) {
@@ -373,24 +265,77 @@ std::unique_ptr<store::GetStream> S3Store::get(const ObjectAddress& object,
                                                const store::ReadConditions& conditions) {
   store::check_range(range);  // S3 answers a range that is none with the whole object
   const std::string where = to_uri(object);
-  OpenCall answer =
-      open(object.bucket, where, [&](const aws::S3Requests& s3) { return s3.get(object, range, conditions); });
-  return std::make_unique<AnswerStream>(std::move(answer), range, where);
+  store::ReadConditions asked = conditions;
+  asked.with_evidence = true;
+  OpenCall answer = open(object.bucket, where, [&](const aws::S3Requests& s3) { return s3.get(object, range, asked); });
+  return std::make_unique<AnswerStream>(std::move(answer), range, conditions, where);
 }
 
 std::optional<store::ObjectInfo> S3Store::head(const ObjectAddress& object, const store::ReadConditions& conditions) {
   const std::string where = to_uri(object);
   const Outcome outcome = send(object.bucket, [&](const aws::S3Requests& s3) { return s3.head(object, conditions); });
-  if (outcome.failure && is_missing(*outcome.failure)) return std::nullopt;
+  if (outcome.failure) {
+    const bool is_404 = outcome.failure->status == not_found_status;
+    if (is_404 && outcome.failure->is_from_service && conditions.absence_unconfirmed) return std::nullopt;
+    if (asks_again(*outcome.failure)) return look_by_get(object, conditions);
+    throw aws::to_error(*outcome.failure, where);
+  }
+  store::ObjectInfo info = aws::parse_object_info(outcome.answer->exchange.head(), where);
+  check_is_asked(info, conditions, where);
+  if (conditions.with_evidence) learn_parts(object, info);
+  return info;
+}
+
+/// Learns the size of the parts where the object was uploaded in parts and no checksum tells its bytes: then its ETag
+/// does. Each part but the last is asked for, since parts need not be alike. A server that does not know of parts
+/// leaves their size unknown, and so does an object of many.
+void S3Store::learn_parts(const ObjectAddress& object, store::ObjectInfo& info) {
+  const std::uint32_t parts = aws::parts_of_etag(info.etag);
+  if (info.checksum || info.is_etag_opaque || parts == 0 || parts > most_parts_asked) return;
+  ByteCount bytes = parts == 1 ? info.size : 0;
+  for (std::uint32_t number = 1; number < parts; ++number) {
+    const Outcome outcome =
+        send(object.bucket, [&](const aws::S3Requests& s3) { return s3.head_part(object, info.version_id, number); });
+    if (outcome.failure) {
+      constexpr int server_failure = 500;
+      if (outcome.failure->status >= server_failure) throw aws::to_error(*outcome.failure, to_uri(object));
+      return;
+    }
+    const ByteCount told = aws::parse_part_bytes(outcome.answer->exchange.head());
+    if (number == 1) bytes = told;
+    if (told != bytes || bytes == 0 || (info.size + bytes - 1) / bytes != parts) return;
+  }
+  info.part_bytes = bytes;
+}
+
+/// What a HEAD cannot tell, since its answer has no body: whether the store itself says that the object is absent, or
+/// may not be read. Asks for one byte, which needs the same permission.
+std::optional<store::ObjectInfo> S3Store::look_by_get(const ObjectAddress& object,
+                                                      const store::ReadConditions& conditions) {
+  const std::string where = to_uri(object);
+  const auto first_byte = store::ByteRange::at(0, 1);
+  const Outcome outcome =
+      send(object.bucket, [&](const aws::S3Requests& s3) { return s3.get(object, first_byte, conditions); });
+  if (outcome.failure && aws::says_absent(*outcome.failure)) return std::nullopt;
+  if (outcome.failure && outcome.failure->code == "InvalidRange")  // it is there, and empty
+    throw aws::not_from_service("HEAD says that the object is absent, and GET that it is not", where);
   if (outcome.failure) throw aws::to_error(*outcome.failure, where);
-  return aws::parse_object_info(outcome.answer->exchange.head(), where);
+  store::ObjectInfo info = aws::parse_object_info(outcome.answer->exchange.head(), where);
+  check_is_asked(info, conditions, where);
+  return info;
 }
 
 store::DeleteResult S3Store::remove(const ObjectAddress& object, const VersionId& version) {
   check_object_key(object.key);
-  OpenCall answer =
-      open(object.bucket, to_uri(object), [&](const aws::S3Requests& s3) { return s3.remove(object, version); });
-  return aws::parse_remove(answer.exchange.head());
+  const std::string where = to_uri(object);
+  OpenCall answer = open(object.bucket, where, [&](const aws::S3Requests& s3) { return s3.remove(object, version); });
+  aws::check_no_page(read_text(answer, most_answer_bytes), where);
+  const http::AnswerHead& head = answer.exchange.head();
+  // Success without a word and without a header of S3 is what a portal answers too.
+  if (!aws::has_service_header(head) && look_by_get(object, {.version_id = version, .if_match = {}}))
+    throw Error(ErrorKind::corrupt, "the object is still there after it was deleted", where,
+                "another server answered the request, or somebody wrote the object again");
+  return aws::parse_remove(head);
 }
 
 store::PutResult S3Store::copy(const store::CopySource& from, const ObjectAddress& to,
@@ -435,16 +380,16 @@ store::VersionPage S3Store::list_versions(const BucketName& bucket, const store:
 
 store::Tags S3Store::get_tags(const ObjectAddress& object, const VersionId& version) {
   const std::string where = to_uri(object);
-  const std::string body =
-      fetch(object.bucket, where, [&](const aws::S3Requests& s3) { return s3.get_tags(object, version); });
+  OpenCall answer = open(object.bucket, where, [&](const aws::S3Requests& s3) { return s3.get_tags(object, version); });
+  const std::string body = read_text(answer, most_answer_bytes);
   // Ceph RGW 16 says nothing about an object whose upload had tags: it has forgotten them.
-  if (body.empty() && !is_aws(object.bucket)) return {};
+  if (body.empty() && !is_aws(object.bucket) && aws::has_service_header(answer.exchange.head())) return {};
   return aws::parse_tags(body, where);
 }
 
 void S3Store::set_tags(const ObjectAddress& object, const store::Tags& tags, const VersionId& version) {
   store::check_tags(tags);
-  fetch(object.bucket, to_uri(object), [&](const aws::S3Requests& s3) { return s3.set_tags(object, tags, version); });
+  run(object.bucket, to_uri(object), [&](const aws::S3Requests& s3) { return s3.set_tags(object, tags, version); });
 }
 
 // Multipart
@@ -525,9 +470,11 @@ store::PutResult S3Store::complete(const ObjectAddress& object, const UploadId& 
 }
 
 void S3Store::abort_upload(const ObjectAddress& object, const UploadId& upload) {
-  const Outcome outcome =
-      send(object.bucket, [&](const aws::S3Requests& s3) { return s3.abort_upload(object, upload); });
-  if (outcome.failure && !is_missing(*outcome.failure)) throw aws::to_error(*outcome.failure, to_uri(object));
+  try {
+    run(object.bucket, to_uri(object), [&](const aws::S3Requests& s3) { return s3.abort_upload(object, upload); });
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::not_found || error.code() == "NoSuchBucket") throw;
+  }
   forget_tags(upload);
 }
 
@@ -564,8 +511,8 @@ std::vector<store::ListedUpload> S3Store::list_uploads(const BucketName& bucket,
 // Archive classes, links
 
 void S3Store::restore(const ObjectAddress& object, int days, const std::string& tier, const VersionId& version) {
-  fetch(object.bucket, to_uri(object),
-        [&](const aws::S3Requests& s3) { return s3.restore(object, days, tier, version); });
+  run(object.bucket, to_uri(object),
+      [&](const aws::S3Requests& s3) { return s3.restore(object, days, tier, version); });
 }
 
 std::string S3Store::presign_get(const ObjectAddress& object, std::chrono::seconds expires) {

@@ -87,6 +87,10 @@ class S3Store final : public store::ObjectStore {
                 const SendOptions& options = {});
   /// Sends and reads the whole answer.
   std::string fetch(const BucketName& bucket, const std::string& where, const Build& build);
+  /// Sends what is answered with nothing, or nothing of interest. Throws Error{unavailable} for a page.
+  void run(const BucketName& bucket, const std::string& where, const Build& build);
+  std::optional<store::ObjectInfo> look_by_get(const ObjectAddress& object, const store::ReadConditions& conditions);
+  void learn_parts(const ObjectAddress& object, store::ObjectInfo& info);
 
   bool is_aws(const BucketName& bucket);
   bool is_helped(const BucketName& bucket);

@@ -27,7 +27,13 @@ aws::SigningScope scope_of(aws::Service service, const std::string& region) {
 
 aws::ServiceFailure read_failure(http::Exchange& exchange, aws::Service service) {
   const http::AnswerHead head = exchange.head();
-  const std::string body = exchange.text(most_failure_bytes);
+  std::string body;
+  try {
+    body = exchange.text(most_failure_bytes);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::corrupt) throw;
+    body = "a long page";  // no failure of a service has that many bytes: whose it is matters, not what it says
+  }
   return service == aws::Service::s3 || service == aws::Service::sts ? aws::parse_xml_failure(head, body)
                                                                      : aws::parse_json_failure(head, body);
 }

@@ -124,7 +124,8 @@ void SqsQueues::create(const QueueName& queue, const queue::QueueSettings& setti
   }
   // CreateQueue refuses a queue that is there with other settings.
   if (const auto url = ask_url(queue)) {
-    fetch(requests_.set_settings(*url, settings, dead_letter_arn), where_of(queue));
+    aws::check_no_page(fetch(requests_.set_settings(*url, settings, dead_letter_arn), where_of(queue)),
+                       where_of(queue));
   } else {
     const std::string where = where_of(queue);
     const aws::QueueUrl made =
@@ -141,7 +142,8 @@ void SqsQueues::allow_events(const QueueName& queue, const std::vector<BucketNam
   const std::string present =
       aws::parse_policy(fetch(queue, [&](const auto& url) { return requests_.get_policy(url); }), where);
   const std::string policy = aws::allow_bucket_events(present, arn, buckets, where);
-  if (policy != present) fetch(queue, [&](const auto& url) { return requests_.set_policy(url, policy); });
+  if (policy != present)
+    aws::check_no_page(fetch(queue, [&](const auto& url) { return requests_.set_policy(url, policy); }), where);
 }
 
 bool SqsQueues::exists(const QueueName& queue) {
@@ -164,7 +166,7 @@ std::string SqsQueues::notification_target(const QueueName& queue) {
 }
 
 void SqsQueues::destroy(const QueueName& queue) {
-  fetch(queue, [&](const auto& url) { return requests_.destroy(url); });
+  aws::check_no_page(fetch(queue, [&](const auto& url) { return requests_.destroy(url); }), where_of(queue));
   forget(queue);
 }
 
@@ -195,7 +197,7 @@ std::chrono::seconds SqsQueues::visibility_timeout(const QueueName& queue) {
 }
 
 void SqsQueues::purge(const QueueName& queue) {
-  fetch(queue, [&](const auto& url) { return requests_.purge(url); });
+  aws::check_no_page(fetch(queue, [&](const auto& url) { return requests_.purge(url); }), where_of(queue));
 }
 
 // Messages

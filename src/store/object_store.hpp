@@ -53,6 +53,15 @@ struct ObjectAttributes {
   std::string kms_key_arn;  ///< SSE-KMS key; empty: the bucket's default encryption
 };
 
+/// A checksum of all bytes of an object, as S3 keeps it.
+/// https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html
+struct Checksum {
+  enum class Algorithm { crc64nvme, crc32c, crc32, sha256, sha1 };
+  Algorithm algorithm = Algorithm::crc64nvme;
+  std::string value;  ///< its bytes, the most significant first
+  friend bool operator==(const Checksum&, const Checksum&) = default;
+};
+
 /// What HEAD and GET tell.
 struct ObjectInfo {
   ByteCount size = 0;  ///< of the whole object, also when a range was asked for
@@ -68,12 +77,22 @@ struct ObjectInfo {
   /// Size of every part but the last of what was uploaded in parts; 0 where the parts are not alike, or the store does
   /// not know. With it, the ETag can be computed from the bytes.
   ByteCount part_bytes = 0;
+  /// The ETag is not made of the bytes: the object is encrypted with a key of KMS or of the customer.
+  bool is_etag_opaque = false;
+  /// Of the whole object, where the store keeps one and was asked for it; see ReadConditions::with_evidence.
+  std::optional<Checksum> checksum;
 };
 
-/// Conditions of a read. Empty members do not apply.
+/// Conditions of a read, and what it is to find out. Empty members do not apply.
 struct ReadConditions {
   VersionId version_id;  ///< this version and no other
   ETag if_match;         ///< else Error{precondition}
+  /// head() also learns what the object's bytes can be checked by: `checksum` and `part_bytes` of ObjectInfo. This may
+  /// take another request, and the permission to decrypt the object. get() learns the checksum in any case.
+  bool with_evidence = false;
+  /// head() may say "absent" on the word of one answer without a body, which a proxy between here and the store can
+  /// forge. For callers that then write on If-None-Match, or whose write changes nothing that matters.
+  bool absence_unconfirmed = false;
 };
 
 /// Bytes first..last of an object, both included (HTTP Range). With `suffix`, the last `*suffix` bytes instead.
@@ -237,12 +256,15 @@ class ObjectStore {
   /// Durable when it returns. At most max_part_bytes.
   virtual PutResult put(const ObjectAddress& object, Body& body, const ObjectAttributes& attributes,
                         const WriteConditions& conditions = {}) = 0;
-  /// Throws Error{not_found}; an archived object that is not restored is Error{denied} InvalidObjectState; a range
-  /// outside the object is Error{invalid} InvalidRange. A suffix range longer than the object gives the whole object.
+  /// Throws Error{not_found} NoSuchKey or NoSuchVersion, and only where the store itself says that the object is
+  /// absent; an archived object that is not restored is Error{denied} InvalidObjectState; a range outside the object is
+  /// Error{invalid} InvalidRange. A suffix range longer than the object gives the whole object. The answer is the
+  /// object that `conditions` name, or an Error. An answer that the store did not make is Error{unavailable}.
   virtual std::unique_ptr<GetStream> get(const ObjectAddress& object,
                                          const std::optional<ByteRange>& range = std::nullopt,
                                          const ReadConditions& conditions = {}) = 0;
-  /// Absent when there is no such object or version.
+  /// Absent when there is no such object or version: where the store itself says so, in an answer that names the cause
+  /// (see ReadConditions::absence_unconfirmed). Errors as those of get().
   virtual std::optional<ObjectInfo> head(const ObjectAddress& object, const ReadConditions& conditions = {}) = 0;
   /// No error when it is not there. Without a version, a versioned bucket gets a delete marker.
   virtual DeleteResult remove(const ObjectAddress& object, const VersionId& version = {}) = 0;

@@ -22,7 +22,7 @@ import sys
 import threading
 import urllib.parse
 
-from fault_rules import Framing, Request, Rule, Rules, closes, error_answer, plain_answer
+from fault_rules import Framing, Request, Rule, Rules, closes, error_answer, page_answer, plain_answer
 
 HEAD_LIMIT = 1 << 20  # no head is longer
 HEAD_END = b"\r\n\r\n"
@@ -50,7 +50,7 @@ class Exchange:
     def __init__(self, request, rule, entry=None):
         self.request, self.rule, self.entry = request, rule, entry
         self.fault = rule.fault if rule else None
-        self.forwards = self.fault not in ("error", "cut_after")
+        self.forwards = self.fault not in ("error", "page", "cut_after")
         self.swallows = self.fault in ("lose_answer", "fail_answer")  # the server's answer goes nowhere
         self.body_left = None  # bytes of the request's body until the cut
         if self.fault == "cut_request":
@@ -227,9 +227,10 @@ class ClientSide(asyncio.Protocol):
         if exchange.fault == "cut_after":
             exchange.fired()
             self.cut()
-        elif exchange.fault == "error":
+        elif exchange.fault in ("error", "page"):
             exchange.fired()
-            self._give(error_answer(exchange.request, exchange.rule))
+            answer = error_answer if exchange.fault == "error" else page_answer
+            self._give(answer(exchange.request, exchange.rule))
             self._answer_ended()
         elif exchange.answered:
             self._answer_ended()  # before the body did

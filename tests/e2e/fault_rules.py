@@ -12,6 +12,7 @@ FAULTS = {
     "cut_after": "the connection closes when the whole request has come; the server sees nothing",
     "cut_answer": "the connection closes after `after` bytes of the answer's body (default: half; none: in the head)",
     "error": "an error instead of the server's answer; the server sees nothing",
+    "page": "a page instead of the server's answer, as proxies and portals give one; the server sees nothing",
     "lose_answer": "the server does its work, then the connection closes without an answer",
     "fail_answer": "the server does its work, then the client gets an error",
     "repeat": "the server gets the request twice, one after the other; the client gets the second answer",
@@ -119,9 +120,11 @@ class Rule:
     skip: int = 0
     seconds: float = 0.0  # delay
     after: int | None = None  # cut_request, cut_answer: bytes of the body
-    status: int = 503  # error, fail_answer
+    status: int = 503  # error, fail_answer, page
     code: str | None = None  # error, fail_answer: default by status and protocol
     retry_after: int | None = None  # error, fail_answer: seconds, in a header
+    page: str = "404 page not found\n"  # page: its text; for an empty one, nothing
+    page_type: str = "text/plain; charset=utf-8"  # page
     reset: bool = False  # cuts: with a TCP reset, which may also destroy what was sent before
     chosen: int = dataclasses.field(default=0, init=False)
     fired: int = dataclasses.field(default=0, init=False)  # read this
@@ -202,7 +205,9 @@ class Mix:
         """New rules, one for each thing that may happen. Delays are short: a mix tests order, not patience."""
         return [Rule("delay", seconds=0.1), Rule("cut_before"), Rule("cut_before", reset=True), Rule("cut_request"),
                 Rule("cut_after"), Rule("cut_answer"), Rule("cut_answer", reset=True), Rule("error", status=500),
-                Rule("error", status=503), Rule("lose_answer"), Rule("fail_answer", status=500), Rule("repeat")]
+                Rule("error", status=503), Rule("page", status=404),
+                Rule("page", status=200, page="<html>log in</html>", page_type="text/html"), Rule("lose_answer"),
+                Rule("fail_answer", status=500), Rule("repeat")]
 
     def choose(self, request):
         for card in self._waiting:
@@ -252,6 +257,14 @@ def error_answer(request, rule):
             body = (f'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{escape(code)}</Code>'
                     f"<Message>{message}</Message><RequestId>fault</RequestId><HostId>fault</HostId></Error>")
     return plain_answer(request, status, kind, body, rule.retry_after)
+
+
+def page_answer(request, rule):
+    """The bytes of what somebody else says in the service's place."""
+    body = rule.page.encode()
+    lines = [f"HTTP/1.1 {rule.status} {REASONS.get(rule.status, 'Page')}", f"Content-Type: {rule.page_type}",
+             f"Content-Length: {len(body)}", "Date: Thu, 23 Jan 2025 09:05:07 GMT", "Server: proxy"]
+    return "\r\n".join([*lines, "", ""]).encode() + (b"" if request.method == "HEAD" else body)
 
 
 def plain_answer(request, status, kind, text, retry_after=None):

@@ -309,6 +309,18 @@ def test_repeat(server, path):
     assert [content for _, _, _, content in server.seen] == [body, body, b"one"]
 
 
+@pytest.mark.parametrize("method", ["GET", "PUT", "HEAD"])
+def test_page_in_the_place_of_the_service(server, method):
+    rule = Rule("page", status=404, page="<html>gone</html>", page_type="text/html")
+    with FaultProxy(server.endpoint, rule) as proxy, connect(proxy) as connection:
+        connection.request(method, "/ok", b"x" * 300000 if method == "PUT" else None)
+        answer = connection.getresponse()
+        assert (answer.status, answer.getheader("Content-Type")) == (404, "text/html")
+        assert answer.getheader("x-amz-request-id") is None
+        assert answer.read() == (b"" if method == "HEAD" else b"<html>gone</html>")
+        assert not server.seen
+
+
 @pytest.mark.parametrize("headers, status, expected", [
     ({}, 503, b"<Code>SlowDown</Code>"), ({}, 500, b"<Code>InternalError</Code>"),
     ({"x_amz_target": "DynamoDB_20120810.PutItem"}, 400, b'#ThrottlingException"'),
@@ -428,10 +440,10 @@ def test_all_faults_at_once(server, seeded, latency):
         total = {outcome: sum(run[outcome] for run in runs) for outcome in runs[0]}
     print(fired, total)
     unseen = ["cut_before", "cut_request", "cut_after"]
-    assert total["5xx"] == fired["error"] + fired["fail_answer"]
+    assert total["5xx"] == fired["error"] + fired["page"] + fired["fail_answer"]
     assert total["broken"] == sum(fired[fault] for fault in [*unseen, "cut_answer", "lose_answer"])
     assert sum(total.values()) == 400
-    whole = 400 - sum(fired[fault] for fault in [*unseen, "error"]) + fired["repeat"]
+    whole = 400 - sum(fired[fault] for fault in [*unseen, "error", "page"]) + fired["repeat"]
     wait_until(lambda: whole <= len(server.seen) <= whole + fired["cut_request"])
 
 

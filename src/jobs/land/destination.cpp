@@ -49,7 +49,8 @@ void Destination::remember_order(const ObjectAddress& address, const LandedOrder
 }
 
 Destination::Plan Destination::look(const ObjectAddress& address, const LandedOrder& incoming) {
-  const auto existing = store_.head(address);
+  // What is not there is written on If-None-Match: the store itself holds against the answer then.
+  const auto existing = store_.head(address, {.version_id = {}, .if_match = {}, .absence_unconfirmed = true});
   Plan plan;
   plan.action = decide(existing, existing ? landed_order(address, *existing) : std::nullopt, incoming);
   if (plan.action == Action::create) plan.conditions.if_none_match = true;

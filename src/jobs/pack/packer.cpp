@@ -320,7 +320,7 @@ class BatchPacking {
     if (error.kind() == ErrorKind::cancelled) throw error;
     if (error.code() == put_off_code)
       round.put_off.push_back(item);
-    else if (error.kind() == ErrorKind::not_found && error.code() != "NoSuchBucket")
+    else if (error.code() == "NoSuchKey" || error.code() == "NoSuchVersion")
       result_.items[item] = {Fate::gone, std::nullopt, false};
     else if (error.kind() == ErrorKind::precondition)
       round.changed.push_back(item);

@@ -43,7 +43,7 @@ void copy_to_inbound(store::ObjectStore& source, store::ObjectStore& destination
                      os::World& world) {
   // A relay that died after this copy and before the removal comes here again; landing twice would be harmless but not
   // free.
-  const auto there = destination.head(to);
+  const auto there = destination.head(to, {.version_id = {}, .if_match = {}, .absence_unconfirmed = true});
   if (there && there->size == info.size && there->etag == info.etag) return;
   transfer::CopyOptions options;
   options.version_id = info.version_id;

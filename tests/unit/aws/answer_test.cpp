@@ -1,5 +1,6 @@
 #include "aws/answer.hpp"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "contract/errors.hpp"
@@ -27,6 +28,64 @@ TEST(Failures, OfS3AreReadFromXmlHeadersAndStatus) {
   EXPECT_EQ(parse_xml_failure({404, {}}, "").code, "NotFound");
   EXPECT_EQ(parse_xml_failure({502, {}}, "<html>bad gateway").code, "ServiceUnavailable");
   EXPECT_EQ(parse_xml_failure({503, {{"x-amz-retry-after", "soon"}}}, "").retry_after, std::nullopt);
+}
+
+/// What a caller acts on, of an answer to S3 or to a service that speaks JSON.
+Error s3_error(const AnswerHead& head, std::string_view body) { return to_error(parse_xml_failure(head, body), "s3"); }
+Error json_error(const AnswerHead& head, std::string_view body) {
+  return to_error(parse_json_failure(head, body), "json");
+}
+
+TEST(Failures, ThatTheServiceDidNotMakeSayNothing) {
+  const http::Headers html{{"Content-Type", "text/html; charset=utf-8"}};
+  const http::Headers page_of_amz{{"x-amz-request-id", "forwarded"}};
+  constexpr std::string_view pages[] = {
+      "404 page not found\n",
+      "<html><body>Not Found</body></html>",
+      "<!DOCTYPE html><html><head><title>404</title></head><body><Code>NoSuchKey</Code></body></html>",
+      "<Fault><Code>NoSuchKey</Code></Fault>",
+      "<Error><Message>no code</Message></Error>",
+      R"({"message":"no Route matched with those values"})",
+      R"({"Code":"NoSuchKey"})",
+      "NoSuchKey",
+  };
+  for (const int status : {302, 307, 400, 401, 403, 404, 405, 407, 410, 412}) {
+    for (const std::string_view page : pages) {
+      for (const http::Headers& headers : {http::Headers{}, html, page_of_amz}) {
+        SCOPED_TRACE(fmt::format("{} {}", status, page));
+        const Error error = s3_error({status, headers}, page);
+        EXPECT_EQ(error.kind(), ErrorKind::unavailable);
+        EXPECT_NE(error.hint(), "");
+        EXPECT_EQ(error.code(), "");
+        EXPECT_FALSE(says_absent(parse_xml_failure({status, headers}, page)));
+        EXPECT_EQ(json_error({status, headers}, page).kind(), ErrorKind::unavailable);
+      }
+    }
+    EXPECT_EQ(s3_error({status, {}}, "").kind(), ErrorKind::unavailable) << status << " without a body";
+    EXPECT_EQ(json_error({status, {}}, "").kind(), ErrorKind::unavailable) << status << " without a body";
+  }
+  EXPECT_NE(s3_error({404, html}, "<html>").summary().find("status 404, text/html"), std::string::npos);
+  EXPECT_EQ(s3_error({429, html}, "<html>").kind(), ErrorKind::throttled);
+}
+
+TEST(Failures, AreNotFoundOnlyWithACodeThatSaysWhat) {
+  const http::Headers s3{{"x-amz-request-id", "r"}};
+  EXPECT_EQ(s3_error({404, s3}, "").kind(), ErrorKind::unavailable) << "no word of what is missing";
+  EXPECT_EQ(s3_error({404, s3}, "<Error><Code>NotFound</Code></Error>").kind(), ErrorKind::unavailable);
+  EXPECT_EQ(s3_error({404, s3}, "<Error><Code>NoSuchTagSet</Code></Error>").kind(), ErrorKind::not_found);
+  EXPECT_TRUE(says_absent(parse_xml_failure({404, {}}, "<Error><Code>NoSuchKey</Code></Error>")));
+  EXPECT_TRUE(says_absent(parse_xml_failure({404, {}}, "<Error><Code>NoSuchVersion</Code></Error>")));
+  EXPECT_FALSE(says_absent(parse_xml_failure({404, {}}, "<Error><Code>NoSuchBucket</Code></Error>")));
+  EXPECT_EQ(s3_error({403, s3}, "").kind(), ErrorKind::denied) << "S3's answer to a HEAD";
+}
+
+TEST(Successes, ThatArePagesAreRefused) {
+  for (const std::string_view body :
+       {"", "  \n", "<Response/>", "<?xml version=\"1.0\"?><A><B/></A>", "{}", R"({"a":1})"})
+    EXPECT_NO_THROW(check_no_page(body, "here")) << body;
+  for (const std::string_view body :
+       {"OK", "<html></html>", "<!DOCTYPE html><HTML></HTML>", "<html><br>", "[]", "\"x\""})
+    EXPECT_ERROR(ErrorKind::unavailable, "", check_no_page(body, "here"));
 }
 
 TEST(Failures, SayHowLongToWait) {

@@ -42,7 +42,8 @@ TEST(AthenaRequests, SayWhatAthenaReads) {
 
 TEST(AthenaAnswers, NameTheQuery) {
   EXPECT_EQ(parse_query_id(R"({"QueryExecutionId":"q-1"})", where), id);
-  for (const char* body : {"", "[]", "{}", R"({"QueryExecutionId":1})", R"({"QueryExecutionId":""})"})
+  for (const char* body : {"", "[]"}) EXPECT_ERROR(ErrorKind::unavailable, "", parse_query_id(body, where));
+  for (const char* body : {"{}", R"({"QueryExecutionId":1})", R"({"QueryExecutionId":""})"})
     EXPECT_ERROR(ErrorKind::corrupt, "", parse_query_id(body, where));
 }
 
@@ -72,8 +73,9 @@ TEST(AthenaAnswers, TellTheState) {
 }
 
 TEST(AthenaAnswers, RefuseStatesThatAreNone) {
+  EXPECT_ERROR(ErrorKind::unavailable, "", parse_query_execution("", where));
   for (const char* body :
-       {"", "{}", R"({"QueryExecution":[]})", R"({"QueryExecution":{"Status":{"State":"DONE"}}})",
+       {"{}", R"({"QueryExecution":[]})", R"({"QueryExecution":{"Status":{"State":"DONE"}}})",
         R"({"QueryExecution":{"Status":{"State":"RUNNING"},"Statistics":7}})",
         R"({"QueryExecution":{"Status":{"State":"RUNNING"},"Statistics":{"DataScannedInBytes":-1}}})",
         R"({"QueryExecution":{"Status":{"State":"RUNNING"},"Statistics":{"DataScannedInBytes":"many"}}})"})
@@ -119,8 +121,9 @@ TEST(AthenaAnswers, LoseTheLineOfNamesOnlyWhereItIsOne) {
 }
 
 TEST(AthenaAnswers, RefuseRowsThatAreNone) {
+  EXPECT_ERROR(ErrorKind::unavailable, "", parse_query_page("x", where));
   for (const char* body :
-       {"x", R"({"ResultSet":7})", R"({"ResultSet":{"Rows":{}}})", R"({"ResultSet":{"Rows":[7]}})",
+       {R"({"ResultSet":7})", R"({"ResultSet":{"Rows":{}}})", R"({"ResultSet":{"Rows":[7]}})",
         R"({"ResultSet":{"Rows":[{"Data":[{}]}]}})",
         R"({"ResultSet":{"ResultSetMetadata":{"ColumnInfo":[7]},"Rows":[]}})",
         R"({"ResultSet":{"ResultSetMetadata":{"ColumnInfo":[{"Name":"a"}]},"Rows":[{"Data":[7]}]}})",

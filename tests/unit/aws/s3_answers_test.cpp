@@ -46,15 +46,75 @@ TEST(S3Answers, TellAllOfAnObject) {
 }
 
 TEST(S3Answers, LeaveOutTheStandardClass) {
-  const AnswerHead head{200, {{"Content-Length", "0"}, {"Last-Modified", "Thu, 23 Jan 2025 09:05:07 GMT"}}};
+  const AnswerHead head{200,
+                        {{"ETag", "e"}, {"Content-Length", "0"}, {"Last-Modified", "Thu, 23 Jan 2025 09:05:07 GMT"}}};
   EXPECT_EQ(parse_object_info(head, where).storage_class, "STANDARD");
-  EXPECT_ERROR(ErrorKind::corrupt, "", parse_object_info({200, {{"Content-Length", "1"}}}, where));
-  EXPECT_ERROR(ErrorKind::corrupt, "", parse_object_info({200, {{"Last-Modified", "x"}}}, where));
+  EXPECT_ERROR(ErrorKind::corrupt, "", parse_object_info({200, {{"ETag", "e"}, {"Content-Length", "1"}}}, where));
+  EXPECT_ERROR(ErrorKind::corrupt, "", parse_object_info({200, {{"ETag", "e"}, {"Last-Modified", "x"}}}, where));
+  // A page has no ETag.
+  const AnswerHead page{200, {{"Content-Length", "1"}, {"Last-Modified", "Thu, 23 Jan 2025 09:05:07 GMT"}}};
+  EXPECT_ERROR(ErrorKind::unavailable, "", parse_object_info(page, where));
+}
+
+/// The checksum of the whole object that an answer tells, besides what every answer has.
+std::optional<store::Checksum> checksum_in(int status, http::Headers headers) {
+  headers.add("ETag", "e");
+  headers.add("Content-Length", "1");
+  headers.add("Last-Modified", "Thu, 23 Jan 2025 09:05:07 GMT");
+  if (status == 206) headers.add("Content-Range", "bytes 0-0/7");
+  return parse_object_info({status, headers}, where).checksum;
+}
+
+TEST(S3Answers, TellAChecksumOfTheWhole) {
+  using Algorithm = store::Checksum::Algorithm;
+  const std::string crc64 = "rosUhgp5mIg=";  // of "123456789"
+  EXPECT_EQ(checksum_in(200, {}), std::nullopt);
+  const store::Checksum nvme{Algorithm::crc64nvme, from_hex("ae8b14860a799888")};
+  EXPECT_EQ(checksum_in(200, {{"x-amz-checksum-crc64nvme", crc64}, {"x-amz-checksum-type", "FULL_OBJECT"}}), nvme);
+  EXPECT_EQ(
+      checksum_in(200, {{"x-amz-checksum-sha256", std::string(43, 'A') + "="}, {"x-amz-checksum-crc64nvme", crc64}}),
+      nvme)
+      << "the cheapest";
+  EXPECT_EQ(checksum_in(200, {{"x-amz-checksum-crc32", "y/Q5Jg=="}}),
+            (store::Checksum{Algorithm::crc32, from_hex("cbf43926")}));
+  EXPECT_EQ(checksum_in(200, {{"x-amz-checksum-crc32c", "4waSgw=="}})->algorithm, Algorithm::crc32c);
+  EXPECT_EQ(checksum_in(200, {{"x-amz-checksum-sha1", std::string(27, 'A') + "="}})->algorithm, Algorithm::sha1);
+  for (const http::Headers& headers :
+       {http::Headers{{"x-amz-checksum-crc32", "y/Q5Jg=="}, {"x-amz-checksum-type", "COMPOSITE"}},
+        http::Headers{{"x-amz-checksum-crc32", "y/Q5Jg==-3"}}, http::Headers{{"x-amz-checksum-crc64nvme", "y/Q5Jg=="}},
+        http::Headers{{"x-amz-checksum-crc32", "???"}}, http::Headers{{"x-amz-checksum-md5", "y/Q5Jg=="}}})
+    EXPECT_EQ(checksum_in(200, headers), std::nullopt);
+  EXPECT_EQ(checksum_in(206, {{"x-amz-checksum-crc64nvme", crc64}}), std::nullopt) << "of a part, perhaps";
+}
+
+TEST(S3Answers, TellWhereTheEtagIsNotOfTheBytes) {
+  const auto is_opaque = [](const http::Headers& more) {
+    http::Headers headers = more;
+    headers.add("ETag", "e");
+    headers.add("Content-Length", "1");
+    headers.add("Last-Modified", "Thu, 23 Jan 2025 09:05:07 GMT");
+    return parse_object_info({200, headers}, where).is_etag_opaque;
+  };
+  EXPECT_FALSE(is_opaque({}));
+  EXPECT_FALSE(is_opaque({{"x-amz-server-side-encryption", "AES256"}}));
+  EXPECT_TRUE(is_opaque({{"x-amz-server-side-encryption", "aws:kms"}}));
+  EXPECT_TRUE(is_opaque({{"x-amz-server-side-encryption", "aws:kms:dsse"}}));
+  EXPECT_TRUE(is_opaque({{"x-amz-server-side-encryption-aws-kms-key-id", "arn"}}));
+  EXPECT_TRUE(is_opaque({{"x-amz-server-side-encryption-customer-algorithm", "AES256"}}));
+}
+
+TEST(S3Answers, TellTheParts) {
+  EXPECT_EQ(parts_of_etag(ETag("0cc175b9c0f1b6a831c399e269772661-3")), 3U);
+  for (const char* etag : {"", "0cc175b9c0f1b6a831c399e269772661", "x-", "x-3a", "x-99999", "x-99999999999999999999"})
+    EXPECT_EQ(parts_of_etag(ETag(etag)), 0U) << etag;
+  EXPECT_EQ(parse_part_bytes({206, {{"Content-Length", "8388608"}}}), 8388608U);
+  EXPECT_EQ(parse_part_bytes({206, {}}), 0U);
 }
 
 TEST(S3Answers, TellTheRange) {
   AnswerHead head{206,
-                  {{"Content-Length", "5"},
+                  {{"ETag", "e"},
+                   {"Content-Length", "5"},
                    {"Content-Range", "bytes 10-14/100"},
                    {"Last-Modified", "Thu, 23 Jan 2025 09:05:07 GMT"}}};
   EXPECT_EQ(parse_object_info(head, where).size, 100u);
@@ -72,7 +132,7 @@ TEST(S3Answers, ToWrites) {
   const AnswerHead head{200, {{"ETag", "\"e\""}, {"x-amz-version-id", "v"}}};
   EXPECT_EQ(parse_put(head, where).etag, ETag("e"));
   EXPECT_EQ(parse_put(head, where).version_id, VersionId("v"));
-  EXPECT_ERROR(ErrorKind::corrupt, "", parse_put({200, {}}, where));
+  EXPECT_ERROR(ErrorKind::unavailable, "", parse_put({200, {}}, where));
   EXPECT_EQ(parse_copy(head, "<CopyObjectResult><ETag>&quot;c&quot;</ETag></CopyObjectResult>", where).etag, ETag("c"));
   EXPECT_EQ(parse_part_copy(head, "<CopyPartResult" + ns + "><ETag>\"c\"</ETag></CopyPartResult>", where), ETag("c"));
   const store::PutResult complete =
@@ -102,9 +162,9 @@ TEST(S3Answers, OfTwoHundredCanBeFailures) {
   EXPECT_ERROR(ErrorKind::precondition, "PreconditionFailed",
                parse_complete(head, failure("PreconditionFailed"), where));
   EXPECT_ERROR(ErrorKind::unavailable, "Unheard", parse_part_copy(head, failure("Unheard"), where));
-  EXPECT_ERROR(ErrorKind::corrupt, "", parse_complete(head, "", where));
-  EXPECT_ERROR(ErrorKind::corrupt, "", parse_complete(head, "<html></html>", where));
-  EXPECT_ERROR(ErrorKind::corrupt, "", parse_copy(head, "<CopyObjectResult/>", where));
+  EXPECT_ERROR(ErrorKind::unavailable, "", parse_complete(head, "", where));
+  EXPECT_ERROR(ErrorKind::unavailable, "", parse_complete(head, "<html></html>", where));
+  EXPECT_ERROR(ErrorKind::unavailable, "", parse_copy(head, "<CopyObjectResult/>", where));
 }
 
 TEST(S3Answers, ListObjects) {
@@ -136,8 +196,13 @@ TEST(S3Answers, ListObjects) {
 }
 
 TEST(S3Answers, ThatAreNoListsAreRefused) {
+  for (const char* body : {"", "<", "{}", "<html><body>Welcome</body></html>", "<ListVersionsResult/>",
+                           "<ListBucketResult/>", "<ListBucketResult> </ListBucketResult>"}) {
+    SCOPED_TRACE(body);
+    EXPECT_ERROR(ErrorKind::unavailable, "", parse_list(body, where));
+  }
   for (const char* body :
-       {"", "<", "{}", "<ListVersionsResult/>", "<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>",
+       {"<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>",
         "<ListBucketResult><Contents><Key>k</Key></Contents></ListBucketResult>",
         "<ListBucketResult><Contents><Key>k</Key><LastModified>2025-01-23</LastModified><Size>-1</Size></Contents>"
         "</ListBucketResult>"}) {
@@ -178,7 +243,7 @@ TEST(S3Answers, ListPartsUploadsAndBuckets) {
       parse_parts("<ListPartsResult><Part><PartNumber>10001</PartNumber><Size>1</Size></Part></ListPartsResult>",
                   where));
   EXPECT_TRUE(parse_parts("<ListPartsResponse/>", where).items.empty()) << "moto's word";
-  EXPECT_ERROR(ErrorKind::corrupt, "", parse_parts("<html/>", where));
+  EXPECT_ERROR(ErrorKind::unavailable, "", parse_parts("<html/>", where));
   const auto uploads = parse_uploads(
       "<ListMultipartUploadsResult><EncodingType>url</EncodingType><IsTruncated>true</IsTruncated><NextKeyMarker>k%20"
       "</NextKeyMarker><NextUploadIdMarker>u+</NextUploadIdMarker><Upload><Key>k+1</Key><UploadId>u+</UploadId>"
@@ -203,7 +268,7 @@ TEST(S3Answers, TellTagsVersioningAndNotifications) {
             (store::Tags{{"a", " "}, {"b&", ""}}));
   EXPECT_EQ(parse_versioning("<VersioningConfiguration/>", where), store::Versioning::never);
   EXPECT_EQ(parse_versioning("<GetBucketVersioningResponse/>", where), store::Versioning::never) << "moto's word";
-  EXPECT_ERROR(ErrorKind::corrupt, "", parse_versioning("<html/>", where));
+  EXPECT_ERROR(ErrorKind::unavailable, "", parse_versioning("<html/>", where));
   EXPECT_EQ(parse_versioning("<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>", where),
             store::Versioning::enabled);
   EXPECT_EQ(parse_versioning("<VersioningConfiguration><Status>Suspended</Status></VersioningConfiguration>", where),

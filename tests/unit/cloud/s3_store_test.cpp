@@ -25,7 +25,7 @@ using ::testing::StartsWith;
 
 constexpr const char* md5_of_a = "0cc175b9c0f1b6a831c399e269772661";
 
-/// A store whose server answers as the test says, by "METHOD target"; what it does not say is 404.
+/// A store whose server answers as the test says, by "METHOD target"; what it does not say is absent, as S3 says it.
 class S3StoreTest : public ::testing::Test {
  protected:
   S3StoreTest() {
@@ -55,10 +55,16 @@ class S3StoreTest : public ::testing::Test {
     const std::scoped_lock lock(mutex_);
     asked_.push_back(asked);
     const auto found = answers_.find(asked);
-    if (found == answers_.end() || found->second.empty()) return answer(404);
+    if (found == answers_.end() || found->second.empty()) return absent(request);
     const std::string next = found->second.front();
     if (found->second.size() > 1) found->second.erase(found->second.begin());
     return next;
+  }
+  /// S3's 404, in which a HEAD says nothing of the cause.
+  static std::string absent(const Received& request) {
+    if (request.method == "HEAD") return answer(404, "", {{"x-amz-request-id", "r"}});
+    const bool is_of_bucket = request.target.find('/', 1) == std::string::npos;
+    return answer(404, fmt::format("<Error><Code>{}</Code></Error>", is_of_bucket ? "NoSuchBucket" : "NoSuchKey"));
   }
   /// What is answered to this request, one after the other; the last for ever.
   void on(const std::string& request, std::vector<std::string> answers) {
@@ -223,7 +229,7 @@ TEST_F(PutsOnConditionTest, AreMadeWithoutTheConditionWhereAServerRefusesItThoug
 TEST_F(PutsOnConditionTest, AreTakenBackWhereAnotherWriterCameFirst) {
   on("GET /b?versioning", {with_versions});
   on("PUT /b/k", {put_as("mine")});
-  on("DELETE /b/k?versionId=mine", {answer(204)});
+  on("DELETE /b/k?versionId=mine", {answer(204, "", {{"x-amz-request-id", "r"}})});
   for (const auto& then : {versions_of_k({"mine", "theirs"}), versions_of_k({"newer", "mine", "theirs"})}) {
     on(list_of_k, {versions_of_k({}), then});
     EXPECT_ERROR(ErrorKind::precondition, "PreconditionFailed", put(if_new_));
@@ -267,7 +273,7 @@ TEST_F(PutsOnConditionTest, UploadsAndCopiesAreTakenBackToo) {
                                      "<CompleteMultipartUploadResult><ETag>\"e-1\"</ETag>"
                                      "</CompleteMultipartUploadResult>",
                                      {{"x-amz-version-id", "mine"}})});
-  on("DELETE /b/k?versionId=mine", {answer(204)});
+  on("DELETE /b/k?versionId=mine", {answer(204, "", {{"x-amz-request-id", "r"}})});
   EXPECT_ERROR(ErrorKind::precondition, "PreconditionFailed", store().copy({other_, {}, {}}, object_, {}, if_new_));
   EXPECT_EQ(asked().back(), "DELETE /b/k?versionId=mine");
   EXPECT_ERROR(ErrorKind::precondition, "PreconditionFailed",
@@ -408,14 +414,15 @@ TEST_F(S3StoreTest, SetsTagsThatAServerForgot) {
   EXPECT_THAT(asked(), ElementsAre("POST /b/k?uploadId=u")) << "once is enough";
 }
 
-TEST_F(S3StoreTest, TakesSilenceAboutTagsForNoneButNotFromAws) {
-  on("GET /b/k?tagging", {answer(200)});
+TEST_F(S3StoreTest, TakesSilenceAboutTagsForNoneButNotFromAwsNorFromNobody) {
+  on("GET /b/k?tagging", {answer(200, "", {{"x-amz-request-id", "r"}}), answer(200)});
   EXPECT_THAT(store().get_tags(object_, {}), IsEmpty());
+  EXPECT_EQ(error_of([&] { store().get_tags(object_, {}); }).kind(), ErrorKind::unavailable);
   store_.reset();
   pretend_to_be_aws();
   on("GET /bucket/k?tagging", {answer(200)});
   const ObjectAddress there{BucketName("bucket"), ObjectKey("k")};
-  EXPECT_EQ(error_of([&] { store().get_tags(there, {}); }).kind(), ErrorKind::corrupt);
+  EXPECT_EQ(error_of([&] { store().get_tags(there, {}); }).kind(), ErrorKind::unavailable);
 }
 
 TEST_F(S3StoreTest, LeavesTheTagsOfOthersAlone) {
@@ -451,7 +458,8 @@ TEST_F(S3StoreTest, FollowsABucketToItsRegionAndRemembers) {
 TEST_F(S3StoreTest, MakesBucketsWhereAServerKnowsNoRegions) {
   on("PUT /bbb", {answer(400, "<Error><Code>InvalidLocationConstraint</Code></Error>"), answer(200)});
   store().create_bucket(BucketName("bbb"));
-  EXPECT_THAT(asked(), ElementsAre("HEAD /bbb", "PUT /bbb", "PUT /bbb"));
+  EXPECT_THAT(asked(),
+              ElementsAre("HEAD /bbb", "GET /bbb?list-type=2&encoding-type=url&max-keys=1", "PUT /bbb", "PUT /bbb"));
   EXPECT_THAT(server_->requests().back().body, IsEmpty());
 }
 
@@ -471,6 +479,58 @@ TEST_F(S3StoreTest, ALookThatFailsHasWrittenNothing) {
   EXPECT_TRUE(wrote_nothing([&] { store().copy(this_one, object_, {}, {}); }));
   EXPECT_TRUE(wrote_nothing([&] { store().upload_part_copy(object_, UploadId("u"), 1, this_one, std::nullopt); }));
   EXPECT_TRUE(wrote_nothing([&] { store().complete_upload(object_, UploadId("u"), {{1, ETag("p"), 1}}, {true, {}}); }));
+}
+
+class EvidenceTest : public S3StoreTest {
+ protected:
+  std::optional<store::ObjectInfo> ask() {
+    return store().head(object_, {.version_id = {}, .if_match = {}, .with_evidence = true});
+  }
+  /// The answer to a HEAD of so many bytes.
+  static std::string sized(ByteCount bytes, const std::string& etag, http::Headers more = {}) {
+    std::string text = fmt::format("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nETag: \"{}\"\r\n", bytes, etag);
+    text += "Last-Modified: Thu, 23 Jan 2025 09:05:07 GMT\r\n";
+    for (const http::Header& header : more) text += header.name + ": " + header.value + "\r\n";
+    return text + "\r\n";
+  }
+  static std::string part(int number) { return fmt::format("HEAD /b/k?partNumber={}", number); }
+  const std::string of_three_ = std::string(md5_of_a) + "-3";
+};
+
+TEST_F(EvidenceTest, IsAskedForOnlyByWhoNeedsIt) {
+  on("HEAD /b/k", {sized(25, of_three_)});
+  store().head(object_, {});
+  EXPECT_THAT(asked(), ElementsAre("HEAD /b/k"));
+  EXPECT_EQ(server_->requests().back().headers.get("x-amz-checksum-mode"), "");
+  on("GET /b/k", {answer(200, "x", {{"ETag", "e"}, {"Last-Modified", "Thu, 23 Jan 2025 09:05:07 GMT"}})});
+  store().get(object_, std::nullopt, {});
+  EXPECT_EQ(server_->requests().back().headers.get("x-amz-checksum-mode"), "ENABLED");
+}
+
+TEST_F(EvidenceTest, IsTheChecksumOrTheSizeOfThePartsThatAreAlike) {
+  on("HEAD /b/k", {sized(25, of_three_, {{"x-amz-checksum-crc64nvme", "rosUhgp5mIg="}})});
+  EXPECT_TRUE(ask()->checksum);
+  EXPECT_THAT(asked(), ElementsAre("HEAD /b/k"));
+  EXPECT_EQ(server_->requests().back().headers.get("x-amz-checksum-mode"), "ENABLED");
+  on("HEAD /b/k", {sized(25, of_three_)});
+  on(part(1), {sized(10, of_three_)});
+  on(part(2), {sized(10, of_three_)});
+  EXPECT_EQ(ask()->part_bytes, 10U);
+  EXPECT_THAT(asked(), ElementsAre("HEAD /b/k", part(1), part(2)));
+  on(part(2), {sized(9, of_three_)});
+  EXPECT_EQ(ask()->part_bytes, 0U) << "unlike ones";
+  on(part(1), {sized(25, of_three_)});
+  EXPECT_EQ(ask()->part_bytes, 0U) << "a server that does not know of parts";
+  on(part(1), {answer(416)});
+  EXPECT_EQ(ask()->part_bytes, 0U);
+  on(part(1), {answer(503)});
+  EXPECT_EQ(error_of([&] { ask(); }).kind(), ErrorKind::unavailable);
+  for (const char* etag : {md5_of_a, "0cc175b9c0f1b6a831c399e269772661-1", "0cc175b9c0f1b6a831c399e269772661-17"}) {
+    on("HEAD /b/k", {sized(25, etag)});
+    asked();
+    EXPECT_EQ(ask()->part_bytes, std::string_view(etag).ends_with("-1") ? 25U : 0U);
+    EXPECT_THAT(asked(), ElementsAre("HEAD /b/k")) << etag;
+  }
 }
 
 TEST_F(S3StoreTest, RefusesBytesThatWereNotAskedFor) {

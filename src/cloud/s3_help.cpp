@@ -1,0 +1,158 @@
+// What S3Store does for servers other than AWS, which may leave it out: conditions of writes, and tags.
+#include <algorithm>
+
+#include "base/error.hpp"
+#include "cloud/s3_store.hpp"
+#include "store/object_rules.hpp"
+#include "store/own_write.hpp"
+
+namespace bale::cloud {
+namespace {
+
+/// Versioning is switched on once in the life of a bucket.
+constexpr std::chrono::minutes versioning_known_for{1};
+/// Thousands of uploads are never under way at once: of the oldest nobody will hear any more.
+constexpr std::size_t most_remembered_uploads = 4096;
+
+/// Whether to ask again is somebody else's decision; otherwise the question has no answer here.
+bool is_passing(const Error& error) { return is_transient(error.kind()) || error.kind() == ErrorKind::cancelled; }
+
+/// The first page of a key's versions, the newest of them first: keys that only start with it come later.
+store::ListRequest versions_of(const ObjectAddress& object) {
+  store::ListRequest request;
+  request.prefix = object.key.str();
+  return request;
+}
+
+}  // namespace
+
+/// Whether the bucket keeps versions, or kept them once: looked up once a minute. Who may not know counts as if.
+bool S3Store::keeps_versions(const BucketName& bucket) {
+  const auto now = session_.world().clock.steady();
+  {
+    const Lock lock(mutex_);
+    const auto known = versioning_.find(bucket);
+    if (known != versioning_.end() && now < known->second.until) return known->second.keeps_versions;
+  }
+  bool keeps = true;
+  try {
+    keeps = get_versioning(bucket) != store::Versioning::never;
+  } catch (const Error& error) {
+    if (is_passing(error)) throw;
+  }
+  const Lock lock(mutex_);
+  versioning_[bucket] = {keeps, now + versioning_known_for};
+  return keeps;
+}
+
+/// Checks the conditions of a write whose request may not do it: that of a copy or a completed upload, and any into a
+/// bucket that keeps versions. What another writer does before the write, look_below() sees.
+S3Store::Seen S3Store::look_at_target(const ObjectAddress& object, const store::WriteConditions& conditions,
+                                      bool by_put) {
+  const bool has_conditions = conditions.if_none_match || !conditions.if_match.empty();
+  if (!has_conditions || !is_helped(object.bucket)) return {};
+  if (keeps_versions(object.bucket)) {
+    if (auto seen = look_at_versions(object, conditions)) return *seen;
+  } else if (by_put) {
+    return {};
+  }
+  const auto current = head(object, {});
+  store::check_write_conditions(current ? std::optional(current->etag) : std::nullopt, object, conditions);
+  return {};
+}
+
+/// The same where versions may be listed; absent where not.
+std::optional<S3Store::Seen> S3Store::look_at_versions(const ObjectAddress& object,
+                                                       const store::WriteConditions& conditions) {
+  store::VersionPage page;
+  try {
+    page = list_versions(object.bucket, versions_of(object));
+  } catch (const Error& error) {
+    if (is_passing(error)) throw;
+    return std::nullopt;
+  }
+  Seen seen{true, {}};
+  std::optional<ETag> current;
+  for (const store::ListedVersion& version : page.versions) {
+    if (version.key != object.key) continue;
+    seen.versions.insert(version.version_id);
+    if (version.is_latest && !version.is_delete_marker) current = version.etag;
+  }
+  store::check_write_conditions(current, object, conditions);
+  return seen;
+}
+
+/// Looks what is right below the version that was just written. If it was not there when look_at_target() looked,
+/// another writer came first: then the new version is taken back, and the condition counts as failed.
+void S3Store::look_below(const ObjectAddress& object, const Seen& seen, const VersionId& written) {
+  if (!seen.is_watched || written.empty()) return;
+  const std::vector<store::ListedVersion> versions = list_versions(object.bucket, versions_of(object)).versions;
+  const auto own = std::find_if(versions.begin(), versions.end(), [&](const store::ListedVersion& version) {
+    return version.key == object.key && version.version_id == written;
+  });
+  if (own == versions.end() || own + 1 == versions.end()) return;
+  const store::ListedVersion& below = own[1];
+  if (below.key != object.key || seen.versions.contains(below.version_id)) return;
+  remove(object, written);
+  throw Error(ErrorKind::precondition, "another writer came first", to_uri(object)).with_code("PreconditionFailed");
+}
+
+/// Checks the condition of a copy whose request may not do it.
+void S3Store::look_at_source(const store::CopySource& from) {
+  if (from.if_match.empty() || !is_helped(from.address.bucket)) return;
+  const std::string where = to_uri(from.address);
+  const auto source = head(from.address, {from.version_id, {}});
+  if (!source) throw Error(ErrorKind::not_found, "there is no such object", where).with_code("NoSuchKey");
+  if (source->etag == from.if_match) return;
+  throw Error(ErrorKind::precondition, "the source is not the object that was to be copied", where)
+      .with_code("PreconditionFailed");
+}
+
+void S3Store::remember_tags(const UploadId& upload, const store::Tags& tags) {
+  const Lock lock(mutex_);
+  upload_tags_[upload] = tags;
+  uploads_begun_.push_back(upload);
+  if (uploads_begun_.size() <= most_remembered_uploads) return;
+  upload_tags_.erase(uploads_begun_.front());
+  uploads_begun_.pop_front();
+}
+
+void S3Store::forget_tags(const UploadId& upload) {
+  const Lock lock(mutex_);
+  upload_tags_.erase(upload);
+}
+
+/// Sets the tags of what was just written where the server has left them out. Costs a request: not for AWS.
+void S3Store::ensure_tags(const ObjectAddress& object, const store::Tags& tags, const VersionId& version) {
+  if (get_tags(object, version) != tags) set_tags(object, tags, version);
+}
+
+/// The same for a completed upload, whose tags were remembered.
+void S3Store::mend_tags(const ObjectAddress& object, const UploadId& upload, const VersionId& version) {
+  store::Tags tags;
+  {
+    const Lock lock(mutex_);
+    const auto found = upload_tags_.find(upload);
+    if (found == upload_tags_.end()) return;
+    tags = found->second;
+  }
+  ensure_tags(object, tags, version);
+  forget_tags(upload);  // not before: who meets a failure comes again
+}
+
+/// The same where completing was refused: an earlier attempt, whose answer was lost, may have made the object.
+void S3Store::mend_tags_of_own(const ObjectAddress& object, const UploadId& upload,
+                               const std::vector<store::UploadedPart>& parts, const Error& refusal) {
+  {
+    const Lock lock(mutex_);
+    if (!upload_tags_.contains(upload)) return;
+  }
+  const auto found = head(object, {});
+  const std::optional<ETag> own = store::multipart_etag(parts);
+  if (found && own && found->etag == *own)
+    mend_tags(object, upload, found->version_id);
+  else if (refusal.code() == "NoSuchUpload")
+    forget_tags(upload);  // it has ended some other way
+}
+
+}  // namespace bale::cloud
