@@ -146,7 +146,9 @@ class Writer {
     LargeMember(Writer& writer, std::size_t member)
         : pieces([this, &writer, member](std::uint64_t, const Piece& piece) {
             const auto& [work, index] = piece;
-            digest.update({work->data_of(index), work->chunk->pieces[index].size});
+            const ByteView bytes(work->data_of(index), work->chunk->pieces[index].size);
+            digest.update(bytes);
+            writer.show_source(member, work->chunk->pieces[index].offset, bytes);
             if (work->chunk->pieces[index].last) writer.written_.members[member].sha256 = digest.finish();
           }) {}
     Sha256 digest;
@@ -258,6 +260,14 @@ class Writer {
       if (stop_.stop_requested()) throw Error(ErrorKind::cancelled, "stopped while writing the archive", sink_.name());
       if (!piece.whole()) throw MemberLost(piece.member, current_error());
       state.failure = current_error();
+    }
+  }
+
+  void show_source(std::size_t member, ByteCount offset, ByteView bytes) {
+    try {
+      source_.passed(member, offset, bytes);
+    } catch (const Error& error) {
+      throw MemberLost(member, error);
     }
   }
 

@@ -41,6 +41,12 @@ class MemberSource {
   /// member cannot be had: one of a single call is left out and reported, one of several calls ends the archive
   /// (MemberLost).
   virtual TimePoint fetch(std::size_t index, ByteCount offset, MutableBytes into) = 0;
+  /// Sees the bytes of a member that is fetched by several calls once more, in order from the first to the last, one
+  /// call at a time for a member. Does nothing unless the source checks a member as a whole. A throw means that the
+  /// member is not what it should be, and ends the archive (MemberLost).
+  virtual void passed(std::size_t index, ByteCount offset, ByteView bytes) {
+    static_cast<void>(index), static_cast<void>(offset), static_cast<void>(bytes);
+  }
 };
 
 /// What became of a planned member.

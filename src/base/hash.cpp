@@ -31,6 +31,11 @@ const EVP_MD* md5_algorithm() {
   return md;
 }
 
+const EVP_MD* sha1_algorithm() {
+  static const EVP_MD* const md = fetch("SHA1");
+  return md;
+}
+
 struct Running {
   explicit Running(const EVP_MD* algorithm) : md(algorithm), context(EVP_MD_CTX_new()) {
     if (context == nullptr) throw std::bad_alloc();
@@ -58,6 +63,10 @@ struct Sha256::State : Running {
 };
 struct Md5::State : Running {
   State() : Running(md5_algorithm()) {}
+};
+
+struct Sha1::State : Running {
+  State() : Running(sha1_algorithm()) {}
 };
 
 Sha256::Sha256() : state_(std::make_unique<State>()) {}
@@ -103,6 +112,13 @@ Md5Digest Md5::of(ByteView bytes) {
   running.update(bytes);
   return running.finish();
 }
+
+Sha1::Sha1() : state_(std::make_unique<State>()) {}
+Sha1::~Sha1() = default;
+Sha1::Sha1(Sha1&&) noexcept = default;
+Sha1& Sha1::operator=(Sha1&&) noexcept = default;
+void Sha1::update(ByteView bytes) { state_->update(bytes); }
+Digest<20> Sha1::finish() { return state_->finish<20>(); }
 
 std::uint64_t xxh64(ByteView bytes) noexcept { return XXH64(bytes.data(), bytes.size(), 0); }
 

@@ -51,6 +51,21 @@ class Md5 {
   std::unique_ptr<State> state_;
 };
 
+/// SHA-1, because S3 keeps it of an object that was uploaded with it; never for security.
+class Sha1 {
+ public:
+  Sha1();
+  ~Sha1();
+  Sha1(Sha1&&) noexcept;
+  Sha1& operator=(Sha1&&) noexcept;
+  void update(ByteView bytes);
+  Digest<20> finish();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
 /// XXH64 with seed 0. A zstd frame's checksum, and a seek table's, are its low 32 bits.
 std::uint64_t xxh64(ByteView bytes) noexcept;
 

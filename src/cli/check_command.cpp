@@ -63,7 +63,8 @@ std::vector<check::DestinationRule> destination_rules(Context& context, const Ch
                                 rule.source.bucket,
                                 rule.source.prefix,
                                 rule.source.suffix,
-                                {}};
+                                {},
+                                &context.store(rule.source.region)};
     for (const config::Destination& destination : rule.destinations) {
       if (!destination.backup) made.destinations.push_back({&context.store(destination.region), destination.bucket});
     }

@@ -8,8 +8,8 @@
 
 #include "base/error.hpp"
 #include "base/text.hpp"
+#include "store/content_check.hpp"
 #include "transfer/byte_io.hpp"
-#include "transfer/etag_check.hpp"
 
 namespace bale::cli {
 namespace {
@@ -177,16 +177,13 @@ ByteCount ObjectMover::upload_input(const ObjectAddress& to, const store::Object
 void ObjectMover::stream(const ObjectAddress& from, store::GetStream& stream,
                          const std::function<void(ByteView)>& write) {
   const flow::Ticket ticket = context_.budget().acquire(buffer_bytes, context_.stop());
-  transfer::EtagCheck check(stream.info());
   Buffer buffer(std::clamp<ByteCount>(stream.length(), 1, buffer_bytes));
   while (const std::size_t got = stream.read(buffer.spare())) {
     check_stop();
     const ByteView bytes(buffer.data(), got);
-    check.update(bytes);
     write(bytes);
     progress_.bytes_done += got;
   }
-  check.finish(from);
 }
 
 ByteCount ObjectMover::download(const ObjectAddress& from, const VersionId& version,
@@ -195,7 +192,7 @@ ByteCount ObjectMover::download(const ObjectAddress& from, const VersionId& vers
   store::ObjectInfo info;
   const store::ReadConditions wanted{.version_id = version, .if_match = {}};
   if (!known_size || *known_size >= 2 * part_bytes) {
-    const auto found = store().head(from, wanted);
+    const auto found = store().head(from, {.version_id = version, .if_match = {}, .with_evidence = true});
     if (!found) throw Error(ErrorKind::not_found, "no such object", to_uri(from)).with_code("NoSuchKey");
     info = *found;
     if (!known_size) progress_.bytes_total = info.size;  // the only object
@@ -217,10 +214,11 @@ ByteCount ObjectMover::download(const ObjectAddress& from, const VersionId& vers
 void ObjectMover::download_in_parts(const ObjectAddress& from, const store::ObjectInfo& info, os::AtomicFile& file) {
   // Every part asks for the version that HEAD showed, so that a change in between is an error and never a mixture.
   const store::ReadConditions same{.version_id = info.version_id, .if_match = info.etag};
-  transfer::EtagCheck check(info);
-  // Parts as the object was uploaded in can be checked while they are in memory.
-  const bool as_uploaded = check.is_possible() && check.part_bytes() <= most_part_in_memory;
-  const bool is_read_again = check.is_possible() && !as_uploaded;
+  store::ContentCheck check(info);
+  // Parts as the object was uploaded in can be checked while they are in memory, and those of any size by a CRC.
+  const bool in_ranges = check.takes_ranges();
+  const bool as_uploaded = check.part_bytes() > 0 && check.part_bytes() <= most_part_in_memory;
+  const bool is_read_again = check.is_possible() && !in_ranges && !as_uploaded;
   const ByteCount part = as_uploaded ? check.part_bytes() : part_bytes;
   flow::TaskGroup group;
   for (ByteCount first = 0; first < info.size && !group.failed(); first += part) {
@@ -235,6 +233,7 @@ void ObjectMover::download_in_parts(const ObjectAddress& from, const store::Obje
       const auto answer = store().get(from, store::ByteRange::at(first, length), same);
       if (answer->length() != length || !fill(*answer, {buffer.data(), buffer.size()}))
         throw Error(ErrorKind::corrupt, "the store answered with another range than was asked for", to_uri(from));
+      if (in_ranges) check.add(first, buffer.view());
       if (as_uploaded) check.set_part(first / part, buffer.view());
       if (is_read_again)
         file.file().write_at(first, buffer.view());
@@ -248,7 +247,7 @@ void ObjectMover::download_in_parts(const ObjectAddress& from, const store::Obje
   check.finish(from);
 }
 
-void ObjectMover::read_again(os::ReadableFile& file, transfer::EtagCheck& check) {
+void ObjectMover::read_again(os::ReadableFile& file, store::ContentCheck& check) {
   const flow::Ticket ticket = context_.budget().acquire(buffer_bytes, context_.stop());
   Buffer buffer(buffer_bytes);
   for (ByteCount offset = 0;;) {

@@ -9,8 +9,8 @@
 #include "base/names.hpp"
 #include "cli/context.hpp"
 #include "flow/progress.hpp"
+#include "store/content_check.hpp"
 #include "store/object_store.hpp"
-#include "transfer/etag_check.hpp"
 
 namespace bale::cli {
 
@@ -34,7 +34,7 @@ class ObjectMover {
                          const store::WriteConditions& conditions, ByteCount expected_bytes);
   /// Writes an object to a file that appears when it is complete, with the object's modification time. `known_size`
   /// saves a request where a listing told it. Returns the object's size. Throws Error{corrupt}, leaving no file, when
-  /// the bytes are not those of the object's ETag (where that tells: transfer::EtagCheck).
+  /// the bytes are not those of the object's ETag (where that tells: store::ContentCheck).
   ByteCount download(const ObjectAddress& from, const VersionId& version, std::optional<ByteCount> known_size,
                      const std::filesystem::path& file);
   /// Writes an object to a pipe or device (os::Files::is_stream). Returns its size. Throws Error{corrupt} as download()
@@ -47,7 +47,7 @@ class ObjectMover {
   void upload_in_parts(os::ReadableFile& file, ByteCount size, const ObjectAddress& to,
                        const store::ObjectAttributes& attributes, const store::WriteConditions& conditions);
   void download_in_parts(const ObjectAddress& from, const store::ObjectInfo& info, os::AtomicFile& file);
-  void read_again(os::ReadableFile& file, transfer::EtagCheck& check);
+  void read_again(os::ReadableFile& file, store::ContentCheck& check);
   void stream(const ObjectAddress& from, store::GetStream& stream, const std::function<void(ByteView)>& write);
   void check_stop() const;
   store::ObjectStore& store() { return context_.store(context_.region()); }

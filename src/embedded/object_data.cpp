@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/crc.hpp"
 #include "base/error.hpp"
 #include "base/hash.hpp"
 
@@ -38,13 +39,15 @@ os::fs::path data_path(const ObjectAddress& object, const FileId& file) {
 
 }  // namespace
 
-Md5Digest write_body(os::WritableFile& file, ByteCount offset, store::Body& body) {
+BodyDigests write_body(os::WritableFile& file, ByteCount offset, store::Body& body) {
   Md5 md5;
+  std::uint64_t crc64 = 0;
   ByteCount written = 0;
   bool ends_in_hole = false;
   for (ByteView bytes; !(bytes = body.next(copy_block)).empty(); written += bytes.size()) {
     if (written + bytes.size() > body.size()) break;
     md5.update(bytes);
+    crc64 = crc_of(crc64nvme, bytes, crc64);
     ends_in_hole = !write_with_holes(file, offset + written, bytes);
     body.sent(bytes.size());
   }
@@ -53,7 +56,7 @@ Md5Digest write_body(os::WritableFile& file, ByteCount offset, store::Body& body
         .with_code("IncompleteBody");
   }
   if (ends_in_hole) file.extend_to(offset + written);
-  return md5.finish();
+  return {md5.finish(), crc64};
 }
 
 Md5Digest md5_of(os::ReadableFile& file, const store::Extent& extent) {

@@ -13,9 +13,15 @@
 
 namespace bale::embedded {
 
-/// Writes a body at an offset of a file, blocks of zeros as holes. Returns its MD5.
+/// What the bytes of a body are known by.
+struct BodyDigests {
+  Md5Digest md5{};
+  std::uint64_t crc64 = 0;  ///< CRC-64/NVME
+};
+
+/// Writes a body at an offset of a file, blocks of zeros as holes. Returns its digests.
 /// Throws Error{invalid} IncompleteBody when the body has not the size that it claims.
-Md5Digest write_body(os::WritableFile& file, ByteCount offset, store::Body& body);
+BodyDigests write_body(os::WritableFile& file, ByteCount offset, store::Body& body);
 /// The MD5 of a stretch of a file.
 Md5Digest md5_of(os::ReadableFile& file, const store::Extent& extent);
 

@@ -53,8 +53,35 @@ void for_each_header(Headers& headers, const Visit& visit) {
   visit("website-redirect-location", headers.website_redirect);
 }
 
-ByteCount part_bytes_of(const StoredAttributes& stored) {
-  return stored.attributes.empty() ? 0 : json::parse(stored.attributes).value("part_bytes", ByteCount{0});
+json parse_kept(const StoredAttributes& stored) {
+  return stored.attributes.empty() ? json::object() : json::parse(stored.attributes);
+}
+
+constexpr const char* crc64_member = "crc64nvme";
+
+std::optional<std::uint64_t> crc64_of(const json& kept) {
+  const auto found = kept.find(crc64_member);
+  return found == kept.end() ? std::nullopt : std::optional(found->get<std::uint64_t>());
+}
+
+store::Checksum checksum_of(std::uint64_t crc64) {
+  store::Checksum checksum{store::Checksum::Algorithm::crc64nvme, std::string(sizeof crc64, '\0')};
+  for (std::size_t i = 0; i < sizeof crc64; ++i)
+    checksum.value[i] = static_cast<char>(crc64 >> (8 * (sizeof crc64 - 1 - i)));
+  return checksum;
+}
+
+store::ObjectAttributes attributes_of(const StoredAttributes& stored, const json& kept) {
+  store::ObjectAttributes attributes;
+  attributes.storage_class = stored.storage_class;
+  attributes.tags = tags_from_json(stored.tags);
+  if (kept.empty()) return attributes;
+  const json headers = kept.value("headers", json::object());
+  for_each_header(attributes.headers,
+                  [&](const char* name, std::string& value) { value = headers.value(name, std::string()); });
+  attributes.metadata = kept.value("metadata", store::UserMetadata());
+  attributes.kms_key_arn = kept.value("kms_key_arn", std::string());
+  return attributes;
 }
 
 void delete_row(Database& database, const VersionRow& row, VersionChange& change) {
@@ -113,33 +140,26 @@ BucketRow require_bucket(Database& database, const BucketName& bucket) {
   throw Error(ErrorKind::not_found, "there is no such bucket", "s3://" + bucket.str()).with_code("NoSuchBucket");
 }
 
-StoredAttributes to_stored(const store::ObjectAttributes& attributes) {
+StoredAttributes to_stored(const store::ObjectAttributes& attributes, const std::optional<std::uint64_t>& crc64) {
   json kept = json::object();
   for_each_header(attributes.headers, [&](const char* name, const std::string& value) {
     if (!value.empty()) kept["headers"][name] = value;
   });
   if (!attributes.metadata.empty()) kept["metadata"] = attributes.metadata;
   if (!attributes.kms_key_arn.empty()) kept["kms_key_arn"] = attributes.kms_key_arn;
+  if (crc64) kept[crc64_member] = *crc64;
   return {attributes.storage_class, kept.empty() ? std::string() : kept.dump(), tags_to_json(attributes.tags)};
 }
 
 store::ObjectAttributes from_stored(const StoredAttributes& stored) {
-  store::ObjectAttributes attributes;
-  attributes.storage_class = stored.storage_class;
-  attributes.tags = tags_from_json(stored.tags);
-  if (stored.attributes.empty()) return attributes;
-  const json kept = json::parse(stored.attributes);
-  const json headers = kept.value("headers", json::object());
-  for_each_header(attributes.headers,
-                  [&](const char* name, std::string& value) { value = headers.value(name, std::string()); });
-  attributes.metadata = kept.value("metadata", store::UserMetadata());
-  attributes.kms_key_arn = kept.value("kms_key_arn", std::string());
-  return attributes;
+  return attributes_of(stored, parse_kept(stored));
 }
+
+std::optional<std::uint64_t> crc64_of(const StoredAttributes& stored) { return crc64_of(parse_kept(stored)); }
 
 void set_part_bytes(StoredAttributes& stored, ByteCount part_bytes) {
   if (part_bytes == 0) return;
-  json kept = stored.attributes.empty() ? json::object() : json::parse(stored.attributes);
+  json kept = parse_kept(stored);
   kept["part_bytes"] = part_bytes;
   stored.attributes = kept.dump();
 }
@@ -190,7 +210,8 @@ VersionId shown_version(const BucketRow& bucket, const VersionId& version) {
 }
 
 store::ObjectInfo to_info(const BucketRow& bucket, const VersionRow& row, TimePoint now) {
-  store::ObjectAttributes attributes = from_stored(row.stored);
+  const json kept = parse_kept(row.stored);
+  store::ObjectAttributes attributes = attributes_of(row.stored, kept);
   store::ObjectInfo info;
   info.size = row.size;
   info.etag = row.etag;
@@ -203,7 +224,8 @@ store::ObjectInfo to_info(const BucketRow& bucket, const VersionRow& row, TimePo
   info.kms_key_arn = std::move(attributes.kms_key_arn);
   if (row.restored_until && now < *row.restored_until) info.restore = restore_header(*row.restored_until);
   // A copy is one part, and yet has the attributes of what was uploaded in parts.
-  if (row.etag.str().find('-') != std::string::npos) info.part_bytes = part_bytes_of(row.stored);
+  if (row.etag.str().find('-') != std::string::npos) info.part_bytes = kept.value("part_bytes", ByteCount{0});
+  if (const auto crc64 = crc64_of(kept)) info.checksum = checksum_of(*crc64);
   return info;
 }
 

@@ -28,10 +28,13 @@ BucketRow require_bucket(Database& database, const BucketName& bucket);
 /// The attributes of an object as they are kept: JSON, or empty where there is nothing to keep.
 struct StoredAttributes {
   std::string storage_class;
-  std::string attributes;  ///< headers, metadata, key, size of the parts
+  std::string attributes;  ///< headers, metadata, key, checksum, size of the parts
   std::string tags;
 };
-StoredAttributes to_stored(const store::ObjectAttributes& attributes);
+/// `crc64` is the CRC-64/NVME of the object's bytes; absent where it is not known.
+StoredAttributes to_stored(const store::ObjectAttributes& attributes, const std::optional<std::uint64_t>& crc64 = {});
+/// The CRC-64/NVME that is kept; absent where there is none.
+std::optional<std::uint64_t> crc64_of(const StoredAttributes& stored);
 store::ObjectAttributes from_stored(const StoredAttributes& stored);
 /// Notes with the attributes of an object that it was put together of parts of this size, 0: unlike ones.
 void set_part_bytes(StoredAttributes& stored, ByteCount part_bytes);

@@ -8,6 +8,7 @@
 #include "base/hash.hpp"
 #include "embedded/message_queue.hpp"
 #include "embedded/object_data.hpp"
+#include "store/content_check.hpp"
 #include "store/object_rules.hpp"
 
 namespace bale::embedded {
@@ -163,8 +164,9 @@ store::PutResult EmbeddedStore::put(const ObjectAddress& object, store::Body& bo
   store::check_attributes(attributes);
   check_target(object, conditions);
   NewObjectFile file(core_, object);
-  const ETag etag(to_hex_digest(write_body(file.create(), 0, body)));
-  const NewVersion version{file.id(), body.size(), etag, to_stored(attributes), "ObjectCreated:Put"};
+  const BodyDigests digests = write_body(file.create(), 0, body);
+  const ETag etag(to_hex_digest(digests.md5));
+  const NewVersion version{file.id(), body.size(), etag, to_stored(attributes, digests.crc64), "ObjectCreated:Put"};
   const VersionChange change =
       file.publish([&](WriteContext& context) { return insert_version(context, object, version, conditions, now()); });
   return {etag, change.version};
@@ -180,8 +182,9 @@ std::unique_ptr<store::GetStream> EmbeddedStore::get(const ObjectAddress& object
   } catch (const Error& error) {
     throw error.with_where(to_uri(object));
   }
-  return std::make_unique<FileGetStream>(to_info(opened.bucket, opened.row, now()), extent, std::move(opened.file),
-                                         object);
+  return store::checked(std::make_unique<FileGetStream>(to_info(opened.bucket, opened.row, now()), extent,
+                                                        std::move(opened.file), object),
+                        object);
 }
 
 std::optional<store::ObjectInfo> EmbeddedStore::head(const ObjectAddress& object,
@@ -218,7 +221,7 @@ store::PutResult EmbeddedStore::copy(const store::CopySource& from, const Object
                  from.address)
         .with_hint("copy it in parts");
   }
-  StoredAttributes stored = replace ? to_stored(*replace) : source.row.stored;
+  StoredAttributes stored = replace ? to_stored(*replace, crc64_of(source.row.stored)) : source.row.stored;
   if (!replace) stored.storage_class = "STANDARD";
   NewObjectFile file(core_, to);
   file.create().copy_from(*source.file, 0, source.row.size, 0);

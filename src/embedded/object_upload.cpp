@@ -239,7 +239,7 @@ ETag EmbeddedStore::upload_part(const ObjectAddress& object, const UploadId& upl
   store::check_part_number(number);
   store::check_upload_size(body.size());
   return store_part(core_, object, upload, number, body.size(), [&](os::WritableFile& file, ByteCount offset) {
-    return ETag(to_hex_digest(write_body(file, offset, body)));
+    return ETag(to_hex_digest(write_body(file, offset, body).md5));
   });
 }
 

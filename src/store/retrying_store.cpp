@@ -1,6 +1,7 @@
 #include "store/retrying_store.hpp"
 
 #include "base/error.hpp"
+#include "store/content_check.hpp"
 #include "store/own_write.hpp"
 #include "store/resuming_stream.hpp"
 
@@ -121,7 +122,7 @@ PutResult RetryingStore::put(const ObjectAddress& object, Body& body, const Obje
 std::unique_ptr<GetStream> RetryingStore::get(const ObjectAddress& object, const std::optional<ByteRange>& range,
                                               const ReadConditions& conditions) {
   auto first = flow::retry(retrier_, [&] { return inner_.get(object, range, conditions); });
-  return resume_when_broken(inner_, retrier_, object, conditions, std::move(first));
+  return checked(resume_when_broken(inner_, retrier_, object, conditions, std::move(first)), object);
 }
 
 std::optional<ObjectInfo> RetryingStore::head(const ObjectAddress& object, const ReadConditions& conditions) {

@@ -15,9 +15,11 @@ struct AsS3 {
   static constexpr bool tells_missing_from_changed = true;  ///< If-Match without an object is NoSuchKey
   static constexpr bool tells_null_versions = true;         ///< a PUT while suspended says that its version is "null"
   static constexpr bool keeps_null_versions = true;         ///< while suspended, beside versions with a name
-  static constexpr bool tells_part_bytes = true;            ///< ObjectInfo::part_bytes
-  static constexpr bool gives_copies_own_tags = true;       ///< the ETag of a copy in one part is its MD5
-  static constexpr bool leaves_out_parts = true;            ///< parts that are not listed do not hinder
+  static constexpr bool tells_part_bytes = true;            ///< ObjectInfo::part_bytes, with every answer
+  /// The same, or a checksum of the whole, to ReadConditions::with_evidence.
+  static constexpr bool tells_part_bytes_when_asked = true;
+  static constexpr bool gives_copies_own_tags = true;  ///< the ETag of a copy in one part is its MD5
+  static constexpr bool leaves_out_parts = true;       ///< parts that are not listed do not hinder
   static constexpr bool checks_ranges_of_part_copies = true;
   static constexpr bool knows_ended_uploads = true;           ///< a part for one is NoSuchUpload
   static constexpr bool lists_markers_among_versions = true;  ///< and not after them

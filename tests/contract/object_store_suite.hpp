@@ -21,6 +21,7 @@
 
 #include "base/hash.hpp"
 #include "contract/as_s3.hpp"
+#include "contract/checked.hpp"
 #include "contract/errors.hpp"
 #include "queue/message_queue.hpp"
 #include "store/object_store.hpp"
@@ -598,6 +599,14 @@ TYPED_TEST_P(ObjectStoreSuite, TellsTheSizeOfPartsThatAreAlike) {
   EXPECT_EQ(part_bytes("copy"), 0u) << "a copy is one part";
 }
 
+TYPED_TEST_P(ObjectStoreSuite, TellsEvidence) {
+  this->put("one", this->bytes(1000, 1));
+  this->put_parts("parts", {this->bytes(5 << 20, 1), this->bytes(1000, 2)});
+  for (const std::string key : {"one", "parts"})
+    EXPECT_EQ(is_checked(this->store(), this->at(key)), key != "parts" || TypeParam::tells_part_bytes_when_asked)
+        << key;
+}
+
 TYPED_TEST_P(ObjectStoreSuite, TakesAnUploadOfOnePart) {
   const std::string content = this->bytes(1000);
   const Md5Digest digest = Md5::of(as_bytes(content));
@@ -882,10 +891,10 @@ REGISTER_TYPED_TEST_SUITE_P(ObjectStoreSuite, MakesAndRemovesBuckets, RefusesIll
                             WritesNullVersionsWhileSuspended, PagesThroughVersions, ListsInBytewiseOrder,
                             RollsUpCommonPrefixes, PagesThroughKeysAndPrefixes, CopiesObjects,
                             RefusesCopiesThatCannotBe, CopiesAVersion, ReplacesTags, PutsPartsTogether,
-                            TellsTheSizeOfPartsThatAreAlike, TakesAnUploadOfOnePart, TakesPartsInAnyOrderAndAgain,
-                            TakesTheLastPartFirst, LeavesOutPartsThatAreNotListed, TakesConcurrentParts,
-                            RefusesPartsThatDoNotFit, ForgetsAbortedUploads, CompletesOnCondition, CopiesParts,
-                            KeepsArchivedObjectsShutUntilRestored, ReadsEveryOtherStorageClass, SendsEvents,
-                            SendsVersionsInEvents, RefusesRulesThatS3Refuses);
+                            TellsTheSizeOfPartsThatAreAlike, TellsEvidence, TakesAnUploadOfOnePart,
+                            TakesPartsInAnyOrderAndAgain, TakesTheLastPartFirst, LeavesOutPartsThatAreNotListed,
+                            TakesConcurrentParts, RefusesPartsThatDoNotFit, ForgetsAbortedUploads, CompletesOnCondition,
+                            CopiesParts, KeepsArchivedObjectsShutUntilRestored, ReadsEveryOtherStorageClass,
+                            SendsEvents, SendsVersionsInEvents, RefusesRulesThatS3Refuses);
 
 }  // namespace bale::testing

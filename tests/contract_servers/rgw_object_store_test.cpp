@@ -15,6 +15,7 @@ class RgwKind : public AsS3 {
   static constexpr bool tells_missing_from_changed = false;
   static constexpr bool tells_null_versions = false;
   static constexpr bool tells_part_bytes = false;
+  static constexpr bool tells_part_bytes_when_asked = false;
   static constexpr bool gives_copies_own_tags = false;
   static constexpr bool leaves_out_parts = false;  // InvalidPart unless all that were uploaded are listed
 

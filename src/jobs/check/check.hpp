@@ -54,12 +54,16 @@ struct DestinationRule {
   std::string prefix;  ///< monitored prefix, without trailing '/'
   std::string suffix;
   std::vector<Destination> destinations;
+  /// Borrowed; of the source's region. Asked how an object is encrypted whose content is not what the source's ETag
+  /// says. Null: nobody is asked, and such an object counts as unknown.
+  store::ObjectStore* source_store = nullptr;
 };
 
 /// Compares the newest catalog record of each key with the object at each destination: that it is there, has the size,
-/// and the content by its ETag or, of Options::read_data, by its SHA-256. Objects of a later version than the record's,
-/// and keys whose newest record is a deletion, are no findings. Memory: Options::row_bytes; a larger catalog is read
-/// several times. Throws as check_backups().
+/// and the content by its ETag or, of Options::read_data, by its SHA-256 and by the MD5 that the source's ETag is,
+/// where the source still has the object and says that it is one: what was damaged before it was packed has the right
+/// SHA-256. Objects of a later version than the record's, and keys whose newest record is a deletion, are no findings.
+/// Memory: Options::row_bytes; a larger catalog is read several times. Throws as check_backups().
 void check_destinations(const std::vector<DestinationRule>& rules, const Options& options, const Tools& tools,
                         Report& report);
 

@@ -11,8 +11,8 @@
 #include "config/replication.hpp"
 #include "jobs/check/check.hpp"
 #include "jobs/check/listing.hpp"
+#include "store/content_check.hpp"
 #include "store/own_write.hpp"
-#include "transfer/etag_check.hpp"
 
 namespace bale::check {
 namespace {
@@ -148,25 +148,45 @@ class DestinationCheck {
     // The version that was looked at, or the comparison says nothing.
     const auto stream = destination_.store->get(address, std::nullopt, {.version_id = {}, .if_match = info.etag});
     Sha256 digest;
-    transfer::EtagCheck etag(info);
+    // Of a destination whose ETag is not the source's the content is held against the source's.
+    const bool by_md5 = store::is_md5(record.etag) && info.etag != record.etag;
+    Md5 md5;
     const flow::Ticket ticket = tools_.budget.acquire(read_bytes, tools_.stop);
     Buffer block(read_bytes);
     while (const std::size_t got = stream->read({block.data(), block.capacity()})) {
       digest.update({block.data(), got});
-      etag.update({block.data(), got});
+      if (by_md5) md5.update({block.data(), got});
       report_.progress().bytes_done += got;
       if (tools_.stop.stop_requested()) throw Error(ErrorKind::cancelled, "stopped while comparing destinations");
     }
+    const bool is_checked = store::ContentCheck(stream->info()).is_possible();  // by the stream itself
     report_.count([&](Counts& counts) {
       ++counts.destination_read;
-      counts.not_verifiable += record.sha256.empty() && !etag.is_possible() ? 1 : 0;
+      counts.not_verifiable += record.sha256.empty() && !is_checked ? 1 : 0;
     });
-    if (record.sha256.empty()) return etag.finish(address);
-    if (to_hex_digest(digest.finish()) == record.sha256) return;
+    const bool is_as_packed = record.sha256.empty() || to_hex_digest(digest.finish()) == record.sha256;
+    if (is_as_packed && by_md5 && to_hex_digest(md5.finish()) != record.etag.str()) return ask_source(address, record);
+    if (is_as_packed) return;
     // Without its mark nobody knows whether it is a later version.
     if (version == Version::unknown) return report_.count([](Counts& counts) { ++counts.destination_unknown; });
     add(FindingType::different_at_destination, address.key.str(),
         who + "the SHA-256 of its content is not that of the newest record");
+  }
+
+  /// The content is what was packed, and not what the source's ETag says. An ETag of an encrypted object says nothing.
+  void ask_source(const ObjectAddress& address, const Newest& record) {
+    const ObjectAddress source{rule_.source, address.key};
+    std::optional<store::ObjectInfo> info;
+    if (rule_.source_store != nullptr) info = rule_.source_store->head(source);
+    if (!info || info->etag != record.etag || info->is_etag_opaque || !info->kms_key_arn.empty())
+      return report_.count([](Counts& counts) { ++counts.destination_unknown; });
+    report_.add({FindingType::different_at_destination,
+                 to_uri(address),
+                 {},
+                 {source},
+                 "its content is not what the source's ETag says: it was damaged before it was packed",
+                 "the backup has the same damage; the source still has the object: replicate it again",
+                 Repair::none});
   }
 
   void add(FindingType type, const std::string& key, std::string what) {

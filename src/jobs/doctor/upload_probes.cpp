@@ -58,13 +58,15 @@ Outcome probe_multipart(Ground& ground) {
 
 Outcome probe_multipart_etag(Ground& ground) {
   if (!ground.made_in_parts) return skipped("there is no object in parts");
-  const auto info = ground.store().head(ground.at(made_name));
+  const auto info =
+      ground.store().head(ground.at(made_name), {.version_id = {}, .if_match = {}, .with_evidence = true});
   if (!info) return failed("an object that was just completed is not there", "archives are lost here");
   const auto expected = store::multipart_etag(ground.made_in_parts->parts);
   const char* const consequence = "downloads of objects in parts are not compared with their ETag";
   if (!expected || info->etag != *expected)
     return limited("the ETag is not the MD5 of the parts' MD5s", consequence,
                    "this is what S3 does in buckets that are encrypted with a KMS key");
+  if (info->checksum) return ok("the MD5 of the parts' MD5s; a checksum of the whole is told too");
   if (info->part_bytes != store::min_part_bytes)
     return limited("the ETag is made as S3 makes it; the size of the parts is not told", consequence);
   return ok("the MD5 of the parts' MD5s, and the size of the parts is told");

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "base/hash.hpp"
 #include "base/text.hpp"
@@ -210,7 +211,7 @@ class BatchPacking {
   }
 
   /// Writes the archive of round.items. False when it was given up for one object, which has then been taken out of the
-  /// round.
+  /// round, or is to be read once more.
   bool write_one(Round& round) {
     const auto started = world_.clock.steady();
     std::vector<std::size_t> deletions;
@@ -251,6 +252,8 @@ class BatchPacking {
       return true;
     } catch (const archive::MemberLost& lost) {
       const std::size_t item = objects.at(lost.index());
+      // Perhaps its bytes were damaged on the way: they are read once more.
+      if (lost.kind() == ErrorKind::corrupt && read_again_.insert(item).second) return false;
       classify(round, item, lost, source.fetched(lost.index()).tags_failed);
       std::erase(round.items, item);
       return false;
@@ -352,6 +355,7 @@ class BatchPacking {
   flow::MemoryBudget& budget_;
   std::vector<Item> items_;
   std::stop_token stop_;
+  std::set<std::size_t> read_again_;  ///< large objects whose bytes were not those that the store says
   PackResult result_;
 };
 

@@ -224,9 +224,9 @@ class BucketDestination final : public RestoreDestination {
         hash.update({buffer.data(), got});
       return to_hex_digest(hash.finish()) == record.sha256;
     } catch (const Error& error) {
-      // Of an archive class, or replaced or deleted since: nobody knows that it is the same.
+      // Of an archive class, replaced or deleted since, or damaged: nobody knows that it is the same.
       const bool tells_nothing = error.kind() == ErrorKind::denied || error.kind() == ErrorKind::precondition ||
-                                 error.kind() == ErrorKind::not_found;
+                                 error.kind() == ErrorKind::not_found || error.kind() == ErrorKind::corrupt;
       if (!tells_nothing) throw;
       return false;
     }
