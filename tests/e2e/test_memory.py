@@ -111,8 +111,9 @@ def test_a_small_archive_that_expands_is_refused(tmp_path):
         for command in ("list", "verify", "index"):
             status, peak, error = refused(bale, "--memory-limit", f"{limit // MiB}MiB", "archive", command,
                                           "small.tar.zst")
-            assert status not in (0, -9, -11) and "small.tar.zst" in error, (name, command, status, error)
-            assert peak < limit, (name, command, peak / MiB)
+            # To index, what is no manifest is a member like any other.
+            assert command == "index" or status > 0 and "small.tar.zst" in error, (name, command, status, error)
+            assert status >= 0 and peak < limit, (name, command, status, peak / MiB)
 
 
 def refused(bale, *arguments):
