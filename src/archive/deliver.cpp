@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <mutex>
+#include <set>
 #include <unordered_map>
 #include <utility>
 
@@ -207,22 +208,13 @@ class Deliverer final : public FrameVisitor {
 
 class FileReceiver final : public ObjectReceiver {
  public:
-  FileReceiver(os::Files& files, os::fs::path path, TimePoint modified)
-      : files_(files), path_(std::move(path)), modified_(modified), file_(files, path_, os::Links::refuse) {}
-  void write(ByteView bytes) override { file_.file().write(bytes); }
-  void finish() override {
-    const auto present = files_.info(path_);
-    if (present && present->type == os::FileType::directory)
-      throw Error(ErrorKind::precondition, "a directory has the file's name", escape_name(path_.native()));
-    file_.commit_without_sync();
-    files_.set_modified(path_, modified_);
-  }
+  FileReceiver(std::unique_ptr<os::TreeFile> file, TimePoint modified) : file_(std::move(file)), modified_(modified) {}
+  void write(ByteView bytes) override { file_->file().write(bytes); }
+  void finish() override { file_->commit(modified_); }
 
  private:
-  os::Files& files_;
-  const os::fs::path path_;
+  const std::unique_ptr<os::TreeFile> file_;
   const TimePoint modified_;
-  os::AtomicFile file_;
 };
 
 }  // namespace
@@ -247,61 +239,54 @@ Delivery deliver_objects(Reader& reader, const std::vector<std::size_t>& objects
   return deliverer.finish();
 }
 
-bool is_directory_on_the_way(os::Files& files, const os::fs::path& path) {
-  const auto present = files.info(path);
-  if (present && present->type == os::FileType::symlink) {
-    throw Error(ErrorKind::denied, "a symbolic link is in the way: following it could lead out of the directory",
-                path.native(), "remove the link, or choose another directory");
-  }
-  if (present && present->type != os::FileType::directory) {
-    throw Error(ErrorKind::precondition, "a file has the directory's name", path.native(),
-                "remove the file, or choose another directory");
-  }
-  return present.has_value();
-}
-
 FileExtractor::FileExtractor(os::Files& files, os::fs::path directory, const ObjectList& objects)
-    : files_(files), directory_(std::move(directory)) {
-  // An archive of the reference may hold a key twice; both then lead to one file.
+    : tree_(files, std::move(directory), os::Durability::together), may_be_replaced_(objects.size()) {
+  // An archive of S3 Cross-Region Compressor may hold a key twice; both then lead to one file.
   std::vector<std::string> keys;
   keys.reserve(objects.size());
   for (const ManifestObject& object : objects) keys.push_back(object.relative_key);
   std::sort(keys.begin(), keys.end());
+  std::vector<std::string> repeated;
+  for (std::size_t i = 1; i < keys.size(); ++i) {
+    if (keys[i] == keys[i - 1]) repeated.push_back(keys[i]);
+  }
   keys.erase(std::unique(keys.begin(), keys.end()), keys.end());
-  const std::vector<std::string> paths = safe_paths({keys.begin(), keys.end()});
+  const std::vector<std::string> paths = safe_paths(keys);
   paths_.reserve(objects.size());
-  for (const ManifestObject& object : objects) {
-    const auto found = std::lower_bound(keys.begin(), keys.end(), object.relative_key);
+  for (std::size_t i = 0; i < objects.size(); ++i) {
+    const std::string key = objects[i].relative_key;
+    const auto found = std::lower_bound(keys.begin(), keys.end(), key);
     paths_.push_back(paths[static_cast<std::size_t>(found - keys.begin())]);
+    may_be_replaced_[i] = std::binary_search(repeated.begin(), repeated.end(), key);
   }
 }
 
 FileExtractor::FileExtractor(os::Files& files, os::fs::path directory, const std::vector<std::string_view>& keys)
-    : files_(files), directory_(std::move(directory)), paths_(safe_paths(keys)) {}
+    : tree_(files, std::move(directory), os::Durability::together),
+      paths_(safe_paths(keys)),
+      may_be_replaced_(keys.size()) {}
 
-void FileExtractor::make_parents(const std::string& path) {
-  const Lock lock(mutex_);
-  if (made_.empty()) {
-    files_.make_directories(directory_);
-    made_.insert("");
-  }
-  for (std::size_t slash = path.find('/'); slash != std::string::npos; slash = path.find('/', slash + 1)) {
-    const std::string below = path.substr(0, slash);
-    if (made_.contains(below)) continue;
-    const os::fs::path parent = directory_ / below;
-    if (!is_directory_on_the_way(files_, parent)) files_.make_directories(parent);
-    made_.insert(below);
-  }
+void FileExtractor::look(const std::vector<std::size_t>& objects) {
+  const std::set<std::string> top = tree_.top_names();
+  const auto look_at = [&](std::size_t object) {
+    const std::string& name = paths_[object];
+    if (!top.contains(name.substr(0, name.find('/')))) return;  // most often all of them: the directory is new
+    try {
+      if (tree_.info(name)) may_be_replaced_[object] = true;
+    } catch (const Error&) {
+      // Something is in the way, which receive() tells.
+    }
+  };
+  for (const std::size_t object : objects) look_at(object);
+  for (std::size_t object = 0; objects.empty() && !top.empty() && object < paths_.size(); ++object) look_at(object);
 }
 
-std::unique_ptr<ObjectReceiver> FileExtractor::receive(std::size_t object, TimePoint modified) {
-  make_parents(paths_.at(object));
-  return std::make_unique<FileReceiver>(files_, path_of(object), modified);
+os::Existing FileExtractor::found(std::size_t object) const {
+  return may_be_replaced_.at(object) ? os::Existing::replace : os::Existing::keep;
 }
 
-void FileExtractor::sync() {
-  const Lock lock(mutex_);
-  if (!made_.empty()) files_.sync_filesystem(directory_);
+std::unique_ptr<ObjectReceiver> FileExtractor::receive(std::size_t object, TimePoint modified, os::Existing existing) {
+  return std::make_unique<FileReceiver>(tree_.create(paths_.at(object), existing), modified);
 }
 
 }  // namespace bale::archive

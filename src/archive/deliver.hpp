@@ -4,14 +4,12 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <set>
 #include <stop_token>
 #include <string>
 #include <vector>
 
 #include "archive/reader.hpp"
-#include "base/mutex.hpp"
-#include "os/files.hpp"
+#include "os/directory_tree.hpp"
 
 namespace bale::archive {
 
@@ -42,36 +40,34 @@ Delivery deliver_objects(Reader& reader, const std::vector<std::size_t>& objects
                          flow::Pools pools, flow::MemoryBudget& budget, const std::stop_token& stop,
                          flow::Progress* progress = nullptr);
 
-/// Whether `path`, on the way to a file that is to be written, is a directory that is there. Throws Error{denied} for a
-/// symbolic link, which could lead out of the destination, and Error{precondition} for a file.
-bool is_directory_on_the_way(os::Files& files, const os::fs::path& path);
-
-/// Writes objects as files below a directory, each under safe_path() of its relative key. Never writes outside of it:
-/// a symlink on the way is refused (Error{denied}). Thread-safe, except that somebody else may change the directory
-/// meanwhile.
+/// Writes objects as files below a directory, each under safe_path() of its relative key, through an os::DirectoryTree:
+/// nothing outside of the directory is touched, whatever others do to it meanwhile. Thread-safe.
 class FileExtractor {
  public:
-  /// The directory is made with its parents where missing. `files` is borrowed.
+  /// The directory is made with its parents where missing, when the first file is begun. `files` is borrowed.
   FileExtractor(os::Files& files, os::fs::path directory, const ObjectList& objects);
   /// The same for objects that are known by their keys alone. Throws Error{invalid} when a key comes twice.
   FileExtractor(os::Files& files, os::fs::path directory, const std::vector<std::string_view>& keys);
-  /// Where the object is written to.
-  os::fs::path path_of(std::size_t object) const { return directory_ / paths_.at(object); }
-  /// The same, below the directory.
+  /// Returns the path that the object is written to.
+  os::fs::path path_of(std::size_t object) const { return tree_.path_of(paths_.at(object)); }
+  /// Returns the same, relative to the directory.
   const std::string& name_of(std::size_t object) const { return paths_.at(object); }
-  /// A file that takes its name on finish(), with the object's modification time. Not durable before sync().
-  std::unique_ptr<ObjectReceiver> receive(std::size_t object, TimePoint modified);
+  os::DirectoryTree& tree() noexcept { return tree_; }
+  /// Notes which files of `objects` (empty: all) exist, for found(). To be called before the first receive().
+  void look(const std::vector<std::size_t>& objects);
+  /// Returns what may happen to a file that has the object's name at the end: it may be replaced if it existed at
+  /// look(), or if two objects have the name; else it is kept, since it appeared meanwhile.
+  os::Existing found(std::size_t object) const;
+  /// Begins a file that takes its name on finish(), with the object's modification time. Not durable before sync().
+  /// Throws as os::DirectoryTree::create() does, finish() as os::TreeFile::commit() does.
+  std::unique_ptr<ObjectReceiver> receive(std::size_t object, TimePoint modified, os::Existing existing);
   /// Makes what was written durable.
-  void sync();
+  void sync() { tree_.sync(); }
 
  private:
-  void make_parents(const std::string& path);
-  os::Files& files_;
-  const os::fs::path directory_;
-  std::vector<std::string> paths_;  ///< by object
-  Mutex mutex_;
-  std::set<std::string> made_
-      BALE_GUARDED_BY(mutex_);  ///< directories below directory_ that are known to be directories
+  os::DirectoryTree tree_;
+  std::vector<std::string> paths_;     ///< by object
+  std::vector<bool> may_be_replaced_;  ///< by object
 };
 
 }  // namespace bale::archive

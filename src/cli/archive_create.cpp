@@ -261,7 +261,7 @@ int print_planned(Context& context, const ArchiveOptions& options, const std::ve
   if (is_s3_uri(options.archive))
     require_bucket(context, parse_s3_uri(options.archive).bucket);
   else if (!is_standard_output(options.archive) && !files.is_stream(options.archive))
-    os::place_of_new_file(files, options.archive, os::Links::follow);
+    os::place_of_new_file(files, options.archive);
   for (const InputFile& input : inputs) {
     Json line{{"type", "dryrun"}, {"action", "archive"}};
     add_name(line, "key", input.name);

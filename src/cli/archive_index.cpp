@@ -18,26 +18,24 @@ using Json = nlohmann::ordered_json;
 
 constexpr std::size_t piece_bytes = 1 << 20;
 
-/// Durable when it returns; what had the name before is replaced.
-void write_index(Context& context, const std::string& name, ByteView bytes) {
-  std::unique_ptr<transfer::ByteSink> sink;
-  if (is_s3_uri(name)) {
-    transfer::ObjectSinkOptions options;
-    options.attributes.headers.content_type = "application/octet-stream";
-    options.expected_bytes = bytes.size();
-    sink = transfer::open_object_sink(context.store(context.region()), context.pools().connections,
-                                      parse_object_uri(name), std::move(options));
-  } else {
-    sink = transfer::open_file_sink(context.world().files, name);
-  }
+std::unique_ptr<transfer::ByteSink> open_object(Context& context, const std::string& name, ByteCount bytes) {
+  transfer::ObjectSinkOptions options;
+  options.attributes.headers.content_type = "application/octet-stream";
+  options.expected_bytes = bytes;
+  return transfer::open_object_sink(context.store(context.region()), context.pools().connections,
+                                    parse_object_uri(name), std::move(options));
+}
+
+/// The index is durable when this returns.
+void write_index(transfer::ByteSink& sink, ByteView bytes) {
   while (!bytes.empty()) {
     const ByteView piece = bytes.first(std::min(bytes.size(), piece_bytes));
     Buffer copy(piece.size());
     copy.append(piece);
-    sink->append({std::move(copy), {}});
+    sink.append({std::move(copy), {}});
     bytes = bytes.subspan(piece.size());
   }
-  sink->finish();
+  sink.finish();
 }
 
 /// Fails where a run would fail at once, and where it would destroy the archive.
@@ -54,7 +52,7 @@ void check_target(Context& context, const std::string& archive, const std::strin
   if (is_s3_uri(name))
     require_bucket(context, parse_object_uri(name).bucket);
   else if (!files.is_stream(name))
-    os::place_of_new_file(files, name, os::Links::follow);
+    os::place_of_new_file(files, name);
 }
 
 int print_planned(Context& context, const ArchiveOptions& options, const std::string& index, ByteCount bytes) {
@@ -115,9 +113,13 @@ int index_archive(Context& context, const ArchiveOptions& options) {
   if (archive::has_own_index(*source, {.budget = &context.budget()})) return print_needless(context, options);
   check_target(context, options.archive, index);
   if (context.options().dryrun) return print_planned(context, options, index, source->size());
+  std::unique_ptr<transfer::ByteSink> sink;
+  // Before the archive is read: a file that appears meanwhile is not replaced.
+  if (!is_s3_uri(index)) sink = transfer::open_file_sink(context.world().files, index);
   const archive::BuiltSidecar built = build(context, *source);
   const Buffer bytes = archive::encode_sidecar(built.sidecar);
-  write_index(context, index, bytes.view());
+  if (!sink) sink = open_object(context, index, bytes.size());
+  write_index(*sink, bytes.view());
   const int status = report_left_out(context, built);
   const auto elapsed = std::chrono::duration_cast<Milliseconds>(context.world().clock.steady() - started);
   const std::size_t objects = built.sidecar.manifest.objects.size();

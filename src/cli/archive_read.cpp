@@ -155,10 +155,12 @@ int extract_archive(Context& context, const ArchiveOptions& options) {
   }
   flow::Progress progress;
   archive::Delivery delivery;
+  extractor.look(selected);
   {
     const ProgressPrinter printer(context, progress, "extracting");
     delivery = archive::deliver_objects(
-        *reader, selected, [&](std::size_t i) { return extractor.receive(i, objects[i].last_modified); },
+        *reader, selected,
+        [&](std::size_t i) { return extractor.receive(i, objects[i].last_modified, extractor.found(i)); },
         context.pools(), context.budget(), context.stop(), &progress);
     extractor.sync();
   }

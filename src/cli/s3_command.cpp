@@ -208,7 +208,7 @@ void add_copy_options(CLI::App& copy, CopyRequest& request) {
       ->required();
   copy.add_flag("--recursive", request.recursive, "all files of a directory, or all objects below a prefix");
   copy.add_flag("--exact-key", request.exact_key, "a '/' at the end of the destination key belongs to the key");
-  copy.add_flag("--if-none-match", request.if_none_match, "write only where no object has the key yet");
+  copy.add_flag("--if-none-match", request.if_none_match, "write only where no object or file has the name yet");
   copy.add_flag_callback(
       "--no-guess-mime-type", [&request] { request.guess_type = false; }, "no content type from the extension");
   copy.add_option("--version-id", request.version_id, "this version of the source")->type_name("ID");

@@ -36,9 +36,10 @@ std::string_view doing(Operation operation) {
   return "";
 }
 
-/// One file or object on its way. `file` is the local side of an upload or download.
+/// One file or object to be transferred. `file` is the local side of an upload or download.
 struct Item {
   os::fs::path file;
+  std::string name;  ///< of a recursive download: `file` relative to the destination
   ObjectAddress from, to;
   ByteCount size = 0;
 };
@@ -71,7 +72,10 @@ class Copy {
         source_(parse_source(request.source)),
         destination_(parse_destination(request.destination)),
         operation_(operation_of(source_, destination_)),
-        mover_(context, progress_) {}
+        mover_(context, progress_) {
+    if (operation_ == Operation::download && request.recursive)
+      tree_.emplace(context.world().files, destination_.path, os::Durability::each_file);
+  }
 
   int run() {
     if (request_.recursive) return run_many();
@@ -168,8 +172,14 @@ class Copy {
   void check_both_sides(const Item& item) {
     if (source_.kind == Kind::remote) require_object(item.from);
     if (destination_.kind == Kind::remote) require_bucket(context_, item.to.bucket);
-    if (destination_.kind == Kind::local && !context_.world().files.is_stream(item.file))
-      os::place_of_new_file(context_.world().files, item.file, os::Links::follow);
+    if (destination_.kind == Kind::local && !context_.world().files.is_stream(item.file)) check_file(item.file);
+  }
+
+  void check_file(const os::fs::path& file) {
+    os::Files& files = context_.world().files;
+    os::place_of_new_file(files, file);
+    if (request_.if_none_match && files.info_followed(file))
+      throw Error(ErrorKind::precondition, "something has this name already", escape_name(file.native()));
   }
 
   void require_object(const ObjectAddress& object) {
@@ -223,6 +233,7 @@ class Copy {
                                     if (!is_wanted(request_.filters, found.name)) return;
                                     start(runner, {source_.path / found.name,
                                                    {},
+                                                   {},
                                                    {destination_.object.bucket, ObjectKey(prefix + found.name)},
                                                    found.size});
                                   },
@@ -245,7 +256,7 @@ class Copy {
       if (context_.stop().stop_requested()) throw Error(ErrorKind::cancelled, "interrupted");
       const std::string relative = found.key.str().substr(prefix.size());
       if (!is_wanted(request_.filters, relative)) return;
-      Item item{{}, {source_.object.bucket, found.key}, {}, found.size};
+      Item item{{}, {}, {source_.object.bucket, found.key}, {}, found.size};
       if (operation_ == Operation::copy)
         start_copy(runner, std::move(item), relative);
       else
@@ -268,22 +279,13 @@ class Copy {
     if (relative.ends_with('/') && marker) relative.pop_back();
     try {
       item.file = marker && relative.empty() ? destination_.path : local_path_for(destination_.path, relative);
+      item.name = std::move(relative);
+      if (marker && !context_.options().dryrun) tree_->make_directories(item.name);
     } catch (const Error& error) {
       ++progress_.items_failed;
       return emit_failure(context_, "download failed: " + escape_name(to_uri(item.from)), error);
     }
-    if (marker) return make_directory(item);
-    start(runner, std::move(item));
-  }
-
-  void make_directory(const Item& item) {
-    if (context_.options().dryrun) return;
-    try {
-      make_directories_durably(item.file);
-    } catch (const Error& error) {
-      ++progress_.items_failed;
-      emit_failure(context_, "download failed: " + escape_name(to_uri(item.from)), error);
-    }
+    if (!marker) start(runner, std::move(item));
   }
 
   void start(ItemRunner& runner, Item item) {
@@ -326,11 +328,14 @@ class Copy {
   }
 
   ByteCount download(const Item& item, std::optional<ByteCount> listed_size) {
+    // As aws-cli does, a download replaces a file, whenever it came there.
+    const auto existing = request_.if_none_match ? os::Existing::keep : os::Existing::replace;
+    if (request_.recursive) return mover_.download(item.from, listed_size, *tree_, item.name, existing);
     if (item.file.has_parent_path()) make_directories_durably(item.file.parent_path());
-    // One object into a pipe is what was asked for; one of many would be mixed with the others.
-    if (!request_.recursive && context_.world().files.is_stream(item.file))
-      return mover_.download_to_stream(item.from, VersionId(request_.version_id), item.file);
-    return mover_.download(item.from, VersionId(request_.version_id), listed_size, item.file);
+    const VersionId version(request_.version_id);
+    // Keys choose the names of many files; one object goes into a pipe when its user names the pipe.
+    if (context_.world().files.is_stream(item.file)) return mover_.download_to_stream(item.from, version, item.file);
+    return mover_.download(item.from, version, listed_size, item.file, existing);
   }
 
   /// A file that survives a power cut is worth nothing in a directory that does not.
@@ -425,6 +430,7 @@ class Copy {
   const Operation operation_;
   flow::Progress progress_;
   ObjectMover mover_;
+  std::optional<os::DirectoryTree> tree_;  ///< of a recursive download
   std::uint64_t items_ = 0;
   ByteCount bytes_ = 0;
 };

@@ -187,8 +187,30 @@ void ObjectMover::stream(const ObjectAddress& from, store::GetStream& stream,
 }
 
 ByteCount ObjectMover::download(const ObjectAddress& from, const VersionId& version,
-                                std::optional<ByteCount> known_size, const std::filesystem::path& path) {
-  os::Files& files = context_.world().files;
+                                std::optional<ByteCount> known_size, const std::filesystem::path& path,
+                                os::Existing existing) {
+  std::optional<os::AtomicFile> file;
+  const store::ObjectInfo info = receive(from, version, known_size, [&]() -> os::AtomicFile& {
+    return file.emplace(context_.world().files, path, existing);
+  });
+  file->set_modified(info.last_modified);
+  file->commit();
+  return info.size;
+}
+
+ByteCount ObjectMover::download(const ObjectAddress& from, std::optional<ByteCount> known_size, os::DirectoryTree& tree,
+                                const std::string& name, os::Existing existing) {
+  std::unique_ptr<os::TreeFile> file;
+  const store::ObjectInfo info = receive(from, {}, known_size, [&]() -> os::AtomicFile& {
+    file = tree.create(name, existing);
+    return file->atomic();
+  });
+  file->commit(info.last_modified);
+  return info.size;
+}
+
+store::ObjectInfo ObjectMover::receive(const ObjectAddress& from, const VersionId& version,
+                                       std::optional<ByteCount> known_size, const OpenFile& open) {
   store::ObjectInfo info;
   const store::ReadConditions wanted{.version_id = version, .if_match = {}};
   if (!known_size || *known_size >= 2 * part_bytes) {
@@ -198,7 +220,7 @@ ByteCount ObjectMover::download(const ObjectAddress& from, const VersionId& vers
     if (!known_size) progress_.bytes_total = info.size;  // the only object
     known_size = info.size;
   }
-  os::AtomicFile file(files, path);
+  os::AtomicFile& file = open();
   if (*known_size >= 2 * part_bytes) {
     download_in_parts(from, info, file);
   } else {
@@ -206,9 +228,7 @@ ByteCount ObjectMover::download(const ObjectAddress& from, const VersionId& vers
     info = answer->info();
     stream(from, *answer, [&](ByteView bytes) { file.file().write(bytes); });
   }
-  file.commit();
-  files.set_modified(file.path(), info.last_modified);
-  return info.size;
+  return info;
 }
 
 void ObjectMover::download_in_parts(const ObjectAddress& from, const store::ObjectInfo& info, os::AtomicFile& file) {

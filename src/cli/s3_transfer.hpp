@@ -9,6 +9,7 @@
 #include "base/names.hpp"
 #include "cli/context.hpp"
 #include "flow/progress.hpp"
+#include "os/directory_tree.hpp"
 #include "store/content_check.hpp"
 #include "store/object_store.hpp"
 
@@ -33,10 +34,14 @@ class ObjectMover {
   ByteCount upload_input(const ObjectAddress& to, const store::ObjectAttributes& attributes,
                          const store::WriteConditions& conditions, ByteCount expected_bytes);
   /// Writes an object to a file that appears when it is complete, with the object's modification time. `known_size`
-  /// saves a request where a listing told it. Returns the object's size. Throws Error{corrupt}, leaving no file, when
-  /// the bytes are not those of the object's ETag (where that tells: store::ContentCheck).
+  /// saves a request where a listing told it. `existing` says what happens to a file that has the name; a symbolic link
+  /// to a file stays, and the file is replaced. Returns the object's size. Throws Error{corrupt}, leaving no file, when
+  /// the bytes are not those of the object's ETag (where that tells: store::ContentCheck), and as os::AtomicFile does.
   ByteCount download(const ObjectAddress& from, const VersionId& version, std::optional<ByteCount> known_size,
-                     const std::filesystem::path& file);
+                     const std::filesystem::path& file, os::Existing existing);
+  /// The same for a file below a tree, whose directories are made where missing; a symbolic link is an Error{denied}.
+  ByteCount download(const ObjectAddress& from, std::optional<ByteCount> known_size, os::DirectoryTree& tree,
+                     const std::string& name, os::Existing existing);
   /// Writes an object to a pipe or device (os::Files::is_stream). Returns its size. Throws Error{corrupt} as download()
   /// does, but at the end only, when the bytes are out.
   ByteCount download_to_stream(const ObjectAddress& from, const VersionId& version, const std::filesystem::path& file);
@@ -46,6 +51,9 @@ class ObjectMover {
  private:
   void upload_in_parts(os::ReadableFile& file, ByteCount size, const ObjectAddress& to,
                        const store::ObjectAttributes& attributes, const store::WriteConditions& conditions);
+  using OpenFile = std::function<os::AtomicFile&()>;
+  store::ObjectInfo receive(const ObjectAddress& from, const VersionId& version, std::optional<ByteCount> known_size,
+                            const OpenFile& open);
   void download_in_parts(const ObjectAddress& from, const store::ObjectInfo& info, os::AtomicFile& file);
   void read_again(os::ReadableFile& file, store::ContentCheck& check);
   void stream(const ObjectAddress& from, store::GetStream& stream, const std::function<void(ByteView)>& write);

@@ -75,6 +75,8 @@ struct DirectoryEntry {
   FileType type = FileType::regular;
 };
 
+class Directory;
+
 /// The file system. Thread-safe. All throw Error: denied (EACCES, EPERM, EROFS), not_found where the result type cannot
 /// say so, unavailable (everything else), with the path as where().
 class Files {
@@ -97,6 +99,19 @@ class Files {
   virtual std::unique_ptr<FileLock> try_lock(const fs::path& path);
   /// Replaces `to` atomically.
   virtual void rename(const fs::path& from, const fs::path& to) = 0;
+  /// Gives the file another name that nothing has. Throws Error{precondition} when something has the name `to` at that
+  /// moment, Error{unsupported} when the file system can neither rename so nor make hard links. The default uses link()
+  /// and remove().
+  virtual void rename_new(const fs::path& from, const fs::path& to);
+  /// Opens a directory; symbolic links in `path` are followed. The default works by paths, which others can redirect
+  /// meanwhile; the real file system works by descriptors. Throws Error{not_found}.
+  virtual std::unique_ptr<Directory> open_directory(const fs::path& path);
+  /// As create(), with the mode 0600 whatever the umask allows. The default is create() and set_mode().
+  virtual std::unique_ptr<WritableFile> create_private(const fs::path& path);
+  /// As make_directories(), each made with the mode 0700. The default is make_directories() and set_mode().
+  virtual std::vector<fs::path> make_private_directories(const fs::path& path);
+  /// Sets the permission bits (07777) of a file or directory. The default does nothing.
+  virtual void set_mode(const fs::path& path, std::uint32_t mode);
   /// Removes a file or an empty directory; false when nothing had that name or the directory is not empty.
   virtual bool remove(const fs::path& path) = 0;
   /// Makes the directory and its parents where missing. Returns those it made, outermost first, so that they can be
@@ -135,16 +150,17 @@ std::string read_text_file(Files& files, const fs::path& path, ByteCount most = 
 /// Replaces `path` with `text`, durably and atomically: either the old or the new content is there after a power cut.
 void write_file_atomically(Files& files, const fs::path& path, ByteView content);
 
-/// What is done about a symlink that has the name of a file to be written.
-enum class Links {
-  follow,  ///< the file that it leads to is replaced, and the link stays
-  refuse,  ///< Error{denied}: where names come from elsewhere, a link could lead out of the directory
-};
+/// Returns where a new file takes its place when it is written to `path`: `path` itself, or what a link there leads to.
+/// Throws Error{invalid} where something that is not a regular file has the name: a directory, a pipe, a device, a link
+/// that leads nowhere. `files` is borrowed for the call.
+fs::path place_of_new_file(Files& files, const fs::path& path);
 
-/// Where a new file takes its place when it is written to `path`: `path` itself, or what a link there leads to. Throws
-/// Error{invalid} where only a regular file may be replaced and something else has the name: a directory, a pipe, a
-/// device, a link that leads nowhere. `files` is borrowed for the call.
-fs::path place_of_new_file(Files& files, const fs::path& path, Links links);
+/// What happens to a file that has the name of a new file when the new file is complete.
+enum class Existing {
+  replace,   ///< it is replaced
+  as_found,  ///< it is replaced if a file had the name when the new file was begun; else it stays: Error{precondition}
+  keep,      ///< it stays: Error{precondition}, at the beginning already when it is there then
+};
 
 /// A file that appears under its name only when commit() is called; until then, and on every failure, nothing is there.
 /// Not thread-safe, apart from write_at of distinct ranges.
@@ -152,23 +168,33 @@ class AtomicFile {
  public:
   /// Starts a temporary file beside `path`, whose directory must exist. `files` is borrowed. Throws as
   /// place_of_new_file() does.
-  AtomicFile(Files& files, const fs::path& path, Links links = Links::follow);
+  AtomicFile(Files& files, const fs::path& path, Existing existing = Existing::replace);
+  /// Starts a temporary file in an open directory. Throws Error: denied when a symbolic link has the name, invalid when
+  /// something else than a file has it, precondition when a file has it that has to be kept.
+  AtomicFile(std::shared_ptr<Directory> directory, std::string name, Existing existing);
   ~AtomicFile();  ///< removes the temporary file unless committed
   AtomicFile(const AtomicFile&) = delete;
   AtomicFile& operator=(const AtomicFile&) = delete;
   WritableFile& file() noexcept { return *file_; }
   /// Where the file is after commit(): not the path that was given when that is a link.
-  const fs::path& path() const noexcept { return path_; }
-  /// What was written so far, for reading, before commit().
-  std::unique_ptr<ReadableFile> reopen() { return files_.open(temporary_); }
-  /// Syncs, gives the file its name (replacing what had it), and syncs the directory.
+  fs::path path() const;
+  /// The directory that the file is written to.
+  Directory& directory() noexcept { return *directory_; }
+  /// Opens what was written so far, before commit().
+  std::unique_ptr<ReadableFile> reopen();
+  /// Sets the modification time that the file has after commit(). To be called after the last write.
+  void set_modified(TimePoint time);
+  /// Syncs, gives the file its name, and syncs the directory. Throws Error{precondition}, leaving nothing behind, when
+  /// the name is taken by a file that has to be kept.
   void commit();
-  /// Only gives the file its name: for many files that Files::sync_filesystem() makes durable together afterwards.
+  /// Only gives the file its name: for many files that are made durable together afterwards.
   void commit_without_sync();
 
  private:
-  Files& files_;
-  fs::path path_, temporary_;
+  void begin(Existing existing);
+  std::shared_ptr<Directory> directory_;
+  std::string name_, temporary_;
+  bool may_replace_ = false;
   std::unique_ptr<WritableFile> file_;
 };
 

@@ -57,9 +57,10 @@ class ByteSink {
   virtual std::string name() const = 0;
 };
 
-/// Writes a file that has its name when it is complete; a symlink to a file stays, and the file is replaced. A pipe or
-/// character device (Files::is_stream) takes the bytes as they come instead. `files` is borrowed. Throws
-/// Error{invalid} for anything else that has the name, as os::place_of_new_file() does.
+/// Writes a file that has its name when it is complete. A file that has the name now is replaced (a symlink to it
+/// stays); one that appears meanwhile is kept, and finish() throws Error{precondition}. A pipe or character device
+/// (Files::is_stream) takes the bytes as they come instead. `files` is borrowed. Throws Error{invalid} for anything
+/// else that has the name, as os::place_of_new_file() does.
 std::unique_ptr<ByteSink> open_file_sink(os::Files& files, const os::fs::path& path);
 
 /// What an object sink needs to know before the first byte.

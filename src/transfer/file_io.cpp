@@ -36,7 +36,8 @@ class FileSource final : public RandomSource {
 
 class FileSink final : public ByteSink {
  public:
-  FileSink(os::Files& files, const os::fs::path& path) : file_(files, path), name_(escape_name(path.native())) {}
+  FileSink(os::Files& files, const os::fs::path& path)
+      : file_(files, path, os::Existing::as_found), name_(escape_name(path.native())) {}
   void append(OutputPiece piece) override {
     file_.file().write(piece.bytes.view());
     written_ += piece.bytes.size();

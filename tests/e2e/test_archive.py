@@ -1,6 +1,8 @@
 """`bale archive` on local files, and other programs on its archives."""
+import os
 import shutil
 import subprocess
+import threading
 
 import pytest
 from conftest import text_of, tree_of, write_tree
@@ -116,3 +118,54 @@ def test_an_archive_through_a_pipe(bale):
                                 check=True)
     assert create.returncode == 0
     assert listed.stdout.split() == ["objects/in/a", "manifest.json"]
+
+
+def test_extract_stays_inside_while_directories_are_swapped(bale):
+    """A directory is replaced by a link to another one, and comes back, over and over."""
+    write_tree(bale.directory / "in", {f"d/{n % 5}/{n}": b"x" * 100 for n in range(2000)})
+    bale.run("archive", "create", "a.tar.zst", "in")
+    outside, out = bale.directory / "outside", bale.directory / "out" / "in"
+    outside.mkdir()
+    out.mkdir(parents=True)
+    (out / "d").mkdir()
+    ended = threading.Event()
+
+    def swap():
+        while not ended.is_set():
+            try:
+                os.rename(out / "d", out / "hidden")
+                os.symlink(outside, out / "d")
+                os.unlink(out / "d")
+                os.rename(out / "hidden", out / "d")
+            except OSError:
+                (out / "hidden").exists() and not (out / "d").exists() and os.rename(out / "hidden", out / "d")
+
+    attacker = threading.Thread(target=swap)
+    attacker.start()
+    extracting = bale.start("archive", "extract", "a.tar.zst", "--to", "out")
+    _, errors = extracting.communicate()
+    ended.set()
+    attacker.join()
+    assert not list(outside.iterdir())
+    assert extracting.returncode in (0, 1), errors
+
+
+def test_extract_keeps_a_file_that_appears(bale):
+    write_tree(bale.directory / "in", {f"{n:05}": b"x" * 100 for n in range(3000)})
+    bale.run("archive", "create", "a.tar.zst", "in")
+    last = bale.directory / "out" / "in" / "02999"
+    extracting = bale.start("archive", "extract", "a.tar.zst", "--to", "out")
+    while not last.parent.exists() and extracting.poll() is None:
+        pass
+    try:
+        with open(last, "xb") as file:
+            file.write(b"theirs")
+    except FileExistsError:
+        extracting.communicate()
+        pytest.skip("the extraction was faster")
+    errors = extracting.communicate()[1]
+    assert last.read_bytes() == b"theirs"
+    assert extracting.returncode == 1 and "02999" in str(errors)
+    assert len(list(last.parent.iterdir())) == 3000
+    bale.run("archive", "extract", "a.tar.zst", "--to", "out")
+    assert last.read_bytes() == b"x" * 100, "what is there at the beginning is replaced"

@@ -26,36 +26,26 @@ class DirectoryDestination final : public RestoreDestination {
  public:
   DirectoryDestination(os::Files& files, const os::fs::path& directory, const catalog::RecordList& records,
                        bool overwrite)
-      : files_(files),
-        directory_(directory),
-        records_(records),
-        overwrite_(overwrite),
-        extractor_(files, directory, keys_of(records)) {}
+      : records_(records), overwrite_(overwrite), extractor_(files, directory, keys_of(records)) {}
 
   std::string name(std::size_t index) const override { return extractor_.path_of(index).native(); }
 
   bool look(std::size_t index) override {
-    const os::fs::path path = extractor_.path_of(index);
-    const std::string& below = extractor_.name_of(index);
-    for (std::size_t slash = below.find('/'); slash != std::string::npos; slash = below.find('/', slash + 1)) {
-      if (!archive::is_directory_on_the_way(files_, directory_ / below.substr(0, slash))) return true;
-    }
-    const auto there = files_.info(path);
+    const auto there = extractor_.tree().info(extractor_.name_of(index));
     if (!there) return true;
+    const std::string path = name(index);
     if (there->type == os::FileType::directory) {
-      throw Error(ErrorKind::precondition, "a directory has the file's name", path.native(),
+      throw Error(ErrorKind::precondition, "a directory has the file's name", path,
                   "restore to another place, or together with the objects below it: then it gets an escaped name");
     }
-    if (is_same(records_[index], path, *there)) return false;
-    if (!overwrite_) throw is_different(path.native());
+    if (is_same(index, *there)) return false;
+    if (!overwrite_) throw is_different(path);
     return true;
   }
 
   std::unique_ptr<archive::ObjectReceiver> receive(std::size_t index) override {
-    auto receiver = extractor_.receive(index, records_.last_modified(index));
-    const os::fs::path path = extractor_.path_of(index);
-    if (!overwrite_ && files_.info(path)) throw is_different(path.native());  // since it was looked at
-    return receiver;
+    const auto existing = overwrite_ ? os::Existing::replace : os::Existing::keep;
+    return extractor_.receive(index, records_.last_modified(index), existing);
   }
   bool takes_tickets(ByteCount) const noexcept override { return false; }
   std::size_t objects_a_task() const noexcept override { return 32; }  // a small file is written in no time
@@ -69,9 +59,11 @@ class DirectoryDestination final : public RestoreDestination {
     return keys;
   }
 
-  bool is_same(const catalog::Record& record, const os::fs::path& path, const os::FileInfo& there) {
+  bool is_same(std::size_t index, const os::FileInfo& there) {
+    const catalog::Record record = records_[index];
     if (there.type != os::FileType::regular || there.size != record.object_size || record.sha256.empty()) return false;
-    const auto file = files_.open(path);
+    const auto file = extractor_.tree().open_if_exists(extractor_.name_of(index));
+    if (!file) return false;
     Buffer buffer(std::clamp<ByteCount>(there.size, 1, piece_bytes));
     Sha256 hash;
     for (ByteCount offset = 0;;) {
@@ -83,8 +75,6 @@ class DirectoryDestination final : public RestoreDestination {
     return to_hex_digest(hash.finish()) == record.sha256;
   }
 
-  os::Files& files_;
-  const os::fs::path directory_;
   const catalog::RecordList& records_;
   const bool overwrite_;
   archive::FileExtractor extractor_;

@@ -379,9 +379,12 @@ TEST(ExtractTest, NothingIsWrittenOutsideOfTheDirectory) {
   std::filesystem::create_directories(world.path("elsewhere"));
   std::filesystem::create_directory_symlink(world.path("elsewhere"), to / "link");
   FileExtractor extractor(*world.files, to, reader->manifest().objects);
-  const Delivery delivery = deliver_objects(
-      *reader, {}, [&](std::size_t i) { return extractor.receive(i, reader->manifest().objects[i].last_modified); },
-      machine.pools(), machine.budget, {});
+  const Delivery delivery =
+      deliver_objects(*reader, {},
+                      [&](std::size_t i) {
+                        return extractor.receive(i, reader->manifest().objects[i].last_modified, extractor.found(i));
+                      },
+                      machine.pools(), machine.budget, {});
   extractor.sync();
   ASSERT_EQ(delivery.failures.size(), 1U);
   EXPECT_EQ(delivery.failures.at(3).kind(), ErrorKind::denied);

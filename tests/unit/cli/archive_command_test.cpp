@@ -8,6 +8,9 @@
 
 #include "base/text.hpp"
 #include "cli/app.hpp"
+#include "cli/context.hpp"
+#include "crash/crash_files.hpp"
+#include "os/directory.hpp"
 #include "support/fake_world.hpp"
 
 namespace bale::cli {
@@ -239,6 +242,73 @@ TEST_F(ArchiveCommandTest, UsageAndMissingFiles) {
   EXPECT_EQ(run({"extract", archive_}), 2);
   EXPECT_EQ(run({"list", archive_}), 3);
   EXPECT_FALSE(std::filesystem::exists(archive_));
+}
+
+/// Real files, and somebody else who does something when the destination has just been made.
+class SharedFiles final : public bale::testing::ForwardingFiles {
+ public:
+  std::vector<os::fs::path> make_directories(const os::fs::path& path) override {
+    auto made = real_.make_directories(path);
+    if (!made.empty() && meddle) std::exchange(meddle, nullptr)();
+    return made;
+  }
+  std::unique_ptr<os::Directory> open_directory(const os::fs::path& path) override {
+    return real_.open_directory(path);
+  }
+  std::function<void()> meddle;
+};
+
+TEST_F(ArchiveCommandTest, AFileThatAppearsDuringAnExtractionIsKept) {
+  ASSERT_EQ(create(), 0);
+  SharedFiles shared;
+  shared.meddle = [&] { world_.write("out/" + key("a.txt"), "theirs"); };
+  world_.files = &shared;
+  EXPECT_EQ(run({"extract", archive_, "--to", world_.path("out").string()}), exit_some_failed);
+  EXPECT_THAT(err(), HasSubstr("a.txt"));
+  EXPECT_THAT(err(), HasSubstr("kept"));
+  EXPECT_EQ(world_.read("out/" + key("a.txt")), "theirs");
+  EXPECT_TRUE(world_.read("out/" + key("dir/large")) == world_.read("in/dir/large"));
+  world_.files = &os::system_files();
+  EXPECT_EQ(run({"extract", archive_, "--to", world_.path("out").string()}), 0) << "what was there is replaced";
+  EXPECT_EQ(world_.read("out/" + key("a.txt")), "hello");
+}
+
+TEST_F(ArchiveCommandTest, ALinkThatAppearsDuringAnExtractionIsNotFollowed) {
+  ASSERT_EQ(create(), 0);
+  SharedFiles shared;
+  std::filesystem::create_directory(world_.path("elsewhere"));
+  shared.meddle = [&] {
+    const auto directory = world_.path("out/" + key("dir"));
+    std::filesystem::create_directories(directory.parent_path());
+    std::filesystem::create_directory_symlink(world_.path("elsewhere"), directory);
+  };
+  world_.files = &shared;
+  EXPECT_EQ(run({"extract", archive_, "--to", world_.path("out").string()}), exit_some_failed);
+  EXPECT_THAT(err(), HasSubstr("symbolic link"));
+  EXPECT_TRUE(std::filesystem::is_empty(world_.path("elsewhere")));
+  EXPECT_EQ(world_.read("out/" + key("a.txt")), "hello");
+}
+
+/// Real files, and somebody else who writes a file when the archive is read.
+class FilesWithACompetitor final : public bale::testing::ForwardingFiles {
+ public:
+  std::unique_ptr<os::WritableFile> create(const os::fs::path& path) override {
+    auto file = real_.create(path);
+    if (meddle) std::exchange(meddle, nullptr)();
+    return file;
+  }
+  std::function<void()> meddle;
+};
+
+TEST_F(ArchiveCommandTest, AFileThatAppearsWhileAnArchiveIsWrittenIsKept) {
+  FilesWithACompetitor files;
+  files.meddle = [&] { world_.write("x.tar.zst", "theirs"); };
+  world_.files = &files;
+  EXPECT_EQ(create(), exit_refused) << out();
+  EXPECT_THAT(err(), HasSubstr("x.tar.zst"));
+  EXPECT_EQ(world_.read("x.tar.zst"), "theirs");
+  EXPECT_EQ(create(), 0) << "what was there before is replaced";
+  EXPECT_EQ(run({"verify", archive_}), 0);
 }
 
 }  // namespace

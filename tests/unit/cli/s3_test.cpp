@@ -427,7 +427,8 @@ TEST_F(S3Test, MemoryStaysWithinTheLimit) {
   flow::Progress progress;
   ObjectMover mover(context, progress);
   mover.upload(world.path("large"), {BucketName("bucket"), ObjectKey("large")}, {}, {});
-  mover.download({BucketName("bucket"), ObjectKey("large")}, {}, std::nullopt, world.path("back"));
+  mover.download({BucketName("bucket"), ObjectKey("large")}, {}, std::nullopt, world.path("back"),
+                 os::Existing::replace);
   EXPECT_EQ(world.read("back"), content);
   EXPECT_LE(context.budget().peak(), context.budget().limit());
   EXPECT_EQ(progress.bytes_done, 2 * content.size());
@@ -624,6 +625,39 @@ TEST_F(S3Test, OnlyANewBucketMakesAStore) {
   EXPECT_THAT(tree("in"), ElementsAre("a")) << "nothing is put into it";
   EXPECT_EQ(in("in/a", {"ls"}), exit_usage);
   EXPECT_THAT(world.terminal.errors(), HasSubstr("not a directory"));
+}
+
+TEST_F(S3Test, ADownloadReplacesNothingWithIfNoneMatch) {
+  put("d/k", "new");
+  must({"cp", "s3://bucket/d/k", path("file"), "--if-none-match"});
+  EXPECT_EQ(world.read("file"), "new");
+  world.write("file", "theirs");
+  world.write("dir/k", "theirs");
+  EXPECT_EQ(bale({"cp", "s3://bucket/d/k", path("file"), "--if-none-match"}), exit_refused);
+  EXPECT_EQ(bale({"cp", "s3://bucket/d/k", path("file"), "--if-none-match", "--dryrun"}), exit_refused);
+  EXPECT_EQ(bale({"cp", "--recursive", "s3://bucket/d", path("dir"), "--if-none-match"}), exit_some_failed);
+  EXPECT_EQ(world.read("file"), "theirs");
+  EXPECT_EQ(world.read("dir/k"), "theirs");
+  must({"cp", "s3://bucket/d/k", path("file")});
+  EXPECT_EQ(world.read("file"), "new");
+}
+
+TEST_F(S3Test, ARecursiveDownloadFollowsNoLinks) {
+  put("d/link/k", "new");
+  put("d/k", "new");
+  put("d/fine/k", "new");
+  world.write("elsewhere/k", "theirs");
+  fs::create_directories(world.path("dir"));
+  fs::create_directory_symlink(world.path("elsewhere"), world.path("dir/link"));
+  fs::create_symlink(world.path("elsewhere/k"), world.path("dir/k"));
+  EXPECT_EQ(bale({"cp", "--recursive", "s3://bucket/d", path("dir")}), exit_some_failed);
+  EXPECT_THAT(world.terminal.errors(), HasSubstr("d/link/k"));
+  EXPECT_THAT(world.terminal.errors(), HasSubstr("symbolic link"));
+  EXPECT_EQ(world.read("elsewhere/k"), "theirs");
+  EXPECT_EQ(world.read("dir/fine/k"), "new");
+  // The destination itself may be a link: the user named it.
+  fs::create_directory_symlink(world.path("dir/fine"), world.path("named"));
+  must({"cp", "--recursive", "s3://bucket/d/fine", path("named")});
 }
 
 }  // namespace

@@ -281,11 +281,63 @@ TEST_F(RestoreTest, ARowWithoutAPlaceIsFoundInItsArchiveWhichIsReadOnce) {
   EXPECT_EQ(fates_[RestoreFate::restored], 199u);
 }
 
+TEST_F(RestoreTest, AFileThatAppearsMeanwhileIsKept) {
+  back_up(many(50, "a"));
+  bool appeared = false;
+  source.before = [&](const std::string& method, const std::string&) {
+    if (method == "get" && !std::exchange(appeared, true)) outside.write("out/a/0042", "theirs");
+  };
+  restore();
+  EXPECT_EQ(fates_[RestoreFate::restored], 49u);
+  EXPECT_EQ(objects_.at("a/0042").error->kind(), ErrorKind::precondition);
+  EXPECT_THAT(objects_.at("a/0042").error->what(), ::testing::HasSubstr("a/0042"));
+  EXPECT_EQ(files().at("a/0042"), "theirs");
+  EXPECT_EQ(files().size(), 50u) << "no temporary files";
+  restore({.overwrite = true});
+  EXPECT_EQ(fates_[RestoreFate::same], 49u);
+  EXPECT_EQ(files(), expected_);
+}
+
+TEST_F(RestoreTest, ADirectoryThatBecomesALinkMeanwhileIsNotFollowed) {
+  std::map<std::string, std::string> objects = many(50, "deep/er");
+  objects.merge(many(50, "beside"));
+  back_up(objects);
+  const auto elsewhere = outside.path("elsewhere");
+  std::filesystem::create_directories(elsewhere / "er");
+  std::filesystem::create_directories(out_ / "deep/er");
+  bool replaced = false;
+  source.before = [&](const std::string& method, const std::string&) {
+    if (method != "get" || std::exchange(replaced, true)) return;
+    std::filesystem::rename(out_ / "deep", outside.path("moved"));
+    std::filesystem::create_directory_symlink(elsewhere, out_ / "deep");
+  };
+  restore({.overwrite = true});
+  EXPECT_EQ(fates_[RestoreFate::failed], 50u);
+  EXPECT_EQ(fates_[RestoreFate::restored], 50u);
+  EXPECT_EQ(objects_.at("deep/er/0007").error->kind(), ErrorKind::denied);
+  EXPECT_TRUE(std::filesystem::is_empty(elsewhere / "er"));
+}
+
+TEST_F(RestoreTest, ALinkInTheDestinationIsRefusedByName) {
+  back_up(many(3, "a"));
+  std::filesystem::create_directories(outside.path("elsewhere"));
+  std::filesystem::create_directories(out_);
+  std::filesystem::create_directory_symlink(outside.path("elsewhere"), out_ / "a");
+  restore();
+  EXPECT_EQ(fates_[RestoreFate::failed], 3u);
+  EXPECT_EQ(objects_.at("a/0001").error->kind(), ErrorKind::denied);
+  EXPECT_TRUE(std::filesystem::is_empty(outside.path("elsewhere")));
+}
+
 /// Counts what makes files durable.
 class CountingFiles final : public ForwardingFiles {
  public:
   void rename(const fs::path& from, const fs::path& to) override {
     ForwardingFiles::rename(from, to);
+    ++renames;
+  }
+  void rename_new(const fs::path& from, const fs::path& to) override {
+    ForwardingFiles::rename_new(from, to);
     ++renames;
   }
   void sync_directory(const fs::path& path) override {

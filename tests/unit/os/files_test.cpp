@@ -11,6 +11,8 @@
 #include <thread>
 
 #include "base/error.hpp"
+#include "crash/crash_files.hpp"
+#include "os/directory.hpp"
 #include "support/fake_world.hpp"
 
 namespace bale::os {
@@ -251,13 +253,59 @@ TEST_F(FilesTest, AnAtomicFileReplacesNothingButFiles) {
   EXPECT_EQ(files.info(world.path("pipe"))->type, FileType::other);
 }
 
-TEST_F(FilesTest, AnAtomicFileThatMayNotFollowLinksRefusesThem) {
+TEST_F(FilesTest, AnAtomicFileInAnOpenDirectoryRefusesLinks) {
   world.write("f", "old");
   fs::create_symlink("f", world.path("link"));
-  EXPECT_EQ(kind_of([&] { AtomicFile(files, world.path("link"), Links::refuse); }), ErrorKind::denied);
+  const std::shared_ptr<Directory> directory = files.open_directory(world.path());
+  EXPECT_EQ(kind_of([&] { AtomicFile(directory, "link", Existing::replace); }), ErrorKind::denied);
   EXPECT_EQ(world.read("f"), "old");
-  write_file_atomically(files, world.path("f"), as_bytes("new"));
+}
+
+TEST_F(FilesTest, AFileThatAppearsWhileAnotherIsWrittenIsKept) {
+  for (const Existing existing : {Existing::keep, Existing::as_found}) {
+    AtomicFile file(files, world.path("f"), existing);
+    file.file().write(as_bytes("ours"));
+    world.write("f", "theirs");
+    EXPECT_EQ(kind_of([&] { file.commit(); }), ErrorKind::precondition);
+    EXPECT_EQ(world.read("f"), "theirs");
+    files.remove(world.path("f"));
+  }
+  EXPECT_THAT(names(), IsEmpty()) << "no temporary files";
+}
+
+TEST_F(FilesTest, AFileThatWasThereIsReplacedUnlessItHasToBeKept) {
+  world.write("f", "old");
+  EXPECT_EQ(kind_of([&] { AtomicFile(files, world.path("f"), Existing::keep); }), ErrorKind::precondition);
+  AtomicFile file(files, world.path("f"), Existing::as_found);
+  file.file().write(as_bytes("new"));
+  file.commit();
   EXPECT_EQ(world.read("f"), "new");
+  EXPECT_THAT(names(), ElementsAre("f"));
+}
+
+TEST_F(FilesTest, ARenameToANewNameReplacesNothing) {
+  testing::ForwardingFiles by_links;  // the default: link and remove
+  for (Files* const some : {&files, static_cast<Files*>(&by_links)}) {
+    world.write("from", "new");
+    world.write("to", "old");
+    EXPECT_EQ(kind_of([&] { some->rename_new(world.path("from"), world.path("to")); }), ErrorKind::precondition);
+    EXPECT_EQ(world.read("to"), "old");
+    EXPECT_EQ(world.read("from"), "new");
+    files.remove(world.path("to"));
+    some->rename_new(world.path("from"), world.path("to"));
+    EXPECT_EQ(world.read("to"), "new");
+    EXPECT_THAT(names(), ElementsAre("to"));
+  }
+}
+
+TEST_F(FilesTest, PrivateFilesAndDirectoriesAreTheOwnersAlone) {
+  const mode_t umask_before = ::umask(0);
+  EXPECT_THAT(files.make_private_directories(world.path("a/b")), ElementsAre(world.path("a"), world.path("a/b")));
+  files.create_private(world.path("a/f"))->write(as_bytes("x"));
+  ::umask(umask_before);
+  EXPECT_EQ(files.info(world.path("a"))->mode, 0700u);
+  EXPECT_EQ(files.info(world.path("a/b"))->mode, 0700u);
+  EXPECT_EQ(files.info(world.path("a/f"))->mode, 0600u);
 }
 
 TEST_F(FilesTest, APipeTakesBytesAsTheyCome) {

@@ -1,0 +1,113 @@
+#include "os/directory_tree.hpp"
+
+#include <vector>
+
+#include "base/error.hpp"
+#include "base/text.hpp"
+
+namespace bale::os {
+namespace {
+
+/// The directory that a name is in, and its last component.
+std::pair<std::string, std::string> split_last(const std::string& name) {
+  const auto slash = name.rfind('/');
+  if (slash == std::string::npos) return {{}, name};
+  return {name.substr(0, slash), name.substr(slash + 1)};
+}
+
+}  // namespace
+
+std::shared_ptr<Directory> DirectoryTree::root() {
+  const Lock lock(mutex_);
+  if (root_) return root_;
+  const auto found = files_.info_followed(root_path_);
+  if (!found || found->type != FileType::directory) return nullptr;  // what is to be written there says why
+  root_ = files_.open_directory(root_path_);
+  return root_;
+}
+
+std::shared_ptr<Directory> DirectoryTree::make_root() {
+  if (auto directory = root()) return directory;
+  for (const fs::path& made : files_.make_directories(root_path_)) {
+    if (durability_ == Durability::each_file)
+      files_.sync_directory(made.has_parent_path() ? made.parent_path() : fs::path("."));
+  }
+  const Lock lock(mutex_);
+  if (!root_) root_ = files_.open_directory(root_path_);
+  return root_;
+}
+
+std::shared_ptr<Directory> DirectoryTree::open(const std::string& directory) {
+  auto at = root();
+  if (!at || directory.empty()) return at;
+  return at->open_below(directory);
+}
+
+std::shared_ptr<Directory> DirectoryTree::make(const std::string& directory) {
+  is_changed_ = true;
+  if (auto there = open(directory)) return there;
+  std::shared_ptr<Directory> at = make_root();
+  if (directory.empty()) return at;
+  for (const std::string_view name : split(directory, '/')) {
+    bool is_new = false;
+    std::shared_ptr<Directory> next = at->make_directory(std::string(name), is_new);
+    if (is_new && durability_ == Durability::each_file) at->sync();
+    at = std::move(next);
+  }
+  return at;
+}
+
+std::optional<FileInfo> DirectoryTree::info(const std::string& name) {
+  const auto [directory, last] = split_last(name);
+  const auto opened = open(directory);
+  return opened ? opened->info(last) : std::nullopt;
+}
+
+std::unique_ptr<ReadableFile> DirectoryTree::open_if_exists(const std::string& name) {
+  const auto [directory, last] = split_last(name);
+  const auto opened = open(directory);
+  return opened ? opened->open_if_exists(last) : nullptr;
+}
+
+std::set<std::string> DirectoryTree::top_names() {
+  std::set<std::string> names;
+  const auto opened = root();
+  if (!opened) return names;
+  for (const DirectoryEntry& entry : opened->list()) names.insert(entry.name);
+  return names;
+}
+
+void DirectoryTree::make_directories(const std::string& name) { make(name); }
+
+std::unique_ptr<TreeFile> DirectoryTree::create(const std::string& name, Existing existing) {
+  auto [directory, last] = split_last(name);
+  auto opened = make(directory);
+  return std::unique_ptr<TreeFile>(
+      new TreeFile(*this, std::move(directory), std::move(opened), std::move(last), existing));
+}
+
+void DirectoryTree::require_in_place(const std::string& directory, Directory& opened) {
+  if (directory.empty()) return;
+  if (const auto there = open(directory)) {
+    const FileInfo a = there->self(), b = opened.self();
+    if (a.device == b.device && a.inode == b.inode) return;
+  }
+  throw Error(ErrorKind::precondition, "the directory was moved or replaced while a file was written to it",
+              escape_name(path_of(directory).native()), "run the command again when nobody changes the directory");
+}
+
+void DirectoryTree::sync() {
+  if (!is_changed_ || durability_ == Durability::each_file) return;
+  if (const auto opened = root()) opened->sync_filesystem();
+}
+
+void TreeFile::commit(TimePoint modified) {
+  file_.set_modified(modified);
+  tree_.require_in_place(parent_, file_.directory());
+  if (tree_.durability_ == Durability::each_file)
+    file_.commit();
+  else
+    file_.commit_without_sync();
+}
+
+}  // namespace bale::os

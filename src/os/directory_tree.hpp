@@ -1,0 +1,89 @@
+// Files below one directory, written by names that come from elsewhere: keys of objects, members of archives.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "base/mutex.hpp"
+#include "os/directory.hpp"
+
+namespace bale::os {
+
+/// When what is written below a DirectoryTree becomes durable.
+enum class Durability {
+  each_file,  ///< with commit()
+  together,   ///< with DirectoryTree::sync(): much cheaper for many small files
+};
+
+class DirectoryTree;
+
+/// A new file below a DirectoryTree: an AtomicFile whose directory is still in its place when the file gets its name.
+/// Not thread-safe, as AtomicFile.
+class TreeFile {
+ public:
+  AtomicFile& atomic() noexcept { return file_; }
+  WritableFile& file() noexcept { return file_.file(); }
+  /// Gives the file its name and the modification time. Throws, leaving nothing behind, as AtomicFile::commit() does;
+  /// Error{precondition} when the file's directory was moved away or replaced, Error{denied} when by a symbolic link.
+  void commit(TimePoint modified);
+
+ private:
+  friend class DirectoryTree;
+  TreeFile(DirectoryTree& tree, std::string parent, std::shared_ptr<Directory> directory, std::string name,
+           Existing existing)
+      : tree_(tree), parent_(std::move(parent)), file_(std::move(directory), std::move(name), existing) {}
+  DirectoryTree& tree_;
+  const std::string parent_;
+  AtomicFile file_;
+};
+
+/// The files below a directory. A `name` is relative, with '/' between its components, of which none is empty, "." or
+/// "..". Nothing outside of the directory is read, written or removed, even while somebody else puts symbolic links in
+/// the place of directories: every name is looked up from the descriptor of the directory, without following links
+/// (openat2, else one openat for each component). The directory itself may be reached through links: the user named it.
+/// Holds one descriptor, and one more for each TreeFile. Thread-safe.
+class DirectoryTree {
+ public:
+  /// `root` need not exist; it is opened or made, with its parents, when it is first needed. `files` is borrowed.
+  DirectoryTree(Files& files, fs::path root, Durability durability)
+      : files_(files), root_path_(std::move(root)), durability_(durability) {}
+
+  /// The path that the name leads to, for messages.
+  fs::path path_of(const std::string& name) const { return root_path_ / name; }
+  /// Absent when nothing has the name. Throws Error{denied} for a symbolic link on the way to it (one that has the name
+  /// itself is described), Error{precondition} for a file on the way.
+  std::optional<FileInfo> info(const std::string& name);
+  /// Absent when nothing has the name. Throws as info() does; Error{denied} for a symbolic link too.
+  std::unique_ptr<ReadableFile> open_if_exists(const std::string& name);
+  /// Returns the names of what is directly in the root; empty while there is no root.
+  std::set<std::string> top_names();
+  /// Makes a directory and its parents where missing; the root for an empty name. Throws as info() does.
+  void make_directories(const std::string& name);
+  /// Starts a new file, making its directory where missing. Throws as make_directories() and AtomicFile do.
+  std::unique_ptr<TreeFile> create(const std::string& name, Existing existing);
+  /// Makes durable what was written, where commit() did not.
+  void sync();
+
+ private:
+  friend class TreeFile;
+  /// Null while there is no root.
+  std::shared_ptr<Directory> root();
+  std::shared_ptr<Directory> make_root();
+  /// Null when the directory is missing.
+  std::shared_ptr<Directory> open(const std::string& directory);
+  std::shared_ptr<Directory> make(const std::string& directory);
+  void require_in_place(const std::string& directory, Directory& opened);
+
+  Files& files_;
+  const fs::path root_path_;
+  const Durability durability_;
+  std::atomic<bool> is_changed_{false};
+  Mutex mutex_;
+  std::shared_ptr<Directory> root_ BALE_GUARDED_BY(mutex_);
+};
+
+}  // namespace bale::os

@@ -1,0 +1,252 @@
+#include "os/linux_file.hpp"
+
+#include <dirent.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <mutex>
+#include <optional>
+#include <system_error>
+
+#include "base/text.hpp"
+
+namespace bale::os {
+namespace {
+
+class LinuxReadableFile final : public ReadableFile {
+ public:
+  LinuxReadableFile(Descriptor fd, fs::path path, ByteCount size)
+      : fd_(std::move(fd)), path_(std::move(path)), size_(size) {}
+  ByteCount size() const override { return size_; }
+  int descriptor() const noexcept { return fd_.get(); }
+  std::size_t read_at(ByteCount offset, MutableBytes bytes) override {
+    std::size_t done = 0;
+    while (done < bytes.size()) {
+      const ssize_t got =
+          ::pread(fd_.get(), bytes.data() + done, bytes.size() - done, static_cast<off_t>(offset + done));
+      if (got < 0 && errno == EINTR) continue;
+      if (got < 0) throw system_error("read", path_);
+      if (got == 0) break;
+      done += static_cast<std::size_t>(got);
+    }
+    return done;
+  }
+
+ private:
+  Descriptor fd_;
+  fs::path path_;
+  ByteCount size_;
+};
+
+/// Errors with which copy_file_range says that these two files need another way.
+bool cannot_copy_in_kernel(int code) {
+  return code == EXDEV || code == ENOSYS || code == EOPNOTSUPP || code == EINVAL || code == EPERM || code == ETXTBSY;
+}
+
+/// Larger writes make Linux (6.16 and later on ext4, earlier on XFS) look for larger contiguous pages for its cache:
+/// where memory is fragmented that costs several times the processor time of the copy itself. 400 files of 1 MB,
+/// written and synced: 1.3 s in writes of 128 KiB and more, 0.2-0.3 s in writes of 64 KiB (docs/benchmarks.md).
+constexpr std::size_t most_bytes_a_write = 64 << 10;
+
+class LinuxWritableFile final : public WritableFile {
+ public:
+  LinuxWritableFile(Descriptor fd, fs::path path) : fd_(std::move(fd)), path_(std::move(path)) {}
+  void write(ByteView bytes) override {
+    write_at(position_, bytes);
+    position_ += bytes.size();
+  }
+  void write_at(ByteCount offset, ByteView bytes) override {
+    while (!bytes.empty()) {
+      const std::size_t piece = std::min(bytes.size(), most_bytes_a_write);
+      const ssize_t put = ::pwrite(fd_.get(), bytes.data(), piece, static_cast<off_t>(offset));
+      if (put < 0 && errno == EINTR) continue;
+      if (put < 0) throw system_error("write", path_);
+      offset += static_cast<ByteCount>(put);
+      bytes = bytes.subspan(static_cast<std::size_t>(put));
+    }
+  }
+  void write_past_cache(ByteCount offset, ByteView bytes) override {
+    const bool aligned = offset % page_bytes == 0 && reinterpret_cast<std::uintptr_t>(bytes.data()) % page_bytes == 0;
+    std::size_t whole = aligned ? bytes.size() / page_bytes * page_bytes : 0;
+    while (whole > 0 && can_pass_cache()) {
+      const ssize_t put = ::pwrite(direct_->get(), bytes.data(), whole, static_cast<off_t>(offset));
+      if (put < 0 && errno == EINTR) continue;
+      if (put < 0 && errno == EINVAL) break;  // a file system that says only now that it cannot
+      if (put < 0) throw system_error("write", path_);
+      offset += static_cast<ByteCount>(put);
+      bytes = bytes.subspan(static_cast<std::size_t>(put));
+      whole -= static_cast<std::size_t>(put);
+      if (whole % page_bytes != 0) break;  // the disk is nearly full: the rest says so, or goes the other way
+    }
+    write_at(offset, bytes);
+  }
+  void copy_from(ReadableFile& source, ByteCount from, ByteCount length, ByteCount to) override {
+    const auto* linux_source = dynamic_cast<const LinuxReadableFile*>(&source);
+    if (linux_source == nullptr) return WritableFile::copy_from(source, from, length, to);
+    const ByteCount end = from + length;
+    while (from < end) {
+      // The next stretch of data; what is before it is a hole. Without SEEK_DATA the whole file is data.
+      const off_t data = ::lseek(linux_source->descriptor(), static_cast<off_t>(from), SEEK_DATA);
+      if (data < 0 && errno == ENXIO) break;
+      const ByteCount start = data < 0 ? from : std::min<ByteCount>(end, static_cast<ByteCount>(data));
+      const off_t hole = ::lseek(linux_source->descriptor(), static_cast<off_t>(start), SEEK_HOLE);
+      const ByteCount stop = hole < 0 ? end : std::min<ByteCount>(end, static_cast<ByteCount>(hole));
+      to += start - from;
+      copy_stretch(source, linux_source->descriptor(), start, stop - start, to);
+      to += stop - start;
+      from = stop;
+    }
+    if (from < end) require_bytes(source, end);
+    extend_to(to + (end - from));
+  }
+  void extend_to(ByteCount size) override {
+    struct stat status {};
+    if (::fstat(fd_.get(), &status) != 0) throw system_error("inspect", path_);
+    if (static_cast<ByteCount>(status.st_size) >= size) return;
+    if (::ftruncate(fd_.get(), static_cast<off_t>(size)) != 0) throw system_error("extend", path_);
+  }
+  void sync() override { sync_descriptor(fd_.get(), path_); }
+
+ private:
+  void require_bytes(const ReadableFile& source, ByteCount end) const {
+    if (source.size() < end) throw Error(ErrorKind::unavailable, "the file is shorter than expected", path_.native());
+  }
+  void copy_stretch(ReadableFile& source, int fd, ByteCount from, ByteCount length, ByteCount to) {
+    while (length > 0) {
+      auto in = static_cast<off_t>(from), out = static_cast<off_t>(to);
+      const ssize_t copied = ::copy_file_range(fd, &in, fd_.get(), &out, length, 0);
+      if (copied < 0 && errno == EINTR) continue;
+      if (copied < 0 && cannot_copy_in_kernel(errno)) return WritableFile::copy_from(source, from, length, to);
+      if (copied < 0) throw system_error("copy into", path_);
+      if (copied == 0) throw Error(ErrorKind::unavailable, "the file is shorter than expected", path_.native());
+      from += static_cast<ByteCount>(copied);
+      to += static_cast<ByteCount>(copied);
+      length -= static_cast<ByteCount>(copied);
+    }
+  }
+
+  /// Opens the file once more, for writes that pass by the cache. Thread-safe.
+  bool can_pass_cache() {
+    std::call_once(direct_opened_, [this] {
+      direct_.emplace(open_descriptor(fmt::format("/proc/self/fd/{}", fd_.get()), O_WRONLY | O_DIRECT));
+    });
+    return direct_->get() >= 0;
+  }
+
+  Descriptor fd_;
+  fs::path path_;
+  ByteCount position_ = 0;
+  std::once_flag direct_opened_;
+  std::optional<Descriptor> direct_;
+};
+
+/// A pipe or device: bytes go out in order, and are gone.
+class LinuxStream final : public WritableFile {
+ public:
+  LinuxStream(Descriptor fd, fs::path path) : fd_(std::move(fd)), path_(std::move(path)) {}
+  void write(ByteView bytes) override {
+    while (!bytes.empty()) {
+      const ssize_t put = ::write(fd_.get(), bytes.data(), bytes.size());
+      if (put < 0 && errno == EINTR) continue;
+      if (put < 0) throw system_error("write", path_);
+      bytes = bytes.subspan(static_cast<std::size_t>(put));
+    }
+  }
+  void write_at(ByteCount, ByteView) override {
+    throw Error(ErrorKind::unsupported, "only in order can be written here", escape_name(path_.native()));
+  }
+  void sync() override {}
+
+ private:
+  Descriptor fd_;
+  fs::path path_;
+};
+
+FileType type_of(mode_t mode) {
+  if (S_ISREG(mode)) return FileType::regular;
+  if (S_ISDIR(mode)) return FileType::directory;
+  if (S_ISLNK(mode)) return FileType::symlink;
+  return FileType::other;
+}
+
+}  // namespace
+
+Error system_error(std::string_view doing, const fs::path& path, int code) {
+  const std::string what = fmt::format("cannot {}: {}", doing, std::generic_category().message(code));
+  const std::string where = escape_name(path.native());
+  switch (code) {
+    case ENOENT:
+    case ENOTDIR: return Error(ErrorKind::not_found, what, where);
+    case EEXIST: return Error(ErrorKind::precondition, what, where);
+    case EACCES:
+    case EPERM:
+    case EROFS: return Error(ErrorKind::denied, what, where, "check the permissions of the file and its directory");
+    case ENOSPC:
+    case EDQUOT:
+      return Error(ErrorKind::unavailable, what, where, "free some space and run the command again; nothing was lost");
+    case EISDIR:
+    case ENAMETOOLONG: return Error(ErrorKind::invalid, what, where);
+    default: return Error(ErrorKind::unavailable, what, where);
+  }
+}
+
+Descriptor open_descriptor_at(int at, const fs::path& path, int flags, mode_t mode) {
+  for (;;) {
+    const int fd = ::openat(at, path.c_str(), flags | O_CLOEXEC, mode);
+    if (fd >= 0 || errno != EINTR) return Descriptor(fd);
+  }
+}
+
+void sync_descriptor(int fd, const fs::path& path) {
+  // A failed fsync may have dropped the dirty pages: it is never repeated, the file is given up instead.
+  if (::fsync(fd) != 0) throw system_error("make durable", path);
+}
+
+void sync_filesystem_of(int fd, const fs::path& path) {
+  if (::syncfs(fd) != 0) throw system_error("make durable", path);
+}
+
+std::unique_ptr<ReadableFile> make_readable_file(Descriptor fd, const fs::path& path) {
+  struct stat status {};
+  if (::fstat(fd.get(), &status) != 0) throw system_error("inspect", path);
+  if (S_ISDIR(status.st_mode)) throw system_error("read", path, EISDIR);
+  return std::make_unique<LinuxReadableFile>(std::move(fd), path, static_cast<ByteCount>(status.st_size));
+}
+
+std::unique_ptr<WritableFile> make_writable_file(Descriptor fd, const fs::path& path) {
+  return std::make_unique<LinuxWritableFile>(std::move(fd), path);
+}
+
+std::unique_ptr<WritableFile> make_stream(Descriptor fd, const fs::path& path) {
+  return std::make_unique<LinuxStream>(std::move(fd), path);
+}
+
+FileInfo file_info(const struct stat& status) {
+  const auto modified = std::chrono::seconds(status.st_mtim.tv_sec) + std::chrono::nanoseconds(status.st_mtim.tv_nsec);
+  return FileInfo{.type = type_of(status.st_mode),
+                  .size = static_cast<ByteCount>(status.st_size),
+                  .modified = TimePoint(std::chrono::floor<std::chrono::milliseconds>(modified)),
+                  .mode = status.st_mode & 07777,
+                  .device = status.st_dev,
+                  .inode = status.st_ino};
+}
+
+FileType type_of_entry(unsigned char type) {
+  switch (type) {
+    case DT_REG: return FileType::regular;
+    case DT_DIR: return FileType::directory;
+    case DT_LNK: return FileType::symlink;
+    default: return FileType::other;
+  }
+}
+
+timespec to_timespec(TimePoint time) {
+  const auto since_epoch = time.time_since_epoch();
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(since_epoch);
+  return {static_cast<time_t>(seconds.count()),
+          static_cast<long>(std::chrono::nanoseconds(since_epoch - seconds).count())};
+}
+
+}  // namespace bale::os
