@@ -251,7 +251,7 @@ FileExtractor::FileExtractor(os::Files& files, os::fs::path directory, const Obj
     if (keys[i] == keys[i - 1]) repeated.push_back(keys[i]);
   }
   keys.erase(std::unique(keys.begin(), keys.end()), keys.end());
-  const std::vector<std::string> paths = safe_paths(keys);
+  const std::vector<std::string> paths = safe_paths({keys.begin(), keys.end()});
   paths_.reserve(objects.size());
   for (std::size_t i = 0; i < objects.size(); ++i) {
     const std::string key = objects[i].relative_key;

@@ -55,6 +55,19 @@ bool is_of_index(const Error& error, const os::fs::path& index) {
   return error.where().starts_with(index.parent_path().native());
 }
 
+/// Makes what is missing for its owner alone: an index lists the names of all objects.
+void prepare_index(os::Files& files, const os::fs::path& path) {
+  files.make_private_directories(path.parent_path());
+  try {
+    const auto found = files.info_followed(path);
+    if (!found) files.create_private(path);  // SQLite gives its other files the same permissions
+    if (found && (found->mode & 077) != 0) files.set_mode(path, 0600);
+  } catch (const Error& error) {
+    const bool by_another = error.kind() == ErrorKind::precondition || error.kind() == ErrorKind::denied;
+    if (!by_another) throw;
+  }
+}
+
 }  // namespace
 
 std::string catalog_uri(const recover::CatalogPlace& place) {
@@ -70,7 +83,7 @@ std::shared_ptr<catalog::CatalogDatabase> open_index(Context& context, const Que
                                                      const recover::CatalogPlace& place, bool make) {
   const os::fs::path path = index_path(context, options, place);
   if (!make && !context.world().files.info_followed(path)) return nullptr;
-  if (make) context.world().files.make_directories(path.parent_path());
+  if (make) prepare_index(context.world().files, path);
   return std::make_shared<catalog::CatalogDatabase>(path, identity_of(context, place));
 }
 

@@ -34,6 +34,7 @@ CREATE TABLE escaped (path BLOB PRIMARY KEY, id INTEGER NOT NULL) WITHOUT ROWID;
 std::unique_ptr<sqlite::Database> open_nameless(const os::World& world) {
   const os::fs::path directory = world.environment.get("TMPDIR").value_or("/tmp");
   const os::fs::path path = directory / fmt::format("bale-mount-{:016x}", world.entropy.next_u64());
+  world.files.create_private(path);  // until it has lost its name
   auto database = std::make_unique<sqlite::Database>(path, sqlite::OpenOptions{.cache_kib = page_cache_kib});
   database->set_durability(sqlite::Database::Durability::process);
   database->run_script(schema);
