@@ -10,6 +10,7 @@
 #include "base/mutex.hpp"
 #include "base/text.hpp"
 #include "cli/cloud_backend.hpp"
+#include "cli/output.hpp"
 #include "cli/status_terminal.hpp"
 #include "embedded/backend.hpp"
 #include "os/machine.hpp"
@@ -152,8 +153,25 @@ struct Context::Parts {
       check_store(world.files, options.local, may_make);
       tell_fitted(options);
       embedded_backend = embedded::Backend::open(options.local, world);
+      tell_lost_files(options, embedded_backend->lost());
     }
     return *embedded_backend;
+  }
+
+  void tell_lost_files(const GlobalOptions& options, const embedded::LostFiles& lost) {
+    if (lost.count == 0) return;
+    std::string names;
+    for (const os::fs::path& file : lost.first) names += "\n  " + escape_name(file.native());
+    if (lost.count > lost.first.size()) names += fmt::format("\n  and {} more", lost.count - lost.first.size());
+    const char* const cause = lost.is_database_older
+                                  ? "the database of the store is older than its files (it was brought back from a "
+                                    "copy, or its write-ahead log is lost)"
+                                  : "the database of the store does not know some of its files";
+    const std::string text =
+        fmt::format("{}; {} moved to {}: copy back what is wanted with `bale s3 cp`, and remove the rest{}", cause,
+                    format_count(lost.count, "file"),
+                    escape_name((os::fs::path(options.local) / embedded::lost_directory).native()), names);
+    emit_warning(terminal, options.output == Output::json, text);
   }
 
   CloudBackend& open_cloud(const GlobalOptions& options) BALE_REQUIRES(mutex) {

@@ -107,8 +107,12 @@ void emit_failure(Context& context, std::string_view doing, const Error& error) 
 }
 
 void emit_warning(Context& context, std::string_view text) {
-  if (!context.json()) return context.world().terminal.err(fmt::format("warning: {}\n", indent_lines(text)));
-  context.world().terminal.err(to_line({{"type", "warning"}, {"message", text}}) + "\n");
+  emit_warning(context.world().terminal, context.json(), text);
+}
+
+void emit_warning(os::Terminal& terminal, bool json, std::string_view text) {
+  if (!json) return terminal.err(fmt::format("warning: {}\n", indent_lines(text)));
+  terminal.err(to_line({{"type", "warning"}, {"message", text}}) + "\n");
 }
 
 ByteCount bytes_of(double bytes) noexcept { return static_cast<ByteCount>(std::llround(bytes)); }

@@ -41,6 +41,8 @@ std::string indent_lines(std::string_view text);
 void emit_failure(Context& context, std::string_view doing, const Error& error);
 /// Something a person should know that is no failure: a line on stderr, also with --quiet. Thread-safe.
 void emit_warning(Context& context, std::string_view text);
+/// The same where there is no context yet.
+void emit_warning(os::Terminal& terminal, bool json, std::string_view text);
 
 /// Columns that `text` takes on a terminal: 2 for East Asian wide characters and emoji, 0 for combining marks, 1 for a
 /// byte that is not UTF-8.

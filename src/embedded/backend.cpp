@@ -28,6 +28,8 @@ bool Backend::exists(const os::fs::path& directory, os::Files& files) {
 Backend::Backend(std::unique_ptr<Core> core) : core_(std::move(core)) {}
 Backend::~Backend() = default;
 
+const LostFiles& Backend::lost() const noexcept { return core_->lost; }
+
 std::unique_ptr<store::ObjectStore> Backend::store(const Region& region) {
   return std::make_unique<EmbeddedStore>(*core_, region);
 }

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "base/names.hpp"
+#include "embedded/lost_files.hpp"
 #include "os/world.hpp"
 #include "queue/message_queue.hpp"
 #include "records/record_store.hpp"
@@ -18,12 +19,16 @@ struct Core;
 /// kill -9 and power cuts, and why: docs/adr/0003 and docs/adr/0004.
 class Backend {
  public:
-  /// Opens the directory, making it when it is missing, and removes what processes that died have left in it.
+  /// Opens the directory, making it when it is missing, and removes what processes that died have left in it. Files of
+  /// objects that it does not know are moved to lost+found: see lost().
   /// `world` is borrowed. Throws Error: denied, unavailable, corrupt; unsupported when a newer Bale wrote it.
   static std::unique_ptr<Backend> open(const os::fs::path& directory, os::World& world);
   /// Whether the directory holds a store, be it one that has lost its database, which open() tells. Changes nothing.
   static bool exists(const os::fs::path& directory, os::Files& files);
   ~Backend();
+
+  /// Returns what was found and kept when the directory was opened. Empty most often.
+  const LostFiles& lost() const noexcept;
 
   /// The ports as seen from one region. They borrow the backend.
   std::unique_ptr<store::ObjectStore> store(const Region& region);

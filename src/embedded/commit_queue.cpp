@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.hpp"
+#include "embedded/store_clock.hpp"
 
 namespace bale::embedded {
 namespace {
@@ -12,21 +13,31 @@ constexpr std::size_t most_parts = 256;
 
 }  // namespace
 
-std::int64_t WriteContext::next_sequence() {
+std::int64_t WriteContext::last_sequence() {
   if (sequence_ < 0) {
     Query counter = database.query("SELECT value FROM counter");
     counter.step();
     sequence_ = stored_ = counter.integer(0);
   }
+  return sequence_;
+}
+
+std::int64_t WriteContext::next_sequence() {
+  last_sequence();
   return ++sequence_;
 }
+
+void WriteContext::raise_sequence(std::int64_t least) { sequence_ = std::max(last_sequence(), least); }
+
+std::int64_t WriteContext::time() const { return clock_->now(); }
 
 void WriteContext::store_sequence() {
   if (sequence_ != stored_) database.execute("UPDATE counter SET value = ?", sequence_);
 }
 
-CommitQueue::CommitQueue(const std::filesystem::path& file, std::function<void(const Committed&)> committed)
-    : database_(file), committed_(std::move(committed)) {}
+CommitQueue::CommitQueue(const std::filesystem::path& file, std::function<void(const Committed&)> committed,
+                         StoreClock* clock)
+    : database_(file), clock_(clock), committed_(std::move(committed)) {}
 
 void CommitQueue::run(Database::Durability durability, const Work& work) {
   Request mine{.work = &work, .durability = durability};
@@ -57,12 +68,14 @@ void CommitQueue::commit(const std::vector<Request*>& group) {
     });
     database_.set_durability(power_safe ? Database::Durability::power_safe : Database::Durability::process);
     Transaction transaction(database_);
-    WriteContext context(database_);
+    WriteContext context(database_, clock_);
     run_parts(context, group);
+    if (clock_ != nullptr) clock_->keep(context);
     context.store_sequence();
     transaction.commit();
     const std::int64_t version = database_.data_version();
-    committed_({context.wake_, version != data_version_});
+    committed_(
+        {context.wake_, version != data_version_, power_safe ? std::max<std::int64_t>(context.sequence_, 0) : 0});
     data_version_ = version;
   } catch (...) {
     // Nothing of the group was committed, whatever each part thought.

@@ -10,10 +10,26 @@ namespace {
 constexpr std::size_t most_idle_readers = 64;
 constexpr const char* journal_directory = "writers";
 
-/// Makes a directory with durable names.
+/// Makes a directory for its owner alone, with durable names.
 os::fs::path make_durable_directory(os::Files& files, const os::fs::path& path) {
-  for (const os::fs::path& made : files.make_directories(path))
+  for (const os::fs::path& made : files.make_private_directories(path))
     files.sync_directory(made.has_parent_path() ? made.parent_path() : os::fs::path("."));
+  return path;
+}
+
+/// As make_durable_directory(). The directory of a store that others could look into, as an earlier Bale made it, is
+/// closed to them. One that a group may write to is shared on purpose, and stays open to the group; one with the sticky
+/// bit (/tmp) is everybody's.
+os::fs::path make_store_directory(os::Files& files, const os::fs::path& path) {
+  make_durable_directory(files, path);
+  const std::uint32_t mode = files.info_followed(path)->mode;
+  if ((mode & 01000) != 0 || !files.info_followed(path / database_name)) return path;
+  const std::uint32_t wanted = mode & ((mode & 0020) != 0 ? ~007u : ~077u);
+  try {
+    if (wanted != mode) files.set_mode(path, wanted);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::denied) throw;  // another user's, who decides
+  }
   return path;
 }
 
@@ -42,17 +58,15 @@ void refuse_lost_database(os::Files& files, const os::fs::path& directory) {
 os::fs::path prepare_database(os::Files& files, const os::fs::path& directory) {
   refuse_lost_database(files, directory);
   os::fs::path file = directory / database_name;
+  try {
+    if (!files.info_followed(file)) files.create_private(file);  // SQLite gives its other files the same permissions
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::precondition) throw;  // made by another process meanwhile
+  }
   Database database(file);
   prepare_schema(database);
   files.sync_directory(directory);
   return file;
-}
-
-std::int64_t take_number(CommitQueue& commits) {
-  std::int64_t number = 0;
-  // Durable, so that no number is given twice.
-  commits.run(Database::Durability::power_safe, [&](WriteContext& context) { number = context.next_sequence(); });
-  return number;
 }
 
 }  // namespace
@@ -96,15 +110,38 @@ std::uint64_t ReceiverSignal::count() {
 
 Core::Core(const os::fs::path& directory, os::World& outside)
     : world(outside),
-      files(outside.files, make_durable_directory(outside.files, directory)),
+      files(outside.files, make_store_directory(outside.files, directory)),
       readers(prepare_database(outside.files, directory)),
-      commits(directory / database_name,
-              [this](const CommitQueue::Committed& committed) {
-                if (committed.receivers_wake) receivers.notify();
-                if (committed.foreign_commits) files.forget_directories();
-              }),
-      journal(outside, make_durable_directory(outside.files, directory / journal_directory), take_number(commits)) {
+      time(outside, read_boot_id(outside.files)),
+      newest(outside.files, directory / "newest-number"),
+      commits(
+          directory / database_name,
+          [this](const CommitQueue::Committed& committed) {
+            if (committed.receivers_wake) receivers.notify();
+            if (committed.foreign_commits) files.forget_directories();
+            if (committed.number > 0) newest.note(committed.number);
+          },
+          &time),
+      journal(outside, make_durable_directory(outside.files, directory / journal_directory), start()) {
   sweep_leftovers(*this);
+}
+
+/// Returns a number that no other writer has. Durable, so that no number is given twice; and no number of a database
+/// that was replaced by an older copy is given again.
+std::int64_t Core::start() {
+  std::int64_t number = 0;
+  commits.run(Database::Durability::power_safe, [&](WriteContext& context) {
+    time.start(context);
+    const auto newest_known = newest.read();
+    is_age_known = newest_known || context.last_sequence() == 0;
+    if (context.last_sequence() < newest_known.value_or(0)) {
+      files.mark(older_database_mark);
+      context.raise_sequence(*newest_known);
+    }
+    number = context.next_sequence();
+  });
+  newest.begin(number);
+  return number;
 }
 
 os::fs::path bucket_directory(const BucketName& bucket) { return os::fs::path("s3") / bucket.str(); }

@@ -10,6 +10,9 @@
 #include "embedded/commit_queue.hpp"
 #include "embedded/data_files.hpp"
 #include "embedded/database.hpp"
+#include "embedded/lost_files.hpp"
+#include "embedded/newest_number.hpp"
+#include "embedded/store_clock.hpp"
 #include "embedded/writer_journal.hpp"
 #include "os/world.hpp"
 
@@ -17,6 +20,9 @@ namespace bale::embedded {
 
 /// The file of the directory that everything but objects' bytes is in.
 inline constexpr const char* database_name = "bale.sqlite";
+
+/// A file of the store that is there while the database is known to be older than the files, until they are moved.
+inline constexpr const char* older_database_mark = "older-database";
 
 /// Whether a directory has what may be the files of a store's objects.
 bool has_object_files(os::Files& files, const os::fs::path& directory);
@@ -72,8 +78,16 @@ struct Core {
   DataFiles files;
   ReaderPool readers;
   ReceiverSignal receivers;
+  StoreClock time;
+  NewestNumber newest;
   CommitQueue commits;
+  /// Whether it is known that the database is not older than the files: not for the store of an earlier Bale.
+  bool is_age_known = true;
   WriterJournal journal;
+  LostFiles lost;
+
+ private:
+  std::int64_t start();
 };
 
 /// Where the data of a bucket's objects are, relative to the directory.

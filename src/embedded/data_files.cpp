@@ -57,7 +57,7 @@ void DataFiles::in_directory_of(const os::fs::path& path, const Make& make) {
       if (error.kind() != ErrorKind::not_found || attempt == most_attempts) throw;
     }
     try {
-      files_.make_directories(path.parent_path());
+      files_.make_private_directories(path.parent_path());
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::not_found || attempt == most_attempts) throw;
     }
@@ -67,8 +67,17 @@ void DataFiles::in_directory_of(const os::fs::path& path, const Make& make) {
 std::unique_ptr<os::WritableFile> DataFiles::create(const os::fs::path& relative) {
   const os::fs::path path = absolute(relative);
   std::unique_ptr<os::WritableFile> file;
-  in_directory_of(path, [&] { file = files_.create(path); });
+  in_directory_of(path, [&] { file = files_.create_private(path); });
   return file;
+}
+
+void DataFiles::mark(const std::string& name) {
+  try {
+    files_.create_private(root_ / name);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::precondition) throw;
+  }
+  files_.sync_directory(root_);
 }
 
 std::unique_ptr<os::WritableFile> DataFiles::open_or_create(const os::fs::path& relative) {
@@ -124,6 +133,20 @@ void DataFiles::remove(const os::fs::path& relative) {
     if (!files_.remove(at)) return;
     durable_.erase(at.native());
   }
+}
+
+bool DataFiles::move(const os::fs::path& from, const os::fs::path& to) {
+  try {
+    in_directory_of(absolute(to), [&] { files_.rename_new(absolute(from), absolute(to)); });
+  } catch (const Error& error) {
+    // Removed by its owner meanwhile, moved by another process, or on a file system that cannot do it.
+    const bool stays = error.kind() == ErrorKind::not_found || error.kind() == ErrorKind::precondition ||
+                       error.kind() == ErrorKind::unsupported;
+    if (!stays) throw;
+    return false;
+  }
+  remove(from);  // the directories that are empty now
+  return true;
 }
 
 void DataFiles::remove_tree(const os::fs::path& relative) {

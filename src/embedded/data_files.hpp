@@ -42,6 +42,8 @@ class DataFiles {
   DataFiles(os::Files& files, os::fs::path root);
 
   os::fs::path absolute(const os::fs::path& relative) const { return root_ / relative; }
+  /// Makes an empty file directly below the root, durably; nothing when it is there.
+  void mark(const std::string& name);
   /// Makes a new file, and the directories above it where they are missing. Throws as os::Files does.
   std::unique_ptr<os::WritableFile> create(const os::fs::path& relative);
   /// Opens a file for writing in place, making it when it is missing.
@@ -52,6 +54,9 @@ class DataFiles {
   void sync_name(const os::fs::path& relative);
   /// Removes the file where it is there, and the directories above it that are empty then.
   void remove(const os::fs::path& relative);
+  /// Gives a file or directory another name, making the directories above it; removes those that it leaves empty.
+  /// Returns false when `from` is gone, `to` is taken, or the file system cannot do it without replacing.
+  bool move(const os::fs::path& from, const os::fs::path& to);
   /// Removes a directory and everything in it, as far as nobody adds to it meanwhile.
   void remove_tree(const os::fs::path& relative);
   /// Other processes have been at work: what was known of directories may have changed.

@@ -59,10 +59,10 @@ struct EmbeddedQueues::Candidate {
   std::int64_t sent = 0, receives = 0;
 };
 
-void insert_message(WriteContext& context, std::int64_t queue_id, std::string_view body, std::int64_t now,
-                    std::int64_t delay_ms) {
+void insert_message(WriteContext& context, std::int64_t queue_id, std::string_view body, Milliseconds delay) {
+  const std::int64_t now = context.time();
   context.database.execute("INSERT INTO messages(id, queue, body, sent, visible_at) VALUES(?, ?, ?, ?, ?)",
-                           context.next_sequence(), queue_id, Blob{body}, now, now + delay_ms);
+                           context.next_sequence(), queue_id, Blob{body}, now, now + delay.count());
   context.wake_receivers();
 }
 
@@ -160,9 +160,8 @@ std::vector<EntryResult> EmbeddedQueues::send(const QueueName& queue, const std:
   for (const std::string& body : bodies) results.push_back(queue::check_body(body));
   core_.commits.run(Database::Durability::power_safe, [&](WriteContext& context) {
     const Row row = require(context.database, queue);
-    const std::int64_t time = now();
     for (std::size_t i = 0; i < bodies.size(); ++i) {
-      if (!results[i]) insert_message(context, row.id, bodies[i], time, Milliseconds(delay).count());
+      if (!results[i]) insert_message(context, row.id, bodies[i], delay);
     }
   });
   return results;
@@ -206,7 +205,7 @@ std::vector<Message> EmbeddedQueues::take(WriteContext& context, const QueueName
         "UPDATE messages SET visible_at = ?, receive_count = receive_count + 1, receipt = ? WHERE id = ?",
         time + row.visibility_ms, receive, message.id);
     taken.push_back({fmt::format("{:016x}", message.id), make_receipt({message.id, receive}), std::move(message.body),
-                     static_cast<std::uint32_t>(message.receives + 1), from_epoch_ms(message.sent)});
+                     static_cast<std::uint32_t>(message.receives + 1), core_.time.wall_time(message.sent)});
   }
   // When all that was visible moved away there may be more behind it: the caller comes again.
   if (taken.empty() && !candidates.empty()) context.wake_receivers();

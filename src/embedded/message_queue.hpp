@@ -30,7 +30,7 @@ class EmbeddedQueues final : public queue::MessageQueue {
  private:
   struct Row;
   struct Candidate;
-  std::int64_t now() const { return to_epoch_ms(core_.world.clock.now()); }
+  std::int64_t now() const { return core_.time.now(); }
   std::optional<Row> find(Database& database, const QueueName& queue) const;
   /// Throws Error{not_found}.
   Row require(Database& database, const QueueName& queue) const;
@@ -44,9 +44,9 @@ class EmbeddedQueues final : public queue::MessageQueue {
   const Region region_;
 };
 
-/// Puts a message into a queue: for senders, and for notifications that belong to another transaction.
-void insert_message(WriteContext& context, std::int64_t queue_id, std::string_view body, std::int64_t now,
-                    std::int64_t delay_ms);
+/// Puts a message into a queue: for senders, and for notifications that belong to another transaction. It becomes
+/// visible `delay` from now.
+void insert_message(WriteContext& context, std::int64_t queue_id, std::string_view body, Milliseconds delay = {});
 /// The id of a region's queue; absent when there is none.
 std::optional<std::int64_t> find_queue_id(Database& database, const Region& region, const QueueName& queue);
 

@@ -164,7 +164,8 @@ std::vector<store::ListedUpload> EmbeddedStore::list_uploads(const BucketName& b
       "SELECT key, id, initiated FROM uploads WHERE bucket = ? AND key >= ? AND key < ? ORDER BY key, initiated, id",
       bucket_row.id, Blob{prefix}, Blob{end_of_prefix(prefix)});
   std::vector<store::ListedUpload> uploads;
-  while (row.step()) uploads.push_back({ObjectKey(row.text(0)), UploadId(row.text(1)), from_epoch_ms(row.integer(2))});
+  while (row.step())
+    uploads.push_back({ObjectKey(row.text(0)), UploadId(row.text(1)), core_.time.wall_time(row.integer(2))});
   return uploads;
 }
 

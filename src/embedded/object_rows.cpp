@@ -118,7 +118,7 @@ void notify(WriteContext& context, const BucketRow& bucket, const ObjectEvent& e
     if (!matches(rule, event.name, event.object.key.str())) continue;
     // A queue that was destroyed after the rules were set gets nothing, as on S3.
     if (const auto queue = find_queue_id(context.database, bucket.region, queue_of(rule)))
-      insert_message(context, *queue, event_message(event, rule), to_epoch_ms(event.time), 0);
+      insert_message(context, *queue, event_message(event, rule));
   }
 }
 

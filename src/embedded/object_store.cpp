@@ -80,6 +80,7 @@ void EmbeddedStore::create_bucket(const BucketName& bucket) {
 
 void EmbeddedStore::delete_bucket(const BucketName& bucket) {
   std::vector<UploadId> uploads;
+  std::vector<WriterJournal::Announcement> announced;
   core_.commits.run(Durability::power_safe, [&](WriteContext& context) {
     const BucketRow row = require_bucket(context.database, bucket);
     if (context.database.query("SELECT 1 FROM versions WHERE bucket = ? LIMIT 1", row.id).step()) {
@@ -91,7 +92,10 @@ void EmbeddedStore::delete_bucket(const BucketName& bucket) {
       Query found = context.database.query("SELECT id FROM uploads WHERE bucket = ?", row.id);
       while (found.step()) uploads.emplace_back(found.text(0));
     }
-    for (const UploadId& upload : uploads) delete_upload(context.database, upload);
+    for (const UploadId& upload : uploads) {
+      announced.push_back(core_.journal.announce(upload_directory(upload)));
+      delete_upload(context.database, upload);
+    }
     context.database.execute("DELETE FROM buckets WHERE id = ?", row.id);
   });
   for (const UploadId& upload : uploads) core_.files.remove_tree(upload_directory(upload));
@@ -139,7 +143,7 @@ void EmbeddedStore::set_notifications(const BucketName& bucket, const std::vecto
                     fmt::format("the queue must exist in the bucket's region, {}", row.region.str()))
             .with_code("InvalidArgument");
       }
-      insert_message(context, *queue, test_message(bucket, now()), to_epoch_ms(now()), 0);
+      insert_message(context, *queue, test_message(bucket, now()));
     }
     context.database.execute("UPDATE buckets SET rules = ? WHERE id = ?", rules_to_json(rules), row.id);
   });

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <exception>
 
 #include "base/error.hpp"
 #include "base/hash.hpp"
@@ -201,6 +202,32 @@ void adopt_last_part(Core& core, Completion& completion) {
   ++completion.slots;
 }
 
+/// The parts of an upload that ends: whoever sweeps after a kill removes them. Made before the transaction that ends
+/// the upload, and destroyed when the parts are removed.
+class EndedUpload {
+ public:
+  EndedUpload(Core& core, const UploadId& upload) : announcement_(core.journal.announce(upload_directory(upload))) {}
+  ~EndedUpload() {
+    // Whether the transaction was committed may be unknown: whoever opens the directory next will know.
+    if (std::uncaught_exceptions() > exceptions_) announcement_.leave_to_sweep();
+  }
+  EndedUpload(const EndedUpload&) = delete;
+  EndedUpload& operator=(const EndedUpload&) = delete;
+
+ private:
+  WriterJournal::Announcement announcement_;
+  const int exceptions_ = std::uncaught_exceptions();
+};
+
+bool is_upload(Database& database, const ObjectAddress& object, const UploadId& upload) {
+  try {
+    require_upload(database, object, upload);
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
 /// Puts the parts together in the new file.
 void assemble(Core& core, const Completion& completion, NewObjectFile& target) {
   if (is_shared_file_complete(completion)) return target.link_from(shared_file(completion.upload));
@@ -228,7 +255,7 @@ UploadId EmbeddedStore::create_upload(const ObjectAddress& object, const store::
     const BucketRow bucket = require_bucket(context.database, object.bucket);
     context.database.execute(
         "INSERT INTO uploads(id, bucket, key, initiated, class, attributes, tags) VALUES(?, ?, ?, ?, ?, ?, ?)",
-        upload.str(), bucket.id, Blob{object.key.str()}, to_epoch_ms(now()), stored.storage_class, stored.attributes,
+        upload.str(), bucket.id, Blob{object.key.str()}, context.time(), stored.storage_class, stored.attributes,
         stored.tags);
   });
   return upload;
@@ -268,6 +295,7 @@ store::PutResult EmbeddedStore::complete_upload(const ObjectAddress& object, con
   Completion completion = read_completion(*core_.readers.borrow(), object, upload, parts);
   check_target(object, conditions);
   adopt_last_part(core_, completion);
+  const EndedUpload ended(core_, upload);
   NewObjectFile file(core_, object);
   assemble(core_, completion, file);
   const ETag etag = store::multipart_etag(parts).value();
@@ -290,16 +318,27 @@ store::PutResult EmbeddedStore::complete_upload(const ObjectAddress& object, con
 }
 
 void EmbeddedStore::abort_upload(const ObjectAddress& object, const UploadId& upload) {
-  bool known = false;
-  core_.commits.run(Durability::power_safe, [&](WriteContext& context) {
-    const BucketRow bucket = require_bucket(context.database, object.bucket);
-    known = context.database
-                .query("SELECT 1 FROM uploads WHERE id = ? AND bucket = ? AND key = ?", upload.str(), bucket.id,
-                       Blob{object.key.str()})
-                .step();
-    if (known) delete_upload(context.database, upload);
-  });
-  if (known) core_.files.remove_tree(upload_directory(upload));
+  const auto forget = [&] {
+    const EndedUpload ended(core_, upload);
+    bool known = false;
+    core_.commits.run(Durability::power_safe, [&](WriteContext& context) {
+      const BucketRow bucket = require_bucket(context.database, object.bucket);
+      known = context.database
+                  .query("SELECT 1 FROM uploads WHERE id = ? AND bucket = ? AND key = ?", upload.str(), bucket.id,
+                         Blob{object.key.str()})
+                  .step();
+      if (known) delete_upload(context.database, upload);
+    });
+    if (known) core_.files.remove_tree(upload_directory(upload));
+  };
+  try {
+    forget();
+  } catch (const Error& error) {
+    // On a full disk there is no room to note that the upload is gone, until its parts are.
+    if (error.kind() != ErrorKind::unavailable || !is_upload(*core_.readers.borrow(), object, upload)) throw;
+    core_.files.remove_tree(upload_directory(upload));
+    forget();
+  }
 }
 
 std::vector<store::UploadedPart> EmbeddedStore::list_parts(const ObjectAddress& object, const UploadId& upload) {

@@ -103,6 +103,16 @@ CREATE TABLE items(
 CREATE UNIQUE INDEX items_by_key ON items(owner, hash, partition, sort);
 )sql";
 
+/// Added to stores of all versions; an older Bale leaves it alone. One row: the time of the store, how far it is ahead
+/// of the steady clock in that run of the machine, and what the wall clock showed then. See StoreClock.
+constexpr const char* store_clock =
+    "CREATE TABLE IF NOT EXISTS store_clock(boot TEXT, ahead INTEGER, time INTEGER, "
+    "wall INTEGER)";
+
+bool has_store_clock(Database& database) {
+  return database.query("SELECT 1 FROM sqlite_master WHERE name = 'store_clock'").step();
+}
+
 std::int64_t version_of(Database& database) {
   Query version = database.query("PRAGMA user_version");
   version.step();
@@ -112,7 +122,7 @@ std::int64_t version_of(Database& database) {
 }  // namespace
 
 void prepare_schema(Database& database) {
-  if (version_of(database) == schema_version) return;
+  if (version_of(database) == schema_version && has_store_clock(database)) return;
   Transaction transaction(database);
   const std::int64_t found = version_of(database);  // again: another process may have been first
   if (found > schema_version) {
@@ -124,6 +134,7 @@ void prepare_schema(Database& database) {
     database.run_script(schema);
     database.run_script("PRAGMA user_version=1");
   }
+  database.run_script(store_clock);
   transaction.commit();
 }
 

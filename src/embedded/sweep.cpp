@@ -5,6 +5,11 @@
 namespace bale::embedded {
 namespace {
 
+/// How many unknown files are gathered before they are moved.
+constexpr std::size_t most_candidates = 10'000;
+/// How many lost files are told by name.
+constexpr std::size_t most_told = 10;
+
 struct DataFileName {
   BucketName bucket;
   LocatedFile located;
@@ -21,6 +26,12 @@ std::optional<DataFileName> parse_data_file_name(const os::fs::path& path) {
   return DataFileName{BucketName(text.substr(3, slash - 3)), *located};
 }
 
+/// Reads "uploads/<id>"; empty when it is anything else.
+UploadId parse_upload_directory(const os::fs::path& path) {
+  const UploadId upload(path.filename().native());
+  return upload_directory(upload) == path ? upload : UploadId();
+}
+
 bool has_row(Database& database, const DataFileName& name) {
   return database
       .query(
@@ -30,48 +41,93 @@ bool has_row(Database& database, const DataFileName& name) {
       .step();
 }
 
-/// Removes the file unless a row names it. Only called when nobody can be about to commit that row.
-void remove_unless_named(Core& core, const os::fs::path& path) {
-  const auto name = parse_data_file_name(path);
-  if (!name || has_row(*core.readers.borrow(), *name)) return;
-  core.files.remove(path);
+bool has_row(Database& database, const UploadId& upload) {
+  return database.query("SELECT 1 FROM uploads WHERE id = ?", upload.str()).step();
 }
 
-void sweep_directory(Core& core, const os::fs::path& relative) {
-  std::vector<os::DirectoryEntry> entries;
-  try {
-    entries = core.world.files.list(core.files.absolute(relative));
-  } catch (const Error& error) {
-    if (error.kind() == ErrorKind::not_found) return;  // removed as empty by another process
-    throw;
+/// Whether the path is that of an object's data or an upload's parts, and no row is about it.
+bool is_unknown(Core& core, const os::fs::path& path) {
+  if (const auto name = parse_data_file_name(path)) return !has_row(*core.readers.borrow(), *name);
+  const UploadId upload = parse_upload_directory(path);
+  return !upload.empty() && !has_row(*core.readers.borrow(), upload);
+}
+
+class Sweep {
+ public:
+  explicit Sweep(Core& core) : core_(core) {}
+
+  /// Settles what a dead process was about to make or to remove. Nobody can be about to commit a row for it.
+  void settle(const os::fs::path& path) {
+    if (!is_unknown(core_, path)) return;
+    // To an older copy of the database, objects that were complete look like what a killed process left.
+    if (core_.lost.is_database_older || !core_.is_age_known) return keep(path);
+    core_.files.remove_tree(path);
+    core_.files.remove(path);  // the directories above it
   }
-  for (const os::DirectoryEntry& entry : entries) {
-    const os::fs::path path = relative / entry.name;
-    if (entry.type == os::FileType::directory) {
-      sweep_directory(core, path);
-    } else if (const auto name = parse_data_file_name(path)) {
-      // In this order: a process that dies or commits between the two questions leaves the file to the next sweep.
-      if (!has_row(*core.readers.borrow(), *name) && !core.journal.is_made_by_living_process(name->located.file))
-        remove_unless_named(core, path);
+
+  /// Finds data files and uploads that neither the database nor a journal knows. They are not ours to remove.
+  void search() {
+    search_below("s3");
+    for (const os::DirectoryEntry& entry : list("uploads")) add(os::fs::path("uploads") / entry.name);
+    keep_candidates();
+  }
+
+ private:
+  std::vector<os::DirectoryEntry> list(const os::fs::path& relative) {
+    try {
+      return core_.world.files.list(core_.files.absolute(relative));
+    } catch (const Error& error) {
+      if (error.kind() == ErrorKind::not_found) return {};  // removed as empty by another process
+      throw;
     }
   }
-}
 
-/// A directory of parts is made after the row of its upload, and removed after it.
-void sweep_uploads(Core& core) {
-  if (!core.world.files.info(core.files.absolute("uploads"))) return;
-  for (const os::DirectoryEntry& entry : core.world.files.list(core.files.absolute("uploads"))) {
-    const bool known = core.readers.borrow()->query("SELECT 1 FROM uploads WHERE id = ?", entry.name).step();
-    if (!known) core.files.remove_tree(upload_directory(UploadId(entry.name)));
+  void search_below(const os::fs::path& relative) {
+    for (const os::DirectoryEntry& entry : list(relative)) {
+      const os::fs::path path = relative / entry.name;
+      if (entry.type == os::FileType::directory)
+        search_below(path);
+      else
+        add(path);
+    }
   }
-}
+
+  void add(const os::fs::path& path) {
+    if (!is_unknown(core_, path)) return;
+    candidates_.push_back(path);
+    if (candidates_.size() == most_candidates) keep_candidates();
+  }
+
+  /// In this order: what a living process makes or removes is in its journal before the row comes or goes.
+  void keep_candidates() {
+    if (candidates_.empty()) return;
+    const std::set<std::string> announced = core_.journal.announced();
+    for (const os::fs::path& path : candidates_) {
+      if (!announced.contains(path.native()) && is_unknown(core_, path)) keep(path);
+    }
+    candidates_.clear();
+  }
+
+  void keep(const os::fs::path& path) {
+    const os::fs::path place = os::fs::path(lost_directory) / path;
+    if (!core_.files.move(path, place)) return;
+    if (core_.lost.first.size() < most_told) core_.lost.first.push_back(place);
+    ++core_.lost.count;
+  }
+
+  Core& core_;
+  std::vector<os::fs::path> candidates_;
+};
 
 }  // namespace
 
 void sweep_leftovers(Core& core) {
-  const std::size_t journals = core.journal.sweep([&](const os::fs::path& path) { remove_unless_named(core, path); });
-  if (core.journal.machine_restarted()) sweep_directory(core, "s3");
-  if (journals > 0) sweep_uploads(core);
+  const os::fs::path mark = core.files.absolute(older_database_mark);
+  core.lost.is_database_older = core.world.files.info(mark).has_value();
+  Sweep sweep(core);
+  core.journal.sweep([&](const os::fs::path& path) { sweep.settle(path); });
+  if (core.journal.machine_restarted() || core.lost.is_database_older) sweep.search();
+  if (core.lost.is_database_older) core.world.files.remove(mark);
 }
 
 }  // namespace bale::embedded

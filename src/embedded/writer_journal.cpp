@@ -26,7 +26,16 @@ std::string spell(std::uint64_t value, std::size_t length) {
   return text;
 }
 
-/// Changes with every start of the machine (Linux: random(4)). Empty where the file is missing.
+/// Calls `take` with every name in a journal; never with a torn one.
+void for_each_name(std::string_view text, const std::function<void(std::string_view)>& take) {
+  for (std::size_t end; (end = text.find('\n')) != std::string_view::npos; text.remove_prefix(end + 1)) {
+    const std::string_view line = text.substr(0, end);
+    if (!line.empty() && !line.starts_with(header)) take(line);
+  }
+}
+
+}  // namespace
+
 std::string read_boot_id(os::Files& files) {
   const auto file = files.open_if_exists("/proc/sys/kernel/random/boot_id");
   if (!file) return {};
@@ -34,8 +43,6 @@ std::string read_boot_id(os::Files& files) {
   text.resize(file->read_at(0, std::as_writable_bytes(std::span(text))));
   return text;
 }
-
-}  // namespace
 
 struct WriterJournal::Chapter {
   os::Files& files;
@@ -79,7 +86,7 @@ std::shared_ptr<WriterJournal::Chapter> WriterJournal::new_chapter() {
     const std::string unique = spell(world_.entropy.next_u64(), 8);
     auto chapter = std::make_shared<Chapter>(world_.files, directory_ / fmt::format("{}-{}", writer_, unique));
     try {
-      chapter->file = world_.files.create(chapter->path);
+      chapter->file = world_.files.create_private(chapter->path);
     } catch (const Error& error) {
       chapter->keep = true;  // somebody else's
       if (error.kind() != ErrorKind::precondition) throw;
@@ -129,30 +136,33 @@ std::size_t WriterJournal::sweep(const std::function<void(const os::fs::path&)>&
 }
 
 void WriterJournal::sweep_journal(const os::fs::path& path, const std::function<void(const os::fs::path&)>& resolve) {
-  std::string text;
-  try {
-    text = os::read_text_file(world_.files, path);
-  } catch (const Error& error) {
-    if (error.kind() != ErrorKind::not_found) throw;
-    return;  // settled and removed by another who swept at the same time
-  }
+  const std::string text = read(path);
+  if (text.empty()) return;
   const std::string first_line = fmt::format("{}{}\n", header, boot_id_);
   // Another system start, or a beginning that was lost in one: lines that were not synced are in doubt themselves.
   if (!text.starts_with(first_line)) machine_restarted_ = true;
-  std::string_view rest = text;
-  for (std::size_t end; (end = rest.find('\n')) != std::string_view::npos; rest.remove_prefix(end + 1)) {
-    const std::string_view line = rest.substr(0, end);
-    if (!line.empty() && !line.starts_with(header)) resolve(os::fs::path(line));
+  for_each_name(text, [&](std::string_view name) { resolve(os::fs::path(name)); });
+}
+
+/// Empty where another process has settled and removed it.
+std::string WriterJournal::read(const os::fs::path& path) const {
+  try {
+    return os::read_text_file(world_.files, path);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::not_found) throw;
+    return {};
   }
 }
 
-bool WriterJournal::is_made_by_living_process(const FileId& file) {
-  const std::string writer = file.str().substr(time_digits, writer_digits);
+std::set<std::string> WriterJournal::announced() {
+  std::set<std::string> names;
   for (const os::DirectoryEntry& entry : world_.files.list(directory_)) {
-    if (!entry.name.starts_with(writer + "-")) continue;
-    if (writer == writer_ || !world_.files.try_lock(directory_ / entry.name)) return true;
+    const os::fs::path path = directory_ / entry.name;
+    const bool is_own = entry.name.starts_with(writer_ + "-");
+    if (entry.type != os::FileType::regular || (!is_own && world_.files.try_lock(path))) continue;
+    for_each_name(read(path), [&](std::string_view name) { names.emplace(name); });
   }
-  return false;
+  return names;
 }
 
 }  // namespace bale::embedded

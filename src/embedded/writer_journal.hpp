@@ -8,6 +8,7 @@
 
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "base/mutex.hpp"
@@ -15,6 +16,9 @@
 #include "os/world.hpp"
 
 namespace bale::embedded {
+
+/// Returns a text that changes with every start of the machine (Linux: random(4)); empty where there is none.
+std::string read_boot_id(os::Files& files);
 
 /// Thread-safe. Announcements borrow it.
 class WriterJournal {
@@ -50,11 +54,13 @@ class WriterJournal {
   /// Whether the machine was restarted since some dead process wrote its journal, the last of whose names may be lost.
   /// Known after sweep().
   bool machine_restarted() const noexcept { return machine_restarted_; }
-  /// Whether the process that made this id is still alive. Not to be asked often: it looks at the journals.
-  bool is_made_by_living_process(const FileId& file);
+  /// Returns the names in the journals of living processes, this one included: files that their owners are about to
+  /// make objects of, or to remove.
+  std::set<std::string> announced();
 
  private:
   std::shared_ptr<Chapter> new_chapter();
+  std::string read(const os::fs::path& path) const;
   void sweep_journal(const os::fs::path& path, const std::function<void(const os::fs::path&)>& resolve);
 
   os::World& world_;

@@ -204,6 +204,31 @@ TEST(FullDisk, ChangesNothingAndRecovers) {
   EXPECT_GT(failures, 5);
 }
 
+TEST(FullDisk, AnAbortedUploadLeavesNoParts) {
+  FakeWorld outside;
+  FullDiskFiles files;
+  os::World world{outside.clock, outside.entropy, outside.environment, files, outside.terminal, {}};
+  const auto backend = embedded::Backend::open(outside.path("local"), world);
+  const auto store = backend->store(region);
+  store->create_bucket(bucket);
+  const UploadId upload = store->create_upload(at("k"), {});
+  for (std::uint32_t number = 1; number <= 3; ++number) {
+    const std::string content = content_of(number, 5 << 20);
+    store::MemoryBody body(as_bytes(content));
+    store->upload_part(at("k"), upload, number, body);
+  }
+  files.fill_after(0);
+  // Nothing can be written any more: neither that the upload is gone nor anything else.
+  EXPECT_THROW(store->abort_upload(at("k"), upload), Error);
+  EXPECT_EQ(count_files(outside.path("local") / "uploads"), 0u) << "what takes the space is gone first";
+  files.free();
+  store->abort_upload(at("k"), upload);
+  EXPECT_TRUE(store->list_uploads(bucket).empty());
+  Ledger ledger;
+  put(*store, ledger, "k", "after");
+  check(*store, ledger, outside.path("local"));
+}
+
 /// Puts and deletes for ever, and says on the descriptor what begins and what is done.
 [[noreturn]] void be_killed(const fs::path& directory, int out, unsigned seed) {
   try {

@@ -255,3 +255,65 @@ def test_configuration_that_nests_too_deep_is_refused(bale, text):
     for arguments in (("config", "check"), ("replicate", "init", "--dryrun"), ("replicate", "run", "--until-idle")):
         finished = bale.run(*arguments, "--config", bale.config, status=2)
         assert "settings.json: nests more than 128 levels deep" in finished.err, finished
+
+
+def test_stores_and_indexes_are_private(bale):
+    """Whatever the umask is; what the user asked for has the ordinary mode."""
+    bale.mixed()
+    before = os.umask(0)
+    try:
+        bale.put("source", "key", b"content")
+        bale.until_idle()
+        bale.run("catalog", "sync", "--config", bale.config)
+        bale.restore(bale.directory / "out", "*")
+        bale.run("archive", "create", "a.tar.zst", "out")
+    finally:
+        os.umask(before)
+    for root in (bale.store, bale.directory / "cache" / "bale"):
+        paths = [path for path in root.rglob("*") if path.exists()]
+        assert len(paths) > 1
+        assert not [path for path in paths if path.is_file() and path.stat().st_mode & 0o077]
+    assert bale.store.stat().st_mode & 0o777 == 0o700
+    assert (bale.directory / "out" / "key").stat().st_mode & 0o777 == 0o644
+    assert (bale.directory / "a.tar.zst").stat().st_mode & 0o777 == 0o644
+
+
+def test_files_that_an_older_database_does_not_know_are_kept_and_named(bale):
+    bale.run("s3", "mb", "s3://bucket")
+    for name in ("old", "new"):
+        (bale.directory / name).write_text(name)
+    bale.run("s3", "cp", "old", "s3://bucket/old")
+    shutil.copy(bale.store / "bale.sqlite", bale.directory / "copy")
+    bale.run("s3", "cp", "new", "s3://bucket/d/new")
+    shutil.copy(bale.directory / "copy", bale.store / "bale.sqlite")
+    listed = bale.run("s3", "ls", "--recursive", "s3://bucket")
+    assert "warning" in listed.err and "lost+found" in listed.err and "d/new@" in listed.err
+    kept = [path for path in (bale.store / "lost+found").rglob("*") if path.is_file()]
+    assert [path.read_text() for path in kept] == ["new"]
+    assert bale.run("s3", "ls", "s3://bucket").err == ""
+    bale.run("s3", "cp", kept[0], "s3://bucket/d/new")
+    assert bale.run("s3", "cp", "s3://bucket/d/new", "-").out == "new"
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("unshare"), reason="only root can mount a small disk")
+def test_a_failed_upload_leaves_no_parts_on_a_full_disk(bale):
+    """The store is on a disk of 24 MiB; a file of 40 MB does not fit, and the space is free again afterwards."""
+    with open(bale.directory / "large", "wb") as file:
+        file.write(os.urandom(40_000_000))
+    (bale.directory / "small").write_bytes(os.urandom(10_000_000))
+    disk = bale.directory / "disk"
+    disk.mkdir()
+    program = f"{binary()} --local disk/store s3"
+    script = f"""
+        mount -t tmpfs -o size=24m tmpfs disk || exit 77
+        {program} mb s3://bucket || exit 1
+        {program} cp large s3://bucket/large; echo "status $?"
+        echo "parts $(find disk/store/uploads -type f 2>/dev/null | wc -l)"
+        {program} cp small s3://bucket/small && {program} ls s3://bucket
+    """
+    finished = subprocess.run(["unshare", "-m", "sh", "-c", script], cwd=bale.directory, env=clean_environment(),
+                              capture_output=True, text=True)
+    if finished.returncode == 77:
+        pytest.skip("tmpfs cannot be mounted here: " + finished.stderr)
+    assert "status 4" in finished.stdout and "No space left" in finished.stderr, finished
+    assert "parts 0" in finished.stdout and "small" in finished.stdout, finished

@@ -68,6 +68,8 @@ class FakeClock final : public os::Clock {
   }
   /// Makes the wall clock jump; steady() does not move.
   void set(TimePoint time) { now_ms_ = to_epoch_ms(time); }
+  /// Makes steady() begin anew, as a restart of the machine does.
+  void restart() { steady_ms_ = 1'000'000; }
 
  private:
   std::atomic<std::int64_t> now_ms_{1'737'623'107'000};

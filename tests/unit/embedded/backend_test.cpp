@@ -232,6 +232,36 @@ TEST_F(BackendTest, SweepsOnlyWhatDeadProcessesLeft) {
   EXPECT_EQ(get(*other->store(here), "kept"), "x");
 }
 
+TEST_F(BackendTest, BelongsToItsOwner) {
+  const mode_t umask_before = ::umask(0);
+  const fs::path mine = directory_.path() / "made/mine";
+  {
+    const auto backend = Backend::open(mine, world_);
+    const auto store = backend->store(here);
+    store->create_bucket(bucket);
+    put(*store, "a/b", "x");
+    const UploadId upload = store->create_upload(at("big"), {});
+    store::MemoryBody part(as_bytes("part"));
+    store->upload_part(at("big"), upload, 1, part);
+    std::size_t entries = 0;
+    for (const auto& entry : fs::recursive_directory_iterator(mine)) {
+      const auto mode = static_cast<unsigned>(entry.status().permissions());
+      EXPECT_EQ(mode, entry.is_directory() ? 0700u : 0600u) << entry.path();
+      ++entries;
+    }
+    EXPECT_GT(entries, 8u);
+  }
+  ::umask(umask_before);
+  const auto mode_after_opening = [&](unsigned mode) {
+    fs::permissions(mine, static_cast<fs::perms>(mode));
+    Backend::open(mine, world_);
+    return static_cast<unsigned>(fs::status(mine).permissions());
+  };
+  EXPECT_EQ(mode_after_opening(0755), 0700u);
+  EXPECT_EQ(mode_after_opening(0777), 0770u) << "what a group may write to is shared on purpose";
+  EXPECT_EQ(mode_after_opening(0700), 0700u);
+}
+
 TEST_F(BackendTest, RefusesADirectoryOfANewerFormat) {
   backend_.reset();
   Database(local_ / "bale.sqlite").run_script("PRAGMA user_version=99");
