@@ -180,15 +180,19 @@ class Sync {
 
   void list_partitions(const std::string& source, const std::vector<std::string>& years, bool full) {
     const std::string first = source + "year=";
-    const std::string closed = last_closed_key(source, full);
-    if (!closed.empty()) unlisted_.emplace_back(first, closed);
+    std::string closed = last_closed_key(source, full);
     // A year that the index has no file of is new, however long ago it was: a packer's clock may be years behind.
     for (const std::string& year : years) {
       if (options_.since || year >= closed || !index_.last_key(year).empty()) continue;
+      if (closed.starts_with(year)) {
+        closed = year;  // the listing below has all of it
+        continue;
+      }
       store::ListRequest request;
       request.prefix = year;
       for_each_page(request, [](const store::ListPage&) {});
     }
+    if (!closed.empty()) unlisted_.emplace_back(first, closed);
     store::ListRequest request;
     request.prefix = first;
     request.start_after = closed;

@@ -113,7 +113,7 @@ class ArchiveLanding {
   ETag copy_archive(const archive::Target& target) {
     const ObjectAddress to{target.bucket, archive_.key};
     const std::string storage_class = target.storage_class.empty() ? "STANDARD" : target.storage_class;
-    const auto there = store_.head(to, {.version_id = {}, .if_match = {}, .absence_unconfirmed = true});
+    const auto there = store_.head(to);
     if (there && !is_this_archive(to, *there)) {
       throw Error(ErrorKind::precondition, "another archive has this name, and is left as it is", to_uri(to),
                   "compare both with `bale archive info`, and remove the one in the inbound bucket if it is wrong");

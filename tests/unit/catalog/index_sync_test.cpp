@@ -72,6 +72,16 @@ TEST_F(IndexSync, APackersClockThatIsYearsBehindIsFound) {
   expect_truth();
 }
 
+TEST_F(IndexSync, AYearThatIsKnownByNoFileIsListedOnce) {
+  write_one("2026-05-01", 1, "the index knows the future alone");
+  quick_sync();
+  outside.clock.set(parse_time("2025-06-15"));
+  write_one("2025-02-01", 2, "closed, as far as the clock says");
+  write_one("2025-06-14", 3, "open");
+  EXPECT_EQ(quick_sync().files_added, 2U);
+  expect_truth();
+}
+
 TEST_F(IndexSync, AReadersWrongClockHidesNothing) {
   write_one("2025-01-20", 1, "first");
   for (const std::string now : {"2035-01-01", "1970-01-02", "2025-01-24"}) {
