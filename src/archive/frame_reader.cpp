@@ -62,6 +62,7 @@ void read_frame(ByteView compressed, const Frame& frame, MutableBytes out) {
 
 FramePieces::FramePieces(const Frame& frame, ReadAt read_at, int window_log)
     : frame_(frame),
+      window_log_(window_log),
       read_at_(std::move(read_at)),
       content_(std::min<ByteCount>(frame.decompressed, content_piece_bytes)),
       decompressor_(window_log) {}
@@ -69,7 +70,7 @@ FramePieces::FramePieces(const Frame& frame, ReadAt read_at, int window_log)
 ByteView FramePieces::next() {
   while (!ended_) {
     if (rest_.empty() && !more_) read_more();
-    const auto step = decompressor_.step(rest_, {content_.data(), content_.capacity()});
+    const auto step = decompress();
     rest_ = rest_.subspan(step.consumed);
     more_ = step.produced == content_.capacity() && !step.frame_ended;
     if (step.produced > frame_.decompressed - given_)
@@ -80,6 +81,16 @@ ByteView FramePieces::next() {
     if (step.produced > 0) return {content_.data(), step.produced};
   }
   return {};
+}
+
+StreamDecompressor::Step FramePieces::decompress() {
+  try {
+    return decompressor_.step(rest_, {content_.data(), content_.capacity()});
+  } catch (const Error& error) {
+    // No frame is written with a window that is larger than its content.
+    if (error.kind() != ErrorKind::unsupported || frame_.decompressed > ByteCount{1} << window_log_) throw;
+    throw Error(ErrorKind::corrupt, "the frame names a window that is larger than its content");
+  }
 }
 
 void FramePieces::read_more() {

@@ -35,9 +35,11 @@ class FramePieces {
   ByteCount given() const noexcept { return given_; }
 
  private:
+  StreamDecompressor::Step decompress();
   void read_more();
   void finish() const;
   const Frame frame_;
+  const int window_log_;
   const ReadAt read_at_;
   Buffer compressed_, content_;
   ByteView rest_;        ///< of compressed_, not yet decompressed

@@ -295,11 +295,11 @@ Deletion parse_deletion(const Json& json, std::size_t index) {
 // ---- Of the whole manifest
 
 constexpr std::string_view known_members[] = {
-    "backup",        "bucket",   "created",     "creation_time", "data_offset",   "deletions",
-    "etag",          "headers",  "key",         "kms_key_arn",   "last_modified", "level",
-    "member",        "metadata", "object_name", "objects",       "region",        "relative_key",
-    "sequencer",     "sha256",   "size",        "source_bucket", "source_prefix", "source_region",
-    "storage_class", "tags",     "targets",     "time",          "version",       "version_id"};
+    "backup",   "bucket",        "created",       "creation_time", "current_since", "data_offset", "deletions",
+    "etag",     "headers",       "key",           "kms_key_arn",   "last_modified", "level",       "member",
+    "metadata", "object_name",   "objects",       "region",        "relative_key",  "sequencer",   "sha256",
+    "size",     "source_bucket", "source_prefix", "source_region", "storage_class", "tags",        "targets",
+    "time",     "version",       "version_id"};
 static_assert(std::is_sorted(std::begin(known_members), std::end(known_members)));
 
 bool is_known(std::string_view name) {

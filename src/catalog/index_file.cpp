@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <array>
 #include <charconv>
 
 #include "base/error.hpp"
@@ -283,10 +282,7 @@ std::vector<BlockInfo> IndexFile::blocks() {
 std::string IndexFile::column(std::int64_t block, StoredColumn column) {
   const std::int64_t id = column_id(column, block);
   auto row = database_.query("SELECT data FROM columns WHERE id = ?", id);
-  if (!row.step()) {
-    if (column != StoredColumn::current_since) throw damaged(path_, "a column is missing");
-    return encode_numbers(std::array<std::int64_t, 1>{0});  // an earlier version wrote the block
-  }
+  if (!row.step()) throw damaged(path_, "a column is missing");
   const auto data = unseal(row.view(0), id);
   if (!data) throw damaged(path_, "a column is not what was written");
   return std::string(*data);

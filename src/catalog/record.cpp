@@ -163,11 +163,12 @@ std::optional<archive::MemberLocation> parse_location(const Json& object) {
 }
 
 constexpr std::string_view known_members[] = {
-    "archive_bucket", "archive_etag", "archive_key",    "backup_file",   "backup_timestamp", "creation_time",
-    "etag",           "event",        "frame_length",   "frame_offset",  "frame_skip",       "headers",
-    "last_modified",  "metadata",     "object_name",    "object_path",   "object_size",      "row",
-    "rows",           "sequencer",    "sha256",         "source_bucket", "source_prefix",    "source_region",
-    "storage_class",  "tags",         "target_buckets", "version_id"};
+    "archive_bucket", "archive_etag",  "archive_key",    "backup_file",   "backup_timestamp",
+    "creation_time",  "current_since", "etag",           "event",         "frame_length",
+    "frame_offset",   "frame_skip",    "headers",        "last_modified", "metadata",
+    "object_name",    "object_path",   "object_size",    "row",           "rows",
+    "sequencer",      "sha256",        "source_bucket",  "source_prefix", "source_region",
+    "storage_class",  "tags",          "target_buckets", "version_id"};
 static_assert(std::is_sorted(std::begin(known_members), std::end(known_members)));
 
 bool is_known(std::string_view name) {
@@ -261,7 +262,12 @@ std::string to_json_line(const Record& record) {
 Record parse_json_line(std::string_view line) { return parse_row(line).record; }
 
 Row parse_row(std::string_view json) {
-  const Json line = archive::read_json_element(json, is_known);
+  Json line;
+  try {
+    line = archive::read_json_element(json, is_known);
+  } catch (const Error& error) {
+    throw error.with_summary("the line is not a JSON object that can be read: " + error.summary());
+  }
   if (!line.is_object()) throw Error(ErrorKind::corrupt, "the line is not a JSON object");
   Row row;
   Record& record = row.record;

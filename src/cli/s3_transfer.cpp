@@ -174,8 +174,7 @@ ByteCount ObjectMover::upload_input(const ObjectAddress& to, const store::Object
   return sink->written();
 }
 
-void ObjectMover::stream(const ObjectAddress& from, store::GetStream& stream,
-                         const std::function<void(ByteView)>& write) {
+void ObjectMover::stream(store::GetStream& stream, const std::function<void(ByteView)>& write) {
   const flow::Ticket ticket = context_.budget().acquire(buffer_bytes, context_.stop());
   Buffer buffer(std::clamp<ByteCount>(stream.length(), 1, buffer_bytes));
   while (const std::size_t got = stream.read(buffer.spare())) {
@@ -226,7 +225,7 @@ store::ObjectInfo ObjectMover::receive(const ObjectAddress& from, const VersionI
   } else {
     const auto answer = store().get(from, std::nullopt, wanted);
     info = answer->info();
-    stream(from, *answer, [&](ByteView bytes) { file.file().write(bytes); });
+    stream(*answer, [&](ByteView bytes) { file.file().write(bytes); });
   }
   return info;
 }
@@ -284,13 +283,13 @@ ByteCount ObjectMover::download_to_stream(const ObjectAddress& from, const Versi
   // Asked for first: no reader of a pipe is let in when there is nothing to read.
   const auto answer = store().get(from, std::nullopt, {.version_id = version, .if_match = {}});
   const auto file = context_.world().files.open_stream(path);
-  stream(from, *answer, [&](ByteView bytes) { file->write(bytes); });
+  stream(*answer, [&](ByteView bytes) { file->write(bytes); });
   return answer->length();
 }
 
 ByteCount ObjectMover::print(const ObjectAddress& from, const VersionId& version) {
   const auto answer = store().get(from, std::nullopt, {.version_id = version, .if_match = {}});
-  stream(from, *answer, [&](ByteView bytes) { context_.print_bytes(bytes); });
+  stream(*answer, [&](ByteView bytes) { context_.print_bytes(bytes); });
   return answer->length();
 }
 

@@ -56,7 +56,7 @@ class ObjectMover {
                             const OpenFile& open);
   void download_in_parts(const ObjectAddress& from, const store::ObjectInfo& info, os::AtomicFile& file);
   void read_again(os::ReadableFile& file, store::ContentCheck& check);
-  void stream(const ObjectAddress& from, store::GetStream& stream, const std::function<void(ByteView)>& write);
+  void stream(store::GetStream& stream, const std::function<void(ByteView)>& write);
   void check_stop() const;
   store::ObjectStore& store() { return context_.store(context_.region()); }
 

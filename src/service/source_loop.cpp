@@ -20,10 +20,10 @@ std::unique_ptr<TargetDirectory> targets_for(const LoopContext& context, const c
 }
 
 /// What a batch, and the description of an archive that is packed, may each take: with two batches that are packed and
-/// one that is gathered, five eighths of the memory for all rules together.
+/// one that is gathered, five sixteenths of the memory for all rules together.
 ByteCount memory_share(const LoopContext& context) {
   constexpr ByteCount least = 1 << 20;
-  return std::max(least, context.budget.limit() / 8 / std::max<std::size_t>(1, context.config.rules.size()));
+  return std::max(least, context.budget.limit() / 16 / std::max<std::size_t>(1, context.config.rules.size()));
 }
 
 pack::PackPlan plan_of(const LoopContext& context, const config::Source& source, const BucketName& bucket) {

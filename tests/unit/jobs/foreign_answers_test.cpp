@@ -20,6 +20,9 @@ struct Impostor {
   std::string head, others;
 };
 
+/// Names the parameter in the names of tests.
+void PrintTo(const Impostor& impostor, std::ostream* out) { *out << impostor.name; }
+
 const std::vector<Impostor>& impostors() {
   static const std::vector<Impostor> all{
       {"page", answer(404), answer(404, "404 page not found\n", {{"Content-Type", "text/plain"}})},
@@ -60,13 +63,14 @@ class ForeignAnswersTo : public ReplicationKit, public ::testing::WithParamInter
   }
   relay::RelayResult relay_from(store::ObjectStore& from) {
     return relay::relay_archive(
-        settings, region, archive_, [&](const Region&) -> store::ObjectStore& { return from; }, connections, world,
-        log);
+        configuration(), region, archive_, [&](const Region&) -> store::ObjectStore& { return from; }, connections,
+        budget, world, log);
   }
   land::LandResult land_from(store::ObjectStore& from) {
     const auto records = backend->records(region);
-    land::Lander lander(settings, region, from, *records, world, log, pools, budget);
-    return lander.land(archive_, {});
+    const config::ReplicationConfig config = configuration();
+    land::Lander lander(config, region, from, *records, world, log, pools, budget);
+    return lander.land({inbound, archive_.key}, {});
   }
   static pack::Item announced(bool with_etag) {
     pack::Item made;
@@ -107,7 +111,8 @@ TEST_P(ForeignAnswersTo, TheTargetLeaveTheEventInPlace) {
 }
 
 using AnswersOfS3 = ForeignAnswersTo;
-INSTANTIATE_TEST_SUITE_P(S3, AnswersOfS3, ::testing::Values(Impostor{"absent", answer(404, "", s3), no_key}));
+INSTANTIATE_TEST_SUITE_P(S3, AnswersOfS3, ::testing::Values(Impostor{"absent", answer(404, "", s3), no_key}),
+                         [](const auto& impostor) { return std::string(impostor.param.name); });
 
 TEST_P(AnswersOfS3, ThatTheObjectIsGoneAreBelieved) {
   for (const bool with_etag : {true, false})
