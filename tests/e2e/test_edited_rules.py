@@ -9,6 +9,7 @@ def orphans(bale, *arguments):
 
 def test_a_prefix_that_is_added_strands_nothing(bale):
     bale.mixed()
+    bale.until_idle()  # takes the s3:TestEvent of init
     old = f"{STACK}-source-source"
     for key in ("a/1", "a/2", "b/3"):
         bale.put("source", key, key.encode())
@@ -45,6 +46,7 @@ def test_a_suffix_and_back(bale):
 
 def test_a_rule_that_is_gone_is_named_with_its_notification(bale):
     bale.mixed()
+    bale.until_idle()  # takes the s3:TestEvent of init
     bale.make_bucket("other", SOURCE_REGION)
     bale.put("source", "a", b"a")
     bale.configure([bale.rule({"bucket": "other"})])
