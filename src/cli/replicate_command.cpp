@@ -424,16 +424,20 @@ int status(Context& context, const ReplicateOptions& options) {
     held |= queue.depth.in_flight > 0;
   }
   context.print("");
+  if (orphans.any_waiting()) {
+    context.print(
+        "messages or archives wait where no rule looks: `bale replicate init` moves the messages that match a rule");
+  }
   if (missing)
     context.print("not set up: run `bale replicate init`");
   else if (failed)
     context.print("messages failed: see the log for the reasons, mend them, then `bale replicate redrive`");
-  else if (orphans.any_waiting())
-    context.print("what no rule is for any more still waits: `bale replicate init` moves the messages of edited rules");
   else if (held && !waiting)
     context.print("under way: a service holds what is in flight; what a dead one held comes back after its timeout");
-  else
-    context.print(status.is_idle() ? "idle: nothing waiting, nothing under way" : "under way");
+  else if (!status.is_idle())
+    context.print("under way");
+  else if (!orphans.any_waiting())
+    context.print("idle: nothing waiting, nothing under way");
   return exit_ok;
 }
 

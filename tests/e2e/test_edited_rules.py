@@ -15,7 +15,7 @@ def test_a_prefix_that_is_added_strands_nothing(bale):
         bale.put("source", key, key.encode())
     bale.configure([bale.rule({"prefix_filter": "a"})])
     assert orphans(bale, "status")["queue", old]["waiting"] == 3
-    assert "still waits" in bale.replicate("status").out
+    assert "wait where no rule looks" in bale.replicate("status").out
     checked = bale.json("config", "check", "--config", bale.config)
     assert [line["name"] for line in checked if line["type"] == "orphan" and line["kind"] == "queue"] == [old]
     dry = bale.json("replicate", "init", "--config", bale.config, "--dryrun")
