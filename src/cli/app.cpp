@@ -196,7 +196,7 @@ int run(const std::vector<std::string>& arguments, os::World world) {
 }
 
 int run_main(int argc, char** argv) {
-  os::give_back_large_buffers();
+  os::bound_allocator();
   os::raise_descriptor_limit();
   const std::stop_token stop = os::stop_on_signals();
   os::World world = os::system_world();

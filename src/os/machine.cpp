@@ -141,7 +141,10 @@ std::size_t descriptor_limit() noexcept {
   return limit.rlim_cur;
 }
 
-void give_back_large_buffers() noexcept {
+void bound_allocator() noexcept {
+  // Each arena of glibc keeps what its threads freed, and by default there are eight for each core: dozens of
+  // connection threads would keep more memory than the data takes.
+  mallopt(M_ARENA_MAX, static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 2U, 8U)));
   // Frames and parts are larger than this, nearly everything else is smaller. Setting it also keeps it from being
   // raised.
   mallopt(M_MMAP_THRESHOLD, 4 << 20);

@@ -24,9 +24,10 @@ void raise_descriptor_limit() noexcept;
 /// Returns how many file descriptors the process may have open. Thread-safe.
 std::size_t descriptor_limit() noexcept;
 
-/// Has large buffers taken from the system one by one and given back as soon as they are freed. The C library would
-/// otherwise raise the size from which it does so to that of the largest buffer freed, keep all smaller ones in its
-/// heaps, and hold on to them: twice the memory limit was seen. To be called before threads start.
-void give_back_large_buffers() noexcept;
+/// Bounds what the C library's allocator keeps of freed memory. Buffers above 4 MiB are taken from the system and given
+/// back one by one: the library would otherwise raise that size to the largest buffer freed, and keep all smaller ones.
+/// Threads share as many arenas as there are cores (2 to 8) instead of eight a core. Without this a process takes twice
+/// its memory limit. To be called before threads start.
+void bound_allocator() noexcept;
 
 }  // namespace bale::os
