@@ -275,7 +275,7 @@ void check_no_page(std::string_view body, const std::string& where) {
   pugi::xml_document document;
   const bool is_xml = body[start] == '<' && document.load_buffer(body.data(), body.size()) &&
                       to_lower(document.document_element().name()) != "html";
-  if (!is_xml && !nlohmann::json::parse(body, nullptr, false).is_object())
+  if (!is_xml && !parse_json(body).is_object())
     throw not_from_service("the answer is a page, not the service's", where);
 }
 

@@ -160,7 +160,10 @@ void S3Store::create_bucket(const BucketName& bucket) {
   if (outcome.failure && requests.endpoint().is_custom && outcome.failure->code == "InvalidLocationConstraint")
     outcome = session_.send(requests_for("us-east-1").create_bucket(bucket), aws::Service::s3, region_.str());
   if (outcome.failure) throw aws::to_error(*outcome.failure, where_of(bucket));
+  const bool is_from_service = aws::has_service_header(outcome.answer->exchange.head());
   aws::check_no_page(read_text(*outcome.answer, most_answer_bytes), where_of(bucket));
+  if (!is_from_service && !head_bucket(bucket))
+    throw aws::not_from_service("the answer says that the bucket was made, and it is not there", where_of(bucket));
 }
 
 void S3Store::delete_bucket(const BucketName& bucket) {
@@ -169,7 +172,10 @@ void S3Store::delete_bucket(const BucketName& bucket) {
 
 std::optional<store::BucketInfo> S3Store::head_bucket(const BucketName& bucket) {
   const Outcome outcome = send(bucket, [&](const aws::S3Requests& s3) { return s3.head_bucket(bucket); });
-  if (outcome.failure && asks_again(*outcome.failure)) {
+  // A success has no document that a portal could not send, too.
+  const bool is_unconfirmed =
+      outcome.failure ? asks_again(*outcome.failure) : !aws::has_service_header(outcome.answer->exchange.head());
+  if (is_unconfirmed) {
     try {
       list(bucket, {.prefix = {}, .delimiter = {}, .start_after = {}, .continuation = {}, .max_keys = 1});
     } catch (const Error& error) {

@@ -4,17 +4,13 @@ import pytest
 from fault_proxy import FaultProxy
 from fault_rules import Rule
 from stacks import SOURCE, TARGET
-from test_scripted_services import Watched
+from test_scripted_services import Serving, Watched
 
+# tests/unit/jobs/foreign_answers_test.cpp has more of them.
 PAGES = {
     "text": {"status": 404},
-    "html": {"status": 404, "page": "<!DOCTYPE html><html><body>Not Found</body></html>", "page_type": "text/html"},
-    "empty": {"status": 404, "page": ""},
-    "gateway": {"status": 404, "page": '{"message":"no Route matched"}', "page_type": "application/json"},
-    "other xml": {"status": 404, "page": "<Fault><Code>NoSuchKey</Code></Fault>", "page_type": "application/xml"},
     "portal": {"status": 200, "page": "<html><body>Please log in</body></html>", "page_type": "text/html"},
     "blocked": {"status": 403, "page": "<html>blocked</html>", "page_type": "text/html"},
-    "redirect": {"status": 302, "page": "<html>moved</html>", "page_type": "text/html"},
 }
 IMPATIENT = {"AWS_MAX_ATTEMPTS": "2"}
 
@@ -35,13 +31,12 @@ def page(request):
     return PAGES[request.param]
 
 
-def once(stack, role):
-    """One run of a service, whose end is anything but success."""
+def meet(stack, role, rule):
+    """Runs a service until it has failed because of `rule`."""
     stack.service_variables(role, **IMPATIENT)
-    done = stack.run("replicate", role, "--once", status=None)
-    assert done.status != 0, repr(done)
-    assert "service" in done.err
-    return done
+    with Serving(stack, role, status=1) as service:  # something failed, and nothing was lost
+        service.until(lambda: rule.fired >= 2 and '"ERROR"' in service.path.read_text(), seconds=40)
+    assert any("the answer" in line["message"] for line in service.log if line["levelname"] == "ERROR"), service.log
 
 
 def end(rule):
@@ -61,7 +56,7 @@ def test_source_keeps_its_messages(stack, page):
     stack.be_impatient(stack.events, SOURCE)
     stack.put("k", b"content")
     rule = stack.proxy.rules.arm(Rule("page", match=f"^(GET|HEAD) /{stack.bucket}/", times=None, **page))
-    once(stack, "source")
+    meet(stack, "source", rule)
     assert stack.waiting(stack.events, SOURCE) == 1 and stack.deleted() == 0
     assert stack.keys(stack.outbound) == []
     end(rule)
@@ -77,7 +72,7 @@ def test_target_keeps_its_messages(stack, page):
     stack.replicate_as_s3_does()
     stack.proxy.journal.clear()
     rule = stack.proxy.rules.arm(Rule("page", match=f"^(GET|HEAD) /{stack.inbound}/", times=None, **page))
-    once(stack, "target")
+    meet(stack, "target", rule)
     assert stack.waiting(stack.arrivals, TARGET) == 1 and stack.deleted() == 0
     assert len(stack.keys(stack.inbound)) == 1
     end(rule)
@@ -93,7 +88,7 @@ def test_target_believes_no_page_that_says_written(stack):
     stack.replicate_as_s3_does()
     stack.proxy.journal.clear()
     rule = stack.proxy.rules.arm(Rule("page", match=f"^PUT /{stack.vault}/", times=None, **PAGES["portal"]))
-    once(stack, "target")
+    meet(stack, "target", rule)
     assert stack.waiting(stack.arrivals, TARGET) == 1 and stack.deleted() == 0
     assert len(stack.keys(stack.inbound)) == 1 and stack.keys(stack.vault) == [] and stack.keys(stack.catalog) == []
     end(rule)

@@ -25,9 +25,10 @@ def log_of(text):
 
 
 class Serving:
-    """A service under way; `log` is there afterwards."""
+    """A service that runs until the end of the block, and must end with `status`; `log` is there afterwards."""
 
-    def __init__(self, stack, role):
+    def __init__(self, stack, role, status=0):
+        self.status = status
         self.path, self.log = stack.directory / f"{role}.log", None
         self.err = self.path.open("wb")
         self.process = stack.start("replicate", role, stderr=self.err)
@@ -47,7 +48,7 @@ class Serving:
         self.process.stdout.close()
         self.err.close()
         self.log = log_of(self.path.read_text())
-        assert kind or status == 0, self.log
+        assert kind or status == self.status, self.log
 
 
 class Watched(Stack):

@@ -36,10 +36,10 @@ def test_a_flipped_bit_at_the_source_fails_the_object_alone(bale, seeded):
 
 
 def test_a_download_of_flipped_bits_is_no_file(bale, seeded):
-    bale.make_bucket("b", SOURCE_REGION)
+    bale.make_bucket("bucket", SOURCE_REGION)
     objects = contents(seeded)
     for key in ("small", "large"):
-        bale.put("b", key, objects[key])
+        bale.put("bucket", key, objects[key])
         flip(bale.store, objects[key])
-        done = bale.run("s3", "cp", f"s3://b/{key}", bale.directory / key, status=5)
+        done = bale.run("s3", "cp", f"s3://bucket/{key}", bale.directory / key, status=5)
         assert "the bytes are damaged" in done.err and not (bale.directory / key).exists()

@@ -456,11 +456,19 @@ TEST_F(S3StoreTest, FollowsABucketToItsRegionAndRemembers) {
 }
 
 TEST_F(S3StoreTest, MakesBucketsWhereAServerKnowsNoRegions) {
-  on("PUT /bbb", {answer(400, "<Error><Code>InvalidLocationConstraint</Code></Error>"), answer(200)});
+  on("PUT /bbb", {answer(400, "<Error><Code>InvalidLocationConstraint</Code></Error>"),
+                  answer(200, "", {{"x-amz-request-id", "r"}})});
   store().create_bucket(BucketName("bbb"));
   EXPECT_THAT(asked(),
               ElementsAre("HEAD /bbb", "GET /bbb?list-type=2&encoding-type=url&max-keys=1", "PUT /bbb", "PUT /bbb"));
   EXPECT_THAT(server_->requests().back().body, IsEmpty());
+}
+
+TEST_F(S3StoreTest, ABareSuccessMakesNoBucketAndFindsNone) {
+  on("HEAD /bbb", {answer(200)});
+  on("PUT /bbb", {answer(200)});
+  EXPECT_FALSE(store().head_bucket(BucketName("bbb")));
+  EXPECT_EQ(error_of([&] { store().create_bucket(BucketName("bbb")); }).kind(), ErrorKind::unavailable);
 }
 
 TEST_F(S3StoreTest, ALookThatFailsHasWrittenNothing) {
