@@ -227,7 +227,6 @@ def test_listing_reads_no_archive(bale, with_index):
     if with_index:
         options = ["--index", bale.directory / "index"]
         bale.run("catalog", "sync", "--config", bale.config, *options)
-        bale.remove(CATALOG, bale.keys(CATALOG)[0])  # the index alone is asked
     for key in bale.keys("backup"):
         bale.remove("backup", key)
     with Mount(bale, *options) as mount:
