@@ -157,8 +157,10 @@ Error queue_or_table_error(const aws::ServiceFailure& failure, const std::string
   Error error = aws::to_error(failure, where);
   constexpr int method_not_allowed = 405;
   if (failure.status != method_not_allowed) return error;
-  return error.with_hint(
-      "does this endpoint speak SQS and DynamoDB? Set AWS_ENDPOINT_URL_SQS and AWS_ENDPOINT_URL_DYNAMODB");
+  // An object store refuses the POST: waiting makes it no queue.
+  return Error(ErrorKind::invalid, error.summary(), where,
+               "does this endpoint speak SQS and DynamoDB? Set AWS_ENDPOINT_URL_SQS and AWS_ENDPOINT_URL_DYNAMODB")
+      .with_code(error.code());
 }
 
 std::string read_text(OpenCall& answer, ByteCount most) { return answer.exchange.text(most); }
