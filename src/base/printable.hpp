@@ -7,7 +7,8 @@
 
 namespace bale {
 
-/// Returns the length of the well-formed UTF-8 sequence at the start of `text`, which is not empty; 0 if there is none.
+/// Returns the length of the well-formed UTF-8 sequence at the start of `text`, which must not be empty. Returns 0 if
+/// `text` does not start with such a sequence.
 std::size_t utf8_length(std::string_view text) noexcept;
 
 /// Returns true if `text`, well-formed UTF-8 that is not empty, begins with a character that moves the cursor, ends a

@@ -64,7 +64,7 @@ std::optional<Error> ArchiveBuckets::refusal_of(const Record& record) const {
   const auto allowed = std::find_if(named.begin(), named.end(), is_allowed);
   if (allowed != named.end()) {
     return Error(ErrorKind::denied,
-                 fmt::format("the catalog row names an archive that is none of the source bucket {}",
+                 fmt::format("the catalog row names an archive that does not belong to the source bucket {}",
                              escape_for_terminal(record.source_bucket.str())),
                  to_uri(*allowed), "`bale archive extract` gets objects out of any archive that you trust");
   }

@@ -88,7 +88,7 @@ struct StoredTotals {
   std::uint64_t blocks = 0, files = 0, damaged = 0;
 };
 
-/// Absent where the text is none that set_totals() writes.
+/// Parses what set_totals() writes. Returns nullopt for any other text.
 std::optional<StoredTotals> parse_totals(const std::string& text) {
   StoredTotals totals;
   const char* at = text.data();

@@ -61,7 +61,7 @@ class IndexFile {
   /// Notes about the index: when it was synced, say. Empty where there is none.
   std::string note(const std::string& name);
   void set_note(const std::string& name, const std::string& value);
-  /// Returns a note that is a time in milliseconds since 1970; absent where there is none.
+  /// Returns a note that holds a time in milliseconds since 1970; nullopt if the index has no such note.
   std::optional<TimePoint> time_note(const std::string& name);
 
   std::optional<IndexedFile> find_file(const ObjectKey& key);

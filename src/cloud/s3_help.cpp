@@ -26,7 +26,7 @@ store::ListRequest versions_of(const ObjectAddress& object) {
 
 }  // namespace
 
-/// Whether the bucket keeps versions, or kept them once: looked up once a minute. Who may not know counts as if.
+/// Returns true if versioning is or was enabled. Cached for one minute. Returns true when access is denied.
 bool S3Store::keeps_versions(const BucketName& bucket) {
   const auto now = session_.world().clock.steady();
   {

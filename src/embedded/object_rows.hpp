@@ -33,7 +33,7 @@ struct StoredAttributes {
 };
 /// `crc64` is the CRC-64/NVME of the object's bytes; absent where it is not known.
 StoredAttributes to_stored(const store::ObjectAttributes& attributes, const std::optional<std::uint64_t>& crc64 = {});
-/// The CRC-64/NVME that is kept; absent where there is none.
+/// Returns the CRC-64/NVME stored with the object; nullopt if the row has no checksum.
 std::optional<std::uint64_t> crc64_of(const StoredAttributes& stored);
 store::ObjectAttributes from_stored(const StoredAttributes& stored);
 /// Notes with the attributes of an object that it was put together of parts of this size, 0: unlike ones.

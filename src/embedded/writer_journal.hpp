@@ -17,7 +17,8 @@
 
 namespace bale::embedded {
 
-/// Returns a text that changes with every start of the machine (Linux: random(4)); empty where there is none.
+/// Returns a text that changes with every start of the machine (Linux: random(4)); empty if the system has no such
+/// text.
 std::string read_boot_id(os::Files& files);
 
 /// Thread-safe. Announcements borrow it.

@@ -57,7 +57,7 @@ class Pool {
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
 
-  /// The proxy for https origins, or that for http origins; one with an empty URL is none.
+  /// Returns the proxy for https or for http origins. An empty URL means that no proxy is used.
   const Proxy& proxy(bool is_tls) const noexcept { return is_tls ? https_proxy_ : http_proxy_; }
   /// Returns the handle that was used last for `origin`, or a new one.
   std::unique_ptr<Handle> take(const std::string& origin);
