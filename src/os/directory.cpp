@@ -30,7 +30,16 @@ Error file_on_the_way(const fs::path& path) {
                "remove the file, or choose another directory");
 }
 
+/// A directory was removed, or its entry in its parent was, between two calls of one operation.
+Error directory_lost(const fs::path& path) {
+  return Error(ErrorKind::precondition, "another process moved or removed the directory", escape_name(path.native()),
+               "run the command again when nobody changes the directory");
+}
+
 constexpr int directory_flags = O_PATH | O_DIRECTORY;
+
+/// How often a directory is made that another process removes at once.
+constexpr int attempts_to_make_directory = 8;
 
 /// openat2 below a directory without links. Negative where that is not possible for any reason: the caller then goes
 /// step by step, and learns the reason.
@@ -96,6 +105,7 @@ class LinuxDirectory final : public Directory {
 
   std::unique_ptr<WritableFile> create(const std::string& name) override {
     Descriptor fd = open_descriptor_at(fd_.get(), name, O_WRONLY | O_CREAT | O_EXCL, 0644);
+    if (fd.get() < 0 && errno == ENOENT) throw directory_lost(path_);
     if (fd.get() < 0) throw system_error("create", path_ / name);
     return make_writable_file(std::move(fd), path_ / name);
   }
@@ -115,10 +125,13 @@ class LinuxDirectory final : public Directory {
   }
 
   std::unique_ptr<Directory> make_directory(const std::string& name, bool& is_new) override {
-    is_new = ::mkdirat(fd_.get(), name.c_str(), 0755) == 0;
-    if (!is_new && errno != EEXIST) throw system_error("make the directory", path_ / name);
-    if (auto directory = open_one(name)) return directory;
-    throw system_error("make the directory", path_ / name, ENOENT);  // somebody removed it again
+    for (int attempt = 0; attempt < attempts_to_make_directory; ++attempt) {
+      is_new = ::mkdirat(fd_.get(), name.c_str(), 0755) == 0;
+      if (!is_new && errno == ENOENT) break;  // this directory was removed
+      if (!is_new && errno != EEXIST) throw system_error("make the directory", path_ / name);
+      if (auto directory = open_one(name)) return directory;  // absent: another process took it away again
+    }
+    throw directory_lost(path_ / name);
   }
 
   void rename(const std::string& from, const std::string& to) override {

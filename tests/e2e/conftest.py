@@ -7,6 +7,7 @@ import os
 import pathlib
 import random
 import subprocess
+import sys
 import time
 
 import pytest
@@ -60,6 +61,37 @@ class Finished:
     def __repr__(self):
         command = " ".join(os.fsdecode(argument) for argument in self.arguments)
         return f"{command}\nexit status {self.status}\nstdout: {self.out[-4000:]}\nstderr: {self.err[-4000:]}"
+
+
+# Linux counts the memory of the process that forks as the child's own until the child calls exec. The Python of the tests
+# holds much memory, so this small one starts the program.
+LAUNCHER = """
+import resource, subprocess, sys
+status = subprocess.call(sys.argv[2:])
+with open(sys.argv[1], "w") as file:
+    file.write(str(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss))
+sys.exit(status)
+"""
+
+
+def measured(bale, *arguments, status=0):
+    """Runs the program to its end; `status` is what it must end with (None: anything).
+
+    The result is what it left, and its peak resident memory in bytes.
+    """
+    report = bale.directory / "peak"
+    command = bale.command(*arguments)
+    ended = subprocess.run([sys.executable, "-S", "-c", LAUNCHER, report, *command], cwd=bale.directory,
+                           env=bale.environment(), stdin=subprocess.DEVNULL, capture_output=True, check=False,
+                           timeout=600)
+    finished = Finished(command, ended.returncode, ended.stdout, ended.stderr)
+    assert status is None or finished.status == status, repr(finished)
+    return finished, int(report.read_text()) * 1024  # Linux counts KiB
+
+
+def peak_of(bale, *arguments):
+    """Runs the program to its successful end: its peak resident memory in bytes."""
+    return measured(bale, *arguments)[1]
 
 
 class Bale:

@@ -12,7 +12,7 @@ import urllib.parse
 from xml.sax.saxutils import escape
 
 import pytest
-from conftest import ACCOUNT, BACKUP_REGION, STACK, Bale, tree_of
+from conftest import ACCOUNT, BACKUP_REGION, STACK, Bale, MiB, measured, tree_of
 
 CATALOG = f"{STACK}-{ACCOUNT}-{BACKUP_REGION}-catalog"
 
@@ -230,13 +230,10 @@ def test_sql_reaches_the_catalog_alone(backed_up, query):
 def test_sql_stays_within_the_memory_limit(backed_up, query):
     backed_up.put("k", b"content")
     backed_up.sync()
-    process = backed_up.bale.start("--memory-limit", "128MiB", "catalog", "sql", query, "--config",
-                                   backed_up.bale.config)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    error = process.stderr.read()
-    assert process.returncode == 2 and b"--memory-limit" in error, error
-    assert usage.ru_maxrss < 160 << 10, f"{usage.ru_maxrss >> 10} MiB"
+    finished, peak = measured(backed_up.bale, "--memory-limit", "128MiB", "catalog", "sql", query, "--config",
+                              backed_up.bale.config, status=2)
+    assert "--memory-limit" in finished.err, finished
+    assert peak < 160 * MiB, f"{peak / MiB:.0f} MiB"
 
 
 # ---- a server that gives one file not, or lists wrongly

@@ -1,33 +1,12 @@
 """Memory depends on the limit, not on the size or the number of objects."""
 import re
-import subprocess
-import sys
 import tarfile
 
 import pytest
-from conftest import GiB, MiB, Bale, write_tree
+from conftest import GiB, MiB, Bale, measured, peak_of, write_tree
 from reference_reader import zstandard
 
 LIMIT = 256 * MiB
-
-
-# Linux counts the memory of whoever forked a process as that process's own until it calls exec: the tests' Python,
-# which holds much, must not be the parent.
-LAUNCHER = """
-import os, resource, subprocess, sys
-status = subprocess.call(sys.argv[2:])
-with open(sys.argv[1], "w") as file:
-    file.write(str(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss))
-sys.exit(status)
-"""
-
-
-def peak_of(bale, *arguments):
-    """Runs the program to its end; its peak resident memory in bytes."""
-    report = bale.directory / "peak"
-    subprocess.run([sys.executable, "-S", "-c", LAUNCHER, report, *bale.command(*arguments)], cwd=bale.directory,
-                   env=bale.environment(), stdin=subprocess.DEVNULL, check=True, timeout=600)
-    return int(report.read_text()) * 1024  # Linux counts KiB
 
 
 def run_until_idle(bale):
@@ -109,20 +88,11 @@ def test_a_small_archive_that_expands_is_refused(tmp_path):
         del manifest
         assert (bale.directory / "small.tar.zst").stat().st_size < 256 * 1024
         for command in ("list", "verify", "index"):
-            status, peak, error = refused(bale, "--memory-limit", f"{limit // MiB}MiB", "archive", command,
-                                          "small.tar.zst")
+            finished, peak = measured(bale, "--memory-limit", f"{limit // MiB}MiB", "archive", command, "small.tar.zst",
+                                      status=None)
             # To index, what is no manifest is a member like any other.
-            assert command == "index" or status > 0 and "small.tar.zst" in error, (name, command, status, error)
-            assert status >= 0 and peak < limit, (name, command, status, peak / MiB)
-
-
-def refused(bale, *arguments):
-    """Exit status, peak memory and standard error of a command."""
-    report = bale.directory / "peak"
-    finished = subprocess.run([sys.executable, "-S", "-c", LAUNCHER, report, *bale.command(*arguments)],
-                              cwd=bale.directory, env=bale.environment(), stdin=subprocess.DEVNULL, timeout=600,
-                              capture_output=True, text=True)
-    return finished.returncode, int(report.read_text()) * 1024, finished.stderr
+            assert command == "index" or finished.status > 0 and "small.tar.zst" in finished.err, (name, finished)
+            assert finished.status >= 0 and peak < limit, (name, peak / MiB, finished)
 
 
 def test_objects_with_full_metadata(bale, seeded):
