@@ -16,9 +16,13 @@ status=0
 echo "== C++ tests"
 ctest --test-dir "$build" -j 2 --output-on-failure --no-tests=error -LE style \
       --output-junit "$PWD/$results/cpp.xml" || status=1
-echo "== black-box tests"  # -rs: each skipped test with its reason
-BALE_BIN=${BALE_BIN:-$PWD/build/bale} "$python" -m pytest -q -rs -p no:cacheprovider --junitxml "$results/blackbox.xml" \
-      tests/e2e || status=1
+# One process a core; each starts servers of its own, about 600 MB for all of them. A file's tests stay in one process,
+# because they share fixtures. -rs names each skipped test with its reason.
+cores=$(nproc)
+processes=${BALE_TEST_PROCESSES:-$((cores < 4 ? cores : 4))}
+echo "== black-box tests, in $processes processes"
+BALE_BIN=${BALE_BIN:-$PWD/build/bale} "$python" -m pytest -q -rs -p no:cacheprovider -n "$processes" --dist loadfile \
+      --durations 20 --junitxml "$results/blackbox.xml" tests/e2e || status=1
 echo "== style"
 ctest --test-dir "$build" -j 2 --output-on-failure --no-tests=error -L style \
       --output-junit "$PWD/$results/style.xml" || status=1

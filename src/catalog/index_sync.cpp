@@ -22,12 +22,14 @@ constexpr std::size_t most_groups_at_once = 24;
 constexpr ByteCount bytes_for_a_byte = 6;
 constexpr std::int64_t commit_blocks = 4 * segment_blocks;
 
+constexpr std::string_view made_at = "bucket made at ";
 constexpr const char* note_full_listing = "full_listing_ms";
 constexpr const char* note_newest_stored = "newest_stored_ms";
 
 struct FileToRead {
   ObjectKey key;
   ETag etag;
+  ByteCount size = 0;              ///< as listed
   std::optional<IndexedFile> old;  ///< what the index has of it
   std::int64_t number = 0;
 };
@@ -60,6 +62,24 @@ std::vector<std::span<const IndexedRow>> cut_rows(std::span<const IndexedRow> ro
   return pieces;
 }
 
+IndexedRow indexed_row(Record record, std::int64_t file, const std::string& day_of_partition) {
+  std::string day = day_of_partition.empty() ? to_date(record.backup_time) : day_of_partition;
+  return {std::move(record), file, std::move(day)};
+}
+
+/// Sets what is known of a file that was read, but for its blocks.
+void describe(FileRead& read, const FileToRead& file, const ETag& etag) {
+  read.file.number = file.number;
+  read.file.key = file.key;
+  read.file.etag = etag;
+  read.file.rows = read.rows;
+  if (!read.damage) return;
+  read.file.damage = read.damage->error.summary();
+  read.file.damage_kind = read.damage->error.kind();
+  read.file.archive_key = read.damage->archive_key;
+  read.file.buckets = read.damage->buckets;
+}
+
 void read_rows(Group& group, const BucketName& bucket, std::vector<ListedFileText>& texts) {
   for (std::size_t i = 0; i < group.files.size(); ++i) {
     const FileToRead& file = group.files[i];
@@ -71,21 +91,11 @@ void read_rows(Group& group, const BucketName& bucket, std::vector<ListedFileTex
       read.damage = unreadable_file(address, *texts[i].unreadable);
     } else {
       read.damage = read_catalog_file(address, texts[i].text, [&](Record record) {
-        std::string row_day = day.empty() ? to_date(record.backup_time) : day;
-        group.rows.push_back({std::move(record), file.number, std::move(row_day)});
+        group.rows.push_back(indexed_row(std::move(record), file.number, day));
       });
     }
     read.rows = group.rows.size() - rows_before;
-    read.file.number = file.number;
-    read.file.key = file.key;
-    read.file.etag = texts[i].etag;
-    read.file.rows = read.rows;
-    if (read.damage) {
-      read.file.damage = read.damage->error.summary();
-      read.file.damage_kind = read.damage->error.kind();
-      read.file.archive_key = read.damage->archive_key;
-      read.file.buckets = read.damage->buckets;
-    }
+    describe(read, file, texts[i].etag);
     group.bytes += texts[i].text.size();
     group.read.push_back(std::move(read));
     texts[i] = {};
@@ -131,6 +141,8 @@ class Sync {
   void forget_other_store() {
     const std::string known = index_.note(note_store);
     if (place_.store_identity.empty() || known.empty() || known == place_.store_identity) return;
+    // An index of an older Bale knows the time alone.
+    if (known.starts_with(made_at) && place_.store_identity.ends_with(", " + known)) return;
     writer().clear();
     counts_.is_of_new_store = true;
   }
@@ -227,7 +239,7 @@ class Sync {
   void take(const store::ListedObject& object) {
     if (!is_catalog_file(object.key)) return;
     note_times(object);
-    FileToRead file{object.key, object.etag, index_.find_file(object.key), 0};
+    FileToRead file{object.key, object.etag, object.size, index_.find_file(object.key), 0};
     if (file.old) mark_seen(*file.old);
     // A damaged file may be whole again, with the very ETag that it had.
     if (file.old && file.old->etag == object.etag && file.old->damage.empty()) {
@@ -238,10 +250,57 @@ class Sync {
     progress_.bytes_total.fetch_add(object.size);
     file.number = next_number_++;
     seen_.push_back(true);
+    if (file.size > most_in_memory()) return stream_file(file);
     if (!gathered_) gathered_ = std::make_shared<Group>();
     gathered_->files.push_back(std::move(file));
     gathered_bytes_ += object.size;
     if (gathered_bytes_ >= group_bytes || gathered_->files.size() == most_group_files) submit();
+  }
+
+  /// The longest text of a file that is read as a whole: what it takes is no more than half of the budget.
+  ByteCount most_in_memory() const { return std::max<ByteCount>(budget_.limit() / 2 / bytes_for_a_byte, group_bytes); }
+
+  /// Reads a file that is too large to be held, and writes its rows as they come. Nothing is committed before its end,
+  /// so a failure leaves none of its rows behind.
+  void stream_file(const FileToRead& file) {
+    submit();
+    while (!under_way_.empty()) write_first();
+    writer().commit();
+    const ByteCount held = budget_.limit() / 4;
+    const flow::Ticket ticket = budget_.acquire(held + group_bytes * bytes_for_a_byte, world_.stop);
+    FileRead read;
+    std::vector<IndexedRow> rows;
+    const auto write_rows = [&] {
+      for (const auto piece : cut_rows(rows)) {
+        const std::int64_t block = writer_->add(prepare_block(piece));
+        if (read.file.last_block < 0) read.file.first_block = block;
+        read.file.last_block = block;
+      }
+      read.rows += rows.size();
+      rows.clear();
+    };
+    ByteCount unwritten = 0;
+    const auto take_piece = [&](ByteCount bytes) {
+      stop_if_asked();
+      progress_.bytes_done.fetch_add(bytes);
+      if ((unwritten += bytes) < group_bytes) return;
+      write_rows();
+      unwritten = 0;
+    };
+    const std::string day = partition_day(file.key);
+    const auto take_row = [&](Record record) { rows.push_back(indexed_row(std::move(record), file.number, day)); };
+    const auto visited =
+        visit_listed_file(place_.store, {place_.bucket, file.key}, file.etag, take_row, take_piece, held);
+    write_rows();
+    replace(file, visited.has_value());
+    if (visited) {
+      counts_.bytes += visited->bytes;
+      read.damage = visited->damage;
+      describe(read, file, visited->etag);
+      note_read(read);
+    }
+    progress_.items_done.fetch_add(1);
+    writer_->commit();
   }
 
   void mark_seen(const IndexedFile& file) {
@@ -290,7 +349,7 @@ class Sync {
       std::vector<FileToRead> read;
       for (FileToRead& file : group->files) {
         stop_if_asked();
-        auto text = read_listed_file(place_.store, {place_.bucket, file.key}, file.etag);
+        auto text = read_listed_file(place_.store, {place_.bucket, file.key}, file.etag, most_in_memory());
         (text ? read : group->gone).push_back(std::move(file));
         if (text) texts->push_back(std::move(*text));
       }
@@ -320,20 +379,32 @@ class Sync {
     return *writer_;
   }
 
+  /// Takes what the index had of a file out of it, before what was read is added: `is_there` tells whether the file
+  /// was still listed.
+  void replace(const FileToRead& file, bool is_there) {
+    if (file.old) writer().remove_file(*file.old);
+    if (is_there)
+      ++(file.old ? counts_.files_changed : counts_.files_added);
+    else if (file.old)
+      ++counts_.files_gone;
+  }
+
+  /// Adds a file whose rows are in the index, counts it, and tells of its damage.
+  void note_read(const FileRead& read) {
+    writer_->add_file(read.file);
+    counts_.rows_added += read.rows;
+    if (!read.damage) return;
+    ++(read.damage->error.kind() == ErrorKind::corrupt ? counts_.files_damaged : counts_.files_unreadable);
+    damaged_(*read.damage);
+  }
+
   void write_first() {
     std::future<std::shared_ptr<Group>> first = std::move(under_way_.front());
     under_way_.pop_front();
     const std::shared_ptr<Group> group = first.get();
     IndexWriter& out = writer();
-    for (const FileToRead& file : group->files) {
-      if (file.old) out.remove_file(*file.old);
-      ++(file.old ? counts_.files_changed : counts_.files_added);
-    }
-    for (const FileToRead& file : group->gone) {
-      if (!file.old) continue;
-      out.remove_file(*file.old);
-      ++counts_.files_gone;
-    }
+    for (const FileToRead& file : group->files) replace(file, true);
+    for (const FileToRead& file : group->gone) replace(file, false);
     std::size_t reopened = 0;
     if (group->blocks.empty() && !group->rows.empty()) {  // the first: rows of the last block go in front
       std::vector<IndexedRow> rows = out.reopen_last_block();
@@ -357,11 +428,7 @@ class Sync {
         read.file.last_block = block_of_row[row + read.rows - 1];
       }
       row += read.rows;
-      writer_->add_file(read.file);
-      counts_.rows_added += read.rows;
-      if (!read.damage) continue;
-      ++(read.damage->error.kind() == ErrorKind::corrupt ? counts_.files_damaged : counts_.files_unreadable);
-      damaged_(*read.damage);
+      note_read(read);
     }
     counts_.bytes += group.bytes;
     progress_.items_done.fetch_add(group.files.size() + group.gone.size());
@@ -408,7 +475,9 @@ class Sync {
 std::string store_identity(store::ObjectStore& store, const BucketName& bucket) {
   try {
     for (const store::BucketInfo& info : store.list_buckets()) {
-      if (info.name == bucket && info.created != TimePoint{}) return "bucket made at " + to_iso8601(info.created);
+      if (info.name != bucket || (info.created == TimePoint{} && info.store_id.empty())) continue;
+      const std::string made = std::string(made_at) + to_iso8601(info.created);
+      return info.store_id.empty() ? made : fmt::format("store {}, {}", info.store_id, made);
     }
   } catch (const Error& error) {
     if (error.kind() == ErrorKind::cancelled) throw;  // else: the service does not tell

@@ -65,8 +65,8 @@ struct SyncPlace {
   std::string store_identity = {};
 };
 
-/// Returns the identity of the store that a bucket is in: the time when the bucket was made, from one ListBuckets.
-/// Empty where that is not allowed or does not have the bucket (another account's).
+/// Returns the identity of the store that a bucket is in, from one ListBuckets: the store's id where it has one, and
+/// the time when the bucket was made. Empty where that is not allowed or does not have the bucket (another account's).
 std::string store_identity(store::ObjectStore& store, const BucketName& bucket);
 
 /// Reads the catalog files that the index does not have, or has in another version, several at once, and adds their

@@ -96,29 +96,19 @@ class Scan {
       : store_(store), visit_(visit), damaged_(damaged) {}
 
   void read_file(const ObjectAddress& file, const ETag& etag) {
-    std::unique_ptr<store::GetStream> stream;
-    const auto version = open_listed_file(
-        store_, file, etag, [&](std::unique_ptr<store::GetStream> opened) { stream = std::move(opened); });
-    if (!version) return;
-    if (version->unreadable) {
-      const Lock lock(mutex_);
-      ++counts_.files;
-      ++counts_.damaged_files;
-      return damaged_(unreadable_file(file, *version->unreadable));
-    }
-    Buffer piece(piece_bytes);
-    const auto next = [&] { return as_text({piece.data(), read_piece(*stream, {piece.data(), piece.capacity()})}); };
-    const auto damage = read_catalog_file(file, next, [&](Record record) {
+    const auto visit = [&](Record record) {
       const Lock lock(mutex_);
       ++counts_.records;
       visit_(std::move(record));
-    });
+    };
+    const auto found = visit_listed_file(store_, file, etag, visit, [](ByteCount) {});
+    if (!found) return;
     const Lock lock(mutex_);
     ++counts_.files;
-    counts_.bytes += stream->length();
-    if (!damage) return;
+    counts_.bytes += found->bytes;
+    if (!found->damage) return;
     ++counts_.damaged_files;
-    damaged_(*damage);
+    damaged_(*found->damage);
   }
 
   ScanCounts counts() const {
@@ -213,13 +203,37 @@ DamagedFile unreadable_file(const ObjectAddress& file, const Error& error) {
   return found;
 }
 
-std::optional<ListedFileText> read_listed_file(store::ObjectStore& store, const ObjectAddress& file, const ETag& etag) {
+std::optional<ListedFileText> read_listed_file(store::ObjectStore& store, const ObjectAddress& file, const ETag& etag,
+                                               ByteCount most) {
   std::string text;
-  auto version = open_listed_file(store, file, etag, [&](std::unique_ptr<store::GetStream> stream) {
-    text = store::read_all(*stream, most_file_bytes);
-  });
+  auto version = open_listed_file(
+      store, file, etag, [&](std::unique_ptr<store::GetStream> stream) { text = store::read_all(*stream, most); });
   if (!version) return std::nullopt;
   return ListedFileText{std::move(text), std::move(version->etag), std::move(version->unreadable)};
+}
+
+std::optional<VisitedFile> visit_listed_file(store::ObjectStore& store, const ObjectAddress& file, const ETag& etag,
+                                             const std::function<void(Record)>& visit,
+                                             const std::function<void(ByteCount)>& read, ByteCount most_held) {
+  std::unique_ptr<store::GetStream> stream;
+  const auto version = open_listed_file(store, file, etag,
+                                        [&](std::unique_ptr<store::GetStream> opened) { stream = std::move(opened); });
+  if (!version) return std::nullopt;
+  VisitedFile found{version->etag, 0, std::nullopt};
+  if (version->unreadable) {
+    found.damage = unreadable_file(file, *version->unreadable);
+    return found;
+  }
+  Buffer piece(piece_bytes);
+  std::size_t last = 0;
+  const auto next = [&] {
+    if (last > 0) read(last);
+    last = read_piece(*stream, {piece.data(), piece.capacity()});
+    found.bytes += last;
+    return as_text({piece.data(), last});
+  };
+  found.damage = read_catalog_file(file, next, visit, most_held);
+  return found;
 }
 
 ScanCounts scan(store::ObjectStore& store, const BucketName& bucket, const std::string& prefix,

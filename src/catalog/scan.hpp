@@ -39,8 +39,6 @@ bool is_catalog_file(const ObjectKey& key) noexcept;
 /// The day of the partition that a catalog file lies in, "YYYY-MM-DD"; empty where it lies in none.
 std::string partition_day(const ObjectKey& catalog_file);
 
-/// The most bytes that are read of a catalog file: one of a batch of a million objects is well below this.
-inline constexpr ByteCount most_file_bytes = 2ULL << 30;
 /// Reads a file piece by piece, as FileReader, with what is known of the file in what is returned. `next` gives the
 /// next piece of its text, and nothing at the end; where it throws Error{corrupt}, the file is damaged. Throws what
 /// else `next` and `visit` throw.
@@ -63,9 +61,25 @@ struct ListedFileText {
 
 /// Reads the version of a catalog file that was listed with `etag`. When the store says that it is gone or another
 /// version, the file is listed once more: nullopt if it is no longer listed; a new version is read instead. A file that
-/// stays listed and is not given comes back as `unreadable`. Throws what concerns more than this file: transient
-/// failures, a missing bucket, a stop.
-std::optional<ListedFileText> read_listed_file(store::ObjectStore& store, const ObjectAddress& file, const ETag& etag);
+/// stays listed and is not given comes back as `unreadable`, and so does a version of more than `most` bytes. Throws
+/// what concerns more than this file: transient failures, a missing bucket, a stop.
+std::optional<ListedFileText> read_listed_file(store::ObjectStore& store, const ObjectAddress& file, const ETag& etag,
+                                               ByteCount most);
+
+/// What was read of a listed catalog file whose records were visited.
+struct VisitedFile {
+  ETag etag;                          ///< of the version that was read
+  ByteCount bytes = 0;                ///< of its text
+  std::optional<DamagedFile> damage;  ///< it is not whole, or the store does not give it
+};
+
+/// Reads a file as read_listed_file() does, of any size, and calls `visit` with each sound record while it reads.
+/// `read` is called with the bytes of each piece of text, after its records. `most_held` is FileReader's. Memory: a
+/// piece, and what FileReader holds. Throws what read_listed_file() throws, and what the callbacks throw.
+std::optional<VisitedFile> visit_listed_file(store::ObjectStore& store, const ObjectAddress& file, const ETag& etag,
+                                             const std::function<void(Record)>& visit,
+                                             const std::function<void(ByteCount)>& read,
+                                             ByteCount most_held = default_held_bytes);
 
 /// Calls `visit` with every sound record of the catalog files (*.jsonl) under `prefix` of `bucket`, and `damaged` with
 /// every file that is not whole or cannot be read, after its records; files in parallel on `connections`, one call at a

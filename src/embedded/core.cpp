@@ -1,5 +1,7 @@
 #include "embedded/core.hpp"
 
+#include <fmt/format.h>
+
 #include "base/error.hpp"
 #include "embedded/schema.hpp"
 #include "embedded/sweep.hpp"
@@ -55,7 +57,8 @@ void refuse_lost_database(os::Files& files, const os::fs::path& directory) {
               "there are files of objects below s3/: bring the database back from a copy, or use another directory");
 }
 
-os::fs::path prepare_database(os::Files& files, const os::fs::path& directory) {
+os::fs::path prepare_database(os::World& world, const os::fs::path& directory) {
+  os::Files& files = world.files;
   refuse_lost_database(files, directory);
   os::fs::path file = directory / database_name;
   try {
@@ -64,7 +67,7 @@ os::fs::path prepare_database(os::Files& files, const os::fs::path& directory) {
     if (error.kind() != ErrorKind::precondition) throw;  // made by another process meanwhile
   }
   Database database(file);
-  prepare_schema(database);
+  prepare_schema(database, fmt::format("{:016x}", world.entropy.next_u64()));
   files.sync_directory(directory);
   return file;
 }
@@ -111,7 +114,7 @@ std::uint64_t ReceiverSignal::count() {
 Core::Core(const os::fs::path& directory, os::World& outside)
     : world(outside),
       files(outside.files, make_store_directory(outside.files, directory)),
-      readers(prepare_database(outside.files, directory)),
+      readers(prepare_database(outside, directory)),
       time(outside, read_boot_id(outside.files)),
       newest(outside.files, directory / "newest-number"),
       commits(

@@ -64,6 +64,11 @@ void check_restore(const VersionRow& row, const ObjectAddress& object, int days,
     throw refuse("InvalidArgument", fmt::format("'{}' is not a tier of {}", tier, row.stored.storage_class), object);
 }
 
+std::string store_id(Database& database) {
+  Query row = database.query("SELECT id FROM store_identity");
+  return row.step() ? row.text(0) : std::string();
+}
+
 }  // namespace
 
 void EmbeddedStore::create_bucket(const BucketName& bucket) {
@@ -102,16 +107,19 @@ void EmbeddedStore::delete_bucket(const BucketName& bucket) {
 }
 
 std::optional<store::BucketInfo> EmbeddedStore::head_bucket(const BucketName& bucket) {
-  const auto row = find_bucket(*core_.readers.borrow(), bucket);
+  auto reader = core_.readers.borrow();
+  const auto row = find_bucket(*reader, bucket);
   if (!row) return std::nullopt;
-  return store::BucketInfo{row->name, row->region, row->created};
+  return store::BucketInfo{row->name, row->region, row->created, store_id(*reader)};
 }
 
 std::vector<store::BucketInfo> EmbeddedStore::list_buckets() {
   auto reader = core_.readers.borrow();
+  const std::string id = store_id(*reader);
   Query row = reader->query("SELECT name, region, created FROM buckets ORDER BY name");
   std::vector<store::BucketInfo> buckets;
-  while (row.step()) buckets.push_back({BucketName(row.text(0)), Region(row.text(1)), from_epoch_ms(row.integer(2))});
+  while (row.step())
+    buckets.push_back({BucketName(row.text(0)), Region(row.text(1)), from_epoch_ms(row.integer(2)), id});
   return buckets;
 }
 

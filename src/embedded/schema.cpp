@@ -109,8 +109,12 @@ constexpr const char* store_clock =
     "CREATE TABLE IF NOT EXISTS store_clock(boot TEXT, ahead INTEGER, time INTEGER, "
     "wall INTEGER)";
 
-bool has_store_clock(Database& database) {
-  return database.query("SELECT 1 FROM sqlite_master WHERE name = 'store_clock'").step();
+/// Added to stores of all versions too. One row: a random name that the store keeps, so that a store that is made anew
+/// at the same path is another one.
+constexpr const char* store_identity = "CREATE TABLE IF NOT EXISTS store_identity(id TEXT NOT NULL)";
+
+bool has_table(Database& database, const char* name) {
+  return database.query("SELECT 1 FROM sqlite_master WHERE name = ?", name).step();
 }
 
 std::int64_t version_of(Database& database) {
@@ -121,8 +125,9 @@ std::int64_t version_of(Database& database) {
 
 }  // namespace
 
-void prepare_schema(Database& database) {
-  if (version_of(database) == schema_version && has_store_clock(database)) return;
+void prepare_schema(Database& database, const std::string& new_identity) {
+  const bool has_added_tables = has_table(database, "store_clock") && has_table(database, "store_identity");
+  if (version_of(database) == schema_version && has_added_tables) return;
   Transaction transaction(database);
   const std::int64_t found = version_of(database);  // again: another process may have been first
   if (found > schema_version) {
@@ -135,6 +140,9 @@ void prepare_schema(Database& database) {
     database.run_script("PRAGMA user_version=1");
   }
   database.run_script(store_clock);
+  database.run_script(store_identity);
+  if (!database.query("SELECT 1 FROM store_identity").step())
+    database.execute("INSERT INTO store_identity(id) VALUES(?)", new_identity);
   transaction.commit();
 }
 

@@ -38,8 +38,8 @@ Error directory_lost(const fs::path& path) {
 
 constexpr int directory_flags = O_PATH | O_DIRECTORY;
 
-/// How often a directory is made that another process removes at once.
-constexpr int attempts_to_make_directory = 8;
+/// How often a directory is opened or made again that another process replaces or removes at that moment.
+constexpr int attempts_at_changing_directory = 8;
 
 /// openat2 below a directory without links. Negative where that is not possible for any reason: the caller then goes
 /// step by step, and learns the reason.
@@ -125,7 +125,7 @@ class LinuxDirectory final : public Directory {
   }
 
   std::unique_ptr<Directory> make_directory(const std::string& name, bool& is_new) override {
-    for (int attempt = 0; attempt < attempts_to_make_directory; ++attempt) {
+    for (int attempt = 0; attempt < attempts_at_changing_directory; ++attempt) {
       is_new = ::mkdirat(fd_.get(), name.c_str(), 0755) == 0;
       if (!is_new && errno == ENOENT) break;  // this directory was removed
       if (!is_new && errno != EEXIST) throw system_error("make the directory", path_ / name);
@@ -163,14 +163,16 @@ class LinuxDirectory final : public Directory {
   std::unique_ptr<LinuxDirectory> open_one(const std::string& name) {
     if (name.empty() || name == "." || name == "..")
       throw Error(ErrorKind::internal, "not a name below a directory", escape_name((path_ / name).native()));
-    Descriptor fd = open_descriptor_at(fd_.get(), name, directory_flags | O_NOFOLLOW);
-    if (fd.get() >= 0) return std::make_unique<LinuxDirectory>(std::move(fd), path_ / name);
-    const int code = errno;
-    if (code == ENOENT) return nullptr;
-    const auto found = info(name);
-    if (found && found->type == FileType::symlink) throw link_on_the_way(path_ / name);
-    if (found && found->type != FileType::directory) throw file_on_the_way(path_ / name);
-    throw system_error("open", path_ / name, code);
+    for (int attempt = 0; attempt < attempts_at_changing_directory; ++attempt) {
+      Descriptor fd = open_descriptor_at(fd_.get(), name, directory_flags | O_NOFOLLOW);
+      if (fd.get() >= 0) return std::make_unique<LinuxDirectory>(std::move(fd), path_ / name);
+      if (errno == ENOENT) return nullptr;
+      if (errno != ENOTDIR && errno != ELOOP) throw system_error("open", path_ / name);
+      const auto found = info(name);  // a directory, or nothing, when another process just changed the name's meaning
+      if (found && found->type == FileType::symlink) throw link_on_the_way(path_ / name);
+      if (found && found->type != FileType::directory) throw file_on_the_way(path_ / name);
+    }
+    throw directory_lost(path_ / name);
   }
 
   /// O_PATH needs no permission to read the directory; fsync and syncfs need a descriptor that has it.

@@ -214,6 +214,8 @@ struct BucketInfo {
   BucketName name;
   Region region;
   TimePoint created{};
+  /// Random, written when the store that has the bucket was made; empty where the service has no such thing (S3).
+  std::string store_id = {};
 };
 
 struct DeleteResult {

@@ -63,8 +63,8 @@ class Finished:
         return f"{command}\nexit status {self.status}\nstdout: {self.out[-4000:]}\nstderr: {self.err[-4000:]}"
 
 
-# Linux counts the memory of the process that forks as the child's own until the child calls exec. The Python of the tests
-# holds much memory, so this small one starts the program.
+# Linux counts the memory of the process that forks as the child's own until the child calls exec. The Python of the
+# tests holds much memory, so this small one starts the program.
 LAUNCHER = """
 import resource, subprocess, sys
 status = subprocess.call(sys.argv[2:])

@@ -69,9 +69,10 @@ class Index : public ::testing::Test {
     store->put({bucket, key}, body, {});
   }
 
-  SyncCounts sync(const SyncOptions& options = {}) {
+  SyncCounts sync(const SyncOptions& options = {}) { return sync_within(budget, options); }
+  SyncCounts sync_within(flow::MemoryBudget& memory, const SyncOptions& options = {}) {
     flow::Progress progress;
-    return sync_index(index().file(), {*reader, bucket, "", store_id}, options, world, pools, budget, progress,
+    return sync_index(index().file(), {*reader, bucket, "", store_id}, options, world, pools, memory, progress,
                       [this](const DamagedFile& file) { damaged.push_back(file); });
   }
   CatalogDatabase& index() {

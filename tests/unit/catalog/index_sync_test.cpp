@@ -194,6 +194,29 @@ TEST_F(IndexSync, AnIndexThatIsBeingMadeAnewIsNotTakenForWhole) {
   expect_truth();
 }
 
+TEST_F(IndexSync, AStoreThatIsMadeAnewAtTheSameMomentIsAnotherOne) {
+  const std::string first = store_identity(*store, bucket);
+  store.reset();
+  backend.reset();
+  backend = embedded::Backend::open(outside.path("local"), world);
+  store = backend->store(Region("eu-west-1"));
+  EXPECT_EQ(store_identity(*store, bucket), first) << "the id stays";
+  const auto second = embedded::Backend::open(outside.path("second"), world);
+  const auto other = second->store(Region("eu-west-1"));
+  other->create_bucket(bucket);
+  EXPECT_NE(store_identity(*other, bucket), first);
+}
+
+TEST_F(IndexSync, AnIndexOfAnOlderBaleKnowsTheTimeAlone) {
+  const std::string identity_now = store_identity(*store, bucket);
+  store_id = identity_now.substr(identity_now.find("bucket made at"));
+  write_one("2025-01-20", 1, "a");
+  quick_sync();
+  store_id = identity_now;
+  EXPECT_FALSE(quick_sync().is_of_new_store);
+  EXPECT_EQ(index().file().note(note_store), identity_now);
+}
+
 TEST_F(IndexSync, TheIdentityOfAStoreIsWhenItsBucketWasMade) {
   const std::string first = store_identity(*store, bucket);
   EXPECT_NE(first, "");
@@ -257,6 +280,85 @@ TEST_F(IndexSync, AFileThatIsReplacedWhileItIsReadIsReadAnew) {
   expect_truth();
   reader = store.get();
   EXPECT_EQ(quick_sync().files_known, 1U) << "the index knows it by its new ETag";
+}
+
+// ---- files that are larger than the memory limit lets be held
+
+class LargeFile : public IndexSync {
+ protected:
+  ObjectKey write_large(int archive) {
+    std::vector<Record> rows;
+    for (int i = 0; i < 8000; ++i)
+      rows.push_back(row("a", "", "2025-01-21", archive, random_key() + std::to_string(i)));
+    return write(rows);
+  }
+  std::string text_of(const ObjectKey& key) {
+    const auto stream = store->get({bucket, key}, std::nullopt, {});
+    return store::read_all(*stream, 64U << 20);
+  }
+
+  flow::MemoryBudget small{16U << 20};  ///< files of more than 2 MiB are read in pieces
+};
+
+TEST_F(LargeFile, IsReadInPiecesBetweenOthers) {
+  write_one("2025-01-20", 1, "before");
+  write_large(2);
+  write_one("2025-01-22", 3, "after");
+  const SyncCounts counts = sync_within(small);
+  EXPECT_EQ(counts.files_added, 3U);
+  EXPECT_EQ(counts.rows_added, 8002U);
+  EXPECT_LE(small.peak(), small.limit());
+  expect_truth();
+  write_one("2025-01-22", 4, "later");
+  EXPECT_EQ(sync_within(small).files_added, 1U);
+  expect_truth();
+}
+
+TEST_F(LargeFile, IsReplacedAndGoes) {
+  const ObjectKey key = write_large(1);
+  sync_within(small);
+  write_large(1);  // under the same key, with other rows
+  EXPECT_EQ(sync_within(small).files_changed, 1U);
+  expect_truth();
+  store->remove({bucket, key});
+  EXPECT_EQ(sync_within(small).files_gone, 1U);
+  EXPECT_TRUE(all().empty());
+}
+
+TEST_F(LargeFile, KeepsItsSoundRowsWhenItIsDamaged) {
+  write_one("2025-01-20", 1, "before");
+  const ObjectKey key = write_large(2);
+  std::string text = text_of(key);
+  text[text.size() / 2] ^= 1;
+  put(key, text.substr(0, text.size() - 100));
+  const SyncCounts counts = sync_within(small);
+  EXPECT_EQ(counts.files_damaged, 1U);
+  EXPECT_EQ(counts.rows_added, 1 + 8000U - 2) << "one damaged, one cut";
+  expect_truth();
+}
+
+TEST_F(LargeFile, LeavesNothingBehindWhenReadingItFails) {
+  write_one("2025-01-20", 1, "before");
+  const ObjectKey large = write_large(2);
+  refuse(large, Error(ErrorKind::unavailable, "the connection was closed"));
+  EXPECT_THROW(sync_within(small), Error);
+  EXPECT_THAT(ask("SELECT object_path FROM catalog"), ElementsAre("before")) << "what came before it stays";
+  reader = store.get();
+  EXPECT_EQ(sync_within(small).files_added, 1U);
+  expect_truth();
+}
+
+TEST_F(LargeFile, ThatAppearsInThePlaceOfASmallOneIsNamedAndReadTheNextTime) {
+  const ObjectKey key = write_one("2025-01-21", 1, "small");
+  bool is_replaced = false;
+  odd.get_ = [&](const ObjectAddress& object, const auto& range, const auto& conditions) {
+    if (object.key == key && !std::exchange(is_replaced, true)) write_large(1);
+    return store->get(object, range, conditions);
+  };
+  reader = &odd;
+  EXPECT_EQ(sync_within(small).files_unreadable, 1U);
+  EXPECT_EQ(sync_within(small).rows_added, 8000U);
+  expect_truth();
 }
 
 TEST_F(IndexSync, WithoutAnIndexTheSameFilesAreNamed) {
