@@ -28,6 +28,13 @@ bool has_role(const Settings& settings, const BucketName& bucket, std::string_vi
   return bucket.str().starts_with(settings.stack_name + "-") && bucket.str().ends_with("-" + std::string(role));
 }
 
+/// Whether a key has an empty component, "." or "..": archives of Bale and of S3 Cross-Region Compressor have none.
+bool has_odd_component(const ObjectKey& key) {
+  const std::vector<std::string_view> parts = split(key.str(), '/');
+  return std::any_of(parts.begin(), parts.end(),
+                     [](std::string_view part) { return part.empty() || part == "." || part == ".."; });
+}
+
 bool is_source(const std::vector<NamedSource>& sources, const BucketName& bucket) {
   return std::any_of(sources.begin(), sources.end(), [&](const NamedSource& source) { return source.first == bucket; });
 }
@@ -77,6 +84,10 @@ std::vector<const Rule*> rules_of_archive(const ReplicationConfig& config, const
   if (!archive.key.str().starts_with(bucket.str() + "/")) {
     throw Error(ErrorKind::denied,
                 fmt::format("the archive claims to be of {}, and its key is not below that name", shown(bucket)),
+                to_uri(archive));
+  }
+  if (has_odd_component(archive.key)) {
+    throw Error(ErrorKind::denied, "the archive's key has an empty component, \".\" or \"..\", as no archive's key has",
                 to_uri(archive));
   }
   return std::move(rules);

@@ -23,8 +23,9 @@ void check_staging(const ObjectAddress& archive, const BucketName& staging, std:
 /// Returns the rules whose source an archive can be of. A rule matches with its bucket, and with a prefix that is the
 /// archive's own or, since a filter may have been added or widened after packing, contains it or lies in it; rules with
 /// exactly the archive's prefix exclude the others. `sources` are those that the manifest names.
-/// Throws Error{denied} when they are not one bucket, when no rule matches, and when the archive's key is not below the
-/// name of the source bucket (it would be stored among the archives of another source).
+/// Throws Error{denied} when they are not one bucket, when no rule matches, when the archive's key is not below the
+/// name of the source bucket (it would be stored among the archives of another source), and when the key has an empty
+/// component, "." or "..".
 std::vector<const Rule*> rules_of_archive(const ReplicationConfig& config, const ObjectAddress& archive,
                                           const std::vector<NamedSource>& sources);
 

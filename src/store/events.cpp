@@ -154,6 +154,16 @@ std::string ceph_sequencer(const std::string& text, TimePoint event_time) {
   return is_near(text) && !is_near(turned) ? text : turned;
 }
 
+/// Returns a sequencer of S3 as it is compared, in upper case; empty for what is none: S3's are hexadecimal, and a text
+/// that is not could stand above all of them for ever. Without a sequencer the times decide.
+/// https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
+std::string s3_sequencer(std::string text) {
+  if (text.find_first_not_of("0123456789abcdefABCDEF") != std::string::npos) return {};
+  std::transform(text.begin(), text.end(), text.begin(),
+                 [](char c) { return c >= 'a' ? static_cast<char>(c - 32) : c; });
+  return text;
+}
+
 std::optional<ObjectEvent> parse_record(const Json& record) {
   if (!record.is_object()) throw malformed("a record is not an object");
   const std::string source = optional_text(record, "eventSource");
@@ -177,8 +187,8 @@ std::optional<ObjectEvent> parse_record(const Json& record) {
   const std::string time = optional_text(record, "eventTime");
   if (!time.empty()) event.time = parse_time(time);
   event.sequencer = optional_text(object, "sequencer");
-  if (is_ceph) event.sequencer = ceph_sequencer(event.sequencer, event.time);
   check_event(event);
+  event.sequencer = is_ceph ? ceph_sequencer(event.sequencer, event.time) : s3_sequencer(event.sequencer);
   apply(change, event);
   return event;
 }
@@ -208,6 +218,7 @@ std::optional<ObjectEvent> parse_bridged(const Json& document) {
   const std::string time = optional_text(document, "time");
   if (!time.empty()) event.time = parse_time(time);
   check_event(event);
+  event.sequencer = s3_sequencer(event.sequencer);
   apply(change, event);
   return event;
 }

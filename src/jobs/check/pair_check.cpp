@@ -145,6 +145,10 @@ void PairCheck::read_file(const CatalogFile& listed) {
       }
       text = store::read_all(*stream, stream->length());
     } catch (const Error& error) {
+      if (error.code() == "InvalidObjectState") {
+        throw Error(ErrorKind::unsupported, "the catalog file is in an archive class, and cannot be read", where,
+                    "ask for it with RestoreObject, then copy it onto itself with --storage-class STANDARD");
+      }
       if (error.kind() != ErrorKind::corrupt) throw;
       // The store cannot give what it has: nothing of it is known but that it has to be written anew.
       file.needs_write = true;
@@ -397,8 +401,10 @@ void PairCheck::look_for_file() {
     const ObjectKey key =
         catalog::catalog_key(first.source_bucket, first.source_prefix, first.backup_time, first.backup_file);
     const ObjectAddress address{place_.catalog.bucket, key};
-    if (const auto there = wait_for_file(address, info ? info->last_modified : TimePoint()))
-      return read_file({key, there->size});
+    if (const auto there = wait_for_file(address, info ? info->last_modified : TimePoint())) {
+      read_file({key, there->size});
+      return drop_file_of_another(where);
+    }
     File file;
     file.address = address;
     file.needs_write = true;
@@ -406,6 +412,22 @@ void PairCheck::look_for_file() {
     add(FindingType::missing_catalog_file, to_uri(address),
         "no catalog file speaks of the archive " + escape_name(where), all_objects());
   });
+}
+
+/// Forgets the file that was read last, and reports it, where it speaks of another archive: it is that one's, which a
+/// repair must not replace.
+void PairCheck::drop_file_of_another(const std::string& where) {
+  const File& file = files_.back();
+  if (file.rows.empty() || file.rows.front().archive_key.empty() || file.rows.front().archive_key == pair_.archive)
+    return;
+  const std::string other = escape_name(file.rows.front().archive_key.str()), address = to_uri(file.address);
+  files_.pop_back();
+  add(FindingType::missing_catalog_file, where,
+      fmt::format("the catalog file {} that would speak of this archive is that of the archive {}", address, other),
+      all_objects())
+      .hint =
+      "compare both with `bale archive info`; one that is not the source's own can be removed, and one that is can "
+      "be copied to a name of its own, and `bale check --repair-catalog` then adds it";
 }
 
 /// A catalog file, or nothing: of an archive that was stored just now, after a second look.

@@ -71,6 +71,7 @@ class PairCheck {
   bool is_other_content(const Copy& copy, const ETag& other);
   const Copy* copy_in(const BucketName& bucket) const;
   void look_for_file();
+  void drop_file_of_another(const std::string& where);
   std::optional<store::ObjectInfo> wait_for_file(const ObjectAddress& file, TimePoint stored);
   void look_for_file_by_name(const std::string& where);
   void compare_rows();

@@ -5,6 +5,9 @@
 #include <algorithm>
 
 #include "archive/reader.hpp"
+#include "archive/same_archive.hpp"
+#include "base/error.hpp"
+#include "base/text.hpp"
 #include "catalog/file.hpp"
 #include "jobs/land/object_landing.hpp"
 #include "jobs/land/permitted_targets.hpp"
@@ -80,15 +83,7 @@ class ArchiveLanding {
     const ObjectAddress file{
         bucket, catalog::catalog_key(first.source_bucket, first.source_prefix, first.backup_time, first.backup_file)};
     try {
-      transfer::ObjectSinkOptions options;
-      options.attributes.headers.content_type = "application/x-ndjson";
-      const auto sink = transfer::open_object_sink(store_, pools_.connections, file, std::move(options));
-      for (std::size_t i = 0; i < records.size(); ++i) {
-        catalog::Record record = records[i];
-        record.archive_etag = backup_etag_;
-        append(*sink, catalog::to_file_line(record, i + 1, records.size()), i + 1 == records.size());
-      }
-      sink->finish();
+      write_catalog_file(file, records);
     } catch (const Error& error) {
       result_.failures.push_back({to_uri(file), error, bucket});
     }
@@ -97,6 +92,71 @@ class ArchiveLanding {
   LandResult& result() { return result_; }
 
  private:
+  /// Writes the catalog file, which may be there from an earlier attempt. The file of another archive stays: two
+  /// archives of one name in different places below the source would share it, and the first would vanish from the
+  /// catalog.
+  void write_catalog_file(const ObjectAddress& file, const catalog::ArchiveRecords& records) {
+    store::WriteConditions conditions;
+    conditions.if_none_match = true;
+    try {
+      return put_catalog_file(file, records, conditions);
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::precondition) throw;
+    }
+    const CatalogFileThere there = look_at(file);
+    if (!there.is_readable) return;  // the role may write files and not read them: the file that is there stays
+    if (!there.archive.empty() && there.archive != archive_.key) {
+      throw Error(ErrorKind::precondition,
+                  "the catalog file of another archive, " + escape_for_terminal(there.archive.str()) +
+                      ", has this name, and is left as it is",
+                  to_uri(file), "remove the archive from the inbound bucket if it is not one of the source's own");
+    }
+    conditions.if_none_match = false;
+    conditions.if_match = there.etag;
+    put_catalog_file(file, records, conditions);
+  }
+
+  void put_catalog_file(const ObjectAddress& file, const catalog::ArchiveRecords& records,
+                        const store::WriteConditions& conditions) {
+    transfer::ObjectSinkOptions options;
+    options.attributes.headers.content_type = "application/x-ndjson";
+    options.conditions = conditions;
+    const auto sink = transfer::open_object_sink(store_, pools_.connections, file, std::move(options));
+    lines_.clear();
+    for (std::size_t i = 0; i < records.size(); ++i) {
+      catalog::Record record = records[i];
+      record.archive_etag = backup_etag_;
+      append(*sink, catalog::to_file_line(record, i + 1, records.size()), i + 1 == records.size());
+    }
+    sink->finish();
+  }
+
+  /// What is known of a catalog file that is there.
+  struct CatalogFileThere {
+    bool is_readable = true;
+    ETag etag;          ///< empty: it is gone again, or has no bytes
+    ObjectKey archive;  ///< of its first sound row; empty where there is none, or where it does not say
+  };
+
+  CatalogFileThere look_at(const ObjectAddress& file) {
+    CatalogFileThere found;
+    try {
+      const auto stream = store_.get(file, store::ByteRange::at(0, catalog::most_line_bytes));
+      found.etag = stream->info().etag;
+      const std::function<void(catalog::Record)> take = [&](const catalog::Record& record) {
+        if (found.archive.empty()) found.archive = record.archive_key;
+      };
+      catalog::FileReader reader(take, catalog::most_line_bytes);
+      reader.add(store::read_all(*stream, catalog::most_line_bytes));
+      reader.finish();
+    } catch (const Error& error) {
+      if (error.kind() == ErrorKind::denied) return {.is_readable = false, .etag = {}, .archive = {}};
+      const bool is_empty = error.code() == "InvalidRange";
+      if (error.kind() != ErrorKind::not_found && !is_empty) throw;
+    }
+    return found;
+  }
+
   /// Collects lines to pieces that are worth a call.
   void append(transfer::ByteSink& sink, const std::string& line, bool is_last) {
     constexpr std::size_t piece_bytes = 1 << 20;
@@ -114,7 +174,7 @@ class ArchiveLanding {
     const ObjectAddress to{target.bucket, archive_.key};
     const std::string storage_class = target.storage_class.empty() ? "STANDARD" : target.storage_class;
     const auto there = store_.head(to);
-    if (there && !is_this_archive(to, *there)) {
+    if (there && !archive::is_copy_of(store_, to, *there, info_, manifest(), {.budget = &budget_})) {
       throw Error(ErrorKind::precondition, "another archive has this name, and is left as it is", to_uri(to),
                   "compare both with `bale archive info`, and remove the one in the inbound bucket if it is wrong");
     }
@@ -124,21 +184,6 @@ class ArchiveLanding {
     options.storage_class = storage_class;
     options.kms_key_arn = target.kms_key_arn;
     return transfer::copy_object(store_, archive_, store_, to, options, pools_.connections, stop_).etag;
-  }
-
-  /// Whether an object under the archive's final name is a copy of it. The ETag of a copy differs where it was made in
-  /// parts or encrypted: then the manifests decide, which hold the hash of every object. One of an archive class cannot
-  /// be read, and counts as the copy that an earlier attempt made: it is not overwritten.
-  bool is_this_archive(const ObjectAddress& address, const store::ObjectInfo& there) {
-    if (there.size != info_.size) return false;
-    if (there.etag == info_.etag) return true;
-    try {
-      const auto source = transfer::open_object_source(store_, address);
-      return archive::open_archive(*source)->manifest() == manifest();
-    } catch (const Error& error) {
-      if (error.code() != "InvalidObjectState") throw;
-      return true;
-    }
   }
 
   const ObjectAddress& archive_;

@@ -6,6 +6,7 @@
 
 #include "archive/manifest_sources.hpp"
 #include "archive/reader.hpp"
+#include "archive/same_archive.hpp"
 #include "base/error.hpp"
 #include "config/permitted.hpp"
 #include "transfer/byte_io.hpp"
@@ -39,12 +40,17 @@ Regions regions_of(const archive::Manifest& manifest, const std::vector<const co
 }
 
 void copy_to_inbound(store::ObjectStore& source, store::ObjectStore& destination, const ObjectAddress& from,
-                     const store::ObjectInfo& info, const ObjectAddress& to, flow::ThreadPool& connections,
-                     os::World& world) {
-  // A relay that died after this copy and before the removal comes here again; landing twice would be harmless but not
-  // free.
+                     const store::ObjectInfo& info, const archive::Manifest& manifest, const ObjectAddress& to,
+                     flow::ThreadPool& connections, flow::MemoryBudget& budget, os::World& world) {
   const auto there = destination.head(to, {.version_id = {}, .if_match = {}, .absence_unconfirmed = true});
-  if (there && there->size == info.size && there->etag == info.etag) return;
+  if (there) {
+    // A relay that died after this copy and before the removal comes here again; landing twice would be harmless but
+    // not free. Another archive of this name waits to be landed, and is in no other place any more.
+    if (archive::is_copy_of(destination, to, *there, info, manifest, {.budget = &budget})) return;
+    throw Error(ErrorKind::precondition,
+                "another archive of this name waits in the inbound bucket, and is left as it is", to_uri(to),
+                "compare both with `bale archive info`, and remove the one in the outbound bucket if it is wrong");
+  }
   transfer::CopyOptions options;
   options.version_id = info.version_id;
   transfer::copy_object(source, from, destination, to, options, connections, world.stop);
@@ -69,7 +75,7 @@ RelayResult relay_archive(const config::ReplicationConfig& config, const Region&
       regions_of(manifest, config::rules_of_archive(config, archive, archive::sources_of(manifest)));
   for (const Region& region : regions.configured) {
     const ObjectAddress to{config::inbound_bucket(config.settings, region), archive.key};
-    copy_to_inbound(source, stores(region), archive, *info, to, connections, world);
+    copy_to_inbound(source, stores(region), archive, *info, manifest, to, connections, budget, world);
   }
   if (!regions.refused.empty()) {
     const archive::Target& target = *regions.refused.front();

@@ -426,6 +426,28 @@ TEST_F(Check, ACatalogFileThatIsOnItsWayIsWaitedFor) {
   target.before = nullptr;
 }
 
+TEST_F(Check, ARepairLeavesTheCatalogFileOfAnArchiveOfTheSameName) {
+  const ObjectKey first = back_up({{"a", "1"}});
+  const std::string text = file_text();
+  const std::string name = first.str().substr(first.str().rfind('/') + 1);
+  store->copy({{vault, first}, {}, {}}, {vault, ObjectKey(src.str() + "/x/" + name)});
+  options.repair = true;
+  for (int round = 0; round < 2; ++round) {
+    EXPECT_EQ(run().damage, 1U) << "it is not repaired, and not called so";
+    EXPECT_THAT(types(), ElementsAre(FindingType::missing_catalog_file));
+    EXPECT_THAT(findings[0].what, HasSubstr(first.str()));
+    EXPECT_EQ(file_text(), text);
+  }
+}
+
+TEST_F(Check, AnArchivedCatalogFileIsUnexamined) {
+  back_up({{"a", "1"}});
+  write(catalog, only_file(), file_text(), {.storage_class = "GLACIER"});
+  EXPECT_EQ(run().unexamined, 1U);
+  EXPECT_EQ(findings.at(0).where, to_uri(catalog, only_file()));
+  EXPECT_THAT(findings[0].hint, HasSubstr("STANDARD"));
+}
+
 TEST_F(Check, WhatIsArchivedIsCountedAndNamedAndNoFailure) {
   targets = {{region, vault, "", "GLACIER", true}};
   const ObjectKey key = back_up({{"a", "1"}});

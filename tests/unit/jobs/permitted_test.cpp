@@ -194,6 +194,55 @@ TEST_F(Permitted, ABackupIsNeverReplacedByAnotherArchiveOfItsName) {
   EXPECT_TRUE(store->head(archive).has_value());
 }
 
+TEST_F(Permitted, ACatalogFileIsNeverReplacedByThatOfAnotherArchive) {
+  const ObjectAddress archive = bring_to_inbound(pack_one(plan()));
+  ASSERT_TRUE(land(archive).failures.empty());
+  const std::vector<std::string> files = keys_in(catalog);
+  ASSERT_EQ(files.size(), 1U);
+  const auto text = read(catalog, files[0]);
+  put("a", "CONTENT");
+  const ObjectAddress other = bring_to_inbound(pack_one(plan()));
+  const std::string name = archive.key.str().substr(archive.key.str().rfind('/') + 1);
+  // The catalog file's key has the archive's last component only.
+  const ObjectAddress deeper{inbound, ObjectKey(src.str() + "/x/" + name)};
+  store->copy({other, {}, {}}, deeper);
+  const land::LandResult result = land(deeper);
+  ASSERT_EQ(result.failures.size(), 1U);
+  EXPECT_EQ(result.failures[0].error.kind(), ErrorKind::precondition);
+  EXPECT_THAT(result.failures[0].error.what(), HasSubstr(archive.key.str()));
+  EXPECT_EQ(read(catalog, files[0]), text);
+  EXPECT_TRUE(store->head(deeper).has_value());
+  for (const std::string directory : {"//", "/../", "/./", "/x//"}) {
+    const ObjectAddress odd{inbound, ObjectKey(src.str() + directory + name)};
+    store->copy({other, {}, {}}, odd);
+    EXPECT_THAT(refusal([&] { land(odd); }), HasSubstr("component"));
+  }
+  EXPECT_EQ(read(catalog, files[0]), text);
+  const ObjectAddress again{inbound, archive.key};
+  store->copy({{vault, archive.key}, {}, {}}, again);
+  EXPECT_TRUE(land(again).failures.empty()) << "the same archive once more";
+  EXPECT_EQ(keys_in(catalog), files);
+}
+
+TEST_F(Permitted, RelayDoesNotReplaceAnotherArchiveThatWaits) {
+  const ObjectKey key = pack_one(plan());
+  ASSERT_EQ(relay({outbound, key}, configuration()).regions.size(), 1U);
+  const auto waiting = read(inbound, key.str());
+  put("a", "CONTENT");
+  const ObjectAddress other{outbound, pack_one(plan())};
+  store->copy({other, {}, {}}, {outbound, key});
+  try {
+    relay({outbound, key}, configuration());
+    ADD_FAILURE() << "it was relayed";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::precondition) << error.what();
+  }
+  EXPECT_EQ(read(inbound, key.str()), waiting);
+  EXPECT_TRUE(store->head({outbound, key}).has_value());
+  store->copy({{inbound, key}, {}, {}}, {outbound, key});
+  EXPECT_EQ(relay({outbound, key}, configuration()).regions.size(), 1U) << "the same archive once more";
+}
+
 TEST_F(Permitted, RelayServesConfiguredRegionsAloneAndKeepsTheRest) {
   config::ReplicationConfig config = configuration();
   pack::PackPlan made = plan();

@@ -96,6 +96,11 @@ class ReplicationKit : public ::testing::Test {
     return lander.land(archive, {});
   }
 
+  std::vector<std::string> keys_in(const BucketName& bucket) {
+    std::vector<std::string> keys;
+    for (const store::ListedObject& object : store->list(bucket, {}).objects) keys.push_back(object.key.str());
+    return keys;
+  }
   std::size_t objects_in(const BucketName& bucket) { return store->list(bucket, {}).objects.size(); }
 
   const Region region{"eu-west-1"};

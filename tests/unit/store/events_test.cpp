@@ -224,6 +224,15 @@ TEST(Notification, RefusesNamesThatNothingCanHave) {
   }
 }
 
+TEST(Notification, TakesNoSequencerThatS3DoesNotWrite) {
+  for (const std::string none : {"zzzz", std::string(128, 'g').c_str(), "-1", "0x55", "00.55"}) {
+    const auto event = parse_notification(changed(put_event, {{"0055AED6DCD90281E5", none}}));
+    EXPECT_EQ(event.events.at(0).sequencer, "") << none << ": the times decide";
+  }
+  const auto event = parse_notification(changed(put_event, {{"0055AED6DCD90281E5", "0055aed6dcd90281e5"}}));
+  EXPECT_EQ(event.events.at(0).sequencer, "0055AED6DCD90281E5");
+}
+
 TEST(Notification, TakesNoSizeThatNoObjectHas) {
   for (const char* size : {"4611686018427387904", "18446744073709551615", "-1", "1e30", "\"1024\""}) {
     const auto event = parse_notification(changed(put_event, {{R"("size":1024)", R"("size":)" + std::string(size)}}));
