@@ -40,7 +40,7 @@ std::vector<std::string> split_command(std::string_view line) {
   char quote = 0;
   for (std::size_t i = 0; i < line.size(); ++i) {
     const char c = line[i];
-    const bool is_space = c == ' ' || c == '\t';
+    const bool is_space = c == ' ' || c == '\t' || c == '\n';
     if (quote == 0 && is_space) {
       in_word = false;
       continue;
@@ -107,7 +107,7 @@ std::optional<Credentials> from_profile_keys(const SharedConfig& config, const s
 }
 
 std::optional<Credentials> from_process(const CredentialPlaces& places, const std::string& profile) {
-  const auto command = places.config.get(profile, "credential_process");
+  const auto command = places.config.get_lines(profile, "credential_process");
   if (!command) return std::nullopt;
   const std::string where = "credential_process of profile " + profile;
   const os::ProcessResult result =

@@ -55,8 +55,8 @@ std::optional<Credentials> from_instance(const CredentialPlaces& places);
 /// Error{invalid} when the profile that was chosen does not exist.
 Credentials find_credentials(const CredentialPlaces& places);
 
-/// Splits a command line at spaces; '...' and "..." keep theirs, and \ takes the next character as it is, but not
-/// inside
+/// Splits a command line at spaces and line ends; '...' and "..." keep theirs, and \ takes the next character as it is,
+/// but not inside
 /// '...'. Throws Error{invalid} when a quote is not closed.
 std::vector<std::string> split_command(std::string_view line);
 /// Reads the JSON of credential_process, containers and instances. `where` names its source in errors; `token_member`

@@ -36,7 +36,7 @@ constexpr ByteCount least_default_memory = 256_MiB;  // the default limit is at 
 
 void take_from(std::string& value, const os::Environment& environment, std::initializer_list<const char*> names) {
   for (const char* name : names) {
-    if (value.empty()) value = environment.get(name).value_or("");
+    if (value.empty()) value = os::get_line(environment, name).value_or("");
   }
 }
 

@@ -225,7 +225,7 @@ config::ReplicationConfig service_config(Context& context, const ReplicateOption
 std::unique_ptr<http::Server> serve_status(Context& context, const ReplicateOptions& options,
                                            const service::Replication& replication) {
   const std::string listen =
-      options.listen.empty() ? context.world().environment.get("BALE_LISTEN").value_or("") : options.listen;
+      options.listen.empty() ? os::get_line(context.world().environment, "BALE_LISTEN").value_or("") : options.listen;
   if (listen.empty()) return nullptr;
   const http::ListenAddress address = http::parse_listen_address(listen);
   const auto health = [&replication] {
@@ -252,9 +252,9 @@ std::unique_ptr<http::Server> serve_status(Context& context, const ReplicateOpti
 std::optional<service::EmfOptions> emf_options(Context& context, const ReplicateOptions& options,
                                                const config::Settings& settings) {
   const os::Environment& environment = context.world().environment;
-  const bool is_disabled = environment.get("AWS_EMF_DISABLE_METRIC_EXTRACTION").value_or("") == "true";
+  const bool is_disabled = os::get_line(environment, "AWS_EMF_DISABLE_METRIC_EXTRACTION").value_or("") == "true";
   if (!options.emf && (!settings.given || is_disabled)) return std::nullopt;
-  const std::string name_space = environment.get("AWS_EMF_NAMESPACE").value_or("");
+  const std::string name_space = os::get_line(environment, "AWS_EMF_NAMESPACE").value_or("");
   const auto write = [&context](const std::string& line) {
     try {
       context.world().terminal.out(line + "\n");

@@ -10,7 +10,7 @@ class Variables {
  public:
   explicit Variables(const os::Environment& environment) : environment_(environment) {}
 
-  std::string optional(const std::string& name) const { return environment_.get(name).value_or(""); }
+  std::string optional(const std::string& name) const { return os::get_line(environment_, name).value_or(""); }
   std::string required(const std::string& name) {
     std::string value = optional(name);
     if (value.empty()) missing_.push_back(name);

@@ -1,6 +1,10 @@
 #include "os/environment.hpp"
 
+#include <fmt/format.h>
+
 #include <cstdlib>
+
+#include "base/error.hpp"
 
 namespace bale::os {
 namespace {
@@ -15,6 +19,16 @@ class SystemEnvironment final : public Environment {
 };
 
 }  // namespace
+
+std::optional<std::string> get_line(const Environment& environment, const std::string& name) {
+  std::optional<std::string> value = environment.get(name);
+  if (!value || value->empty()) return std::nullopt;
+  const std::size_t end = value->find_first_of("\r\n");
+  if (end == std::string::npos) return value;
+  const char* const what = (*value)[end] == '\r' ? "a carriage return (\\r)" : "a line feed (\\n)";
+  throw Error(ErrorKind::invalid, fmt::format("there is {} in the environment variable", what), name,
+              "take it out; a script or .env file with the line ends of Windows leaves \\r at the end of values");
+}
 
 Environment& system_environment() {
   static SystemEnvironment environment;
