@@ -151,6 +151,7 @@ void Exchange::State::set_request(const Request& request) {
   const auto or_null = [](const std::string& text) { return text.empty() ? nullptr : text.c_str(); };
   curl_easy_setopt(easy, CURLOPT_URL, url.c_str());
   curl_easy_setopt(easy, CURLOPT_PROXY, proxy.url.c_str());
+  curl_easy_setopt(easy, CURLOPT_NOPROXY, no_proxy_for(request.origin, client.pool.settings().no_proxy).c_str());
   curl_easy_setopt(easy, CURLOPT_PROXYUSERNAME, or_null(proxy.user));
   curl_easy_setopt(easy, CURLOPT_PROXYPASSWORD, or_null(proxy.password));
   curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);  // undoes what an earlier request set
@@ -214,6 +215,8 @@ void Exchange::State::set_header_lines(const Request& request) {
     else
       add(header.name, ": ", header.value);
   }
+  // Servers wait for the body of a DELETE that does not say that it has none. (libcurl says it of PUT and POST.)
+  if (body == nullptr && request.method == Method::del) add("Content-Length", ": ", "0");
   const bool large = body != nullptr && body->size() >= expect_continue_bytes;
   add("Expect", ":", large ? " 100-continue" : "");
   if (request.headers.find("content-type") == nullptr) add("Content-Type", ":", "");  // libcurl would make one up

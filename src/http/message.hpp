@@ -73,7 +73,8 @@ struct Url {
 /// another one, the host is missing, the port is no port, or there is a user or password in it.
 Url parse_url(std::string_view text);
 
-/// What is asked for. The client adds Host, Content-Length and, for large bodies, Expect.
+/// What is asked for. The client adds Host, Content-Length (0 for PUT, POST and DELETE without a body) and, for large
+/// bodies, Expect.
 struct Request {
   Method method = Method::get;
   Origin origin;

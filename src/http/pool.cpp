@@ -67,7 +67,6 @@ void Handle::set_common(const Settings& settings, CURLSH* share) {
   set(CURLOPT_DNS_SHUFFLE_ADDRESSES, 1L);     // of several addresses, the first may be the one that fails
   set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);  // a proxy's answer to CONNECT is not the answer
   set(CURLOPT_USERAGENT, settings.user_agent.c_str());
-  set(CURLOPT_NOPROXY, settings.no_proxy.c_str());
   set(CURLOPT_SSL_VERIFYPEER, settings.verify_tls ? 1L : 0L);
   set(CURLOPT_SSL_VERIFYHOST, settings.verify_tls ? 2L : 0L);
   if (!settings.ca_bundle.empty()) {

@@ -59,6 +59,7 @@ class Pool {
 
   /// Returns the proxy for https or for http origins. An empty URL means that no proxy is used.
   const Proxy& proxy(bool is_tls) const noexcept { return is_tls ? https_proxy_ : http_proxy_; }
+  const Settings& settings() const noexcept { return settings_; }
   /// Returns the handle that was used last for `origin`, or a new one.
   std::unique_ptr<Handle> take(const std::string& origin);
   /// Keeps the handle for reuse, and closes those that are idle for too long or too many.

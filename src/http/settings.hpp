@@ -2,18 +2,22 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "base/bytes.hpp"
 #include "base/time.hpp"
+#include "http/message.hpp"
 #include "os/environment.hpp"
 
 namespace bale::http {
 
 /// How connections are made. A value; the defaults are those of an empty environment.
 struct Settings {
-  std::string http_proxy;    ///< proxy URL for http origins; empty: none
-  std::string https_proxy;   ///< proxy URL for https origins (CONNECT); empty: none
-  std::string no_proxy;      ///< comma-separated hosts and domains that are reached directly; "*": all
+  std::string http_proxy;   ///< proxy URL for http origins; empty: none
+  std::string https_proxy;  ///< proxy URL for https origins (CONNECT); empty: none
+  /// Hosts, domains, addresses and networks that are reached directly, separated by commas or spaces, each with a port
+  /// or for all ports: "localhost,.example.com,10.0.0.0/8,[fd00::1]:9000". "*" alone: all.
+  std::string no_proxy;
   std::string ca_bundle;     ///< PEM file of trusted authorities; empty: the system's
   std::string ca_directory;  ///< directory of such files, hashed names; empty: the system's
   bool verify_tls = true;    ///< false: any certificate is accepted (--no-verify-ssl)
@@ -29,7 +33,12 @@ struct Settings {
 
 /// Reads https_proxy, http_proxy and no_proxy (lower case wins over upper case, as in curl and botocore), and the CA
 /// bundle: AWS_CA_BUNDLE, else CURL_CA_BUNDLE, else SSL_CERT_FILE; SSL_CERT_DIR. Empty variables count as not set.
+/// Throws what os::get_line() throws.
 Settings settings_from(const os::Environment& environment);
+
+/// Returns the entries of `no_proxy` that hold for the origin's port, without their ports and brackets: in the form
+/// that libcurl compares with a host.
+std::string no_proxy_for(const Origin& origin, std::string_view no_proxy);
 
 /// How long to wait. Zero: for ever.
 struct Deadlines {

@@ -96,6 +96,28 @@ TEST_F(ClientTest, SendsBodiesOfEverySizeWithTheirLength) {
   EXPECT_EQ(server->connections(), 1);
 }
 
+TEST_F(ClientTest, SaysThatThereIsNoBodyWhereServersWaitForOne) {
+  const auto server = ScriptedServer::answering([](const Received&) { return answer(200); });
+  const auto lengths_of = [&](Method method) {
+    fetch(to(*server, method));
+    std::vector<std::string> lengths;
+    const Received seen = server->requests().back();
+    for (const Header& header : seen.headers) {
+      if (same_name(header.name, "content-length")) lengths.push_back(header.value);
+    }
+    return lengths;
+  };
+  const std::vector<std::string> zero{"0"}, none;
+  for (int round = 0; round < 2; ++round) {  // on one connection, in which nothing of another request stays
+    EXPECT_EQ(lengths_of(Method::del), zero);
+    EXPECT_EQ(lengths_of(Method::get), none);
+    EXPECT_EQ(lengths_of(Method::put), zero);
+    EXPECT_EQ(lengths_of(Method::head), none);
+    EXPECT_EQ(lengths_of(Method::post), zero);
+  }
+  EXPECT_EQ(server->connections(), 1);
+}
+
 TEST_F(ClientTest, KnowsHeadAndDelete) {
   const auto server = ScriptedServer::answering([](const Received& request) {
     return request.method == "HEAD" ? "HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n" : "HTTP/1.1 204 No\r\n\r\n";

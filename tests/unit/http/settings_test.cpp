@@ -54,6 +54,46 @@ TEST(Settings, SendPlainRequestsToTheProxyButForExceptions) {
   EXPECT_EQ(get(settings_of({{"HTTPS_PROXY", proxy->url()}}), server->origin()), "direct");
 }
 
+TEST(NoProxy, HoldsForThePortThatItNames) {
+  const Origin http{"http", "h"}, https{"https", "h"}, other{"http", "h", 8080};
+  const std::string list = "a:80, b:443 c:8080\td,,.e:8080,10.0.0.0/8:80,[::1]:8080,[fd00::1],fe80::1,*:80,f:,g:x";
+  EXPECT_EQ(no_proxy_for(http, list), "a,d,10.0.0.0/8,fd00::1,fe80::1,*,f");
+  EXPECT_EQ(no_proxy_for(https, list), "b,d,fd00::1,fe80::1,f");
+  EXPECT_EQ(no_proxy_for(other, list), "c,d,.e,::1,fd00::1,fe80::1,f");
+  EXPECT_EQ(no_proxy_for(http, "*"), "*");
+  EXPECT_EQ(no_proxy_for(http, "*:80"), "*");
+  EXPECT_EQ(no_proxy_for(http, ":80,[,[]:80,:"), "[");
+  EXPECT_EQ(no_proxy_for(http, ""), "");
+}
+
+// Whatever is not reached directly is reached through the proxy, which answers for every host.
+TEST(NoProxy, IsReadAsCurlReadsItAndWithPorts) {
+  const auto proxy = ScriptedServer::answering([](const Received&) { return answer(200, "by proxy"); });
+  const auto server = ScriptedServer::answering([](const Received&) { return answer(200, "direct"); });
+  const std::string port = std::to_string(server->origin().port);
+  const auto way = [&](const std::string& no_proxy, const Origin& origin) {
+    try {
+      return get(settings_of({{"http_proxy", proxy->url()}, {"no_proxy", no_proxy}}), origin);
+    } catch (const Error& error) {
+      return std::string(is_transient(error.kind()) ? "direct" : error.what());  // a host that nobody has
+    }
+  };
+  for (const std::string& entry : {"127.0.0.1:" + port, "x:1, 127.0.0.1:" + port + ",y", "127.0.0.0/8:" + port,
+                                   std::string("127.0.0.1"), "*:" + port, std::string("*")})
+    EXPECT_EQ(way(entry, server->origin()), "direct") << entry;
+  for (const std::string& entry :
+       {std::string("127.0.0.1:1"), "127.0.0.2:" + port, std::string("*:1"), ":" + port, "27.0.0.1:" + port})
+    EXPECT_EQ(way(entry, server->origin()), "by proxy") << entry;
+  for (const char* entry : {"far.invalid:8080", ".invalid:8080", "invalid:8080", "FAR.invalid.:8080", "far.invalid"})
+    EXPECT_EQ(way(entry, {"http", "far.invalid", 8080}), "direct") << entry;
+  for (const char* entry : {"far.invalid:80", "ar.invalid:8080", "far.invalid:80800", "far.invalid:x"})
+    EXPECT_EQ(way(entry, {"http", "far.invalid", 8080}), "by proxy") << entry;
+  EXPECT_EQ(way("far.invalid:80", {"http", "far.invalid"}), "direct");
+  for (const char* entry : {"[::1]:9", "::1", "[::1]"}) EXPECT_EQ(way(entry, {"http", "[::1]", 9}), "direct") << entry;
+  for (const char* entry : {"[::1]:8", "::2", "[::2]:9"})
+    EXPECT_EQ(way(entry, {"http", "[::1]", 9}), "by proxy") << entry;
+}
+
 TEST(Settings, TunnelTlsThroughTheProxy) {
   const TestCertificate certificate("DNS:far.invalid");
   testing::FakeWorld world;
