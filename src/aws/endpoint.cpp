@@ -68,12 +68,37 @@ void check_region(const std::string& region) {
                 "a region looks like us-east-1; set --region, AWS_REGION or the profile's region");
 }
 
-/// Whether a bucket's name can be the first label of a host name that one wildcard certificate covers.
-bool is_fit_for_host(std::string_view bucket) {
+/// Whether the host is an IPv4 address in four numbers, or an IPv6 address in brackets: nothing can stand before it.
+bool is_address(std::string_view host) {
+  if (host.starts_with('[')) return true;
+  const std::vector<std::string_view> numbers = split(host, '.');
+  return numbers.size() == 4 && std::all_of(numbers.begin(), numbers.end(), [](std::string_view number) {
+           return !number.empty() && number.size() <= 3 &&
+                  number.find_first_not_of("0123456789") == std::string_view::npos;
+         });
+}
+
+/// Whether text can be one label of a host name.
+bool is_label(std::string_view text) {
   const auto is_letter_or_digit = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
-  return bucket.size() >= 3 && bucket.size() <= 63 && is_letter_or_digit(bucket.front()) &&
-         is_letter_or_digit(bucket.back()) &&
-         std::all_of(bucket.begin(), bucket.end(), [&](char c) { return is_letter_or_digit(c) || c == '-'; });
+  return !text.empty() && is_letter_or_digit(text.front()) && is_letter_or_digit(text.back()) &&
+         std::all_of(text.begin(), text.end(), [&](char c) { return is_letter_or_digit(c) || c == '-'; });
+}
+
+/// Whether a bucket's name can be the first label of a host name, or the first labels: no wildcard certificate covers
+/// more than one.
+bool is_fit_for_host(std::string_view bucket, bool labels_allowed) {
+  if (bucket.size() < 3 || bucket.size() > 63) return false;
+  if (!labels_allowed) return is_label(bucket);
+  const std::vector<std::string_view> labels = split(bucket, '.');
+  return std::all_of(labels.begin(), labels.end(), is_label);
+}
+
+/// Whether the bucket's name goes into the host. It does not where the two together are no host name.
+bool is_in_host(const Endpoint& endpoint, Addressing addressing, const BucketName& bucket) {
+  if (addressing == Addressing::path || is_address(endpoint.origin.host)) return false;
+  if (addressing == Addressing::automatic) return !endpoint.is_custom && is_fit_for_host(bucket.str(), false);
+  return is_fit_for_host(bucket.str(), !endpoint.origin.is_tls());
 }
 
 }  // namespace
@@ -141,8 +166,7 @@ void address_bucket(http::Request& request, const Endpoint& endpoint, Addressing
                     const ObjectKey& key) {
   request.origin = endpoint.origin;
   request.path = endpoint.base_path;
-  const bool in_host = addressing == Addressing::virtual_host ||
-                       (addressing == Addressing::automatic && !endpoint.is_custom && is_fit_for_host(bucket.str()));
+  const bool in_host = is_in_host(endpoint, addressing, bucket);
   if (in_host) {
     request.origin.host = bucket.str() + "." + request.origin.host;
   } else {

@@ -49,6 +49,7 @@ Endpoint resolve_endpoint(Service service, const std::string& region, const Plac
 enum class Addressing {
   automatic,  ///< the host's where AWS itself is asked and the name is fit for it, else the path's
   path,       ///< https://host/bucket/key
+  /// https://bucket.host/key; the path's where the host is an IP address, or the bucket's name is not fit for it.
   virtual_host,
 };
 /// `s3.addressing_style` of the profile. Throws Error{invalid} for another word than auto, path and virtual.

@@ -35,10 +35,13 @@ void add_header(Headers& headers, const char* name, const std::string& value) {
 
 std::string quoted(const ETag& etag) { return "\"" + etag.str() + "\""; }
 
+/// The type that S3 gives an object whose writer names none. Other servers take that of a later request instead.
+constexpr const char* default_content_type = "binary/octet-stream";
+
 /// All that is stored with an object, tags included, so that it is there from the first moment.
 void add_attributes(Headers& headers, const store::ObjectAttributes& attributes) {
   const store::SystemHeaders& system = attributes.headers;
-  add_header(headers, "Content-Type", system.content_type);
+  headers.add("Content-Type", system.content_type.empty() ? default_content_type : system.content_type);
   add_header(headers, "Cache-Control", system.cache_control);
   add_header(headers, "Content-Disposition", system.content_disposition);
   add_header(headers, "Content-Encoding", system.content_encoding);
@@ -306,6 +309,7 @@ Call S3Requests::complete_upload(const ObjectAddress& object, const UploadId& up
     sizes_known = sizes_known && part.size > 0;
   }
   set_body(call, "CompleteMultipartUpload", xml);
+  call.request.headers.remove("Content-Type");  // some servers take it for the object's
   if (sizes_known) call.request.headers.add("x-amz-mp-object-size", std::to_string(size));
   add_conditions(call.request, conditions);
   call.request.may_repeat = false;  // the second time says NoSuchUpload

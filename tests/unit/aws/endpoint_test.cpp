@@ -117,7 +117,28 @@ TEST_F(EndpointTest, PutsTheBucketIntoHostOrPath) {
   const Endpoint custom = resolve_endpoint(Service::s3, "us-west-2", options, environment, config);
   EXPECT_EQ(where(custom, Addressing::automatic, "bucket", "k"), "http://127.0.0.1:9000/base/bucket/k");
   EXPECT_EQ(where(custom, Addressing::automatic, "bucket", ""), "http://127.0.0.1:9000/base/bucket");
-  EXPECT_EQ(where(custom, Addressing::virtual_host, "bucket", "k"), "http://bucket.127.0.0.1:9000/base/k");
+  EXPECT_EQ(where(custom, Addressing::virtual_host, "bucket", "k"), "http://127.0.0.1:9000/base/bucket/k");
+}
+
+// As botocore chooses with addressing_style = virtual.
+TEST_F(EndpointTest, PutsTheBucketIntoThePathWhereTheHostWouldBeNone) {
+  const auto where = [&](const char* url, const char* bucket) {
+    options.endpoint_url = url;
+    http::Request request;
+    address_bucket(request, resolve_endpoint(Service::s3, "us-west-2", options, environment, config),
+                   Addressing::virtual_host, BucketName(bucket), ObjectKey("k"));
+    return http::url_of(request);
+  };
+  for (const char* host : {"http://127.0.0.1:9000", "http://10.0.0.7", "https://[::1]:9000", "http://[fd00::1]"}) {
+    for (const char* bucket : {"bucket", "b.c", "Upper"})
+      EXPECT_EQ(where(host, bucket), std::string(host) + "/" + bucket + "/k");
+  }
+  EXPECT_EQ(where("http://h.example:9000/base", "bucket"), "http://bucket.h.example:9000/base/k");
+  EXPECT_EQ(where("http://localhost", "b.c"), "http://b.c.localhost/k");
+  EXPECT_EQ(where("http://1.2.3", "bucket"), "http://bucket.1.2.3/k");
+  EXPECT_EQ(where("https://h.example", "b.c"), "https://h.example/b.c/k");
+  for (const char* bucket : {"Upper", "under_score", "ab", "b..c", "-bc"})
+    EXPECT_EQ(where("http://h.example", bucket), "http://h.example/" + std::string(bucket) + "/k");
 }
 
 TEST_F(EndpointTest, ReadsTheAddressingStyle) {
