@@ -22,6 +22,7 @@ struct CodeMeaning {
 constexpr const char* keys_hint = "check the access key, its secret, and whether they are this endpoint's";
 constexpr const char* clock_hint = "set this machine's clock";
 constexpr const char* expired_hint = "get new credentials";
+constexpr const char* region_hint = "give the region of the bucket or of the endpoint with --region";
 
 /// Sorted by code. Retry sets: botocore's (standard retry mode); S3:
 /// https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
@@ -31,6 +32,7 @@ constexpr auto codes = std::to_array<CodeMeaning>({
     {"AccessDenied", ErrorKind::denied, "check the permissions of these credentials"},
     {"AccessDeniedException", ErrorKind::denied, "check the permissions of these credentials"},
     {"AuthFailure", ErrorKind::denied, keys_hint},
+    {"AuthorizationHeaderMalformed", ErrorKind::invalid, region_hint},
     {"BadDigest", ErrorKind::corrupt},
     {"BandwidthLimitExceeded", ErrorKind::throttled},
     {"BucketAlreadyExists", ErrorKind::precondition, "somebody else has a bucket of that name: choose another"},
@@ -41,15 +43,21 @@ constexpr auto codes = std::to_array<CodeMeaning>({
     {"EC2ThrottledException", ErrorKind::throttled},
     {"ExpiredToken", ErrorKind::denied, expired_hint},
     {"ExpiredTokenException", ErrorKind::denied, expired_hint},
+    {"IllegalLocationConstraintException", ErrorKind::invalid, region_hint},
     {"InternalError", ErrorKind::unavailable},
     {"InternalServerError", ErrorKind::unavailable},
     {"InvalidAccessKeyId", ErrorKind::denied, keys_hint},
     {"InvalidClientTokenId", ErrorKind::denied, keys_hint},
     {"InvalidDigest", ErrorKind::corrupt},
+    {"InvalidLocationConstraint", ErrorKind::invalid, region_hint},
     {"InvalidObjectState", ErrorKind::denied, "the object is archived: restore it first"},
+    {"InvalidRegionName", ErrorKind::invalid, region_hint},
     {"InvalidSignatureException", ErrorKind::denied, keys_hint},
+    {"InvalidStorageClass", ErrorKind::invalid, "give a class that the server knows: --storage-class STANDARD"},
+    {"InvalidTag", ErrorKind::invalid, "give other tags, or none: s3 cp --tagging '', restore --no-tags"},
     {"InvalidToken", ErrorKind::denied, expired_hint},
     {"LimitExceededException", ErrorKind::throttled},
+    {"MetadataTooLarge", ErrorKind::invalid, "give less user metadata: s3 cp --metadata, restore --no-metadata"},
     {"NoSuchBucket", ErrorKind::not_found, "check the bucket's name and region"},
     {"NoSuchKey", ErrorKind::not_found},
     {"NoSuchUpload", ErrorKind::not_found},
@@ -77,6 +85,7 @@ constexpr auto codes = std::to_array<CodeMeaning>({
     {"ThrottledException", ErrorKind::throttled},
     {"Throttling", ErrorKind::throttled},
     {"ThrottlingException", ErrorKind::throttled},
+    {"TokenRefreshRequired", ErrorKind::denied, expired_hint},
     {"TooManyRequestsException", ErrorKind::throttled},
     {"TransactionInProgressException", ErrorKind::throttled},
     {"UnrecognizedClientException", ErrorKind::denied, keys_hint},
@@ -318,6 +327,24 @@ std::optional<Milliseconds> clock_skew(const http::AnswerHead& head, TimePoint n
 
 bool is_clock_skew(std::string_view code) noexcept {
   return code == "RequestTimeTooSkewed" || code == "RequestExpired" || code == "RequestInTheFuture";
+}
+
+std::optional<Milliseconds> skew_to_sign_again(const ServiceFailure& failure, const http::AnswerHead& head,
+                                               http::Method method, TimePoint signed_at, TimePoint now) {
+  if (!failure.is_from_service) return std::nullopt;
+  const std::optional<Milliseconds> skew = clock_skew(head, now);
+  if (!skew || is_clock_skew(failure.code)) return skew;
+  constexpr int bad_request = 400, forbidden = 403;
+  const bool is_silent = method == http::Method::head && (failure.status == bad_request || failure.status == forbidden);
+  const bool may_be_time =
+      is_silent || failure.code == "InvalidSignatureException" || failure.code == "SignatureDoesNotMatch";
+  constexpr Milliseconds least_skew = std::chrono::minutes(5);
+  const Milliseconds off = *skew - std::chrono::duration_cast<Milliseconds>(signed_at - now);
+  return may_be_time && (off > least_skew || off < -least_skew) ? skew : std::nullopt;
+}
+
+bool is_expired(std::string_view code) noexcept {
+  return code == "ExpiredToken" || code == "ExpiredTokenException" || code == "TokenRefreshRequired";
 }
 
 }  // namespace bale::aws

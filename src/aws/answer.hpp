@@ -75,4 +75,15 @@ std::optional<Milliseconds> clock_skew(const http::AnswerHead& head, TimePoint n
 /// Whether the failure says that the machine's clock is wrong.
 bool is_clock_skew(std::string_view code) noexcept;
 
+/// Decides whether to sign the request again by the service's clock: returns how much that is ahead of `now`, the
+/// machine's time. `signed_at` is the time that was signed. Absent where the failure has another reason. The services
+/// that say only that the signature is wrong, and answers to HEAD, which say nothing, are judged by their Date: it
+/// differs from `signed_at` by more than 5 minutes, as the AWS SDKs judge.
+/// https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html
+std::optional<Milliseconds> skew_to_sign_again(const ServiceFailure& failure, const http::AnswerHead& head,
+                                               http::Method method, TimePoint signed_at, TimePoint now);
+
+/// Whether the failure says that the credentials have expired: others may be had.
+bool is_expired(std::string_view code) noexcept;
+
 }  // namespace bale::aws

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <set>
 
+#include "aws/answer.hpp"
 #include "aws/credential_sources.hpp"
 #include "aws/sigv4.hpp"
 #include "aws/xml.hpp"
@@ -41,6 +42,27 @@ struct StsCall {
   std::vector<std::pair<std::string, std::string>> more;
 };
 
+/// Sends a form, signed with the keys where there are some; reads the whole answer.
+http::Answer send_to_sts(const CredentialPlaces& places, http::Request request, const std::string& form,
+                         const std::optional<Credentials>& keys, const std::string& region, TimePoint time) {
+  if (keys) {
+    const SigningScope scope{region, "sts", PathRule::normalised};
+    Signer().sign(request, scope, *keys, time, to_hex(Sha256::of(as_bytes(form))));
+  }
+  http::SpanBody body(form);
+  return http::fetch(places.client, request, &body, sts_deadlines, places.world.stop, most_answer_bytes);
+}
+
+/// A refusal of STS; a page of a proxy is none.
+Error sts_error(const http::Answer& answer, const std::string& where) {
+  const ServiceFailure failure = parse_xml_failure(answer.head, answer.body);
+  if (!failure.is_from_service) return to_error(failure, where);
+  const ErrorKind kind = answer.head.status >= 500 ? ErrorKind::unavailable : ErrorKind::denied;
+  return Error(kind, "STS refuses: " + escape_for_terminal(failure.message), where,
+               "check the role, its trust policy and the machine's clock")
+      .with_code(failure.code);
+}
+
 /// The session's credentials. Without `signer_keys`, the request is not signed: its token is its proof.
 Credentials call_sts(const CredentialPlaces& places, const StsCall& call, const std::optional<Credentials>& keys) {
   const os::Environment& environment = places.world.environment;
@@ -54,23 +76,15 @@ Credentials call_sts(const CredentialPlaces& places, const StsCall& call, const 
   for (const auto& [name, value] : call.more) form += fmt::format("&{}={}", name, percent_encode(value));
   http::Request request{Method::post, endpoint.origin, endpoint.base_path + "/"};
   request.headers.add("Content-Type", "application/x-www-form-urlencoded; charset=utf-8");
-  if (keys) {
-    const SigningScope scope{region, "sts", PathRule::normalised};
-    Signer().sign(request, scope, *keys, places.world.clock.now(), to_hex(Sha256::of(as_bytes(form))));
-  }
-  http::SpanBody body(form);
   const std::string where = fmt::format("{} of {}", call.action, escape_for_terminal(call.role_arn));
-  const http::Answer answer =
-      http::fetch(places.client, request, &body, sts_deadlines, places.world.stop, most_answer_bytes);
-  if (!answer.head.is_success()) {
-    pugi::xml_document document;
-    parse_xml(document, answer.body, "", where);
-    const pugi::xml_node error = document.document_element().child("Error");
-    const ErrorKind kind = answer.head.status >= 500 ? ErrorKind::unavailable : ErrorKind::denied;
-    throw Error(kind, "STS refuses: " + escape_for_terminal(child_text(error, "Message")), where,
-                "check the role, its trust policy and the machine's clock")
-        .with_code(child_text(error, "Code"));
+  const TimePoint now = places.world.clock.now();
+  http::Answer answer = send_to_sts(places, request, form, keys, region, now);
+  if (!answer.head.is_success() && keys) {
+    const auto skew =
+        skew_to_sign_again(parse_xml_failure(answer.head, answer.body), answer.head, Method::post, now, now);
+    if (skew) answer = send_to_sts(places, request, form, keys, region, now + *skew);
   }
+  if (!answer.head.is_success()) throw sts_error(answer, where);
   return parse_sts_answer(answer.body, where);
 }
 
@@ -160,7 +174,8 @@ class InstanceMetadata {
  public:
   explicit InstanceMetadata(const CredentialPlaces& places) : places_(places) {
     const os::Environment& environment = places.world.environment;
-    const bool six = to_lower(environment.get("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE").value_or("")) == "ipv6";
+    const bool six =
+        to_lower(get_nonempty(environment, "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE").value_or("")) == "ipv6";
     url_ = http::parse_url(get_nonempty(environment, "AWS_EC2_METADATA_SERVICE_ENDPOINT")
                                .value_or(six ? "http://[fd00:ec2::254]" : "http://169.254.169.254"));
     while (url_.path.ends_with('/')) url_.path.pop_back();
@@ -253,7 +268,7 @@ std::optional<Credentials> from_container(const CredentialPlaces& places) {
     throw Error(ErrorKind::invalid, "credentials are not asked for over plain HTTP from another machine",
                 "AWS_CONTAINER_CREDENTIALS_FULL_URI", "use https, or an address of the machine itself");
   http::Request request{Method::get, url.origin, url.path, url.query};
-  std::string token = environment.get("AWS_CONTAINER_AUTHORIZATION_TOKEN").value_or("");
+  std::string token = get_nonempty(environment, "AWS_CONTAINER_AUTHORIZATION_TOKEN").value_or("");
   if (const auto file = get_nonempty(environment, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"))
     token = read_token(places, *file);
   if (token.find_first_of("\r\n") != std::string::npos)

@@ -106,19 +106,14 @@ std::optional<std::uint32_t> Session::max_attempts() const {
 TimePoint Session::service_time() const { return world_.clock.now() + Milliseconds(skew_ms_.load()); }
 
 /// Whether the refusal was about the signature's time or age, and the next attempt knows better.
-bool Session::mend(const aws::ServiceFailure& failure, const http::AnswerHead& head,
-                   const aws::Credentials& credentials) {
-  if (aws::is_clock_skew(failure.code)) {
-    const auto skew = aws::clock_skew(head, world_.clock.now());
-    if (!skew) return false;
+bool Session::mend(const aws::ServiceFailure& failure, const http::AnswerHead& head, const Signed& attempt) {
+  if (const auto skew = aws::skew_to_sign_again(failure, head, attempt.method, attempt.time, world_.clock.now())) {
     skew_ms_ = skew->count();
     return true;
   }
-  if (failure.code == "ExpiredToken" || failure.code == "ExpiredTokenException") {
-    sources_->provider.refuse(credentials);
-    return true;
-  }
-  return false;
+  if (!aws::is_expired(failure.code)) return false;
+  sources_->provider.refuse(attempt.credentials);
+  return true;
 }
 
 Outcome Session::send(aws::Call call, aws::Service service, const std::string& region, http::Body* body,
@@ -133,8 +128,8 @@ Outcome Session::send(aws::Call call, aws::Service service, const std::string& r
   }
   const aws::SigningScope scope = scope_of(service, region);
   for (bool first = true;; first = false) {
-    const aws::Credentials credentials = sources_->provider.get();
-    signer_.sign(held->request, scope, credentials, service_time(), payload_hash);
+    const Signed attempt{held->request.method, sources_->provider.get(), service_time()};
+    signer_.sign(held->request, scope, attempt.credentials, attempt.time, payload_hash);
     http::Exchange exchange(client_, deadlines_for(held->request, options.deadlines), options.stop);
     auto own = held->body.empty() ? nullptr : std::make_unique<http::SpanBody>(std::string_view(held->body));
     http::Body* const sent = body != nullptr ? body : own.get();
@@ -143,7 +138,7 @@ Outcome Session::send(aws::Call call, aws::Service service, const std::string& r
     if (head.is_success()) return {OpenCall{std::move(held), std::move(own), std::move(exchange)}, std::nullopt};
     const http::AnswerHead failed_head = head;
     aws::ServiceFailure failure = read_failure(exchange, service);
-    if (first && mend(failure, failed_head, credentials)) continue;
+    if (first && mend(failure, failed_head, attempt)) continue;
     return {std::nullopt, std::move(failure)};
   }
 }

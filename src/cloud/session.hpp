@@ -73,8 +73,8 @@ class Session {
 
   /// Signs the request for `region` and sends it with its own body, or with `body` (borrowed until the answer is read).
   /// Bodies are read twice, first for the signature. A request that was refused because this machine's clock is wrong,
-  /// or because the credentials had expired, is signed and sent once more. Throws what http::Exchange and the
-  /// credentials' sources throw; a refusal is no exception.
+  /// or because the credentials had expired, is signed and sent once more (aws::skew_to_sign_again(), is_expired()).
+  /// Throws what http::Exchange and the credentials' sources throw; a refusal is no exception.
   Outcome send(aws::Call call, aws::Service service, const std::string& region, http::Body* body = nullptr,
                const SendOptions& options = {});
   /// A URL with which anyone can send the request until `expires`.
@@ -82,7 +82,13 @@ class Session {
 
  private:
   TimePoint service_time() const;
-  bool mend(const aws::ServiceFailure& failure, const http::AnswerHead& head, const aws::Credentials& credentials);
+  /// What the signature of an attempt rests on.
+  struct Signed {
+    http::Method method;
+    aws::Credentials credentials;
+    TimePoint time;
+  };
+  bool mend(const aws::ServiceFailure& failure, const http::AnswerHead& head, const Signed& attempt);
 
   os::World& world_;
   aws::SharedConfig config_;

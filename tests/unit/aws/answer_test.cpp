@@ -175,5 +175,40 @@ TEST(ClockSkew, IsMeasuredFromTheAnswersDate) {
   EXPECT_FALSE(is_clock_skew("AccessDenied"));
 }
 
+TEST(ClockSkew, ExplainsAlsoWhatSaysLittle) {
+  using http::Method;
+  const AnswerHead head{403, {{"Date", "Thu, 23 Jan 2025 09:05:07 GMT"}}};
+  const auto skew = [&](const char* code, Method method, const char* signed_at, int status = 403) {
+    ServiceFailure failure;
+    failure.status = status;
+    failure.code = code;
+    const TimePoint now = parse_time("2025-01-23T08:05:07Z");
+    return skew_to_sign_again(failure, head, method, parse_time(signed_at), now).has_value();
+  };
+  for (const char* old : {"2025-01-23T08:05:07Z", "2025-01-23T08:59:00Z", "2025-01-23T09:11:00Z"}) {
+    for (const char* code : {"SignatureDoesNotMatch", "InvalidSignatureException", "RequestTimeTooSkewed"})
+      EXPECT_TRUE(skew(code, Method::post, old)) << code << old;
+    EXPECT_TRUE(skew("AccessDenied", Method::head, old));
+    EXPECT_TRUE(skew("BadRequest", Method::head, old, 400));
+    EXPECT_FALSE(skew("AccessDenied", Method::get, old));
+    EXPECT_FALSE(skew("NotFound", Method::head, old, 404));
+  }
+  for (const char* good : {"2025-01-23T09:05:07Z", "2025-01-23T09:01:00Z", "2025-01-23T09:09:00Z"}) {
+    EXPECT_FALSE(skew("SignatureDoesNotMatch", Method::post, good)) << good;
+    EXPECT_FALSE(skew("AccessDenied", Method::head, good)) << good;
+    EXPECT_TRUE(skew("RequestTimeTooSkewed", Method::get, good)) << "the service's word";
+  }
+  ServiceFailure page;
+  page.status = 403;
+  page.is_from_service = false;
+  EXPECT_EQ(skew_to_sign_again(page, head, Method::head, {}, {}), std::nullopt);
+}
+
+TEST(Expired, AreCredentialsThatMayBeRenewed) {
+  for (const char* code : {"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"})
+    EXPECT_TRUE(is_expired(code)) << code;
+  EXPECT_FALSE(is_expired("AccessDenied"));
+}
+
 }  // namespace
 }  // namespace bale::aws

@@ -169,6 +169,35 @@ TEST_F(CredentialsTest, OfARoleAreRefusedWithStssReason) {
   EXPECT_EQ(failure().kind(), ErrorKind::invalid);
 }
 
+TEST_F(CredentialsTest, OfARoleAreNotRefusedByAProxysPage) {
+  const auto sts = ScriptedServer::answering([](const Received&) {
+    return answer(403, "<html>blocked</html>", {{"Content-Type", "text/html"}});
+  });
+  env("AWS_ENDPOINT_URL_STS") = sts->url();
+  use_files("[profile r]\nrole_arn=arn:r\nsource_profile=r\n", "[r]\naws_access_key_id=A\naws_secret_access_key=s\n");
+  profile_option = "r";
+  const Error error = failure();
+  EXPECT_EQ(error.kind(), ErrorKind::unavailable);
+  EXPECT_NE(error.summary().find("not the service's"), std::string::npos) << error.what();
+}
+
+TEST_F(CredentialsTest, OfARoleAreAskedForOnceMoreByTheClockOfSts) {
+  std::string code = "SignatureDoesNotMatch";
+  const auto sts = ScriptedServer::answering([&](const Received& request) {
+    if (request.headers.get("x-amz-date") == "20300101T000000Z") return answer(200, sts_xml("AssumeRole", "ASIA"));
+    return answer(403, "<ErrorResponse><Error><Code>" + code + "</Code></Error></ErrorResponse>",
+                  {{"Date", "Tue, 01 Jan 2030 00:00:00 GMT"}});
+  });
+  env("AWS_ENDPOINT_URL_STS") = sts->url();
+  use_files("[profile r]\nrole_arn=arn:r\nsource_profile=r\n", "[r]\naws_access_key_id=A\naws_secret_access_key=s\n");
+  profile_option = "r";
+  EXPECT_EQ(find(), "ASIA");
+  EXPECT_EQ(sts->requests().size(), 2u);
+  code = "AccessDenied";
+  EXPECT_EQ(failure().code(), "AccessDenied");
+  EXPECT_EQ(sts->requests().size(), 3u);
+}
+
 TEST_F(CredentialsTest, OfARoleNeedASourceThatEnds) {
   for (const char* text : {"role_arn=r", "role_arn=r\nsource_profile=missing", "role_arn=r\nsource_profile=b",
                            "role_arn=r\ncredential_source=Nowhere", "role_arn=r\nsource_profile=empty",
