@@ -24,6 +24,8 @@ struct RestoreCommandOptions {
   std::vector<std::string> paths;
   std::string to;
   std::string storage_class;
+  bool without_tags = false;
+  bool without_metadata = false;
   std::string as_of;
   std::string sql;
   recover::ArchiveRequest archives;
@@ -50,6 +52,8 @@ recover::Query query_of(const RestoreCommandOptions& options) {
 recover::RestoreTarget target_of(const RestoreCommandOptions& options) {
   recover::RestoreTarget target;
   target.storage_class = options.storage_class;
+  target.with_tags = !options.without_tags;
+  target.with_metadata = !options.without_metadata;
   if (!is_s3_uri(options.to)) {
     target.directory = options.to;
     return target;
@@ -316,6 +320,8 @@ void add_restore_command(CLI::App& app, Action& action) {
       ->add_option("--storage-class", options->storage_class,
                    "storage class in the bucket [the object's own; STANDARD if archived]")
       ->check(refuse_empty);
+  command->add_flag("--no-tags", options->without_tags, "no tags in the bucket, for servers that know none");
+  command->add_flag("--no-metadata", options->without_metadata, "no user metadata in the bucket");
   command
       ->add_option("--query", options->sql,
                    "what this query of the local index gives (`bale catalog sql`): SELECT * FROM catalog WHERE ...")

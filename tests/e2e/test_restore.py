@@ -300,3 +300,14 @@ def test_a_copy_in_another_region_is_read(bale):
     for command in (["sync"], ["search", "--no-index"]):
         finished = bale.run("catalog", *command, *where, status=3)
         assert "bale: there is no such bucket" in finished.err, finished
+
+
+def test_a_bucket_gets_no_tags_and_no_metadata_where_its_server_refuses_them(bale):
+    bale.mixed()
+    bale.put("source", "k", b"content", metadata={"m": "1"}, tags={"t": "1"})
+    bale.until_idle()
+    for number, (options, metadata, tags) in enumerate([([], {"m": "1"}, {"t": "1"}), (["--no-tags"], {"m": "1"}, {}),
+                                                        (["--no-metadata", "--no-tags"], {}, {})]):
+        bale.restore(f"s3://copy/{number}", "k", *options)
+        stored = bale.stat("copy", f"{number}/k")
+        assert (stored.get("metadata") or {}) == metadata and dict(stored.get("tags") or {}) == tags, stored

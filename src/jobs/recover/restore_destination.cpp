@@ -80,13 +80,13 @@ class DirectoryDestination final : public RestoreDestination {
   archive::FileExtractor extractor_;
 };
 
-store::ObjectAttributes attributes_of(const catalog::Record& record, const std::string& storage_class) {
+store::ObjectAttributes attributes_of(const catalog::Record& record, const RestoreTarget& target) {
   store::ObjectAttributes attributes;
   attributes.headers = record.headers;
-  attributes.metadata = record.metadata;
-  attributes.tags = record.tags;
-  attributes.storage_class = storage_class;
-  if (!storage_class.empty()) return attributes;
+  if (target.with_metadata) attributes.metadata = record.metadata;
+  if (target.with_tags) attributes.tags = record.tags;
+  attributes.storage_class = target.storage_class;
+  if (!target.storage_class.empty()) return attributes;
   // Whoever restores an object wants to read it: not from an archive class again.
   const bool archived =
       record.storage_class == "GLACIER" || record.storage_class == "DEEP_ARCHIVE" || record.storage_class.empty();
@@ -189,8 +189,8 @@ class BucketDestination final : public RestoreDestination {
 
   std::unique_ptr<archive::ObjectReceiver> receive(std::size_t index) override {
     const catalog::Record record = records_[index];
-    return std::make_unique<BucketReceiver>(tools_, address(index), record.object_size,
-                                            attributes_of(record, target_.storage_class), conditions_[index]);
+    return std::make_unique<BucketReceiver>(tools_, address(index), record.object_size, attributes_of(record, target_),
+                                            conditions_[index]);
   }
   bool takes_tickets(ByteCount size) const noexcept override { return size > whole_bytes; }
   std::size_t objects_a_task() const noexcept override { return 1; }  // most of a task's time is the service's

@@ -21,6 +21,8 @@ struct RestoreTarget {
   std::optional<os::fs::path> directory;
   BucketName bucket;
   std::string prefix;
+  bool with_tags = true;      ///< in a bucket; false: for servers that know no tags
+  bool with_metadata = true;  ///< user metadata, in a bucket
   std::string storage_class;  ///< in a bucket; empty: the object's own, STANDARD for those of an archive class
 };
 
