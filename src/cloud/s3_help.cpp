@@ -1,5 +1,8 @@
 // What S3Store does for servers other than AWS, which may leave it out: conditions of writes, and tags.
+#include <fmt/ranges.h>
+
 #include <algorithm>
+#include <array>
 
 #include "base/error.hpp"
 #include "cloud/s3_store.hpp"
@@ -24,7 +27,92 @@ store::ListRequest versions_of(const ObjectAddress& object) {
   return request;
 }
 
+/// Whether the server may have refused to know a condition: it says so (501), or finds the request wrong (400) without
+/// naming another reason.
+bool refuses_to_know(const Error& error) {
+  if (error.kind() == ErrorKind::unsupported) return true;
+  constexpr std::array<std::string_view, 5> codes{"BadRequest", "InvalidArgument", "InvalidHeader", "InvalidRequest",
+                                                  "NotImplemented"};
+  return error.kind() == ErrorKind::invalid && std::find(codes.begin(), codes.end(), error.code()) != codes.end();
+}
+
 }  // namespace
+
+bool S3Store::is_refused(const BucketName& bucket, Refusable condition) {
+  const Lock lock(mutex_);
+  return refused_.contains({bucket, condition});
+}
+
+void S3Store::remember_refusal(const BucketName& bucket, Refusable condition) {
+  const Lock lock(mutex_);
+  refused_.insert({bucket, condition});
+}
+
+/// Writes on conditions, whatever the server makes of them: what it may ignore is looked at before and after. Where it
+/// refuses to know the conditions, the write goes without them, and so do those of the same kind that follow.
+store::PutResult S3Store::write_on(Refusable kind, const ObjectAddress& object,
+                                   const store::WriteConditions& conditions,
+                                   const std::function<store::PutResult(const store::WriteConditions&)>& write) {
+  const bool has_conditions = conditions.if_none_match || !conditions.if_match.empty();
+  const bool goes_without = has_conditions && is_refused(object.bucket, kind);
+  const bool is_server_asked = kind == Refusable::put && !goes_without;
+  Seen seen = before_write([&] { return look_at_target(object, conditions, is_server_asked); });
+  store::PutResult result;
+  try {
+    result = write(goes_without ? store::WriteConditions{} : conditions);
+  } catch (const Error& error) {
+    // Ceph RGW 16 refuses every If-Match of a PUT where the bucket keeps versions, the one that holds too.
+    const bool is_wrong = kind == Refusable::put && seen.is_watched && !conditions.if_match.empty() &&
+                          error.kind() == ErrorKind::precondition;
+    const bool is_unknown = has_conditions && is_helped(object.bucket) && refuses_to_know(error);
+    if (goes_without || (!is_wrong && !is_unknown)) throw;
+    seen = before_write([&] { return look_at_target(object, conditions, /*by_put=*/false); });
+    result = write({});
+    if (is_unknown) remember_refusal(object.bucket, kind);
+  }
+  look_below(object, seen, result.version_id);
+  return result;
+}
+
+/// Copies on the condition that the source is what it was, which the caller looks at before and after. Where the server
+/// refuses to know the condition, or refuses it although it holds (it compares the ETag of an upload in parts with
+/// another one), the copy goes without it.
+void S3Store::copy_from(const store::CopySource& from, const std::function<void(const store::CopySource&)>& copy) {
+  const BucketName& bucket = from.address.bucket;
+  store::CopySource plain = from;
+  plain.if_match = {};
+  const bool in_parts = aws::parts_of_etag(from.if_match) > 0;
+  if (is_refused(bucket, Refusable::source) || (in_parts && is_refused(bucket, Refusable::source_in_parts)))
+    return copy(plain);
+  try {
+    copy(from);
+  } catch (const Error& error) {
+    const bool is_unknown = refuses_to_know(error);
+    const bool may_be_wrong = in_parts && error.kind() == ErrorKind::precondition;
+    if (from.if_match.empty() || !is_helped(bucket) || (!is_unknown && !may_be_wrong)) throw;
+    before_write([&] { look_at_source(from); });
+    copy(plain);
+    remember_refusal(bucket, is_unknown ? Refusable::source : Refusable::source_in_parts);
+  }
+}
+
+/// Says what a refused write can go without: a server that does not know one of these hardly says which.
+Error S3Store::name_optionals(const Error& refusal, const BucketName& bucket, const Optionals& sent) {
+  const bool is_failure = refusal.kind() == ErrorKind::unavailable && refusal.code() == "InternalError";
+  if (!refusal.hint().empty() || is_aws(bucket) || (!is_failure && !refuses_to_know(refusal))) return refusal;
+  const store::ObjectAttributes& attributes = sent.attributes;
+  std::vector<std::string> optionals;
+  if (!attributes.tags.empty()) optionals.emplace_back("tags (s3 cp --tagging '', restore --no-tags)");
+  if (!attributes.metadata.empty())
+    optionals.emplace_back("user metadata (s3 cp --metadata '{}', restore --no-metadata)");
+  if (!attributes.storage_class.empty() && attributes.storage_class != "STANDARD")
+    optionals.push_back(fmt::format("the storage class {} (--storage-class STANDARD)", attributes.storage_class));
+  if (!attributes.kms_key_arn.empty()) optionals.emplace_back("the KMS key (--sse-kms-key-id)");
+  if (sent.has_checksum) optionals.emplace_back("the checksum (AWS_REQUEST_CHECKSUM_CALCULATION=when_required)");
+  if (optionals.empty()) return refusal;
+  return refusal.with_hint(
+      fmt::format("if the server does not know one of these, write without it: {}", fmt::join(optionals, "; ")));
+}
 
 /// Returns true if versioning is or was enabled. Cached for one minute. Returns true when access is denied.
 bool S3Store::keeps_versions(const BucketName& bucket) {

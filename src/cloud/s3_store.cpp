@@ -73,25 +73,26 @@ bool is_redirect(const aws::ServiceFailure& failure) {
   return failure.status == 301 || failure.status == 307 || failure.status == 400 || failure.status == 403;
 }
 
-/// Whether an answer to HEAD leaves open what the service says: a 404, whose cause is not named, or a refusal that
-/// nothing shows to be the service's.
+/// Whether an answer to HEAD leaves open what the service says, as it has no body that names the cause: a 404, a
+/// refusal (of the region, the clock, the credentials, the permission), or one that nothing shows to be the service's.
 bool asks_again(const aws::ServiceFailure& failure) {
-  constexpr int server_failure = 500;
+  constexpr int moved = 301, bad_request = 400, forbidden = 403, server_failure = 500;
   if (failure.status >= server_failure) return false;
-  return failure.status == not_found_status || !failure.is_from_service;
-}
-
-/// Does what comes before a write, and only looks: when it fails, nothing was written.
-template <typename Look>
-auto before_write(Look look) {
-  try {
-    return look();
-  } catch (const Error& error) {
-    throw error.without_effect();
-  }
+  return failure.status == not_found_status || failure.status == moved || failure.status == bad_request ||
+         failure.status == forbidden || !failure.is_from_service;
 }
 
 }  // namespace
+
+/// Writes what has optional features, perhaps; a refusal names them.
+template <typename Write>
+auto S3Store::naming_optionals(const BucketName& bucket, const Optionals& sent, const Write& write) {
+  try {
+    return write();
+  } catch (const Error& error) {
+    throw name_optionals(error, bucket, sent);
+  }
+}
 
 S3Store::S3Store(Session& session, Region region, Help help)
     : session_(session), region_(std::move(region)), addressing_(session.addressing()), help_(help) {
@@ -239,19 +240,8 @@ store::PutResult S3Store::put(const ObjectAddress& object, store::Body& body, co
   check_object_key(object.key);
   store::check_upload_size(body.size());
   store::check_attributes(attributes);
-  const auto look = [&] { return look_at_target(object, conditions, /*by_put=*/true); };
-  Seen seen = before_write(look);
-  store::PutResult result;
-  try {
-    result = put_once(object, body, attributes, conditions);
-  } catch (const Error& error) {
-    // Ceph RGW 16 refuses every If-Match where the bucket keeps versions, the one that holds too.
-    if (!seen.is_watched || conditions.if_match.empty() || error.kind() != ErrorKind::precondition) throw;
-    seen = before_write(look);
-    result = put_once(object, body, attributes, {});
-  }
-  look_below(object, seen, result.version_id);
-  return result;
+  return write_on(Refusable::put, object, conditions,
+                  [&](const store::WriteConditions& sent) { return put_once(object, body, attributes, sent); });
 }
 
 store::PutResult S3Store::put_once(const ObjectAddress& object, store::Body& body,
@@ -259,9 +249,10 @@ store::PutResult S3Store::put_once(const ObjectAddress& object, store::Body& bod
                                    const store::WriteConditions& conditions) {
   const std::string where = to_uri(object);
   StoreBody content(body);
-  OpenCall answer =
-      open(object.bucket, where, [&](const aws::S3Requests& s3) { return s3.put(object, attributes, conditions); },
-           &content, {.with_checksum = true});
+  OpenCall answer = naming_optionals(object.bucket, {attributes, session_.sends_checksums()}, [&] {
+    return open(object.bucket, where, [&](const aws::S3Requests& s3) { return s3.put(object, attributes, conditions); },
+                &content, {.with_checksum = true});
+  });
   read_text(answer, most_answer_bytes);
   return aws::parse_put(answer.exchange.head(), where);
 }
@@ -278,14 +269,18 @@ std::unique_ptr<store::GetStream> S3Store::get(const ObjectAddress& object,
 }
 
 std::optional<store::ObjectInfo> S3Store::head(const ObjectAddress& object, const store::ReadConditions& conditions) {
-  const std::string where = to_uri(object);
   const Outcome outcome = send(object.bucket, [&](const aws::S3Requests& s3) { return s3.head(object, conditions); });
-  if (outcome.failure) {
-    const bool is_404 = outcome.failure->status == not_found_status;
-    if (is_404 && outcome.failure->is_from_service && conditions.absence_unconfirmed) return std::nullopt;
-    if (asks_again(*outcome.failure)) return look_by_get(object, conditions);
-    throw aws::to_error(*outcome.failure, where);
-  }
+  if (!outcome.failure) return read_head(object, outcome, conditions);
+  const bool is_404 = outcome.failure->status == not_found_status;
+  if (is_404 && outcome.failure->is_from_service && conditions.absence_unconfirmed) return std::nullopt;
+  if (asks_again(*outcome.failure)) return look_by_get(object, conditions);
+  throw aws::to_error(*outcome.failure, to_uri(object));
+}
+
+/// Reads a successful answer to HEAD.
+store::ObjectInfo S3Store::read_head(const ObjectAddress& object, const Outcome& outcome,
+                                     const store::ReadConditions& conditions) {
+  const std::string where = to_uri(object);
   store::ObjectInfo info = aws::parse_object_info(outcome.answer->exchange.head(), where);
   check_is_asked(info, conditions, where);
   if (conditions.with_evidence) learn_parts(object, info);
@@ -315,7 +310,9 @@ void S3Store::learn_parts(const ObjectAddress& object, store::ObjectInfo& info) 
 }
 
 /// What a HEAD cannot tell, since its answer has no body: whether the store itself says that the object is absent, or
-/// may not be read. Asks for one byte, which needs the same permission.
+/// may not be read, or why the request was refused. Asks for one byte, which needs the same permission; on the way the
+/// region, the clock and the credentials are put right. Of objects that are empty or archived there is no first byte:
+/// for them another HEAD is sent.
 std::optional<store::ObjectInfo> S3Store::look_by_get(const ObjectAddress& object,
                                                       const store::ReadConditions& conditions) {
   const std::string where = to_uri(object);
@@ -323,9 +320,14 @@ std::optional<store::ObjectInfo> S3Store::look_by_get(const ObjectAddress& objec
   const Outcome outcome =
       send(object.bucket, [&](const aws::S3Requests& s3) { return s3.get(object, first_byte, conditions); });
   if (outcome.failure && aws::says_absent(*outcome.failure)) return std::nullopt;
-  if (outcome.failure && outcome.failure->code == "InvalidRange")  // it is there, and empty
+  if (outcome.failure) {
+    const bool is_empty = outcome.failure->code == "InvalidRange";
+    if (!is_empty && outcome.failure->code != "InvalidObjectState") throw aws::to_error(*outcome.failure, where);
+    const Outcome again = send(object.bucket, [&](const aws::S3Requests& s3) { return s3.head(object, conditions); });
+    if (!again.failure) return read_head(object, again, conditions);
+    if (!is_empty) throw aws::to_error(*outcome.failure, where);
     throw aws::not_from_service("HEAD says that the object is absent, and GET that it is not", where);
-  if (outcome.failure) throw aws::to_error(*outcome.failure, where);
+  }
   store::ObjectInfo info = aws::parse_object_info(outcome.answer->exchange.head(), where);
   check_is_asked(info, conditions, where);
   return info;
@@ -350,22 +352,30 @@ store::PutResult S3Store::copy(const store::CopySource& from, const ObjectAddres
   check_object_key(to.key);
   if (replace) store::check_attributes(*replace);
   store::check_copy(from, to, replace);
-  const Seen seen = before_write([&] {
-    look_at_source(from);
-    return look_at_target(to, conditions, /*by_put=*/false);
+  before_write([&] { look_at_source(from); });
+  store::PutResult result = write_on(Refusable::copy, to, conditions, [&](const store::WriteConditions& sent) {
+    store::PutResult written;
+    copy_from(from, [&](const store::CopySource& source) { written = copy_once(source, to, replace, sent); });
+    // The same tag is the same content; another one, after a multipart upload, says nothing. A copy onto itself has a
+    // new one, perhaps.
+    if (written.etag != from.if_match && from.address != to) look_at_source(from);
+    return written;
   });
-  const std::string where = to_uri(to);
-  OpenCall answer =
-      open(to.bucket, where, [&](const aws::S3Requests& s3) { return s3.copy(from, to, replace, conditions); }, nullptr,
-           {.deadlines = {.idle = patience_for_assembly}});
-  const std::string body = read_text(answer, most_answer_bytes);
-  store::PutResult result = aws::parse_copy(answer.exchange.head(), body, where);
-  // The same tag is the same content; another one, after a multipart upload, says nothing. A copy onto itself has a new
-  // one, perhaps.
-  if (result.etag != from.if_match && from.address != to) look_at_source(from);
-  look_below(to, seen, result.version_id);
   if (replace && !replace->tags.empty() && is_helped(to.bucket)) ensure_tags(to, replace->tags, result.version_id);
   return result;
+}
+
+store::PutResult S3Store::copy_once(const store::CopySource& from, const ObjectAddress& to,
+                                    const std::optional<store::ObjectAttributes>& replace,
+                                    const store::WriteConditions& conditions) {
+  const store::ObjectAttributes attributes = replace.value_or(store::ObjectAttributes{});
+  OpenCall answer = naming_optionals(to.bucket, {attributes}, [&] {
+    return open(to.bucket, to_uri(to),
+                [&](const aws::S3Requests& s3) { return s3.copy(from, to, replace, conditions); }, nullptr,
+                {.deadlines = {.idle = patience_for_assembly}});
+  });
+  const std::string body = read_text(answer, most_answer_bytes);
+  return aws::parse_copy(answer.exchange.head(), body, to_uri(to));
 }
 
 store::ListPage S3Store::list(const BucketName& bucket, const store::ListRequest& request) {
@@ -395,7 +405,11 @@ store::Tags S3Store::get_tags(const ObjectAddress& object, const VersionId& vers
 
 void S3Store::set_tags(const ObjectAddress& object, const store::Tags& tags, const VersionId& version) {
   store::check_tags(tags);
-  run(object.bucket, to_uri(object), [&](const aws::S3Requests& s3) { return s3.set_tags(object, tags, version); });
+  store::ObjectAttributes attributes;
+  attributes.tags = tags;
+  naming_optionals(object.bucket, {attributes}, [&] {
+    run(object.bucket, to_uri(object), [&](const aws::S3Requests& s3) { return s3.set_tags(object, tags, version); });
+  });
 }
 
 // Multipart
@@ -404,9 +418,10 @@ UploadId S3Store::create_upload(const ObjectAddress& object, const store::Object
   check_object_key(object.key);
   store::check_attributes(attributes);
   const std::string where = to_uri(object);
-  UploadId upload = aws::parse_create_upload(
-      fetch(object.bucket, where, [&](const aws::S3Requests& s3) { return s3.create_upload(object, attributes); }),
-      where);
+  const std::string body = naming_optionals(object.bucket, {attributes}, [&] {
+    return fetch(object.bucket, where, [&](const aws::S3Requests& s3) { return s3.create_upload(object, attributes); });
+  });
+  UploadId upload = aws::parse_create_upload(body, where);
   if (!attributes.tags.empty() && is_helped(object.bucket)) remember_tags(upload, attributes.tags);
   return upload;
 }
@@ -431,13 +446,16 @@ ETag S3Store::upload_part_copy(const ObjectAddress& object, const UploadId& uplo
   store::check_part_number(number);
   store::check_range(range);
   before_write([&] { look_at_source(from); });
-  const std::string where = to_uri(object);
-  OpenCall answer =
-      open(object.bucket, where,
-           [&](const aws::S3Requests& s3) { return s3.upload_part_copy(object, upload, number, from, range); }, nullptr,
-           {.deadlines = {.idle = patience_for_assembly}});
-  const std::string body = read_text(answer, most_answer_bytes);
-  ETag etag = aws::parse_part_copy(answer.exchange.head(), body, where);
+  ETag etag;
+  copy_from(from, [&](const store::CopySource& source) {
+    const std::string where = to_uri(object);
+    OpenCall answer =
+        open(object.bucket, where,
+             [&](const aws::S3Requests& s3) { return s3.upload_part_copy(object, upload, number, source, range); },
+             nullptr, {.deadlines = {.idle = patience_for_assembly}});
+    const std::string body = read_text(answer, most_answer_bytes);
+    etag = aws::parse_part_copy(answer.exchange.head(), body, where);
+  });
   look_at_source(from);  // a part's tag cannot tell from what object it was copied
   return etag;
 }
@@ -460,15 +478,14 @@ store::PutResult S3Store::complete_upload(const ObjectAddress& object, const Upl
 store::PutResult S3Store::complete(const ObjectAddress& object, const UploadId& upload,
                                    const std::vector<store::UploadedPart>& parts,
                                    const store::WriteConditions& conditions) {
-  const Seen seen = before_write([&] { return look_at_target(object, conditions, /*by_put=*/false); });
-  const std::string where = to_uri(object);
-  OpenCall answer =
-      open(object.bucket, where,
-           [&](const aws::S3Requests& s3) { return s3.complete_upload(object, upload, parts, conditions); }, nullptr,
-           {.deadlines = {.idle = patience_for_assembly}});
-  const std::string body = read_text(answer, most_answer_bytes);
-  store::PutResult result = aws::parse_complete(answer.exchange.head(), body, where);
-  look_below(object, seen, result.version_id);
+  store::PutResult result = write_on(Refusable::complete, object, conditions, [&](const store::WriteConditions& sent) {
+    const std::string where = to_uri(object);
+    OpenCall answer = open(object.bucket, where,
+                           [&](const aws::S3Requests& s3) { return s3.complete_upload(object, upload, parts, sent); },
+                           nullptr, {.deadlines = {.idle = patience_for_assembly}});
+    const std::string body = read_text(answer, most_answer_bytes);
+    return aws::parse_complete(answer.exchange.head(), body, where);
+  });
   if (!result.etag.empty()) return result;
   const auto info = head(object, {result.version_id, {}});
   if (info) result.etag = info->etag;

@@ -3,13 +3,16 @@
 
 #include <chrono>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 
 #include "aws/s3.hpp"
+#include "base/error.hpp"
 #include "base/mutex.hpp"
 #include "cloud/session.hpp"
 #include "store/object_store.hpp"
@@ -28,8 +31,8 @@ enum class Help {
 /// What the port says that S3 refuses is refused before anything is sent. Servers other than AWS are not trusted with
 /// two things that some of them leave out without a word: conditions of copies and completed uploads, and of puts into
 /// buckets that keep versions, are looked at before, and after where it can be told, and tags of uploads and copies are
-/// compared. docs/invariants.md says what remains. Thread-safe; each call takes a connection of the session's for
-/// itself.
+/// compared. Conditions that a server refuses to know (status 501, or 400) are looked at in the same way.
+/// docs/invariants.md says what remains. Thread-safe; each call takes a connection of the session's for itself.
 class S3Store final : public store::ObjectStore {
  public:
   /// Borrows the session. Throws Error{invalid} for an endpoint that is none.
@@ -89,8 +92,20 @@ class S3Store final : public store::ObjectStore {
   std::string fetch(const BucketName& bucket, const std::string& where, const Build& build);
   /// Sends what is answered with nothing, or nothing of interest. Throws Error{unavailable} for a page.
   void run(const BucketName& bucket, const std::string& where, const Build& build);
+  store::ObjectInfo read_head(const ObjectAddress& object, const Outcome& outcome,
+                              const store::ReadConditions& conditions);
   std::optional<store::ObjectInfo> look_by_get(const ObjectAddress& object, const store::ReadConditions& conditions);
   void learn_parts(const ObjectAddress& object, store::ObjectInfo& info);
+
+  /// Does what comes before a write, and only looks: when it fails, nothing was written.
+  template <typename Look>
+  static auto before_write(Look look) {
+    try {
+      return look();
+    } catch (const Error& error) {
+      throw error.without_effect();
+    }
+  }
 
   bool is_aws(const BucketName& bucket);
   bool is_helped(const BucketName& bucket);
@@ -99,11 +114,30 @@ class S3Store final : public store::ObjectStore {
     bool is_watched = false;  ///< the server keeps versions, and does not look at conditions itself, perhaps
     std::set<VersionId> versions;
   };
+  /// Conditions that a server may refuse to know: of a PUT, a copy, a completed upload, of the source of a copy, and of
+  /// a source that was uploaded in parts.
+  enum class Refusable { put, copy, complete, source, source_in_parts };
+  bool is_refused(const BucketName& bucket, Refusable condition);
+  void remember_refusal(const BucketName& bucket, Refusable condition);
+  store::PutResult write_on(Refusable kind, const ObjectAddress& object, const store::WriteConditions& conditions,
+                            const std::function<store::PutResult(const store::WriteConditions&)>& write);
+  void copy_from(const store::CopySource& from, const std::function<void(const store::CopySource&)>& copy);
+  /// What a write sends that some servers do not know.
+  struct Optionals {
+    const store::ObjectAttributes& attributes;
+    bool has_checksum = false;
+  };
+  template <typename Write>
+  auto naming_optionals(const BucketName& bucket, const Optionals& sent, const Write& write);
+  Error name_optionals(const Error& refusal, const BucketName& bucket, const Optionals& sent);
   bool keeps_versions(const BucketName& bucket);
   Seen look_at_target(const ObjectAddress& object, const store::WriteConditions& conditions, bool by_put);
   std::optional<Seen> look_at_versions(const ObjectAddress& object, const store::WriteConditions& conditions);
   store::PutResult put_once(const ObjectAddress& object, store::Body& body, const store::ObjectAttributes& attributes,
                             const store::WriteConditions& conditions);
+  store::PutResult copy_once(const store::CopySource& from, const ObjectAddress& to,
+                             const std::optional<store::ObjectAttributes>& replace,
+                             const store::WriteConditions& conditions);
   void look_below(const ObjectAddress& object, const Seen& seen, const VersionId& written);
   void look_at_source(const store::CopySource& from);
   void remember_tags(const UploadId& upload, const store::Tags& tags);
@@ -127,7 +161,8 @@ class S3Store final : public store::ObjectStore {
     std::chrono::steady_clock::time_point until;
   };
   std::map<BucketName, KnownVersioning> versioning_ BALE_GUARDED_BY(mutex_);  // of buckets of other servers
-  std::map<UploadId, store::Tags> upload_tags_ BALE_GUARDED_BY(mutex_);       // of uploads under way on other servers
+  std::set<std::pair<BucketName, Refusable>> refused_ BALE_GUARDED_BY(mutex_);
+  std::map<UploadId, store::Tags> upload_tags_ BALE_GUARDED_BY(mutex_);  // of uploads under way on other servers
   std::deque<UploadId> uploads_begun_ BALE_GUARDED_BY(mutex_);  // those with tags, in order; bounds upload_tags_
 };
 

@@ -115,6 +115,7 @@ class Rule:
 
     fault: str
     match: str = ""  # a regular expression, searched in Request.operation
+    header: str = ""  # the same, searched without regard to case in the head's lines
     times: int | None = 1  # None: without limit
     probability: float = 1.0
     skip: int = 0
@@ -133,6 +134,7 @@ class Rule:
         if self.fault not in FAULTS:
             raise ValueError(f"no such fault: {self.fault!r}; there are {', '.join(FAULTS)}")
         self._pattern = re.compile(self.match)
+        self._header = re.compile(self.header.encode(), re.I | re.M)
         self._skipped = 0
 
     def can_happen_to(self, request):
@@ -141,7 +143,7 @@ class Rule:
             return False
         if self.fault == "repeat" and (request.framing.chunked or request.framing.length > REPEATED_BYTES):
             return False
-        return self._pattern.search(request.operation) is not None
+        return self._pattern.search(request.operation) is not None and self._header.search(request.head) is not None
 
     def chooses(self, request, chance):
         """Whether this request gets the fault; counts it as chosen."""

@@ -229,7 +229,66 @@ def test_write_only_where_nothing_is(remote, s3, bucket, road):
     assert s3.list_multipart_uploads(Bucket=bucket).get("Uploads", []) == []
 
 
+# Servers that refuse to know what is optional, as OpenStack Swift does
+
+@pytest.mark.parametrize("status, code", [(501, "NotImplemented"), (400, "InvalidArgument")])
+def test_a_server_that_refuses_conditions_gets_none(rgw, s3, bucket, tmp_path, status, code):
+    refuse = Rule("error", times=None, status=status, code=code, header="^If-(None-)?Match:", match="^(PUT|POST) ")
+    with FaultProxy(rgw.endpoint, refuse) as proxy:
+        remote = Remote(rgw, tmp_path, proxy.endpoint)
+        (tmp_path / "small").write_bytes(b"mine")
+        (tmp_path / "large").write_bytes(b"mine" * 3 * MiB)
+        s3.put_object(Bucket=bucket, Key="there", Body=b"theirs")
+        for name in ("small", "large"):
+            remote.run("s3", "cp", "--if-none-match", name, f"s3://{bucket}/{name}")
+            remote.run("s3", "cp", "--if-none-match", f"s3://{bucket}/{name}", f"s3://{bucket}/{name}-copy")
+            assert content_of(s3, bucket, f"{name}-copy") == (tmp_path / name).read_bytes()
+            for source in (name, f"s3://{bucket}/{name}"):
+                refused = remote.run("s3", "cp", "--if-none-match", source, f"s3://{bucket}/there", status=4)
+                assert "NotImplemented" not in refused.err
+    assert content_of(s3, bucket, "there") == b"theirs"
+    assert s3.list_multipart_uploads(Bucket=bucket).get("Uploads", []) == []
+
+
+@pytest.mark.parametrize("status, code", [(412, "PreconditionFailed"), (501, "NotImplemented")])
+def test_uploads_in_parts_are_copied_though_the_server_does_not_know_their_etag(rgw, s3, bucket, tmp_path, status, code):
+    refuse = Rule("error", times=None, status=status, code=code, header="^x-amz-copy-source-if-match: .*-3")
+    (tmp_path / "large").write_bytes(b"mine" * 5 * MiB)
+    with FaultProxy(rgw.endpoint, refuse) as proxy:
+        remote = Remote(rgw, tmp_path, proxy.endpoint)
+        remote.run("s3", "cp", "large", f"s3://{bucket}/large")
+        remote.run("s3", "cp", f"s3://{bucket}/large", f"s3://{bucket}/copy")
+    assert content_of(s3, bucket, "copy") == (tmp_path / "large").read_bytes()
+
+
+def test_the_error_says_what_a_write_can_go_without(rgw, bucket, tmp_path):
+    refuse = Rule("error", times=None, status=501, code="NotImplemented", header="^x-amz-tagging:")
+    (tmp_path / "file").write_bytes(b"x")
+    with FaultProxy(rgw.endpoint, refuse) as proxy:
+        remote = Remote(rgw, tmp_path, proxy.endpoint)
+        refused = remote.run("s3", "cp", "--tag", "a=1", "file", f"s3://{bucket}/k", status=2)
+        assert "hint: if the server does not know one of these, write without it: tags (s3 cp --tagging ''" in refused.err
+        remote.run("s3", "cp", "--tagging", "", "file", f"s3://{bucket}/k")
+
+
+def test_without_a_type_an_object_has_that_of_s3(rgw, s3, bucket, tmp_path):
+    remote = Remote(rgw, tmp_path)
+    for name, content in (("small", b"x"), ("large", b"x" * 17 * MiB)):
+        (tmp_path / name).write_bytes(content)
+        remote.run("s3", "cp", "--no-guess-mime-type", name, f"s3://{bucket}/{name}")
+        assert s3.head_object(Bucket=bucket, Key=name)["ContentType"] == "binary/octet-stream"
+
+
 # What is refused
+
+@pytest.mark.parametrize("status", [400, 301, 403])
+@pytest.mark.parametrize("arguments", ["stat s3://{}/k", "cp s3://{}/k -", "cp s3://{}/k s3://{}/copy"])
+def test_a_refused_head_is_asked_again_as_get(rgw, s3, bucket, tmp_path, arguments, status):
+    s3.put_object(Bucket=bucket, Key="k", Body=b"content")
+    refuse = Rule("error", times=None, status=status, code="Any", match="^HEAD ")
+    with FaultProxy(rgw.endpoint, refuse) as proxy:
+        Remote(rgw, tmp_path, proxy.endpoint).run("s3", *arguments.format(bucket, bucket).split())
+
 
 @pytest.mark.parametrize("arguments", ["ls s3://{}", "ls", "cp file s3://{}/k", "stat s3://{}/k", "cp s3://{}/k .",
                                        "rm s3://{}/k"])
@@ -239,6 +298,7 @@ def test_a_wrong_secret(remote, bucket, arguments):
     finished = remote.run("s3", *arguments.format(bucket).split(), status=4,
                           environment={"AWS_SECRET_ACCESS_KEY": wrong})
     assert "hint: " in finished.err and re.search("access key|credentials", finished.err), finished
+    assert "SignatureDoesNotMatch" in finished.err  # also where a HEAD is what is refused
     for secret in (wrong, remote.server.secret_key):
         assert secret not in finished.err + finished.out
 

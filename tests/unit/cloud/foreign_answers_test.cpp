@@ -125,10 +125,85 @@ TEST_F(ForeignAnswers, WhatAHeadDenouncesAGetMayShow) {
   EXPECT_EQ(kind_of([&] { store_.head(object_, {}); }), ErrorKind::unavailable) << "there, and empty";
   on("GET", {answer(404, "<Error><Code>NoSuchBucket</Code></Error>")});
   EXPECT_ERROR(ErrorKind::not_found, "NoSuchBucket", store_.head(object_, {}));
+}
+
+// An answer to HEAD has no body: what is wrong, a request with one tells.
+TEST_F(ForeignAnswers, ARefusedHeadIsExplainedByAGet) {
+  const auto said = [](int status, const std::string& code, const std::string& more = {}) {
+    return answer(status, "<Error><Code>" + code + "</Code><Message>the reason</Message>" + more + "</Error>");
+  };
+  for (const int status : {301, 400, 403}) {
+    on("HEAD", {answer(status, "", s3)});
+    methods();
+    for (const char* code : {"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "AuthFailure"}) {
+      on("GET", {said(403, code)});
+      EXPECT_ERROR(ErrorKind::denied, code, store_.head(object_, {}));
+      EXPECT_THAT(methods(), ElementsAre("HEAD", "GET"));
+      EXPECT_ERROR(ErrorKind::denied, code, store_.head_bucket(bucket_));
+      EXPECT_THAT(methods(), ElementsAre("HEAD", "GET"));
+      EXPECT_ERROR(ErrorKind::denied, code, store_.create_bucket(bucket_));
+      EXPECT_THAT(methods(), ElementsAre("HEAD", "GET"));
+    }
+    on("GET", {said(400, "AuthorizationHeaderMalformed")});
+    const Error error = error_of([&] { store_.head(object_, {}); });
+    EXPECT_EQ(error.summary(), "the reason (AuthorizationHeaderMalformed)");
+    EXPECT_NE(error.hint().find("--region"), std::string::npos);
+    on("GET", {no_key});
+    EXPECT_EQ(store_.head(object_, {}), std::nullopt);
+    for (const std::string& shown : {forbidden, portal}) {
+      on("GET", {shown});
+      EXPECT_EQ(kind_of([&] { store_.head(object_, {}); }), ErrorKind::unavailable) << "no word of a permission";
+    }
+    on("GET", {object_answer(206, "x", "e", {{"Content-Range", "bytes 0-0/7"}})});
+    EXPECT_EQ(store_.head(object_, {}).value().size, 7U);
+  }
+}
+
+TEST_F(ForeignAnswers, AfterTheGetAHeadFindsWhatHasNoFirstByte) {
+  for (const char* code : {"InvalidRange", "InvalidObjectState"}) {
+    on("HEAD", {answer(403, "", s3), object_answer(200, "", "e")});
+    on("GET", {answer(403, fmt::format("<Error><Code>{}</Code></Error>", code))});
+    methods();
+    EXPECT_EQ(store_.head(object_, {}).value().etag, ETag("e"));
+    EXPECT_THAT(methods(), ElementsAre("HEAD", "GET", "HEAD"));
+  }
   on("HEAD", {answer(403, "", s3)});
-  methods();
-  EXPECT_EQ(kind_of([&] { store_.head(object_, {}); }), ErrorKind::denied);
-  EXPECT_THAT(methods(), ElementsAre("HEAD"));
+  EXPECT_ERROR(ErrorKind::denied, "InvalidObjectState", store_.head(object_, {}));
+}
+
+TEST_F(ForeignAnswers, ARefusedHeadLeadsToTheRegionThatTheGetNames) {
+  const std::string there = answer(200, "<ListBucketResult><Name>bucket</Name></ListBucketResult>");
+  on("HEAD", {answer(400, "", s3)});
+  on("GET",
+     {answer(400, "<Error><Code>AuthorizationHeaderMalformed</Code><Region>ap-south-1</Region></Error>"), there});
+  EXPECT_EQ(store_.head_bucket(bucket_).value().region, Region("ap-south-1"));
+  EXPECT_THAT(methods(), ElementsAre("HEAD", "GET", "GET"));
+  on("HEAD", {object_answer(200, "", "e")});
+  EXPECT_TRUE(store_.head({bucket_, ObjectKey("k")}, {}));
+  EXPECT_NE(server_->requests().back().headers.get("authorization").find("/ap-south-1/s3/"), std::string::npos);
+}
+
+TEST_F(ForeignAnswers, ARefusedHeadIsSignedAgainByTheServicesClock) {
+  const auto dated = [](int status, const char* time) {
+    return object_answer(status, "", "e", {{"Date", time}, {"x-amz-request-id", "r"}});
+  };
+  // The machine's clock says 2025-01-23 09:05:07.
+  world_.clock.set(parse_time("2025-01-23T09:05:07Z"));
+  on("HEAD", {dated(403, "Thu, 23 Jan 2025 10:30:00 GMT"), dated(200, "Thu, 23 Jan 2025 10:30:00 GMT")});
+  EXPECT_TRUE(store_.head(object_, {}));
+  EXPECT_THAT(methods(), ElementsAre("HEAD", "HEAD"));
+  EXPECT_EQ(server_->requests().at(0).headers.get("x-amz-date"), "20250123T090507Z");
+  EXPECT_EQ(server_->requests().at(1).headers.get("x-amz-date"), "20250123T103000Z");
+  // The clock is right now: it is something else.
+  on("HEAD", {dated(403, "Thu, 23 Jan 2025 10:33:00 GMT")});
+  on("GET", {answer(403, "<Error><Code>AccessDenied</Code></Error>")});
+  EXPECT_ERROR(ErrorKind::denied, "AccessDenied", store_.head(object_, {}));
+  EXPECT_THAT(methods(), ElementsAre("HEAD", "GET"));
+  // A proxy's clock does not count.
+  on("HEAD", {answer(403, "", {{"Date", "Thu, 23 Jan 2020 10:30:00 GMT"}})});
+  on("GET", {forbidden});
+  EXPECT_EQ(kind_of([&] { store_.head(object_, {}); }), ErrorKind::unavailable);
+  EXPECT_THAT(methods(), ElementsAre("HEAD", "GET"));
 }
 
 TEST_F(ForeignAnswers, ABucketIsAbsentOnlyWhereS3SaysSo) {

@@ -13,12 +13,14 @@
 namespace bale::cloud {
 namespace {
 
+using ::testing::AllOf;
 using testing::answer;
 using ::testing::AnyOf;
 using ::testing::ElementsAre;
 using testing::error_of;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 using testing::Received;
 using testing::ScriptedServer;
 using ::testing::StartsWith;
@@ -279,6 +281,196 @@ TEST_F(PutsOnConditionTest, UploadsAndCopiesAreTakenBackToo) {
   EXPECT_ERROR(ErrorKind::precondition, "PreconditionFailed",
                store().complete_upload(object_, UploadId("u"), {{1, ETag("p"), 1}}, if_new_));
   EXPECT_EQ(asked().back(), "DELETE /b/k?versionId=mine");
+}
+
+// --- Servers that refuse to know what is optional -----------------------------------------------------------------
+
+std::string refused(int status, const std::string& code) {
+  return answer(status, fmt::format("<Error><Code>{}</Code><Message>no</Message></Error>", code));
+}
+
+class RefusedConditionsTest : public S3StoreTest, public ::testing::WithParamInterface<std::pair<int, const char*>> {
+ protected:
+  std::string refusal() const { return refused(GetParam().first, GetParam().second); }
+  void put(const store::WriteConditions& conditions) {
+    store::MemoryBody body(as_bytes("x"));
+    store().put(object_, body, {}, conditions);
+  }
+  const store::WriteConditions if_new_{true, {}}, if_e_{false, ETag("e")};
+  const std::vector<store::UploadedPart> parts_{{1, ETag("p"), 1}};
+};
+INSTANTIATE_TEST_SUITE_P(Servers, RefusedConditionsTest,
+                         ::testing::Values(std::pair(501, "NotImplemented"), std::pair(400, "InvalidArgument"),
+                                           std::pair(400, "InvalidRequest"), std::pair(400, "NotImplemented")));
+
+TEST_P(RefusedConditionsTest, OfAPutAreLookedAtInstead) {
+  on("GET /b?versioning", {without_versions});
+  on("PUT /b/k", {refusal(), put_as("")});
+  put(if_new_);
+  EXPECT_THAT(asked(), ElementsAre("GET /b?versioning", "PUT /b/k", "HEAD /b/k", "GET /b/k", "PUT /b/k"));
+  EXPECT_EQ(server_->requests().back().headers.find("if-none-match"), nullptr);
+  EXPECT_EQ(server_->requests().back().body, "x");
+  put(if_new_);
+  EXPECT_THAT(asked(), ElementsAre("HEAD /b/k", "GET /b/k", "PUT /b/k")) << "once is enough";
+  on("HEAD /b/k", {head_of("e")});
+  EXPECT_ERROR(ErrorKind::precondition, "PreconditionFailed", put(if_new_));
+  EXPECT_ERROR(ErrorKind::precondition, "PreconditionFailed", put({false, ETag("other")}));
+  EXPECT_THAT(asked(), ElementsAre("HEAD /b/k", "HEAD /b/k")) << "nothing is written";
+  put(if_e_);
+  put({});
+  EXPECT_THAT(asked(), ElementsAre("HEAD /b/k", "PUT /b/k", "PUT /b/k"));
+}
+
+TEST_P(RefusedConditionsTest, ThatDoNotHoldWriteNothing) {
+  on("GET /b?versioning", {without_versions});
+  on("PUT /b/k", {refusal()});
+  on("HEAD /b/k", {head_of("there")});
+  EXPECT_ERROR(ErrorKind::precondition, "PreconditionFailed", put(if_new_));
+  EXPECT_THAT(asked(), ElementsAre("GET /b?versioning", "PUT /b/k", "HEAD /b/k"));
+}
+
+TEST_P(RefusedConditionsTest, OfCopiesAndUploadsAreLeftOut) {
+  on("GET /b?versioning", {without_versions});
+  on("PUT /b/k", {refusal(), copied});
+  on("POST /b/k?uploadId=u", {refusal(), completed});
+  store().copy({other_, {}, {}}, object_, {}, if_new_);
+  store().complete_upload(object_, UploadId("u"), parts_, if_new_);
+  for (const char* request : {"PUT", "POST"}) {
+    std::vector<std::string> conditions;
+    for (const Received& sent : server_->requests()) {
+      if (sent.method == request) conditions.emplace_back(sent.headers.get("if-none-match"));
+    }
+    EXPECT_THAT(conditions, ElementsAre("*", "")) << request;
+  }
+  asked();
+  store().copy({other_, {}, {}}, object_, {}, if_new_);
+  store().complete_upload(object_, UploadId("u"), parts_, if_new_);
+  EXPECT_THAT(asked(),
+              ElementsAre("HEAD /b/k", "GET /b/k", "PUT /b/k", "HEAD /b/k", "GET /b/k", "POST /b/k?uploadId=u"));
+}
+
+TEST_P(RefusedConditionsTest, OfTheSourceOfACopyAreLookedAtInstead) {
+  const store::CopySource from{other_, {}, ETag("old")};
+  on("HEAD /b/other", {head_of("old")});
+  on("PUT /b/k", {refusal(), copied});
+  on("PUT /b/k?partNumber=1&uploadId=u", {answer(200, "<CopyPartResult><ETag>\"p\"</ETag></CopyPartResult>")});
+  EXPECT_EQ(store().copy(from, object_, {}, {}).etag, ETag("new"));
+  EXPECT_THAT(asked(), ElementsAre("HEAD /b/other", "PUT /b/k", "HEAD /b/other", "PUT /b/k", "HEAD /b/other"));
+  EXPECT_EQ(store().upload_part_copy(object_, UploadId("u"), 1, from, {}), ETag("p"));
+  EXPECT_THAT(asked(), ElementsAre("HEAD /b/other", "PUT /b/k?partNumber=1&uploadId=u", "HEAD /b/other"));
+  EXPECT_EQ(server_->requests().at(6).headers.find("x-amz-copy-source-if-match"), nullptr);
+  on("HEAD /b/other", {head_of("old"), head_of("changed")});
+  EXPECT_ERROR(ErrorKind::precondition, "PreconditionFailed", store().copy(from, object_, {}, {}));
+}
+
+TEST_P(RefusedConditionsTest, StayRefusedWhereSomethingElseIsWrong) {
+  on("GET /b?versioning", {without_versions});
+  on("PUT /b/k", {refusal()});
+  EXPECT_EQ(error_of([&] { put(if_new_); }).code(), GetParam().second);
+  EXPECT_THAT(asked(), ElementsAre("GET /b?versioning", "PUT /b/k", "HEAD /b/k", "GET /b/k", "PUT /b/k"));
+  on("PUT /b/k", {put_as("")});
+  put(if_new_);
+  EXPECT_THAT(asked(), ElementsAre("PUT /b/k")) << "and the server is still asked";
+  // Who examines the server sees what it says.
+  store_.reset();
+  help_ = Help::never;
+  on("PUT /b/k", {refusal()});
+  EXPECT_EQ(error_of([&] { put(if_new_); }).code(), GetParam().second);
+  EXPECT_THAT(asked(), ElementsAre("PUT /b/k"));
+}
+
+// OpenStack Swift compares the ETag of the segments' manifest with that of the upload.
+TEST_F(S3StoreTest, CopiesUploadsInPartsThoughTheServerDoesNotKnowTheirETag) {
+  const store::CopySource from{other_, {}, ETag("old-2")};
+  const std::string differs = refused(412, "PreconditionFailed");
+  on("HEAD /b/other", {head_of("old-2")});
+  on("PUT /b/k", {differs, copied});
+  on("PUT /b/k?partNumber=1&uploadId=u", {answer(200, "<CopyPartResult><ETag>\"p\"</ETag></CopyPartResult>")});
+  EXPECT_EQ(store().copy(from, object_, {}, {}).etag, ETag("new"));
+  EXPECT_THAT(asked(), ElementsAre("HEAD /b/other", "PUT /b/k", "HEAD /b/other", "PUT /b/k", "HEAD /b/other"));
+  EXPECT_EQ(server_->requests().at(3).headers.find("x-amz-copy-source-if-match"), nullptr);
+  store().upload_part_copy(object_, UploadId("u"), 1, from, {});
+  EXPECT_THAT(asked(), ElementsAre("HEAD /b/other", "PUT /b/k?partNumber=1&uploadId=u", "HEAD /b/other"));
+  // Of an object of one request it knows the ETag: a refusal is one.
+  on("HEAD /b/other", {head_of(md5_of_a)});
+  on("PUT /b/k", {differs});
+  EXPECT_ERROR(ErrorKind::precondition, "PreconditionFailed",
+               store().copy({other_, {}, ETag(md5_of_a)}, object_, {}, {}));
+  EXPECT_THAT(asked(), ElementsAre("HEAD /b/other", "PUT /b/k"));
+  // A source that has changed is not copied.
+  on("HEAD /b/other", {head_of("old-2"), head_of("new-2")});
+  on("PUT /b/k", {differs});
+  store_.reset();
+  EXPECT_ERROR(ErrorKind::precondition, "PreconditionFailed", store().copy(from, object_, {}, {}));
+  EXPECT_THAT(asked(), ElementsAre("HEAD /b/other", "PUT /b/k", "HEAD /b/other"));
+}
+
+TEST_F(S3StoreTest, SaysWhatARefusedWriteCanGoWithout) {
+  store::ObjectAttributes attributes = tagged;
+  attributes.metadata = {{"m", "1"}};
+  attributes.storage_class = "GLACIER";
+  attributes.kms_key_arn = "arn";
+  store::MemoryBody body(as_bytes("x"));
+  const std::vector<std::string> refusals{refused(501, "NotImplemented"), refused(400, "InvalidArgument"),
+                                          refused(500, "InternalError")};
+  for (const std::string& refusal : refusals) {
+    on("PUT /b/k", {refusal});
+    on("POST /b/k?uploads", {refusal});
+    for (const Error& error : {error_of([&] { store().put(object_, body, attributes, {}); }),
+                               error_of([&] { store().create_upload(object_, attributes); }), error_of([&] {
+                                 store().copy({other_, {}, {}}, object_, attributes, {});
+                               })}) {
+      for (const char* option :
+           {"--tagging", "--no-tags", "--metadata", "--storage-class STANDARD", "GLACIER", "--sse-kms-key-id"})
+        EXPECT_THAT(error.hint(), HasSubstr(option)) << refusal;
+    }
+    const Error plain = error_of([&] { store().put(object_, body, {}, {}); });
+    EXPECT_THAT(plain.hint(), AllOf(HasSubstr("CHECKSUM"), Not(HasSubstr("tag")))) << refusal;
+  }
+  on("PUT /b/k?tagging", {refused(501, "NotImplemented")});
+  EXPECT_THAT(error_of([&] { store().set_tags(object_, tagged.tags, {}); }).hint(), HasSubstr("--no-tags"));
+  on("PUT /b/k", {refused(400, "InvalidStorageClass")});
+  EXPECT_THAT(error_of([&] { store().put(object_, body, attributes, {}); }).hint(),
+              HasSubstr("--storage-class STANDARD"));
+  on("PUT /b/k", {refused(400, "MetadataTooLarge")});
+  EXPECT_THAT(error_of([&] { store().put(object_, body, attributes, {}); }).hint(), HasSubstr("--no-metadata"));
+  on("PUT /b/k", {refused(403, "AccessDenied")});
+  EXPECT_THAT(error_of([&] { store().put(object_, body, attributes, {}); }).hint(), Not(HasSubstr("tag")));
+}
+
+TEST_F(S3StoreTest, RenewsCredentialsThatExpiredBeforeAHead) {
+  const auto keys = [](const std::string& id) {
+    return answer(200, fmt::format(R"({{"AccessKeyId":"{}","SecretAccessKey":"s","Token":"t"}})", id));
+  };
+  world_.environment.variables.erase("AWS_ACCESS_KEY_ID");
+  world_.environment.variables.erase("AWS_SECRET_ACCESS_KEY");
+  world_.environment.variables["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = server_->url() + "/keys";
+  on("GET /keys", {keys("OLD"), keys("FRESH")});
+  on("HEAD /b/k", {answer(400, "", {{"x-amz-request-id", "r"}})});
+  on("GET /b/k", {refused(400, "ExpiredToken"), answer(206, "x",
+                                                       {{"ETag", "\"e\""},
+                                                        {"Last-Modified", "Thu, 23 Jan 2025 09:05:07 GMT"},
+                                                        {"Content-Range", "bytes 0-0/7"}})});
+  EXPECT_EQ(store().head(object_, {}).value().size, 7U);
+  EXPECT_THAT(asked(), ElementsAre("GET /keys", "HEAD /b/k", "GET /b/k", "GET /keys", "GET /b/k"));
+  EXPECT_THAT(server_->requests().back().headers.get("authorization"), HasSubstr("Credential=FRESH/"));
+  // Once: who gives the same keys again is told why.
+  on("GET /keys", {keys("FRESH")});
+  on("GET /b/k", {refused(400, "ExpiredToken")});
+  EXPECT_ERROR(ErrorKind::denied, "ExpiredToken", store().head(object_, {}));
+}
+
+TEST_F(S3StoreTest, SaysWhyABucketIsNotMadeElsewhere) {
+  const std::string wrong = answer(400,
+                                   "<Error><Code>AuthorizationHeaderMalformed</Code><Message>the region 'eu-west-1' is "
+                                   "wrong; expecting 'us-east-1'</Message><Region>us-east-1</Region></Error>");
+  on("HEAD /bbb", {answer(400, "", {{"x-amz-request-id", "r"}}), answer(404, "", {{"x-amz-request-id", "r"}})});
+  on("GET /bbb?list-type=2&encoding-type=url&max-keys=1", {wrong, refused(404, "NoSuchBucket")});
+  on("PUT /bbb", {wrong});
+  const Error error = error_of([&] { store().create_bucket(BucketName("bbb")); });
+  EXPECT_EQ(error.summary(), "the region 'eu-west-1' is wrong; expecting 'us-east-1' (AuthorizationHeaderMalformed)");
+  EXPECT_THAT(error.hint(), HasSubstr("--region"));
+  EXPECT_EQ(asked().back(), "PUT /bbb");
 }
 
 /// S3 begins its answer before the work is done: the failure comes in the body of a 200.
