@@ -114,7 +114,8 @@ Error S3Store::name_optionals(const Error& refusal, const BucketName& bucket, co
       fmt::format("if the server does not know one of these, write without it: {}", fmt::join(optionals, "; ")));
 }
 
-/// Returns true if versioning is or was enabled. Cached for one minute. Returns true when access is denied.
+/// Returns true if versioning is or was enabled. Cached for one minute. Returns true when access is denied, and false
+/// where the server knows no versions (501).
 bool S3Store::keeps_versions(const BucketName& bucket) {
   const auto now = session_.world().clock.steady();
   {
@@ -127,6 +128,7 @@ bool S3Store::keeps_versions(const BucketName& bucket) {
     keeps = get_versioning(bucket) != store::Versioning::never;
   } catch (const Error& error) {
     if (is_passing(error)) throw;
+    keeps = error.kind() != ErrorKind::unsupported;
   }
   const Lock lock(mutex_);
   versioning_[bucket] = {keeps, now + versioning_known_for};
@@ -212,7 +214,13 @@ void S3Store::forget_tags(const UploadId& upload) {
 
 /// Sets the tags of what was just written where the server has left them out. Costs a request: not for AWS.
 void S3Store::ensure_tags(const ObjectAddress& object, const store::Tags& tags, const VersionId& version) {
-  if (get_tags(object, version) != tags) set_tags(object, tags, version);
+  try {
+    if (get_tags(object, version) != tags) set_tags(object, tags, version);
+  } catch (const Error& error) {
+    store::ObjectAttributes attributes;
+    attributes.tags = tags;
+    throw name_optionals(error, object.bucket, {attributes});
+  }
 }
 
 /// The same for a completed upload, whose tags were remembered.

@@ -251,7 +251,7 @@ def test_a_server_that_refuses_conditions_gets_none(rgw, s3, bucket, tmp_path, s
 
 
 @pytest.mark.parametrize("status, code", [(412, "PreconditionFailed"), (501, "NotImplemented")])
-def test_uploads_in_parts_are_copied_though_the_server_does_not_know_their_etag(rgw, s3, bucket, tmp_path, status, code):
+def test_uploads_in_parts_are_copied_though_their_etag_is_not_known(rgw, s3, bucket, tmp_path, status, code):
     refuse = Rule("error", times=None, status=status, code=code, header="^x-amz-copy-source-if-match: .*-3")
     (tmp_path / "large").write_bytes(b"mine" * 5 * MiB)
     with FaultProxy(rgw.endpoint, refuse) as proxy:
@@ -267,7 +267,7 @@ def test_the_error_says_what_a_write_can_go_without(rgw, bucket, tmp_path):
     with FaultProxy(rgw.endpoint, refuse) as proxy:
         remote = Remote(rgw, tmp_path, proxy.endpoint)
         refused = remote.run("s3", "cp", "--tag", "a=1", "file", f"s3://{bucket}/k", status=2)
-        assert "hint: if the server does not know one of these, write without it: tags (s3 cp --tagging ''" in refused.err
+        assert "hint: if the server does not know one of these" in refused.err and "--tagging ''" in refused.err
         remote.run("s3", "cp", "--tagging", "", "file", f"s3://{bucket}/k")
 
 

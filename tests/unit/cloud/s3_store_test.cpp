@@ -321,6 +321,14 @@ TEST_P(RefusedConditionsTest, OfAPutAreLookedAtInstead) {
   EXPECT_THAT(asked(), ElementsAre("HEAD /b/k", "PUT /b/k", "PUT /b/k"));
 }
 
+TEST_F(S3StoreTest, LeavesConditionsToAServerThatKnowsNoVersions) {
+  on("GET /b?versioning", {refused(501, "NotImplemented")});
+  on("PUT /b/k", {put_as("")});
+  store::MemoryBody body(as_bytes("x"));
+  store().put(object_, body, {}, {true, {}});
+  EXPECT_THAT(asked(), ElementsAre("GET /b?versioning", "PUT /b/k"));
+}
+
 TEST_P(RefusedConditionsTest, ThatDoNotHoldWriteNothing) {
   on("GET /b?versioning", {without_versions});
   on("PUT /b/k", {refusal()});
@@ -428,6 +436,9 @@ TEST_F(S3StoreTest, SaysWhatARefusedWriteCanGoWithout) {
     EXPECT_THAT(plain.hint(), AllOf(HasSubstr("CHECKSUM"), Not(HasSubstr("tag")))) << refusal;
   }
   on("PUT /b/k?tagging", {refused(501, "NotImplemented")});
+  on("GET /b/k?tagging", {refused(501, "NotImplemented")});
+  on("PUT /b/k", {copied});
+  EXPECT_THAT(error_of([&] { store().copy({other_, {}, {}}, object_, tagged, {}); }).hint(), HasSubstr("--no-tags"));
   EXPECT_THAT(error_of([&] { store().set_tags(object_, tagged.tags, {}); }).hint(), HasSubstr("--no-tags"));
   on("PUT /b/k", {refused(400, "InvalidStorageClass")});
   EXPECT_THAT(error_of([&] { store().put(object_, body, attributes, {}); }).hint(),
