@@ -17,6 +17,9 @@ std::string temporary_name() {
   return fmt::format(".{}-{}.bale-tmp", ::getpid(), next.fetch_add(1));
 }
 
+/// What a file needs while it is written, and read again.
+constexpr std::uint32_t writing_mode = 0600;
+
 Error taken(const fs::path& path, const char* when) {
   return Error(ErrorKind::precondition, fmt::format("something {} has this name, and is kept", when),
                escape_name(path.native()), "choose another place, or remove what is there");
@@ -31,21 +34,37 @@ AtomicFile::AtomicFile(Files& files, const fs::path& path, Existing existing) {
   begin(existing);
 }
 
-AtomicFile::AtomicFile(std::shared_ptr<Directory> directory, std::string name, Existing existing)
-    : directory_(std::move(directory)), name_(std::move(name)) {
+AtomicFile::AtomicFile(std::shared_ptr<Directory> directory, std::string name, Existing existing,
+                       std::optional<std::uint32_t> mode)
+    : directory_(std::move(directory)), name_(std::move(name)), mode_(mode) {
   begin(existing);
+}
+
+void AtomicFile::choose_mode(const std::optional<FileInfo>& found) {
+  final_mode_ = mode_.value_or(default_mode) & 0777;
+  if (!found) return;
+  is_mode_inherited_ = !mode_;
+  final_mode_ = found->mode & (mode_ ? final_mode_ : 0777U);
+}
+
+void AtomicFile::finish_mode() {
+  if (is_mode_inherited_)
+    file_->set_mode(final_mode_);
+  else if ((final_mode_ & writing_mode) != writing_mode)
+    file_->limit_mode(final_mode_);
 }
 
 void AtomicFile::begin(Existing existing) {
   const auto found = directory_->info(name_);
   if (found) check_replaceable(*found, path());
   if (found && existing == Existing::keep) throw taken(path(), "already");
+  choose_mode(found);
   may_replace_ = found || existing == Existing::replace;
   for (int attempt = 0;; ++attempt) {
     // The final name may already be as long as a name can be: the temporary one does not contain it.
     temporary_ = temporary_name();
     try {
-      file_ = directory_->create(temporary_);
+      file_ = directory_->create(temporary_, final_mode_ | writing_mode);
       return;
     } catch (const Error& error) {
       // Left by a dead process that had the same id.
@@ -75,6 +94,11 @@ std::unique_ptr<ReadableFile> AtomicFile::reopen() {
 void AtomicFile::set_modified(TimePoint time) { directory_->set_modified(temporary_, time); }
 
 void AtomicFile::commit_without_sync() {
+  finish_mode();
+  take_name();
+}
+
+void AtomicFile::take_name() {
   if (may_replace_) {
     directory_->rename(temporary_, name_);
   } else {
@@ -89,8 +113,9 @@ void AtomicFile::commit_without_sync() {
 }
 
 void AtomicFile::commit() {
+  finish_mode();
   file_->sync();
-  commit_without_sync();
+  take_name();
   directory_->sync();
 }
 

@@ -103,8 +103,8 @@ class LinuxDirectory final : public Directory {
     throw system_error("open", path_ / name);
   }
 
-  std::unique_ptr<WritableFile> create(const std::string& name) override {
-    Descriptor fd = open_descriptor_at(fd_.get(), name, O_WRONLY | O_CREAT | O_EXCL, 0644);
+  std::unique_ptr<WritableFile> create(const std::string& name, std::uint32_t mode) override {
+    Descriptor fd = open_descriptor_at(fd_.get(), name, O_WRONLY | O_CREAT | O_EXCL, mode & 0777);
     if (fd.get() < 0 && errno == ENOENT) throw directory_lost(path_);
     if (fd.get() < 0) throw system_error("create", path_ / name);
     return make_writable_file(std::move(fd), path_ / name);
@@ -200,7 +200,11 @@ class PathDirectory final : public Directory {
   std::unique_ptr<ReadableFile> open_if_exists(const std::string& name) override {
     return files_.open_if_exists(path_ / name);
   }
-  std::unique_ptr<WritableFile> create(const std::string& name) override { return files_.create(path_ / name); }
+  std::unique_ptr<WritableFile> create(const std::string& name, std::uint32_t mode) override {
+    auto file = files_.create(path_ / name);
+    file->limit_mode(mode);
+    return file;
+  }
   std::unique_ptr<Directory> open_below(const std::string& relative) override {
     fs::path at = path_;
     for (const std::string_view name : split(relative, '/')) {

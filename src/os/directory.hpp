@@ -24,8 +24,9 @@ class Directory {
   virtual std::vector<DirectoryEntry> list() = 0;
   /// Absent when nothing has the name. Throws Error{denied} for a symbolic link, invalid for what is no regular file.
   virtual std::unique_ptr<ReadableFile> open_if_exists(const std::string& name) = 0;
-  /// Makes a new file for writing. Throws Error{precondition} when the name is taken.
-  virtual std::unique_ptr<WritableFile> create(const std::string& name) = 0;
+  /// Makes a new file for writing, with the permission bits `mode` (0777) that the umask leaves. Throws
+  /// Error{precondition} when the name is taken.
+  virtual std::unique_ptr<WritableFile> create(const std::string& name, std::uint32_t mode) = 0;
   /// Opens the directory at `relative`, one or more names with '/' between them. Absent when there is none. Throws
   /// Error{denied} when a symbolic link is on the way or at the end, Error{precondition} for a file.
   virtual std::unique_ptr<Directory> open_below(const std::string& relative) = 0;

@@ -60,6 +60,7 @@ std::shared_ptr<Directory> DirectoryTree::make(const std::string& directory) {
 std::optional<FileInfo> DirectoryTree::info(const std::string& name) {
   const auto [directory, last] = split_last(name);
   const auto opened = open(directory);
+  if (opened && name.empty()) return opened->self();
   return opened ? opened->info(last) : std::nullopt;
 }
 
@@ -79,11 +80,12 @@ std::set<std::string> DirectoryTree::top_names() {
 
 void DirectoryTree::make_directories(const std::string& name) { make(name); }
 
-std::unique_ptr<TreeFile> DirectoryTree::create(const std::string& name, Existing existing) {
+std::unique_ptr<TreeFile> DirectoryTree::create(const std::string& name, Existing existing,
+                                                std::optional<std::uint32_t> mode) {
   auto [directory, last] = split_last(name);
   auto opened = make(directory);
   return std::unique_ptr<TreeFile>(
-      new TreeFile(*this, std::move(directory), std::move(opened), std::move(last), existing));
+      new TreeFile(*this, std::move(directory), std::move(opened), std::move(last), existing, mode));
 }
 
 void DirectoryTree::require_in_place(const std::string& directory, Directory& opened) {

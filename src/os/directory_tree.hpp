@@ -34,8 +34,8 @@ class TreeFile {
  private:
   friend class DirectoryTree;
   TreeFile(DirectoryTree& tree, std::string parent, std::shared_ptr<Directory> directory, std::string name,
-           Existing existing)
-      : tree_(tree), parent_(std::move(parent)), file_(std::move(directory), std::move(name), existing) {}
+           Existing existing, std::optional<std::uint32_t> mode)
+      : tree_(tree), parent_(std::move(parent)), file_(std::move(directory), std::move(name), existing, mode) {}
   DirectoryTree& tree_;
   const std::string parent_;
   AtomicFile file_;
@@ -54,8 +54,9 @@ class DirectoryTree {
 
   /// The path that the name leads to, for messages.
   fs::path path_of(const std::string& name) const { return root_path_ / name; }
-  /// Absent when nothing has the name. Throws Error{denied} for a symbolic link on the way to it (one that has the name
-  /// itself is described), Error{precondition} for a file on the way.
+  /// Describes what has the name; the root for an empty name. Absent when nothing has it. Throws Error{denied} for a
+  /// symbolic link on the way to it (one that has the name itself is described), Error{precondition} for a file on the
+  /// way.
   std::optional<FileInfo> info(const std::string& name);
   /// Absent when nothing has the name. Throws as info() does; Error{denied} for a symbolic link too.
   std::unique_ptr<ReadableFile> open_if_exists(const std::string& name);
@@ -63,8 +64,10 @@ class DirectoryTree {
   std::set<std::string> top_names();
   /// Makes a directory and its parents where missing; the root for an empty name. Throws as info() does.
   void make_directories(const std::string& name);
-  /// Starts a new file, making its directory where missing. Throws as make_directories() and AtomicFile do.
-  std::unique_ptr<TreeFile> create(const std::string& name, Existing existing);
+  /// Starts a new file, making its directory where missing; `mode` as of AtomicFile. Throws as make_directories() and
+  /// AtomicFile do.
+  std::unique_ptr<TreeFile> create(const std::string& name, Existing existing,
+                                   std::optional<std::uint32_t> mode = std::nullopt);
   /// Makes durable what was written, where commit() did not.
   void sync();
 

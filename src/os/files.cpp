@@ -12,6 +12,7 @@
 #include <climits>
 #include <cstdint>
 #include <cstdlib>
+#include <cstring>
 #include <utility>
 
 #include "base/error.hpp"
@@ -230,6 +231,50 @@ void WritableFile::copy_from(ReadableFile& source, ByteCount from, ByteCount len
     to += got;
   }
 }
+
+namespace {
+
+/// Bytes of zeros at the start of `bytes`, in whole pages of a file in which `bytes` begin at `offset`.
+std::size_t leading_zero_pages(ByteView bytes) {
+  std::size_t zeros = 0;
+  while (bytes.size() - zeros >= page_bytes) {
+    const std::byte* const page = bytes.data() + zeros;
+    if (page[0] != std::byte{0} || std::memcmp(page, page + 1, page_bytes - 1) != 0) break;
+    zeros += page_bytes;
+  }
+  return zeros;
+}
+
+}  // namespace
+
+ByteCount write_leaving_holes(WritableFile& file, ByteCount offset, ByteView bytes, std::size_t least_hole,
+                              bool past_cache) {
+  ByteCount end = offset;
+  std::size_t begin = 0;  // of what is to be written
+  const auto write_to = [&](std::size_t to) {
+    if (to == begin) return;
+    const ByteView data = bytes.subspan(begin, to - begin);
+    if (past_cache)
+      file.write_past_cache(offset + begin, data);
+    else
+      file.write_at(offset + begin, data);
+    end = offset + to;
+  };
+  std::size_t at = std::min<std::size_t>(bytes.size(), (page_bytes - offset % page_bytes) % page_bytes);
+  while (bytes.size() - at >= page_bytes) {
+    const std::size_t zeros = leading_zero_pages(bytes.subspan(at));
+    if (zeros >= least_hole) {
+      write_to(at);
+      begin = at + zeros;
+    }
+    at += std::max(zeros, page_bytes);
+  }
+  write_to(bytes.size());
+  return end;
+}
+
+void WritableFile::set_mode(std::uint32_t) {}
+void WritableFile::limit_mode(std::uint32_t) {}
 
 void WritableFile::extend_to(ByteCount) { throw Error(ErrorKind::unsupported, "these files cannot be extended"); }
 

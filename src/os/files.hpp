@@ -48,9 +48,19 @@ class WritableFile {
   /// Makes the file at least `size` bytes long; what was never written reads as zeros and takes no space. The
   /// default is Error{unsupported}.
   virtual void extend_to(ByteCount size);
+  /// Sets the permission bits (0777), whatever the umask is. The default does nothing.
+  virtual void set_mode(std::uint32_t mode);
+  /// Takes the permission bits away that `mode` does not have. The default does nothing.
+  virtual void limit_mode(std::uint32_t mode);
   /// Returns after the content is on stable storage. The *name* needs sync_directory of its directory too.
   virtual void sync() = 0;
 };
+
+/// Writes bytes at an offset as write_at() does, or write_past_cache() where `past_cache`, without the runs of zeros of
+/// at least `least_hole` bytes (a multiple of page_bytes): where nothing was written before, these become holes.
+/// Returns the end of what was written; `offset` where nothing was: the caller extends the file with extend_to().
+ByteCount write_leaving_holes(WritableFile& file, ByteCount offset, ByteView bytes, std::size_t least_hole = page_bytes,
+                              bool past_cache = false);
 
 /// An exclusive claim on a file that ends when it is destroyed or its process ends, however it ends.
 class FileLock {
@@ -162,8 +172,12 @@ enum class Existing {
   keep,      ///< it stays: Error{precondition}, at the beginning already when it is there then
 };
 
+/// The permission bits of a new file that has none of its own; the umask takes some away.
+constexpr std::uint32_t default_mode = 0644;
+
 /// A file that appears under its name only when commit() is called; until then, and on every failure, nothing is there.
-/// Not thread-safe, apart from write_at of distinct ranges.
+/// A file that replaces another has the other's permission bits, or those of its own `mode` that the other has too: a
+/// file that others may not read stays so. Not thread-safe, apart from write_at of distinct ranges.
 class AtomicFile {
  public:
   /// Starts a temporary file beside `path`, whose directory must exist. `files` is borrowed. Throws as
@@ -171,7 +185,9 @@ class AtomicFile {
   AtomicFile(Files& files, const fs::path& path, Existing existing = Existing::replace);
   /// Starts a temporary file in an open directory. Throws Error: denied when a symbolic link has the name, invalid when
   /// something else than a file has it, precondition when a file has it that has to be kept.
-  AtomicFile(std::shared_ptr<Directory> directory, std::string name, Existing existing);
+  /// `mode`: the permission bits that the file should have, of which the umask takes some away; nullopt: default_mode.
+  AtomicFile(std::shared_ptr<Directory> directory, std::string name, Existing existing,
+             std::optional<std::uint32_t> mode = std::nullopt);
   ~AtomicFile();  ///< removes the temporary file unless committed
   AtomicFile(const AtomicFile&) = delete;
   AtomicFile& operator=(const AtomicFile&) = delete;
@@ -192,9 +208,15 @@ class AtomicFile {
 
  private:
   void begin(Existing existing);
+  void choose_mode(const std::optional<FileInfo>& found);
+  void finish_mode();
+  void take_name();
   std::shared_ptr<Directory> directory_;
   std::string name_, temporary_;
   bool may_replace_ = false;
+  std::optional<std::uint32_t> mode_;  ///< the file's own
+  std::uint32_t final_mode_ = default_mode;
+  bool is_mode_inherited_ = false;  ///< final_mode_ is that of the file that is replaced
   std::unique_ptr<WritableFile> file_;
 };
 

@@ -107,9 +107,25 @@ class LinuxWritableFile final : public WritableFile {
     if (static_cast<ByteCount>(status.st_size) >= size) return;
     if (::ftruncate(fd_.get(), static_cast<off_t>(size)) != 0) throw system_error("extend", path_);
   }
+  void set_mode(std::uint32_t mode) override { change_mode(present_mode(), mode & 0777); }
+  void limit_mode(std::uint32_t mode) override {
+    const mode_t present = present_mode();
+    change_mode(present, present & mode & 0777);
+  }
   void sync() override { sync_descriptor(fd_.get(), path_); }
 
  private:
+  mode_t present_mode() const {
+    struct stat status {};
+    if (::fstat(fd_.get(), &status) != 0) throw system_error("inspect", path_);
+    return status.st_mode & 07777;
+  }
+  void change_mode(mode_t present, mode_t wanted) {
+    if (wanted == present || ::fchmod(fd_.get(), wanted) == 0) return;
+    // The file is this process's own: a file system that refuses has no such bits (vfat, some of FUSE).
+    const bool has_no_bits = errno == EPERM || errno == EOPNOTSUPP || errno == ENOSYS;
+    if (!has_no_bits) throw system_error("set the permissions of", path_);
+  }
   void require_bytes(const ReadableFile& source, ByteCount end) const {
     if (source.size() < end) throw Error(ErrorKind::unavailable, "the file is shorter than expected", path_.native());
   }

@@ -343,6 +343,61 @@ TEST_F(FilesTest, ADescriptorOfThisProcessIsWrittenWhereItStands) {
   EXPECT_FALSE(files.is_stream("/dev/fd/987654"));
 }
 
+TEST_F(FilesTest, AnAtomicFileIsNeverWiderThanWhatItReplaces) {
+  const mode_t before = ::umask(022);
+  const auto directory = std::shared_ptr<Directory>(files.open_directory(world.path()));
+  const auto mode_after = [&](std::optional<std::uint32_t> there, std::optional<std::uint32_t> own) {
+    files.remove(world.path("f"));
+    if (there) {
+      world.write("f", "old");
+      files.set_mode(world.path("f"), *there);
+    }
+    AtomicFile file(directory, "f", Existing::replace, own);
+    file.file().write(as_bytes("new"));
+    file.commit();
+    EXPECT_EQ(world.read("f"), "new");
+    return files.info(world.path("f"))->mode;
+  };
+  EXPECT_EQ(mode_after({}, {}), 0644U);
+  EXPECT_EQ(mode_after({}, 0777), 0755U) << "the umask counts";
+  EXPECT_EQ(mode_after({}, 0400), 0400U);
+  EXPECT_EQ(mode_after({}, 04711), 0711U) << "without the bits that give the owner's rights away";
+  EXPECT_EQ(mode_after(0600, {}), 0600U);
+  EXPECT_EQ(mode_after(0666, {}), 0666U) << "as it was";
+  EXPECT_EQ(mode_after(0600, 0755), 0600U);
+  EXPECT_EQ(mode_after(0664, 0600), 0600U);
+  ::umask(077);
+  EXPECT_EQ(mode_after({}, 0755), 0700U);
+  EXPECT_EQ(mode_after(0644, {}), 0644U);
+  ::umask(before);
+}
+
+TEST_F(FilesTest, PagesOfZerosBecomeHoles) {
+  const auto blocks_of = [&](const fs::path& path) {
+    struct stat status {};
+    EXPECT_EQ(::stat(path.c_str(), &status), 0);
+    return status.st_blocks * 512;
+  };
+  std::string content(1 << 20, '\0');
+  content[5] = 'a';
+  content[500'000] = 'b';
+  for (const std::size_t piece : {std::size_t{1} << 20, std::size_t{70'000}, std::size_t{4096}, std::size_t{1000}}) {
+    const fs::path path = world.path("f" + std::to_string(piece));
+    const auto file = files.create(path);
+    ByteCount end = 0;
+    for (std::size_t at = 0; at < content.size(); at += piece)
+      end = std::max(
+          end, write_leaving_holes(*file, at, as_bytes(content).subspan(at, std::min(piece, content.size() - at))));
+    if (end < content.size()) file->extend_to(content.size());
+    EXPECT_TRUE(world.read(path) == content) << piece;
+    if (piece >= 2 * page_bytes) EXPECT_LE(blocks_of(path), 64 << 10) << piece;
+  }
+  const auto file = files.create(world.path("coarse"));
+  EXPECT_EQ(write_leaving_holes(*file, 0, as_bytes(content), 2 << 20), content.size());
+  EXPECT_TRUE(world.read("coarse") == content);
+  EXPECT_EQ(write_leaving_holes(*file, 0, {}), 0U);
+}
+
 TEST_F(FilesTest, AnAtomicFileTakesANameOf255Bytes) {
   write_file_atomically(files, world.path(std::string(255, 'n')), as_bytes("x"));
   EXPECT_EQ(world.read(std::string(255, 'n')), "x");
