@@ -87,6 +87,7 @@ OrderedJson object_json(const ManifestObject& object, const Region& source_regio
     for (const auto& [name, value] : object.metadata) put_bytes(metadata, name.c_str(), value);
   }
   put_unless_empty(json, "sha256", object.sha256);
+  if (object.mode) json["mode"] = fmt::format("{:04o}", *object.mode & 0777);
   if (object.data_offset) json["data_offset"] = *object.data_offset;
   return json;
 }
@@ -238,6 +239,15 @@ std::string parse_sha256(const Fields& fields) {
   return hex;
 }
 
+/// Permission bits as octal digits. Others than 0777 are left out: a file belongs to whoever extracts it.
+std::optional<std::uint32_t> parse_mode(const Fields& fields) {
+  const std::string digits = fields.text("mode");
+  if (digits.empty()) return std::nullopt;
+  if (digits.size() > 5 || digits.find_first_not_of("01234567") != std::string::npos)
+    throw wrong(fields.path("mode"), "is not a number of at most five octal digits");
+  return static_cast<std::uint32_t>(std::stoul(digits, nullptr, 8)) & 0777U;
+}
+
 std::string without_trailing_slash(std::string prefix) {
   while (prefix.ends_with('/')) prefix.pop_back();
   return prefix;
@@ -274,6 +284,7 @@ ManifestObject parse_object(const Json& json, std::size_t index) {
   }
   if (const Json* metadata = fields.find("metadata")) object.metadata = text_map(*metadata, fields.path("metadata"));
   object.sha256 = parse_sha256(fields);
+  object.mode = parse_mode(fields);
   object.data_offset = fields.number("data_offset");
   if (object.data_offset && object.size > std::numeric_limits<std::int64_t>::max() - *object.data_offset)
     throw wrong(fields.path("data_offset"), "and size exceed 2^63");
@@ -295,11 +306,11 @@ Deletion parse_deletion(const Json& json, std::size_t index) {
 // ---- Of the whole manifest
 
 constexpr std::string_view known_members[] = {
-    "backup",   "bucket",        "created",       "creation_time", "current_since", "data_offset", "deletions",
-    "etag",     "headers",       "key",           "kms_key_arn",   "last_modified", "level",       "member",
-    "metadata", "object_name",   "objects",       "region",        "relative_key",  "sequencer",   "sha256",
-    "size",     "source_bucket", "source_prefix", "source_region", "storage_class", "tags",        "targets",
-    "time",     "version",       "version_id"};
+    "backup",   "bucket",  "created",       "creation_time", "current_since", "data_offset",   "deletions",
+    "etag",     "headers", "key",           "kms_key_arn",   "last_modified", "level",         "member",
+    "metadata", "mode",    "object_name",   "objects",       "region",        "relative_key",  "sequencer",
+    "sha256",   "size",    "source_bucket", "source_prefix", "source_region", "storage_class", "tags",
+    "targets",  "time",    "version",       "version_id"};
 static_assert(std::is_sorted(std::begin(known_members), std::end(known_members)));
 
 bool is_known(std::string_view name) {

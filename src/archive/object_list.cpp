@@ -16,7 +16,7 @@ constexpr std::size_t sha256_bytes = 32;
 
 // What is not packed, since it follows from the relative key.
 constexpr std::uint64_t usual_name = 1, usual_key = 2, usual_member = 4;
-constexpr std::uint64_t has_sha256 = 8, has_odd_sha256 = 16, has_current_since = 32;
+constexpr std::uint64_t has_sha256 = 8, has_odd_sha256 = 16, has_current_since = 32, has_mode = 64;
 
 void put(std::string& out, std::string_view text) {
   put_varint(out, text.size());
@@ -99,7 +99,7 @@ std::string pack(const ManifestObject& object) {
                               (is_hex                  ? has_sha256
                                : object.sha256.empty() ? 0
                                                        : has_odd_sha256) |
-                              (object.current_since ? has_current_since : 0);
+                              (object.current_since ? has_current_since : 0) | (object.mode ? has_mode : 0);
   std::string out;
   put_varint(out, flags);
   put(out, object.relative_key);
@@ -110,6 +110,7 @@ std::string pack(const ManifestObject& object) {
   if ((flags & has_odd_sha256) != 0) put(out, object.sha256);
   put(out, object.sequencer);
   if (object.current_since) put_varint(out, static_cast<std::uint64_t>(to_epoch_ms(*object.current_since)));
+  if (object.mode) put_varint(out, *object.mode);
   return out += pack_attributes(object);
 }
 
@@ -126,6 +127,7 @@ void unpack(std::string_view packed, ManifestObject& object) {
   if ((flags & has_odd_sha256) != 0) object.sha256 = in.text();
   object.sequencer = in.text();
   if ((flags & has_current_since) != 0) object.current_since = from_epoch_ms(static_cast<std::int64_t>(in.number()));
+  if ((flags & has_mode) != 0) object.mode = static_cast<std::uint32_t>(in.number());
   unpack_attributes(in.rest(), object);
 }
 

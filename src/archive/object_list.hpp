@@ -39,6 +39,7 @@ struct ManifestObject {
   store::SystemHeaders headers;
   store::UserMetadata metadata;
   std::string sha256;                    ///< lower-case hex
+  std::optional<std::uint32_t> mode;     ///< permission bits (0777) of the file; absent for objects of a store
   std::optional<ByteCount> data_offset;  ///< of the first byte of the object in the tar stream
   /// Members of the same name in front of `member`, not to be taken for it: archives of the reference may hold a key
   /// several times, once for each of its events in a batch.

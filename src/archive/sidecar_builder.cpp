@@ -137,6 +137,7 @@ ManifestObject object_of(const Member& member) {
   object.key = ObjectKey(key);
   object.member = member.name;
   object.last_modified = member.modified;
+  object.mode = member.mode;
   object.size = member.size;
   object.data_offset = member.data_offset;
   return object;

@@ -65,11 +65,11 @@ void put_octal(std::byte* block, Field field, std::uint64_t value) {
   put_text(block, field, fmt::format("{:0{}o}", value, field.length - 1));
 }
 
-void put_block(std::byte* block, UstarName name, ByteCount size, std::uint64_t seconds, char type) {
+void put_block(std::byte* block, UstarName name, ByteCount size, std::uint64_t seconds, char type, std::uint32_t mode) {
   std::memset(block, 0, layout::tar_block);
   put_text(block, name_field, name.name);
   put_text(block, prefix_field, name.prefix);
-  put_octal(block, mode_field, 0644);
+  put_octal(block, mode_field, mode & 0777);
   put_octal(block, uid_field, 0);
   put_octal(block, gid_field, 0);
   put_octal(block, size_field, size);
@@ -92,7 +92,8 @@ ByteCount tar_header_bytes(std::string_view name, ByteCount size) {
   return records.empty() ? layout::tar_block : 2 * layout::tar_block + tar_padded(records.size());
 }
 
-void encode_tar_header(MutableBytes into, std::string_view name, ByteCount size, TimePoint modified) {
+void encode_tar_header(MutableBytes into, std::string_view name, ByteCount size, TimePoint modified,
+                       std::uint32_t mode) {
   // Times that ustar's 11 octal digits cannot hold (before 1970, after 2242) are clamped; the manifest has them
   // exactly.
   const auto seconds = std::chrono::floor<std::chrono::seconds>(modified).time_since_epoch().count();
@@ -101,14 +102,14 @@ void encode_tar_header(MutableBytes into, std::string_view name, ByteCount size,
   std::byte* block = into.data();
   const std::string records = pax_records(name, size);
   if (!records.empty()) {
-    put_block(block, {{}, pax_name}, records.size(), stamp, pax_header);
+    put_block(block, {{}, pax_name}, records.size(), stamp, pax_header, mode);
     block += layout::tar_block;
     std::memcpy(block, records.data(), records.size());
     std::memset(block + records.size(), 0, tar_padded(records.size()) - records.size());
     block += tar_padded(records.size());
   }
   const ByteCount shown = size > layout::ustar_max_size ? 0 : size;
-  put_block(block, split_name(name).value_or(UstarName{{}, pax_name}), shown, stamp, regular_file);
+  put_block(block, split_name(name).value_or(UstarName{{}, pax_name}), shown, stamp, regular_file, mode);
 }
 
 bool is_tar_header_of(ByteView header, std::string_view name, ByteCount size) {
@@ -117,7 +118,7 @@ bool is_tar_header_of(ByteView header, std::string_view name, ByteCount size) {
   encode_tar_header(std::as_writable_bytes(std::span(expected)), name, size, {});
   // The first block is the pax header's where there is one, the last the member's own.
   for (const std::size_t block : {std::size_t{0}, there.size() - layout::tar_block}) {
-    for (const Field field : {mtime_field, checksum_field}) {
+    for (const Field field : {mode_field, mtime_field, checksum_field}) {
       there.replace(block + field.at, field.length, field.length, ' ');
       expected.replace(block + field.at, field.length, field.length, ' ');
     }

@@ -2,6 +2,7 @@
 // every offset before the first byte is fetched. POSIX.1-2017 ustar, with a pax header where ustar does not suffice.
 #pragma once
 
+#include <cstdint>
 #include <string_view>
 
 #include "base/bytes.hpp"
@@ -16,10 +17,11 @@ constexpr ByteCount tar_padded(ByteCount bytes) noexcept { return (bytes + 511) 
 ByteCount tar_header_bytes(std::string_view name, ByteCount size);
 
 /// Writes the header of a regular file into `into`, which must have tar_header_bytes(name, size) bytes. `modified` is
-/// kept to the second. Deterministic: owner 0, mode 0644.
-void encode_tar_header(MutableBytes into, std::string_view name, ByteCount size, TimePoint modified);
+/// kept to the second, `mode` has the permission bits. Deterministic: owner 0.
+void encode_tar_header(MutableBytes into, std::string_view name, ByteCount size, TimePoint modified,
+                       std::uint32_t mode = 0644);
 
-/// Whether `header` is a header that encode_tar_header() gives for this name and size, whatever the time.
+/// Whether `header` is a header that encode_tar_header() gives for this name and size, whatever the time and mode.
 bool is_tar_header_of(ByteView header, std::string_view name, ByteCount size);
 
 }  // namespace bale::archive

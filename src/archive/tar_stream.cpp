@@ -137,6 +137,7 @@ std::optional<TarStream::Member> TarStream::next() {
   member.header_offset = begin_ + static_cast<ByteCount>(::archive_read_header_position(tar_.get()));
   // All headers have been taken from the stream, and nothing behind them.
   member.data_offset = begin_ + static_cast<ByteCount>(::archive_filter_bytes(tar_.get(), 0));
+  member.mode = static_cast<std::uint32_t>(::archive_entry_perm(entry)) & 0777U;
   member.modified = modified_of(entry);
   return member;
 }

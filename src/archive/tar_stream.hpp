@@ -85,6 +85,7 @@ class TarStream {
     bool in_one_piece = true;     ///< not a sparse file, whose holes the tar leaves out
     ByteCount header_offset = 0;  ///< of its first header, extended ones included, in the tar stream
     ByteCount data_offset = 0;    ///< of its first byte in the tar stream
+    std::uint32_t mode = 0;       ///< permission bits (0777)
     TimePoint modified{};         ///< the epoch where the tar has none, or one outside of the years 1 to 9999
   };
   /// Absent at the end of the tar. Throws Error{corrupt} for what is no tar, for headers of one member that are longer

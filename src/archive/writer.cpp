@@ -329,7 +329,8 @@ class Writer {
         state.at = to;
       }
       if (piece.header > 0)
-        encode_tar_header({base + to, piece.header}, names_[piece.member], members_[piece.member].size, state.modified);
+        encode_tar_header({base + to, piece.header}, names_[piece.member], members_[piece.member].size, state.modified,
+                          members_[piece.member].mode);
       if (piece.whole()) state.sha256 = Sha256::of({data, piece.size});
       std::memset(data + piece.size, 0, piece.padding);
       to += piece.bytes();

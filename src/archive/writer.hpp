@@ -29,7 +29,8 @@ inline constexpr int min_level = 0, max_level = 22;  ///< 0 is store_level: no w
 struct PlannedMember {
   std::string
       name;  ///< relative key: any bytes. The tar member is objects/<name>, escaped where it is not safe as a path
-  ByteCount size = 0;  ///< exact; fetching must give this many bytes or fail
+  ByteCount size = 0;         ///< exact; fetching must give this many bytes or fail
+  std::uint32_t mode = 0644;  ///< permission bits of the tar member
 };
 
 /// Where the bytes of members come from. Called by many threads at once.
