@@ -7,7 +7,7 @@
 #include <unordered_map>
 #include <utility>
 
-#include "archive/member_name.hpp"
+#include "archive/file_name.hpp"
 #include "base/hash.hpp"
 #include "base/text.hpp"
 #include "flow/sequencer.hpp"
@@ -209,13 +209,33 @@ class Deliverer final : public FrameVisitor {
 class FileReceiver final : public ObjectReceiver {
  public:
   FileReceiver(std::unique_ptr<os::TreeFile> file, TimePoint modified) : file_(std::move(file)), modified_(modified) {}
-  void write(ByteView bytes) override { file_->file().write(bytes); }
-  void finish() override { file_->commit(modified_); }
+  void write(ByteView bytes) override {
+    data_end_ = std::max(data_end_, os::write_leaving_holes(file_->file(), written_, bytes));
+    written_ += bytes.size();
+  }
+  void finish() override {
+    if (data_end_ < written_) file_->file().extend_to(written_);
+    file_->commit(modified_);
+  }
 
  private:
   const std::unique_ptr<os::TreeFile> file_;
   const TimePoint modified_;
+  ByteCount written_ = 0, data_end_ = 0;
 };
+
+class DirectoryReceiver final : public ObjectReceiver {
+ public:
+  DirectoryReceiver(os::DirectoryTree& tree, std::string name) : tree_(tree), name_(std::move(name)) {}
+  void write(ByteView) override {}
+  void finish() override { tree_.make_directories(name_); }
+
+ private:
+  os::DirectoryTree& tree_;
+  const std::string name_;
+};
+
+constexpr std::uint16_t no_mode = 0xFFFF;
 
 }  // namespace
 
@@ -240,31 +260,51 @@ Delivery deliver_objects(Reader& reader, const std::vector<std::size_t>& objects
 }
 
 FileExtractor::FileExtractor(os::Files& files, os::fs::path directory, const ObjectList& objects)
-    : tree_(files, std::move(directory), os::Durability::together), may_be_replaced_(objects.size()) {
+    : tree_(files, std::move(directory), os::Durability::together),
+      is_directory_(objects.size()),
+      may_be_replaced_(objects.size()) {
   // An archive of S3 Cross-Region Compressor may hold a key twice; both then lead to one file.
-  std::vector<std::string> keys;
+  std::vector<std::pair<std::string, bool>> keys;
   keys.reserve(objects.size());
-  for (const ManifestObject& object : objects) keys.push_back(object.relative_key);
+  for (std::size_t i = 0; i < objects.size(); ++i) {
+    const ManifestObject object = objects[i];
+    is_directory_[i] = is_folder_marker(object.relative_key, object.size);
+    if (object.mode && modes_.empty()) modes_.resize(objects.size(), no_mode);
+    if (object.mode) modes_[i] = static_cast<std::uint16_t>(*object.mode);
+    keys.emplace_back(object.relative_key, is_directory_[i]);
+  }
   std::sort(keys.begin(), keys.end());
   std::vector<std::string> repeated;
   for (std::size_t i = 1; i < keys.size(); ++i) {
-    if (keys[i] == keys[i - 1]) repeated.push_back(keys[i]);
+    if (keys[i].first == keys[i - 1].first) repeated.push_back(keys[i].first);
   }
-  keys.erase(std::unique(keys.begin(), keys.end()), keys.end());
-  const std::vector<std::string> paths = safe_paths({keys.begin(), keys.end()});
+  // Of a key that is there with and without content, the file is kept.
+  keys.erase(std::unique(keys.begin(), keys.end(), [](const auto& a, const auto& b) { return a.first == b.first; }),
+             keys.end());
+  std::vector<NamedKey> named;
+  named.reserve(keys.size());
+  for (const auto& [key, is_directory] : keys) named.push_back({key, is_directory});
+  const std::vector<std::string> paths = file_paths(named);
   paths_.reserve(objects.size());
   for (std::size_t i = 0; i < objects.size(); ++i) {
     const std::string key = objects[i].relative_key;
-    const auto found = std::lower_bound(keys.begin(), keys.end(), key);
+    const auto found = std::lower_bound(keys.begin(), keys.end(), std::pair(key, false));
     paths_.push_back(paths[static_cast<std::size_t>(found - keys.begin())]);
+    is_directory_[i] = found->second;
     may_be_replaced_[i] = std::binary_search(repeated.begin(), repeated.end(), key);
   }
 }
 
-FileExtractor::FileExtractor(os::Files& files, os::fs::path directory, const std::vector<std::string_view>& keys)
-    : tree_(files, std::move(directory), os::Durability::together),
-      paths_(safe_paths(keys)),
-      may_be_replaced_(keys.size()) {}
+FileExtractor::FileExtractor(os::Files& files, os::fs::path directory, const std::vector<ExtractedKey>& keys)
+    : tree_(files, std::move(directory), os::Durability::together), may_be_replaced_(keys.size()) {
+  std::vector<NamedKey> named;
+  named.reserve(keys.size());
+  for (const ExtractedKey& key : keys) {
+    named.push_back({key.key, is_folder_marker(key.key, key.size)});
+    is_directory_.push_back(named.back().is_directory);
+  }
+  paths_ = file_paths(named);
+}
 
 void FileExtractor::look(const std::vector<std::size_t>& objects) {
   const std::set<std::string> top = tree_.top_names();
@@ -286,7 +326,10 @@ os::Existing FileExtractor::found(std::size_t object) const {
 }
 
 std::unique_ptr<ObjectReceiver> FileExtractor::receive(std::size_t object, TimePoint modified, os::Existing existing) {
-  return std::make_unique<FileReceiver>(tree_.create(paths_.at(object), existing), modified);
+  if (is_directory_.at(object)) return std::make_unique<DirectoryReceiver>(tree_, paths_.at(object));
+  std::optional<std::uint32_t> mode;
+  if (!modes_.empty() && modes_[object] != no_mode) mode = modes_[object];
+  return std::make_unique<FileReceiver>(tree_.create(paths_.at(object), existing, mode), modified);
 }
 
 }  // namespace bale::archive

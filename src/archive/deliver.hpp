@@ -40,25 +40,35 @@ Delivery deliver_objects(Reader& reader, const std::vector<std::size_t>& objects
                          flow::Pools pools, flow::MemoryBudget& budget, const std::stop_token& stop,
                          flow::Progress* progress = nullptr);
 
-/// Writes objects as files below a directory, each under safe_path() of its relative key, through an os::DirectoryTree:
-/// nothing outside of the directory is touched, whatever others do to it meanwhile. Thread-safe.
+/// An object that a FileExtractor writes, where it is known by its key.
+struct ExtractedKey {
+  std::string_view key;
+  ByteCount size = 0;
+};
+
+/// Writes objects as files below a directory, each under the path that file_paths() gives its relative key, through an
+/// os::DirectoryTree: nothing outside of the directory is touched, whatever others do to it meanwhile. Folder markers
+/// become directories; pages of zeros become holes. Thread-safe.
 class FileExtractor {
  public:
   /// The directory is made with its parents where missing, when the first file is begun. `files` is borrowed.
   FileExtractor(os::Files& files, os::fs::path directory, const ObjectList& objects);
   /// The same for objects that are known by their keys alone. Throws Error{invalid} when a key comes twice.
-  FileExtractor(os::Files& files, os::fs::path directory, const std::vector<std::string_view>& keys);
+  FileExtractor(os::Files& files, os::fs::path directory, const std::vector<ExtractedKey>& keys);
   /// Returns the path that the object is written to.
   os::fs::path path_of(std::size_t object) const { return tree_.path_of(paths_.at(object)); }
   /// Returns the same, relative to the directory.
   const std::string& name_of(std::size_t object) const { return paths_.at(object); }
+  /// Returns whether the object becomes a directory: is_folder_marker().
+  bool is_directory(std::size_t object) const { return is_directory_.at(object); }
   os::DirectoryTree& tree() noexcept { return tree_; }
   /// Notes which files of `objects` (empty: all) exist, for found(). To be called before the first receive().
   void look(const std::vector<std::size_t>& objects);
   /// Returns what may happen to a file that has the object's name at the end: it may be replaced if it existed at
   /// look(), or if two objects have the name; else it is kept, since it appeared meanwhile.
   os::Existing found(std::size_t object) const;
-  /// Begins a file that takes its name on finish(), with the object's modification time. Not durable before sync().
+  /// Begins a file that takes its name on finish(), with the object's modification time and permission bits (as
+  /// os::AtomicFile limits them), or a directory that is made on finish(). Not durable before sync().
   /// Throws as os::DirectoryTree::create() does, finish() as os::TreeFile::commit() does.
   std::unique_ptr<ObjectReceiver> receive(std::size_t object, TimePoint modified, os::Existing existing);
   /// Makes what was written durable.
@@ -67,6 +77,8 @@ class FileExtractor {
  private:
   os::DirectoryTree tree_;
   std::vector<std::string> paths_;     ///< by object
+  std::vector<bool> is_directory_;     ///< by object
+  std::vector<std::uint16_t> modes_;   ///< by object, no_mode for those without one; empty: none has one
   std::vector<bool> may_be_replaced_;  ///< by object
 };
 

@@ -39,7 +39,7 @@ void add_archive_command(CLI::App& app, Action& action) {
   CLI::App* const extracting = add_subcommand(*archive, options, action, "extract",
                                               "Get objects out, each verified by its SHA-256", extract_archive);
   extracting->add_option("member", options->members, "keys, or directories of keys [all]")->type_name("MEMBER");
-  extracting->add_option("--to", options->to, "directory to write to")->required()->type_name("DIR");
+  extracting->add_option("-C,--to", options->to, "directory to write to")->required()->type_name("DIR");
   CLI::App* const verifying = add_subcommand(*archive, options, action, "verify",
                                              "Read everything and compare it with its SHA-256", verify_archive);
   CLI::App* const showing = add_subcommand(*archive, options, action, "info",

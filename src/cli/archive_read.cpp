@@ -12,6 +12,7 @@
 #include "base/error.hpp"
 #include "base/text.hpp"
 #include "cli/archive_commands.hpp"
+#include "cli/name_changes.hpp"
 #include "cli/output.hpp"
 
 namespace bale::cli {
@@ -101,6 +102,18 @@ void emit_delivery(Context& context, std::string_view type, const ArchiveOptions
                    format_rate(delivery.bytes, elapsed)));
 }
 
+/// Warns of the objects among `selected` (empty: all) whose names differ from their keys.
+void tell_names(Context& context, const archive::ObjectList& objects, const std::vector<std::size_t>& selected,
+                const archive::FileExtractor& extractor) {
+  NameChanges changes(context);
+  const auto tell = [&](std::size_t i) {
+    const std::string key = objects[i].relative_key;
+    changes.tell(key, extractor.path_of(i).native(), archive::change_of(key, extractor.name_of(i)));
+  };
+  for (const std::size_t i : selected) tell(i);
+  for (std::size_t i = 0; selected.empty() && i < objects.size(); ++i) tell(i);
+}
+
 /// Wants nothing but to know that an object is whole.
 class Nobody final : public archive::ObjectReceiver {
  public:
@@ -141,6 +154,7 @@ int extract_archive(Context& context, const ArchiveOptions& options) {
   const archive::ObjectList& objects = reader->manifest().objects;
   const std::vector<std::size_t> selected = select(reader->manifest(), options.members, options.archive);
   archive::FileExtractor extractor(context.world().files, options.to, objects);
+  tell_names(context, objects, selected, extractor);
   if (context.options().dryrun) {
     for (std::size_t i = 0; i < objects.size(); ++i) {
       if (!selected.empty() && !std::binary_search(selected.begin(), selected.end(), i)) continue;

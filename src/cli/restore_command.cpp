@@ -10,6 +10,7 @@
 #include "base/text.hpp"
 #include "cli/catalog_places.hpp"
 #include "cli/commands.hpp"
+#include "cli/name_changes.hpp"
 #include "cli/option_values.hpp"
 #include "cli/output.hpp"
 #include "cli/restore_query.hpp"
@@ -147,10 +148,11 @@ void count(const recover::RestoredObject& object, Totals& totals) {
   }
 }
 
-void report(Context& context, const recover::RestoredObject& object, Totals& totals) {
+void report(Context& context, const recover::RestoredObject& object, Totals& totals, NameChanges& names) {
   const catalog::Record& record = *object.record;
   const std::string source = to_uri(record.source_bucket, record.object_path);
   count(object, totals);
+  names.tell(source, object.destination, object.name_change);
   if (object.fate == recover::RestoreFate::failed)
     return emit_failure(context, "restore failed: " + escape_name(source), *object.error);
   const bool restored = object.fate == recover::RestoreFate::restored;
@@ -268,6 +270,7 @@ recover::RestoreResult run_restore(Context& context, const RestoreCommandOptions
   store::ObjectStore* destination = target.directory ? nullptr : &context.store(context.region());
   const auto archives = [&](const catalog::Record&) -> store::ObjectStore& { return context.store(context.region()); };
   RestoreProgress progress(context);
+  NameChanges names(context);
   recover::RestoreOptions how;
   how.overwrite = options.overwrite;
   how.dryrun = context.options().dryrun;
@@ -281,7 +284,7 @@ recover::RestoreResult run_restore(Context& context, const RestoreCommandOptions
       [&](const recover::GoneObjects& gone) {
         return ask_again(context, options.where, query, gone, /*exact_version=*/!options.sql.empty());
       },
-      [&](const recover::RestoredObject& object) { report(context, object, totals); },
+      [&](const recover::RestoredObject& object) { report(context, object, totals, names); },
       {[&](const recover::ArchiveCopy& copy) { report_asked(context, copy, how.archives); },
        [&](std::size_t waiting) { progress.waiting(waiting); }});
 }

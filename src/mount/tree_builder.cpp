@@ -27,7 +27,7 @@ CREATE TABLE objects (id INTEGER PRIMARY KEY, size INTEGER NOT NULL, modified IN
   archive INTEGER NOT NULL, frame_offset INTEGER, frame_length INTEGER, frame_skip INTEGER, sha256 TEXT NOT NULL,
   etag TEXT NOT NULL, version_id TEXT NOT NULL, storage_class TEXT NOT NULL, headers TEXT NOT NULL,
   metadata TEXT NOT NULL, tags TEXT NOT NULL);
-CREATE TABLE escaped (path BLOB PRIMARY KEY, id INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE odd (key BLOB PRIMARY KEY, id INTEGER NOT NULL) WITHOUT ROWID;
 )";
 
 /// A database file without a name.
@@ -70,8 +70,12 @@ std::string directory_of(const BucketName& bucket, std::size_t number) {
 TreeBuilder::TreeBuilder(const os::World& world)
     : database_(open_nameless(world)),
       transaction_(std::make_unique<sqlite::Transaction>(*database_)),
-      paths_([this](std::string_view path, std::int64_t id) { add_file(path, id); },
-             [this](std::string_view path, std::int64_t id) { keep_escaped(path, id); }) {
+      paths_({.file = [this](std::string_view path, std::int64_t id) { add_file(path, id); },
+              .directory = [this](std::string_view path, std::int64_t id) { add_directory(path, id); },
+              .odd =
+                  [this](std::string_view key, std::int64_t id) {
+                    database_->execute("INSERT INTO odd (key, id) VALUES (?, ?)", sqlite::Blob{key}, id);
+                  }}) {
   open_.push_back({++last_id_, {}});
 }
 
@@ -86,7 +90,8 @@ void TreeBuilder::add(const catalog::Record& record) {
   }
   const NodeId id = ++last_id_;
   add_object(id, record);
-  paths_.add(record.object_path.str(), id);
+  const std::string& key = record.object_path.str();
+  paths_.add({key, archive::is_folder_marker(key, record.object_size)}, id);
   ++totals_.objects;
   totals_.bytes += record.object_size;
   commit_now_and_then();
@@ -112,12 +117,9 @@ void TreeBuilder::begin_bucket(const BucketName& bucket) {
 
 void TreeBuilder::end_bucket() {
   paths_.finish();
-  {
-    auto rows = database_->query("SELECT path, id FROM escaped ORDER BY path");
-    while (rows.step()) add_file(rows.view(0), rows.integer(1));
-  }
-  database_->execute("DELETE FROM escaped");
-  while (open_.size() > 1) close_directory();
+  while (open_.size() > 2) close_directory();
+  place_odd();
+  close_directory();
 }
 
 std::int64_t TreeBuilder::number_of_archive(const catalog::Record& record) {
@@ -147,11 +149,18 @@ void TreeBuilder::add_object(NodeId id, const catalog::Record& record) {
       catalog::map_to_json(record.metadata), catalog::map_to_json(record.tags));
 }
 
-void TreeBuilder::keep_escaped(std::string_view path, NodeId id) {
-  database_->execute("INSERT INTO escaped (path, id) VALUES (?, ?)", sqlite::Blob{path}, id);
+void TreeBuilder::add_file(std::string_view path, NodeId id) {
+  const std::string_view name = open_way_to(path);
+  add_node(open_.back().id, name, id);
+  open_.back().modified = std::max(open_.back().modified, modified_of(id));
 }
 
-void TreeBuilder::add_file(std::string_view path, NodeId id) {
+void TreeBuilder::add_directory(std::string_view path, NodeId id) {
+  open_way_to(std::string(path) + "/");
+  open_.back().modified = std::max(open_.back().modified, modified_of(id));
+}
+
+std::string_view TreeBuilder::open_way_to(std::string_view path) {
   std::size_t depth = 1;  // of the bucket's directory
   for (std::size_t slash = path.find('/'); slash != std::string_view::npos; slash = path.find('/')) {
     const std::string_view name = path.substr(0, slash);
@@ -163,10 +172,78 @@ void TreeBuilder::add_file(std::string_view path, NodeId id) {
     path.remove_prefix(slash + 1);
   }
   while (open_.size() > depth + 1) close_directory();
-  add_node(open_.back().id, path, id);
-  auto row = database_->query("SELECT modified FROM objects WHERE id = ?", id);
-  if (row.step()) open_.back().modified = std::max(open_.back().modified, from_epoch_ms(row.integer(0)));
+  return path;
 }
+
+// ---- Keys that are not their own paths: placed when all others of the bucket are, whose directories are closed.
+
+void TreeBuilder::place_odd() {
+  {
+    auto rows = database_->query("SELECT key, odd.id, size FROM odd JOIN objects USING (id) ORDER BY key");
+    while (rows.step()) {
+      const std::string_view key = rows.view(0);
+      const bool is_directory = archive::is_folder_marker(key, static_cast<ByteCount>(rows.integer(2)));
+      const std::string path =
+          archive::place_of({key, is_directory}, [this](const std::string& each) { return taken_at(each); });
+      place(path, rows.integer(1), is_directory);
+    }
+  }
+  database_->execute("DELETE FROM odd");
+}
+
+void TreeBuilder::place(std::string_view path, NodeId id, bool is_directory) {
+  const TimePoint modified = modified_of(id);
+  NodeId directory = open_.back().id;
+  open_.back().modified = std::max(open_.back().modified, modified);
+  while (!path.empty()) {
+    const std::size_t slash = path.find('/');
+    const std::string_view name = path.substr(0, slash);
+    if (slash == std::string_view::npos && !is_directory) return add_node(directory, name, id);
+    const auto there = child_of(directory, name);
+    directory = there ? *there : make_directory(directory, name);
+    database_->execute("UPDATE directories SET modified = MAX(modified, ?) WHERE id = ?", to_epoch_ms(modified),
+                       directory);
+    path.remove_prefix(slash == std::string_view::npos ? path.size() : slash + 1);
+  }
+}
+
+std::optional<NodeId> TreeBuilder::child_of(NodeId directory, std::string_view name) {
+  auto row = database_->query("SELECT id FROM nodes WHERE parent = ? AND name = ?", directory, sqlite::Blob{name});
+  return row.step() ? std::optional<NodeId>(row.integer(0)) : std::nullopt;
+}
+
+bool TreeBuilder::is_directory(NodeId id) {
+  return database_->query("SELECT 1 FROM directories WHERE id = ?", id).step();
+}
+
+archive::Taken TreeBuilder::taken_at(std::string_view path) {
+  NodeId at = open_.back().id;
+  for (const std::string_view name : split(path, '/')) {
+    const auto next = child_of(at, name);
+    if (!next) return archive::Taken::nothing;
+    at = *next;
+  }
+  return is_directory(at) ? archive::Taken::directory : archive::Taken::file;
+}
+
+NodeId TreeBuilder::make_directory(NodeId parent, std::string_view name) {
+  const NodeId id = ++last_id_;
+  add_node(parent, name, id);
+  database_->execute("INSERT INTO directories (id, parent, directories, modified) VALUES (?, ?, 0, 0)", id, parent);
+  ++totals_.directories;
+  if (parent == open_.back().id)
+    ++open_.back().directories;
+  else
+    database_->execute("UPDATE directories SET directories = directories + 1 WHERE id = ?", parent);
+  return id;
+}
+
+TimePoint TreeBuilder::modified_of(NodeId object) {
+  auto row = database_->query("SELECT modified FROM objects WHERE id = ?", object);
+  return row.step() ? from_epoch_ms(row.integer(0)) : TimePoint{};
+}
+
+// ---- Rows
 
 void TreeBuilder::add_node(NodeId parent, std::string_view name, NodeId id) {
   database_->execute("INSERT INTO nodes (parent, name, id) VALUES (?, ?, ?)", parent, sqlite::Blob{name}, id);

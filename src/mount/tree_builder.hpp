@@ -6,13 +6,14 @@
 #include <unordered_map>
 #include <vector>
 
-#include "mount/path_stream.hpp"
+#include "archive/file_name.hpp"
 #include "mount/tree.hpp"
 
 namespace bale::mount {
 
-/// Makes a Tree of catalog records in a temporary database file, whose name is gone as soon as it is open: it takes
-/// disk space as long as the tree lives, however the process ends. Used by one thread.
+/// Makes a Tree of catalog records, with the paths that archive::file_paths() gives their keys, in a temporary database
+/// file, whose name is gone as soon as it is open: it takes disk space as long as the tree lives, however the process
+/// ends. Used by one thread.
 class TreeBuilder {
  public:
   /// The file is made in $TMPDIR, else in /tmp. `world` is borrowed for the call. Throws Error where it cannot be made.
@@ -21,7 +22,7 @@ class TreeBuilder {
   TreeBuilder(const TreeBuilder&) = delete;
   TreeBuilder& operator=(const TreeBuilder&) = delete;
 
-  /// Adds an object: by source bucket, then key, each once. Throws Error{internal} for records in another order.
+  /// Adds an object: by source bucket, then key, each once. Throws Error{invalid} for records in another order.
   void add(const catalog::Record& record);
   /// Objects so far.
   std::uint64_t objects() const noexcept { return totals_.objects; }
@@ -41,7 +42,16 @@ class TreeBuilder {
   std::int64_t number_of_archive(const catalog::Record& record);
   void add_object(NodeId id, const catalog::Record& record);
   void add_file(std::string_view path, NodeId id);
-  void keep_escaped(std::string_view path, NodeId id);
+  void add_directory(std::string_view path, NodeId id);
+  /// Opens the directories on the way to `path`, and closes the others. Returns its last component.
+  std::string_view open_way_to(std::string_view path);
+  void place_odd();
+  void place(std::string_view path, NodeId id, bool is_directory);
+  std::optional<NodeId> child_of(NodeId directory, std::string_view name);
+  bool is_directory(NodeId id);
+  archive::Taken taken_at(std::string_view path);
+  NodeId make_directory(NodeId parent, std::string_view name);
+  TimePoint modified_of(NodeId object);
   void add_node(NodeId parent, std::string_view name, NodeId id);
   void open_directory(std::string_view name);
   void close_directory();
@@ -55,7 +65,7 @@ class TreeBuilder {
   BucketName bucket_;
   std::vector<NodeId> buckets_;  ///< their directories
   std::vector<Open> open_;       ///< from the directory of all buckets down to the one that is being filled
-  PathStream paths_;
+  archive::PathStream paths_;
   std::unordered_map<std::string, std::int64_t> archives_;
 };
 

@@ -1,5 +1,7 @@
 """`bale archive index`: archives of other programs, as those programs write them."""
+import os
 import shutil
+import stat
 import subprocess
 
 import pytest
@@ -10,6 +12,12 @@ from test_memory import LIMIT, peak_of
 
 needs = {program: pytest.mark.skipif(not shutil.which(program), reason=f"{program} is not installed")
          for program in ("zstd", "pzstd", "tar")}
+
+
+def umask_of():
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
 @pytest.fixture
@@ -52,6 +60,37 @@ def test_every_member_comes_back(bale, tree, command):
     assert tree_of(bale.directory / "all") == files
     verified = bale.json("archive", "verify", path)[0]
     assert verified["not_verifiable"] == len(files), "nobody wrote digests down"
+
+
+@needs["zstd"]
+@needs["tar"]
+@pytest.mark.parametrize("form", ["gnu", "pax"])
+def test_names_modes_and_times_are_those_that_tar_gives(bale, form):
+    odd = [b"tab\tbed", b"new\nline/x", b"caf\xe9", b"%", "ü".encode(), b"d/" + b"n" * 255]
+    base = os.fsencode(bale.directory / "in")
+    for number, name in enumerate(odd + [b"secret", b"script"]):
+        path = os.path.join(base, name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "wb") as file:
+            file.write(name)
+        os.chmod(path, {b"secret": 0o600, b"script": 0o4755}.get(name, 0o664))
+        os.utime(path, (1_000_000_000 + number, 1_000_000_000 + number))
+    tar = f"tar --format={form} --hard-dereference -P"
+    archive = made_by(bale, f"{tar} -C in -cf a.tar . ./d//../secret && {tar} -rf a.tar $PWD/in/script && "
+                            "zstd -q a.tar -o a.tar.zst")
+    bale.json("archive", "index", archive)
+    finished = bale.run("archive", "extract", archive, "-C", "out")
+    out = os.fsencode(bale.directory / "out")
+    for name in odd + [b"secret", b"script"]:
+        there = os.stat(os.path.join(out, name))
+        expected = os.stat(os.path.join(base, name))
+        assert stat.S_IMODE(there.st_mode) == stat.S_IMODE(expected.st_mode) & 0o777 & ~umask_of(), name
+        assert there.st_mtime == expected.st_mtime, name
+        with open(os.path.join(out, name), "rb") as file:
+            assert file.read() == name
+    assert (bale.directory / "out" / "d" / "%2E%2E" / "secret").read_bytes() == b"secret"
+    assert (bale.directory / "out" / str(bale.directory)[1:] / "in" / "script").read_bytes() == b"script"
+    assert finished.err.count("gets the escaped name") == 1 and finished.err.count("is left out") == 1, finished
 
 
 @needs["zstd"]
@@ -115,7 +154,7 @@ def test_an_archive_of_the_reference(bale, seeded):
     info = bale.json("archive", "info", path)[0]
     assert info["index"] == f"{path}.index" and info["targets"] == 1 and info["random_access"]
     bale.run("archive", "extract", path, "--to", "out")
-    assert tree_of(bale.directory / "out") == {"%/..%2Fx=" if key == "../x" else key: content
+    assert tree_of(bale.directory / "out") == {"%2E%2E/x" if key == "../x" else key: content
                                               for key, content in contents.items()}
     assert list(bale.directory.glob("x")) == []
 

@@ -9,11 +9,12 @@ import tarfile
 import time
 
 import pytest
-from conftest import ACCOUNT, BACKUP_REGION, COPY_REGION, SOURCE_REGION, STACK, tree_of, write_tree
+from conftest import ACCOUNT, BACKUP_REGION, COPY_REGION, SOURCE_REGION, STACK, MiB, tree_of, write_tree
 
 CATALOG = f"e2e-000000000000-{BACKUP_REGION}-catalog"
 ODD_KEYS = ["a", "a/b", "a/b/c", "n" * 300, "long/" + "m" * 300 + "/x", "slash/", "slash", "double//x", "../up", "%",
-            "%/y"]
+            "%/y", "tab\tbed", "new\nline/x"]
+PLAIN_KEYS = ["a/b/c", "slash", "%", "%/y", "tab\tbed", "new\nline/x"]
 
 
 def summary_of(finished):
@@ -77,6 +78,13 @@ def test_names_that_cannot_be_files(bale):
     for key, place in places.items():
         assert os.path.realpath(place).startswith(str(out))
         assert pathlib.Path(place).read_bytes() == b"content of " + key.encode()
+        assert (place == str(out / key)) == (key in PLAIN_KEYS), place
+        assert not place.startswith(str(out / "%")) or key.startswith("%"), "escaped names stay in their directory"
+    downloaded = bale.directory / "downloaded"
+    finished = bale.run("s3", "cp", "--recursive", "s3://source", downloaded)
+    assert tree_of(downloaded) == tree_of(out), "the names are those of a restore"
+    for key in ("a", "a/b", "../up"):
+        assert f"s3://source/{key} gets the escaped name" in finished.err, finished
     again, summary = restore()
     assert summary["same"] == len(ODD_KEYS) and summary["restored"] == 0
     assert all(line["type"] == "same" for line in again)
@@ -205,7 +213,24 @@ def test_keys_that_are_not_utf8(bale):
     out = bale.directory / "restored"
     line = bale.json("restore", "--config", bale.config, "--to", out, name)[0]
     assert base64.b64decode(line["key_base64"]) == name
-    assert tree_of(out) == {"%/caf%E9%2F%FF.txt=": b"content"}
+    assert tree_of(out) == {os.fsdecode(name): b"content"}
+
+
+def test_folder_markers_become_directories_and_zeros_holes(bale):
+    bale.mixed()
+    bale.put("source", "folder/", b"")
+    bale.put("source", "filled/", b"")
+    bale.put("source", "filled/x", b"x")
+    sparse = bytes(2 * MiB) + b"data" + bytes(2 * MiB)
+    bale.put("source", "sparse", sparse)
+    bale.until_idle()
+    out = bale.directory / "restored"
+    finished = bale.restore(out, "*")
+    assert tree_of(out) == {"filled/x": b"x", "sparse": sparse}
+    assert (out / "folder").is_dir() and "escaped" not in finished.err
+    assert (out / "sparse").stat().st_blocks * 512 < MiB
+    again = bale.run("--output", "json", "restore", "--config", bale.config, "--to", out, "*")
+    assert summary_of(again)["same"] == 4 and summary_of(again)["restored"] == 0
 
 
 def test_neighbours_are_read_together_and_the_dry_run_says_so(bale):

@@ -92,6 +92,7 @@ class RestoreRun {
     RestoredObject object;
     object.record = &record;
     object.destination = tools_.destination.name(index);
+    object.name_change = tools_.destination.name_change(index);
     object.fate = fate;
     object.error = error;
     if (fate == RestoreFate::restored && record.location) object.bytes_read = record.location->frame_length;

@@ -39,8 +39,9 @@ enum class RestoreFate {
 
 /// What became of one record.
 struct RestoredObject {
-  const catalog::Record* record = nullptr;  ///< for as long as the call
-  std::string destination;                  ///< path or URI
+  const catalog::Record* record = nullptr;                      ///< for as long as the call
+  std::string destination;                                      ///< path or URI
+  archive::NameChange name_change = archive::NameChange::none;  ///< of the path below a directory
   RestoreFate fate = RestoreFate::failed;
   ByteCount bytes_read = 0;  ///< compressed bytes of the archive that hold it, which it may share with others
   std::optional<Error> error;

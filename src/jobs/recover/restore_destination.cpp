@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "archive/member_name.hpp"
 #include "base/error.hpp"
 #include "base/hash.hpp"
 #include "transfer/byte_io.hpp"
@@ -29,11 +28,18 @@ class DirectoryDestination final : public RestoreDestination {
       : records_(records), overwrite_(overwrite), extractor_(files, directory, keys_of(records)) {}
 
   std::string name(std::size_t index) const override { return extractor_.path_of(index).native(); }
+  archive::NameChange name_change(std::size_t index) const override {
+    return archive::change_of(records_.object_path(index), extractor_.name_of(index));
+  }
 
   bool look(std::size_t index) override {
     const auto there = extractor_.tree().info(extractor_.name_of(index));
     if (!there) return true;
     const std::string path = name(index);
+    if (extractor_.is_directory(index)) {
+      if (there->type == os::FileType::directory) return false;
+      throw Error(ErrorKind::precondition, "a file has the directory's name", path, "restore to another place");
+    }
     if (there->type == os::FileType::directory) {
       throw Error(ErrorKind::precondition, "a directory has the file's name", path,
                   "restore to another place, or together with the objects below it: then it gets an escaped name");
@@ -52,10 +58,11 @@ class DirectoryDestination final : public RestoreDestination {
   void sync() override { extractor_.sync(); }
 
  private:
-  static std::vector<std::string_view> keys_of(const catalog::RecordList& records) {
-    std::vector<std::string_view> keys;
+  static std::vector<archive::ExtractedKey> keys_of(const catalog::RecordList& records) {
+    std::vector<archive::ExtractedKey> keys;
     keys.reserve(records.size());
-    for (std::size_t index = 0; index < records.size(); ++index) keys.push_back(records.object_path(index));
+    for (std::size_t index = 0; index < records.size(); ++index)
+      keys.push_back({records.object_path(index), records.object_size(index)});
     return keys;
   }
 

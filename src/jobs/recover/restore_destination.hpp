@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "archive/deliver.hpp"
+#include "archive/file_name.hpp"
 #include "catalog/record_list.hpp"
 #include "flow/memory_budget.hpp"
 #include "flow/thread_pool.hpp"
@@ -33,6 +34,11 @@ class RestoreDestination {
   virtual ~RestoreDestination() = default;
   /// The path or URI that the object gets.
   virtual std::string name(std::size_t index) const = 0;
+  /// What the name differs in from the object's key. The default: nothing.
+  virtual archive::NameChange name_change(std::size_t index) const {
+    static_cast<void>(index);
+    return archive::NameChange::none;
+  }
   /// Whether the object has to be written: false when it is there with the same content. To be called before receive().
   /// Throws Error{precondition} when something else is there that may not be replaced, Error{denied} for a symbolic
   /// link on the way.
@@ -48,9 +54,9 @@ class RestoreDestination {
   virtual void sync() = 0;
 };
 
-/// Files under archive::safe_paths() of the keys, each with the object's modification time; made durable by sync(). A
-/// directory never gives way to a file, and no symbolic link is followed. `files` and `records` are borrowed. Throws
-/// Error{invalid} when a key comes twice.
+/// Files under archive::file_paths() of the keys, each with the object's modification time, and directories for folder
+/// markers; made durable by sync(). A directory never gives way to a file, and no symbolic link is followed. `files`
+/// and `records` are borrowed. Throws Error{invalid} when a key comes twice.
 std::unique_ptr<RestoreDestination> make_directory_destination(os::Files& files, const os::fs::path& directory,
                                                                const catalog::RecordList& records, bool overwrite);
 

@@ -3,7 +3,7 @@
 
 #include <random>
 
-#include "archive/member_name.hpp"
+#include "archive/file_name.hpp"
 #include "base/error.hpp"
 #include "mount/tree_builder.hpp"
 #include "support/fake_world.hpp"
@@ -13,11 +13,14 @@ namespace {
 
 using ::testing::ElementsAre;
 
+/// Of an object with this key: some of those that end with '/' are empty.
+ByteCount size_of(const std::string& key) { return key.ends_with('/') && key.size() % 2 == 0 ? 0 : key.size(); }
+
 catalog::Record record_of(const std::string& bucket, const std::string& key) {
   catalog::Record record;
   record.source_bucket = BucketName(bucket);
   record.object_path = ObjectKey(key);
-  record.object_size = key.size();
+  record.object_size = size_of(key);
   record.last_modified = from_epoch_ms(1'700'000'000'123);
   record.archive_bucket = BucketName("backup");
   record.archive_key = ObjectKey("source/archive.tar.zst");
@@ -104,16 +107,30 @@ TEST_F(TreeTest, IsTheTreeThatRestoreMakes) {
       keys.insert(key);
     }
     const std::vector<std::string> sorted(keys.begin(), keys.end());
-    const std::vector<std::string> paths = archive::safe_paths({sorted.begin(), sorted.end()});
+    std::vector<archive::NamedKey> named;
+    for (const std::string& key : sorted) named.push_back({key, archive::is_folder_marker(key, size_of(key))});
+    const std::vector<std::string> paths = archive::file_paths(named);
     std::map<std::string, std::string> expected;
     for (std::size_t i = 0; i < sorted.size(); ++i) {
-      expected[paths[i]] = sorted[i];
+      if (named[i].is_directory && !paths[i].empty()) expected[paths[i] + "/"] = "";
+      if (!named[i].is_directory) expected[paths[i]] = sorted[i];
       for (std::size_t slash = paths[i].find('/'); slash != std::string::npos; slash = paths[i].find('/', slash + 1))
         expected[paths[i].substr(0, slash + 1)] = "";
     }
     const auto tree = tree_of(sorted);
     EXPECT_EQ(walk(*tree, tree->root()), expected);
   }
+}
+
+TEST_F(TreeTest, FolderMarkersAreDirectoriesAndNamesStay) {
+  const auto tree = tree_of({"d/", "e/f/", "e/f/x", "tab\tbed", "new\nline", "\xff", "a", "a/b", "x//y"});
+  const auto found = walk(*tree, tree->root());
+  for (const char* name : {"d/", "e/", "e/f/", "e/f/x", "tab\tbed", "new\nline", "\xff", "a/", "a/b", "x/", "x/y"})
+    EXPECT_TRUE(found.contains(name)) << name;
+  EXPECT_EQ(found.size(), 12U) << "and an escaped name for a";
+  EXPECT_EQ(tree->node(tree->root())->directories, 4U);
+  EXPECT_EQ(tree->totals().directories, 5U);
+  EXPECT_EQ(tree->node(tree->find(tree->root(), "x")->id)->modified, from_epoch_ms(1'700'000'000'123));
 }
 
 TEST_F(TreeTest, ALargeDirectoryIsListedInPieces) {
