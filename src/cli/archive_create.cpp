@@ -12,6 +12,7 @@
 #include "base/error.hpp"
 #include "base/text.hpp"
 #include "cli/archive_commands.hpp"
+#include "cli/local_tree.hpp"
 #include "cli/output.hpp"
 #include "cli/s3_commands.hpp"
 
@@ -46,14 +47,7 @@ class Walker {
   Walker(Context& context, const std::optional<os::FileInfo>& archive) : context_(context), archive_(archive) {}
 
   std::vector<InputFile> walk(const std::vector<std::string>& paths) {
-    for (const std::string& path : paths) {
-      const auto info = context_.world().files.info(path);
-      if (!info) throw Error(ErrorKind::not_found, "no such file or directory", escape_name(path));
-      const bool takes_files = info->type == os::FileType::regular || info->type == os::FileType::directory;
-      const std::size_t files_before = files_;
-      if (takes_files) add(path, *info);
-      if (files_ == files_before) tell_left_out(path, *info);
-    }
+    for (const std::string& path : paths) walk_one(path);
     if (empty_directories_ > 0) {
       emit_warning(context_,
                    fmt::format("left out {}: an archive holds files only",
@@ -62,28 +56,53 @@ class Walker {
     }
     return std::move(found_);
   }
-  /// Paths that were named and of which nothing is archived, though it is not the archive.
+  /// Paths that were named and of which nothing is archived, though it is not the archive, and what cannot be read
+  /// below others.
   std::size_t left_out() const noexcept { return left_out_; }
 
  private:
+  void walk_one(const std::string& path) {
+    std::optional<os::FileInfo> info;
+    try {
+      info = context_.world().files.info(path);
+    } catch (const Error& error) {
+      return fail(path, error);
+    }
+    if (!info) throw Error(ErrorKind::not_found, "no such file or directory", escape_name(path));
+    const std::size_t files_before = files_, left_out_before = left_out_;
+    if (info->type == os::FileType::directory) add_directory(path);
+    if (info->type == os::FileType::regular) add(path, *info);
+    if (files_ == files_before && left_out_ == left_out_before) tell_left_out(path, *info);
+  }
+
   void tell_left_out(const fs::path& path, const os::FileInfo& info) {
     // `create a.tar.zst *` finds a.tar.zst the second time.
     if (archive_ && is_same_file(*archive_, info)) return;
-    ++left_out_;
     const bool directory = info.type == os::FileType::directory;
-    emit_failure(context_, "left out " + escape_name(path.native()),
-                 Error(ErrorKind::invalid, directory ? "no file is in it" : "it is no regular file", {},
-                       info.type == os::FileType::symlink ? "name what the link leads to" : ""));
+    fail(path, Error(ErrorKind::invalid, directory ? "no file is in it" : "it is no regular file", {},
+                     info.type == os::FileType::symlink ? "name what the link leads to" : ""));
+  }
+
+  void fail(const fs::path& path, const Error& error) {
+    ++left_out_;
+    emit_failure(context_, "left out " + escape_name(path.native()), error);
+  }
+
+  void add_directory(const fs::path& path) {
+    check_stop();
+    walk_tree(context_.world().files, path, Links::leave_out,
+              {.file = [&](const LocalFile& file) { add(path / file.name, file.info); },
+               .skipped = [&](const fs::path& skipped, const std::string& reason) { skip(skipped, reason); },
+               .failed =
+                   [&](const fs::path& failed, const Error& error) {
+                     check_stop();
+                     fail(failed, error);
+                   },
+               .empty_directory = [&] { ++empty_directories_; }});
   }
 
   void add(const fs::path& path, const os::FileInfo& info) {
-    if (context_.stop().stop_requested()) throw Error(ErrorKind::cancelled, "stopped while listing files");
-    switch (info.type) {
-      case os::FileType::directory: return add_directory(path);
-      case os::FileType::symlink: return skip(path, "a symbolic link");
-      case os::FileType::other: return skip(path, "neither a file nor a directory");
-      case os::FileType::regular: break;
-    }
+    check_stop();
     if (archive_ && is_same_file(*archive_, info)) return skip(path, "the archive itself");
     ++files_;
     std::string name = member_name_of(path);
@@ -98,13 +117,8 @@ class Walker {
     }
   }
 
-  void add_directory(const fs::path& path) {
-    const std::vector<os::DirectoryEntry> entries = context_.world().files.list(path);
-    if (entries.empty()) ++empty_directories_;
-    for (const os::DirectoryEntry& entry : entries) {
-      // Gone since it was listed: as if it had never been there.
-      if (const auto info = context_.world().files.info(path / entry.name)) add(path / entry.name, *info);
-    }
+  void check_stop() const {
+    if (context_.stop().stop_requested()) throw Error(ErrorKind::cancelled, "stopped while listing files");
   }
 
   void skip(const fs::path& path, std::string_view what) {
@@ -124,7 +138,9 @@ class FileMembers final : public archive::MemberSource {
   FileMembers(os::Files& files, const std::vector<InputFile>& inputs) : files_(files), inputs_(inputs) {}
   TimePoint fetch(std::size_t index, ByteCount offset, MutableBytes into) override {
     const InputFile& input = inputs_[index];
-    const std::size_t got = files_.open(input.path)->read_at(offset, into);
+    const auto file = files_.open(input.path);
+    const std::size_t got = file->read_at(offset, into);
+    if (got == into.size() && offset + got == input.info.size) require_end(*file, input);
     const auto now = files_.info(input.path);
     const bool changed = got < into.size() || !now || now->size != input.info.size ||
                          now->modified != input.info.modified || !is_same_file(*now, input.info);
@@ -135,6 +151,15 @@ class FileMembers final : public archive::MemberSource {
   }
 
  private:
+  /// Files of /proc say that they are empty, and others grow.
+  static void require_end(os::ReadableFile& file, const InputFile& input) {
+    std::byte next[1];
+    if (file.read_at(input.info.size, next) == 0) return;
+    throw Error(ErrorKind::precondition,
+                fmt::format("the file has more than the {} that its size says", format_bytes(input.info.size)),
+                escape_name(input.path.native()), "copy it to another file, and archive that");
+  }
+
   os::Files& files_;
   const std::vector<InputFile>& inputs_;
 };
@@ -164,6 +189,7 @@ std::string manifest_text(Context& context, const std::vector<InputFile>& inputs
     object.last_modified = written[i].modified;
     object.size = inputs[i].info.size;
     object.sha256 = to_hex_digest(written[i].sha256);
+    object.mode = inputs[i].info.mode & 0777U;
     object.data_offset = written[i].data_offset;
     text.add(object);
   }
@@ -210,7 +236,7 @@ archive::WriteResult write_once(Context& context, const ArchiveOptions& options,
                                 const archive::WriterOptions& writer_options) {
   std::vector<archive::PlannedMember> planned;
   planned.reserve(inputs.size());
-  for (const InputFile& input : inputs) planned.push_back({input.name, input.info.size});
+  for (const InputFile& input : inputs) planned.push_back({input.name, input.info.size, input.info.mode & 0777U});
   FileMembers members(context.world().files, inputs);
   context.reserve_memory(archive::compressor_bytes(writer_options.level, writer_options.frame_size) *
                          context.pools().cores.size());

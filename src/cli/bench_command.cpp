@@ -82,14 +82,16 @@ void take_stock(Context& context, const std::string& name, estimate::Inventory& 
   if (info->type != os::FileType::directory)
     throw Error(ErrorKind::invalid, "it is neither a file nor a directory", escape_name(name));
   const os::fs::path directory(name);
-  walk_tree(
-      files, directory,
-      {[&](const LocalFile& file) {
-         if (context.stop().stop_requested()) throw Error(ErrorKind::cancelled, "interrupted");
-         add(directory / file.name, file.size);
-       },
-       [&](const os::fs::path& path, const std::string& reason) { warn_left_out(context, sample, path, reason); },
-       [&](const os::fs::path& path, const Error& error) { warn_left_out(context, sample, path, error.summary()); }});
+  walk_tree(files, directory, Links::follow,
+            {.file =
+                 [&](const LocalFile& file) {
+                   if (context.stop().stop_requested()) throw Error(ErrorKind::cancelled, "interrupted");
+                   add(directory / file.name, file.info.size);
+                 },
+             .skipped = [&](const os::fs::path& path,
+                            const std::string& reason) { warn_left_out(context, sample, path, reason); },
+             .failed = [&](const os::fs::path& path,
+                           const Error& error) { warn_left_out(context, sample, path, error.summary()); }});
 }
 
 /// The bytes of a piece; fewer where the file has become shorter.

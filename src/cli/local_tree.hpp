@@ -1,4 +1,4 @@
-// The files below a directory, as a copy takes them.
+// The files below a directory, as `bale s3 cp`, `bale archive create` and `bale bench` take them.
 #pragma once
 
 #include <functional>
@@ -9,21 +9,32 @@
 
 namespace bale::cli {
 
-/// What a walk found.
+/// A regular file that a walk found.
 struct LocalFile {
   std::string name;  ///< relative to the directory, '/' between components
-  ByteCount size = 0;
+  os::FileInfo info;
 };
 
-/// Calls `file` for every regular file below `directory`, in bytewise order of the names within each directory.
-/// Symlinks are followed; a directory that is its own ancestor, a dangling link, and what is neither file nor directory
-/// (socket, pipe, device) are told to `skipped`, with the reason. A directory that cannot be listed is told to
-/// `failed`, and the others go on. Throws only what the functions throw, and Error{not_found} when `directory` is none.
+/// What a walk makes of symbolic links.
+enum class Links {
+  follow,    ///< takes what they lead to
+  leave_out  ///< skips them
+};
+
+/// Told what a walk finds.
 struct TreeVisitor {
   std::function<void(const LocalFile&)> file;
+  /// What is no file: the reason completes "left out PATH: ...".
   std::function<void(const os::fs::path&, const std::string& reason)> skipped;
+  /// A directory that cannot be listed, or something that cannot be inspected. The walk goes on with the others.
   std::function<void(const os::fs::path&, const Error&)> failed;
+  std::function<void()> empty_directory = [] {};
 };
-void walk_tree(os::Files& files, const os::fs::path& directory, const TreeVisitor& visitor);
+
+/// Calls visitor.file for every regular file below `directory`, in bytewise order of the names within each directory.
+/// Skips sockets, pipes and devices; symbolic links as `links` says, and, where they are followed, those that lead
+/// nowhere or to a directory that contains them. Throws only what the functions throw, and Error{not_found} when
+/// `directory` is none. `files` is borrowed.
+void walk_tree(os::Files& files, const os::fs::path& directory, Links links, const TreeVisitor& visitor);
 
 }  // namespace bale::cli

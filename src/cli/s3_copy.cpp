@@ -4,8 +4,10 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.hpp"
+#include "cli/download_names.hpp"
 #include "cli/item_runner.hpp"
 #include "cli/local_tree.hpp"
+#include "cli/name_changes.hpp"
 #include "cli/output.hpp"
 #include "cli/s3_commands.hpp"
 #include "cli/s3_transfer.hpp"
@@ -197,10 +199,11 @@ class Copy {
     {
       const ProgressPrinter printer(context_, progress_, std::string(doing(operation_)));
       ItemRunner runner(context_.options().connections);
-      if (operation_ == Operation::upload)
-        start_files(runner);
-      else
-        start_objects(runner);
+      switch (operation_) {
+        case Operation::upload: start_files(runner); break;
+        case Operation::download: start_downloads(runner); break;
+        case Operation::copy: start_copies(runner); break;
+      }
       progress_.items_total = items_;
       progress_.bytes_total = bytes_;  // known only now: an estimate from a part of the listing would mislead
     }
@@ -235,7 +238,7 @@ class Copy {
                                                    {},
                                                    {},
                                                    {destination_.object.bucket, ObjectKey(prefix + found.name)},
-                                                   found.size});
+                                                   found.info.size});
                                   },
                               .skipped =
                                   [&](const os::fs::path& path, const std::string& reason) {
@@ -247,20 +250,16 @@ class Copy {
                                     ++progress_.items_failed;
                                     emit_failure(context_, "upload failed: " + escape_name(path.native()), error);
                                   }};
-    walk_tree(context_.world().files, source_.path, visitor);
+    walk_tree(context_.world().files, source_.path, Links::follow, visitor);
   }
 
-  void start_objects(ItemRunner& runner) {
+  void start_copies(ItemRunner& runner) {
     const std::string prefix = as_directory(source_.object.key.str());
     for_each_object(context_, source_.object.bucket, prefix, [&](const store::ListedObject& found) {
       if (context_.stop().stop_requested()) throw Error(ErrorKind::cancelled, "interrupted");
       const std::string relative = found.key.str().substr(prefix.size());
       if (!is_wanted(request_.filters, relative)) return;
-      Item item{{}, {}, {source_.object.bucket, found.key}, {}, found.size};
-      if (operation_ == Operation::copy)
-        start_copy(runner, std::move(item), relative);
-      else
-        start_download(runner, std::move(item), relative);
+      start_copy(runner, {{}, {}, {source_.object.bucket, found.key}, {}, found.size}, relative);
     });
   }
 
@@ -273,19 +272,37 @@ class Copy {
     start(runner, std::move(item));
   }
 
-  void start_download(ItemRunner& runner, Item item, std::string relative) {
-    // Empty objects with a '/' at the end stand for directories, as consoles make them.
-    const bool marker = item.size == 0 && (relative.empty() || relative.ends_with('/'));
-    if (relative.ends_with('/') && marker) relative.pop_back();
+  void start_downloads(ItemRunner& runner) {
+    const std::string prefix = as_directory(source_.object.key.str());
+    NameChanges changes(context_);
+    DownloadNames names(
+        context_, source_.object.bucket, prefix,
+        [&](std::string_view relative) { return is_wanted(request_.filters, relative); },
+        [&](const store::ListedObject& found, const std::string& path, bool is_directory) {
+          const Item item{destination_.path / path, path, {source_.object.bucket, found.key}, {}, found.size};
+          const std::string relative = found.key.str().substr(prefix.size());
+          changes.tell(to_uri(item.from), item.file.native(), archive::change_of(relative, path));
+          if (is_directory)
+            make_directory(item);
+          else
+            start(runner, item);
+        });
+    for_each_object(context_, source_.object.bucket, prefix, [&](const store::ListedObject& found) {
+      if (context_.stop().stop_requested()) throw Error(ErrorKind::cancelled, "interrupted");
+      names.add(found);
+    });
+    names.finish();
+  }
+
+  /// Of an empty object with a '/' at the end of its key, as consoles make them.
+  void make_directory(const Item& item) {
+    if (context_.options().dryrun) return;
     try {
-      item.file = marker && relative.empty() ? destination_.path : local_path_for(destination_.path, relative);
-      item.name = std::move(relative);
-      if (marker && !context_.options().dryrun) tree_->make_directories(item.name);
+      tree_->make_directories(item.name);
     } catch (const Error& error) {
       ++progress_.items_failed;
-      return emit_failure(context_, "download failed: " + escape_name(to_uri(item.from)), error);
+      emit_failure(context_, "download failed: " + escape_name(to_uri(item.from)), error);
     }
-    if (!marker) start(runner, std::move(item));
   }
 
   void start(ItemRunner& runner, Item item) {
@@ -319,7 +336,7 @@ class Copy {
     ByteCount bytes = item.size;
     switch (operation_) {
       case Operation::upload:
-        mover_.upload(item.file, item.to, attributes_for(item.file.filename().native()), conditions());
+        bytes = mover_.upload(item.file, item.to, attributes_for(item.file.filename().native()), conditions());
         break;
       case Operation::download: bytes = download(item, listed_size); break;
       case Operation::copy: copy(item); break;

@@ -26,6 +26,9 @@ constexpr ByteCount most_part_in_memory = 16_MiB;
 /// more is another buffer whose pages have to be made.
 constexpr std::size_t most_parts_under_way = 16;
 
+/// Smaller holes would cut a part into many writes, each of which waits for the disk.
+constexpr std::size_t least_hole_of_part = 64_KiB;
+
 Error stopped() { return Error(ErrorKind::cancelled, "interrupted"); }
 
 /// Fills all of `bytes`; false when the stream ends first.
@@ -42,11 +45,13 @@ bool fill(store::GetStream& stream, MutableBytes bytes) {
 class FileBody final : public store::Body {
  public:
   /// Borrows all; `moved` is told how many bytes were sent, negative when the body starts again.
-  FileBody(os::ReadableFile& file, ByteCount first, ByteCount size, std::function<void(std::int64_t)> moved,
-           std::stop_token stop)
+  /// `is_end`: the file ends with these bytes, or next() throws.
+  FileBody(os::ReadableFile& file, ByteCount first, ByteCount size, bool is_end,
+           std::function<void(std::int64_t)> moved, std::stop_token stop)
       : file_(file),
         first_(first),
         size_(size),
+        is_end_(is_end),
         moved_(std::move(moved)),
         stop_(std::move(stop)),
         buffer_(std::min<ByteCount>(size, buffer_bytes)) {
@@ -61,6 +66,7 @@ class FileBody final : public store::Body {
       throw Error(ErrorKind::precondition, "the file got shorter while it was read", {},
                   "copy it again when nobody writes to it");
     }
+    if (is_end_ && done_ + wanted == size_ && goes_on(file_, first_ + size_)) throw got_longer();
     done_ += wanted;
     return buffer_.view().first(wanted);
   }
@@ -76,11 +82,23 @@ class FileBody final : public store::Body {
  private:
   os::ReadableFile& file_;
   const ByteCount first_, size_;
+  const bool is_end_;
   const std::function<void(std::int64_t)> moved_;
   const std::stop_token stop_;
   Buffer buffer_;
   ByteCount done_ = 0, sent_ = 0;  ///< since the start: read, and of that sent
 };
+
+/// Whether the file has a byte where it should end: the files of /proc say that they are empty, and others grow.
+bool goes_on(os::ReadableFile& file, ByteCount size) {
+  std::byte next[1];
+  return file.read_at(size, next) > 0;
+}
+
+Error got_longer() {
+  return Error(ErrorKind::precondition, "the file got longer while it was read", {},
+               "copy it again when nobody writes to it");
+}
 
 /// Names the file in an error that has no place of its own.
 template <typename Step>
@@ -99,17 +117,28 @@ void ObjectMover::check_stop() const {
   if (context_.stop().stop_requested()) throw stopped();
 }
 
-void ObjectMover::upload(const std::filesystem::path& path, const ObjectAddress& to,
-                         const store::ObjectAttributes& attributes, const store::WriteConditions& conditions) {
+ByteCount ObjectMover::upload(const std::filesystem::path& path, const ObjectAddress& to,
+                              const store::ObjectAttributes& attributes, const store::WriteConditions& conditions) {
   const auto file = context_.world().files.open(path);
-  const ByteCount size = file->size();
+  ByteCount size = file->size();
   naming(path, [&] {
+    if (goes_on(*file, size)) {
+      ByteCount done = 0;
+      const auto read = [&](MutableBytes bytes) {
+        const std::size_t got = file->read_at(done, bytes);
+        done += got;
+        return got;
+      };
+      size = upload_stream(read, to, attributes, conditions, 0);
+      return;
+    }
     if (size >= part_bytes) return upload_in_parts(*file, size, to, attributes, conditions);
     const flow::Ticket ticket = context_.budget().acquire(std::min<ByteCount>(size, buffer_bytes), context_.stop());
     FileBody body(
-        *file, 0, size, [&](std::int64_t bytes) { progress_.bytes_done += bytes; }, context_.stop());
+        *file, 0, size, /*is_end=*/true, [&](std::int64_t bytes) { progress_.bytes_done += bytes; }, context_.stop());
     store().put(to, body, attributes, conditions);
   });
+  return size;
 }
 
 void ObjectMover::upload_in_parts(os::ReadableFile& file, ByteCount size, const ObjectAddress& to,
@@ -127,12 +156,14 @@ void ObjectMover::upload_in_parts(os::ReadableFile& file, ByteCount size, const 
           const ByteCount first = i * part_size, length = std::min(part_size, size - first);
           const flow::Ticket ticket = context_.budget().acquire(buffer_bytes, context_.stop());
           FileBody body(
-              file, first, length, [&](std::int64_t bytes) { progress_.bytes_done += bytes; }, context_.stop());
+              file, first, length, /*is_end=*/false, [&](std::int64_t bytes) { progress_.bytes_done += bytes; },
+              context_.stop());
           parts[i] = {i + 1, store().upload_part(to, upload, i + 1, body), length};
         });
       }
       group.wait();
     }
+    if (goes_on(file, size)) throw got_longer();
     store().complete_upload(to, upload, parts, conditions);
   } catch (...) {
     try {
@@ -146,6 +177,13 @@ void ObjectMover::upload_in_parts(os::ReadableFile& file, ByteCount size, const 
 
 ByteCount ObjectMover::upload_input(const ObjectAddress& to, const store::ObjectAttributes& attributes,
                                     const store::WriteConditions& conditions, ByteCount expected_bytes) {
+  return upload_stream([&](MutableBytes bytes) { return context_.world().terminal.in(bytes); }, to, attributes,
+                       conditions, expected_bytes);
+}
+
+ByteCount ObjectMover::upload_stream(const ReadSome& read, const ObjectAddress& to,
+                                     const store::ObjectAttributes& attributes,
+                                     const store::WriteConditions& conditions, ByteCount expected_bytes) {
   if (expected_bytes == 0) expected_bytes = part_bytes * store::max_parts;
   const ByteCount piece_size = transfer::choose_part_size(expected_bytes, part_bytes);
   const auto sink = transfer::open_object_sink(
@@ -156,7 +194,7 @@ ByteCount ObjectMover::upload_input(const ObjectAddress& to, const store::Object
     flow::Ticket ticket = context_.budget().acquire(piece_size, context_.stop());
     Buffer piece(piece_size);
     while (!ended && piece.size() < piece.capacity()) {
-      const std::size_t got = context_.world().terminal.in(piece.spare());
+      const std::size_t got = read(piece.spare());
       ended = got == 0;
       piece.resize(piece.size() + got);
     }
@@ -225,7 +263,12 @@ store::ObjectInfo ObjectMover::receive(const ObjectAddress& from, const VersionI
   } else {
     const auto answer = store().get(from, std::nullopt, wanted);
     info = answer->info();
-    stream(*answer, [&](ByteView bytes) { file.file().write(bytes); });
+    ByteCount written = 0, data_end = 0;
+    stream(*answer, [&](ByteView bytes) {
+      data_end = std::max(data_end, os::write_leaving_holes(file.file(), written, bytes));
+      written += bytes.size();
+    });
+    if (data_end < written) file.file().extend_to(written);
   }
   return info;
 }
@@ -254,14 +297,12 @@ void ObjectMover::download_in_parts(const ObjectAddress& from, const store::Obje
         throw Error(ErrorKind::corrupt, "the store answered with another range than was asked for", to_uri(from));
       if (in_ranges) check.add(first, buffer.view());
       if (as_uploaded) check.set_part(first / part, buffer.view());
-      if (is_read_again)
-        file.file().write_at(first, buffer.view());
-      else
-        file.file().write_past_cache(first, buffer.view());
+      os::write_leaving_holes(file.file(), first, buffer.view(), least_hole_of_part, /*past_cache=*/!is_read_again);
       progress_.bytes_done += length;
     });
   }
   group.wait();
+  file.file().extend_to(info.size);  // what ends in a hole
   if (is_read_again) read_again(*file.reopen(), check);
   check.finish(from);
 }

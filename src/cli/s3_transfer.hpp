@@ -26,9 +26,10 @@ class ObjectMover {
   /// Borrows both; `progress` is raised by the bytes moved.
   ObjectMover(Context& context, flow::Progress& progress) : context_(context), progress_(progress) {}
 
-  /// Puts a regular file. Throws Error{precondition} when it gets shorter while it is read.
-  void upload(const std::filesystem::path& file, const ObjectAddress& to, const store::ObjectAttributes& attributes,
-              const store::WriteConditions& conditions);
+  /// Puts a regular file, and one that has more bytes than its size says (as those of /proc) as a stream. Returns the
+  /// object's size. Throws Error{precondition} when the file gets shorter or longer while it is read.
+  ByteCount upload(const std::filesystem::path& file, const ObjectAddress& to,
+                   const store::ObjectAttributes& attributes, const store::WriteConditions& conditions);
   /// Puts standard input until its end. `expected_bytes` is an upper bound of its length; 0: 78 GiB, what 10,000 parts
   /// take. Returns its length.
   ByteCount upload_input(const ObjectAddress& to, const store::ObjectAttributes& attributes,
@@ -49,6 +50,10 @@ class ObjectMover {
   ByteCount print(const ObjectAddress& from, const VersionId& version);
 
  private:
+  /// Fills a part of `bytes`; 0: the end.
+  using ReadSome = std::function<std::size_t(MutableBytes bytes)>;
+  ByteCount upload_stream(const ReadSome& read, const ObjectAddress& to, const store::ObjectAttributes& attributes,
+                          const store::WriteConditions& conditions, ByteCount expected_bytes);
   void upload_in_parts(os::ReadableFile& file, ByteCount size, const ObjectAddress& to,
                        const store::ObjectAttributes& attributes, const store::WriteConditions& conditions);
   using OpenFile = std::function<os::AtomicFile&()>;

@@ -104,6 +104,27 @@ def test_two_files_of_one_name_are_refused(bale):
     assert "1 object" in bale.run("archive", "create", "k.tar.zst", "x", "./x").out, "the same file is one object"
 
 
+def test_paths_that_are_too_long_are_named_and_the_others_go_in(bale):
+    """A directory of more than PATH_MAX bytes, which nobody can name as a whole."""
+    write_tree(bale.directory / "in", {"a": b"a", "z": b"z"})
+    handle = os.open(bale.directory / "in", os.O_RDONLY)
+    for _ in range(20):
+        os.mkdir("n" * 250, dir_fd=handle)
+        below = os.open("n" * 250, os.O_RDONLY, dir_fd=handle)
+        os.close(handle)
+        handle = below
+    os.close(handle)
+    finished = bale.run("archive", "create", "a.tar.zst", "in", status=1)
+    assert "left out in/nnn" in finished.err and "too long" in finished.err, finished
+    assert {line["key"] for line in bale.json("archive", "list", "a.tar.zst")} == {"in/a", "in/z"}
+    bale.run("--local", "store", "s3", "mb", "s3://bucket")
+    finished = bale.run("--local", "store", "s3", "cp", "--recursive", "in", "s3://bucket", status=1)
+    assert "upload failed: in/nnn" in finished.err, finished
+    listed = bale.run("--local", "store", "s3", "ls", "--recursive", "s3://bucket").out
+    assert listed.count("\n") == 2, listed
+    subprocess.run(["rm", "-rf", bale.directory / "in"], check=True)
+
+
 def test_create_does_not_leave_half_an_archive(bale):
     bale.run("archive", "create", "a.tar.zst", "none", status=3)
     assert not (bale.directory / "a.tar.zst").exists()

@@ -244,6 +244,105 @@ TEST_F(ArchiveCommandTest, UsageAndMissingFiles) {
   EXPECT_FALSE(std::filesystem::exists(archive_));
 }
 
+TEST_F(ArchiveCommandTest, ModesAndTimesAreRecordedAndNothingBecomesWider) {
+  const std::map<std::string, std::uint32_t> modes{
+      {"a.txt", 0600}, {"empty", 0755}, {"dir/large", 0440}, {"dir/set", 0104755}};
+  world_.write("in/dir/set", "s");
+  for (const auto& [name, mode] : modes) ASSERT_EQ(::chmod(world_.path("in/" + name).c_str(), mode & 07777), 0);
+  ASSERT_EQ(create(), 0) << err();
+  const mode_t before = ::umask(022);
+  ASSERT_EQ(run({"extract", archive_, "-C", world_.path("out").string()}), 0) << err();
+  for (const auto& [name, mode] : modes) {
+    const auto info = world_.files->info(world_.path("out/" + key(name)));
+    EXPECT_EQ(info->mode, mode & 0777) << name;
+    EXPECT_EQ(info->modified, world_.files->info(world_.path("in/" + name))->modified);
+  }
+  ::umask(077);
+  ASSERT_EQ(run({"extract", archive_, "--to", world_.path("narrow").string()}), 0) << err();
+  EXPECT_EQ(world_.files->info(world_.path("narrow/" + key("empty")))->mode, 0700U);
+  ::umask(022);
+  world_.write("out/" + key("empty"), "private");
+  ASSERT_EQ(::chmod(world_.path("out/" + key("empty")).c_str(), 0600), 0);
+  ASSERT_EQ(run({"extract", archive_, "--to", world_.path("out").string()}), 0) << err();
+  EXPECT_EQ(world_.files->info(world_.path("out/" + key("empty")))->mode, 0600U) << "what is replaced was private";
+  ASSERT_EQ(::chmod(archive_.c_str(), 0640), 0);
+  ASSERT_EQ(create(), 0) << err();
+  EXPECT_EQ(world_.files->info(archive_)->mode, 0640U);
+  ::umask(before);
+}
+
+TEST_F(ArchiveCommandTest, NamesThatAFileSystemCanHoldStay) {
+  const std::vector<std::string> names{"tab\tbed",    "new\nline",          "caf\xe9", "%", "d/\x01\x7f",
+                                       "back\\slash", std::string(255, 'n')};
+  for (const std::string& name : names) world_.write("in/odd/" + name, "of " + name);
+  ASSERT_EQ(create(), 0) << err();
+  ASSERT_EQ(run({"extract", archive_, "--to", world_.path("out").string()}), 0) << err();
+  EXPECT_THAT(err(), ::testing::Not(HasSubstr("escaped")));
+  for (const std::string& name : names) EXPECT_EQ(world_.read("out/" + key("odd/" + name)), "of " + name) << name;
+}
+
+TEST_F(ArchiveCommandTest, HolesStayHoles) {
+  std::string content(3 << 20, '\0');
+  content.replace(1 << 20, 4, "data");
+  world_.write("in/sparse", content);
+  world_.write("in/zeros", std::string(1 << 20, '\0'));
+  ASSERT_EQ(create(), 0) << err();
+  ASSERT_EQ(run({"extract", archive_, "--to", world_.path("out").string()}), 0) << err();
+  EXPECT_TRUE(world_.read("out/" + key("sparse")) == content);
+  EXPECT_EQ(world_.read("out/" + key("zeros")).size(), 1U << 20);
+  struct stat status {};
+  ASSERT_EQ(::stat(world_.path("out/" + key("sparse")).c_str(), &status), 0);
+  EXPECT_LE(status.st_blocks * 512, 64 << 10);
+}
+
+/// Real files, some of which cannot be listed, inspected or believed, whoever asks.
+class HiddenFiles final : public bale::testing::ForwardingFiles {
+ public:
+  std::vector<os::DirectoryEntry> list(const os::fs::path& path) override {
+    if (path.filename() == "locked" || path.parent_path().filename() == "locked")
+      throw Error(ErrorKind::denied, "cannot list: Permission denied", path.native());
+    return real_.list(path);
+  }
+  std::optional<os::FileInfo> info(const os::fs::path& path) override {
+    if (path.filename() == "deep") throw Error(ErrorKind::invalid, "cannot inspect: File name too long", path.native());
+    auto found = real_.info(path);
+    if (found && path.filename() == "sizeless") found->size = 0;
+    return found;
+  }
+};
+
+TEST_F(ArchiveCommandTest, WhatCannotBeReadIsNamedAndLeftOut) {
+  world_.write("in/locked/x", "x");
+  world_.write("in/dir/locked/x", "x");
+  world_.write("in/dir/deep", "x");
+  world_.write("in/sizeless", "not empty");
+  HiddenFiles hidden;
+  world_.files = &hidden;
+  EXPECT_EQ(create(), exit_some_failed);
+  for (const char* name : {"in/locked", "in/dir/locked", "in/dir/deep", "in/sizeless"})
+    EXPECT_THAT(err(), HasSubstr(name)) << name;
+  EXPECT_THAT(err(), HasSubstr("more than the 0 B that its size says"));
+  EXPECT_EQ(run({"create", world_.path("only.tar.zst").string(), world_.path("in/locked").string()}), exit_some_failed);
+  EXPECT_THAT(err(), HasSubstr("nothing to archive"));
+  EXPECT_EQ(run({"create", world_.path("named.tar.zst").string(), world_.path("in/dir/deep").string(),
+                 world_.path("in/a.txt").string()}),
+            exit_some_failed);
+  world_.files = &os::system_files();
+  ASSERT_EQ(run({"extract", archive_, "--to", world_.path("out").string()}), 0) << err();
+  for (const char* name : {"a.txt", "empty", "dir/large"})
+    EXPECT_TRUE(world_.read("out/" + key(name)) == world_.read(std::string("in/") + name)) << name;
+  EXPECT_FALSE(std::filesystem::exists(world_.path("out/" + key("sizeless"))));
+  ASSERT_EQ(run({"list", world_.path("named.tar.zst").string()}), 0);
+  EXPECT_THAT(out(), HasSubstr("a.txt"));
+}
+
+TEST_F(ArchiveCommandTest, FilesOfProcAreNotArchivedAsEmpty) {
+  EXPECT_EQ(run({"create", archive_, "/proc/version", world_.path("in").string()}), exit_some_failed);
+  EXPECT_THAT(err(), HasSubstr("proc/version"));
+  ASSERT_EQ(run({"list", archive_}), 0);
+  EXPECT_THAT(out(), ::testing::Not(HasSubstr("proc/version")));
+}
+
 /// Real files, and somebody else who does something when the destination has just been made.
 class SharedFiles final : public bale::testing::ForwardingFiles {
  public:

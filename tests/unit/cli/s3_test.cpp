@@ -8,6 +8,7 @@
 #include <sstream>
 #include <thread>
 
+#include "archive/file_name.hpp"
 #include "base/error.hpp"
 #include "base/hash.hpp"
 #include "cli/app.hpp"
@@ -248,18 +249,25 @@ TEST_F(S3Test, FiltersDoNotSwallowArguments) {
   EXPECT_THAT(keys(), ElementsAre("a.txt"));
 }
 
-TEST_F(S3Test, KeysThatLeadOutOfTheDirectoryAreRefusedByName) {
-  for (const char* key : {"d/../../out-of-it", "d//abs", "d/./dot", "d/fine", "d/..", "d/also/fine"}) put(key, "x");
+TEST_F(S3Test, KeysThatLeadOutOfTheDirectoryAreEscapedInIt) {
+  for (const char* key : {"d/../../out-of-it", "d//abs", "d/./dot", "d/fine", "d/..", "d/also/fine"}) put(key, key);
   put("d/folder/", "");
   put("d/full-folder/", "not empty");
-  EXPECT_EQ(bale({"cp", "--recursive", "s3://bucket/d", path("in/out")}), exit_some_failed);
-  EXPECT_THAT(tree("in"), UnorderedElementsAre("out/fine", "out/also/fine"));
+  put("d/x//", "");
+  must({"cp", "--recursive", "s3://bucket/d", path("in/out")});
+  EXPECT_THAT(tree("in"), UnorderedElementsAre("out/fine", "out/also/fine", "out/%2E%2E/%2E%2E/out-of-it", "out/abs",
+                                               "out/dot", ::testing::StartsWith("out/%2E%2E%"), "out/full-folder"));
+  EXPECT_EQ(world.read("in/out/abs"), "d//abs");
   EXPECT_TRUE(fs::is_directory(world.path("in/out/folder")));
-  for (const char* key : {"d/../../out-of-it", "d//abs", "d/./dot", "d/..", "d/full-folder/"})
-    EXPECT_THAT(world.terminal.errors(), HasSubstr(std::string("s3://bucket/") + key + ":")) << key;
+  EXPECT_TRUE(fs::is_directory(world.path("in/out/x")));
+  for (const char* key : {"d/../../out-of-it", "d/.."})
+    EXPECT_THAT(world.terminal.errors(), HasSubstr(std::string("s3://bucket/") + key + " gets the escaped name"))
+        << key;
+  EXPECT_THAT(world.terminal.errors(), HasSubstr("the '/' at the beginning of names is left out"));
+  EXPECT_THAT(world.terminal.errors(), Not(HasSubstr("dot")));
   EXPECT_EQ(bale({"cp", "s3://bucket/d/..", path("in")}), exit_usage);
   must({"cp", "s3://bucket/d/../../out-of-it", path("chosen")});
-  EXPECT_EQ(world.read("chosen"), "x");
+  EXPECT_EQ(world.read("chosen"), "d/../../out-of-it");
 }
 
 TEST_F(S3Test, OneFailureDoesNotStopTheOthers) {
@@ -273,12 +281,102 @@ TEST_F(S3Test, OneFailureDoesNotStopTheOthers) {
   EXPECT_THAT(keys(), ElementsAre("a", "b"));
 }
 
-TEST_F(S3Test, AKeyThatIsFileAndDirectoryFailsByName) {
-  put("d/a", "file");
-  put("d/a/b", "below it");
-  EXPECT_EQ(bale({"cp", "--recursive", "s3://bucket/d", path("out"), "--connections", "1"}), exit_some_failed);
-  EXPECT_EQ(tree("out").size(), 1u);
-  EXPECT_THAT(world.terminal.errors(), HasSubstr("download failed: s3://bucket/d/a"));
+TEST_F(S3Test, AKeyThatIsFileAndDirectoryGetsAnEscapedName) {
+  const std::vector<std::string> names{"a", "a!", "a/b", "a/b/c", "e", "e/", "x//y", "x/y"};
+  for (const std::string& name : names) put("d/" + name, name == "e/" ? "" : "of " + name);
+  std::vector<archive::NamedKey> named;
+  for (const std::string& name : names) named.push_back({name, name == "e/"});
+  const std::vector<std::string> paths = archive::file_paths(named);
+  for (int round = 0; round < 2; ++round) {
+    must({"cp", "--recursive", "s3://bucket/d", path("out")});
+    EXPECT_EQ(tree("out").size(), names.size() - 1);
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      if (named[i].is_directory)
+        EXPECT_TRUE(fs::is_directory(world.path("out/" + paths[i])));
+      else
+        EXPECT_EQ(world.read("out/" + paths[i]), "of " + names[i]) << "as in a restore";
+    }
+    for (const char* name : {"a", "a/b", "e", "x//y"})
+      EXPECT_THAT(world.terminal.errors(), HasSubstr(std::string("s3://bucket/d/") + name + " gets the escaped name"));
+  }
+  must({"cp", "--recursive", "s3://bucket/d", path("only"), "--exclude", "*", "--include", "a"});
+  EXPECT_THAT(tree("only"), ElementsAre("a")) << "what is not wanted is in nobody's way";
+}
+
+TEST_F(S3Test, PrivateFilesStayPrivate) {
+  put("secret", "new");
+  put("d/script", "new");
+  world.write("out/secret", "old");
+  world.write("out/d/script", "old");
+  fs::permissions(world.path("out/secret"), fs::perms(0600));
+  fs::permissions(world.path("out/d/script"), fs::perms(0750));
+  must({"cp", "s3://bucket/secret", path("out/secret")});
+  must({"cp", "--recursive", "s3://bucket/d", path("out/d")});
+  EXPECT_EQ(world.files->info(world.path("out/secret"))->mode, 0600U);
+  EXPECT_EQ(world.files->info(world.path("out/d/script"))->mode, 0750U);
+  EXPECT_EQ(world.read("out/d/script"), "new");
+}
+
+TEST_F(S3Test, RunsOfZerosBecomeHoles) {
+  std::string content(20 << 20, '\0');
+  content.replace(3 << 20, 4, "data");
+  put("large", content);
+  put("small", content.substr(0, 4 << 20));
+  must({"cp", "--recursive", "s3://bucket", path("out")});
+  EXPECT_TRUE(world.read("out/large") == content);
+  EXPECT_TRUE(world.read("out/small") == content.substr(0, 4 << 20));
+  for (const char* name : {"out/large", "out/small"}) {
+    struct stat status {};
+    ASSERT_EQ(::stat(world.path(name).c_str(), &status), 0);
+    EXPECT_LE(status.st_blocks * 512, 256 << 10) << name;
+  }
+}
+
+/// As many files of /proc do, each says that it is empty.
+class SizelessFiles final : public testing::ForwardingFiles {
+ public:
+  explicit SizelessFiles(ByteCount less) : less_(less) {}
+  std::unique_ptr<os::ReadableFile> open_if_exists(const os::fs::path& path) override {
+    auto file = real_.open_if_exists(path);
+    if (!file || path.native().find("/sizeless") == std::string::npos) return file;
+    return std::make_unique<File>(std::move(file), less_);
+  }
+
+ private:
+  class File final : public os::ReadableFile {
+   public:
+    File(std::unique_ptr<os::ReadableFile> real, ByteCount less) : real_(std::move(real)), less_(less) {}
+    ByteCount size() const override { return real_->size() - std::min(less_, real_->size()); }
+    std::size_t read_at(ByteCount offset, MutableBytes bytes) override { return real_->read_at(offset, bytes); }
+
+   private:
+    const std::unique_ptr<os::ReadableFile> real_;
+    const ByteCount less_;
+  };
+  const ByteCount less_;
+};
+
+TEST_F(S3Test, FilesThatSayTooSmallASizeAreReadToTheirEnd) {
+  const std::string large(9 << 20, 'l');
+  world.write("in/sizeless-small", "content");
+  world.write("in/sizeless-large", large);
+  world.write("in/sizeless-empty", "");
+  for (const ByteCount less : {ByteCount{1}, ByteCount{100} << 20}) {
+    SizelessFiles files(less);
+    world.files = &files;
+    must({"cp", "--recursive", path("in"), "s3://bucket"});
+    must({"cp", path("in/sizeless-small"), "s3://bucket/single"});
+    world.files = &os::system_files();
+    EXPECT_EQ(get("sizeless-small"), "content");
+    EXPECT_EQ(get("single"), "content");
+    EXPECT_TRUE(get("sizeless-large") == large);
+    EXPECT_EQ(get("sizeless-empty"), "");
+  }
+}
+
+TEST_F(S3Test, FilesOfProcAreNotEmpty) {
+  must({"cp", "/proc/version", "s3://bucket/version"});
+  EXPECT_THAT(get("version"), HasSubstr("Linux"));
 }
 
 TEST_F(S3Test, LinksAreFollowedAndLoopsAreNot) {
