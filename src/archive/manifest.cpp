@@ -6,6 +6,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <numeric>
+#include <tuple>
 #include <utility>
 
 #include "archive/json_elements.hpp"
@@ -66,7 +67,9 @@ OrderedJson tags_json(const store::Tags& tags) {
 OrderedJson object_json(const ManifestObject& object, const Region& source_region) {
   OrderedJson json{{"source_bucket", object.source_bucket.str()}, {"source_region", source_region.str()}};
   put_bytes(json, "source_prefix", object.source_prefix);
-  put_bytes(json, "object_name", object.object_name);
+  // The published version of S3 Cross-Region Compressor joins source_prefix and object_name, its backup mode
+  // source_prefix and relative_key: this way both get the key.
+  put_bytes(json, "object_name", object.relative_key);
   put_bytes(json, "relative_key", object.relative_key);
   json["creation_time"] = to_timestamp(object.last_modified);
   json["etag"] = object.etag.str();
@@ -257,7 +260,8 @@ void parse_names(const Fields& fields, ManifestObject& object) {
   object.source_bucket = BucketName(fields.text("source_bucket"));
   object.source_prefix = without_trailing_slash(fields.text("source_prefix"));
   object.relative_key = fields.required_text("relative_key");
-  object.object_name = fields.text_or("object_name", std::string(basename(object.relative_key)));
+  std::ignore = fields.text("object_name");  // follows from the relative key, whichever form the manifest has
+  object.object_name = std::string(basename(object.relative_key));
   const std::string key =
       object.source_prefix.empty() ? object.relative_key : object.source_prefix + "/" + object.relative_key;
   object.key = ObjectKey(fields.text_or("key", key));

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "archive/layout.hpp"
+#include "archive/manifest_forms.hpp"
 #include "archive/stream_reader.hpp"
 #include "archive/tar.hpp"
 #include "archive/tar_stream.hpp"
@@ -34,6 +35,7 @@ class Pass {
  public:
   Pass(transfer::RandomSource& source, const BuildOptions& options)
       : options_(options),
+        name_(source.name()),
         bytes_(source, {.file_end = source.size()},
                {[this](ByteCount, const FrameStream::Position& position) { return before_request(position); },
                 [this](ByteCount file, ByteCount tar) { note_frame(file, tar); }},
@@ -91,6 +93,7 @@ class Pass {
     try {
       found_.manifest_memory = options_.limits.share();
       found_.manifest = read_manifest(tar, size, options_.limits.max_manifest_bytes, found_.manifest_memory);
+      settle_source_prefixes(*found_.manifest, name_, found_.manifest_memory);
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::corrupt || bytes_.broken()) throw;
       found_.manifest_error = error;
@@ -98,6 +101,7 @@ class Pass {
   }
 
   const BuildOptions& options_;
+  const std::string name_;  ///< of the archive
   Found found_;
   FrameStream bytes_;
 };

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "archive/layout.hpp"
+#include "archive/manifest_forms.hpp"
 #include "archive/piece_maker.hpp"
 #include "base/error.hpp"
 #include "base/hash.hpp"
@@ -165,6 +166,7 @@ std::unique_ptr<Reader> open_stream(transfer::RandomSource& source, const Reader
     manifest.reset();  // the last one counts
     memory = limits.share();
     manifest = read_manifest(tar, member->size, limits.max_manifest_bytes, memory);
+    settle_source_prefixes(*manifest, source.name(), memory);
   }
   std::optional<Error> end_failure;
   try {

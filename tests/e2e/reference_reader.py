@@ -36,6 +36,7 @@ class Effect:
     backup_buckets: list
     rows: list
     skipped: list
+    published_keys: list  # of all objects, by the rule of the published version
 
 
 def zstandard():
@@ -64,7 +65,8 @@ def read(archive, region, directory):
         here = [target for target in manifest.get("targets", []) if target.get("region") == region]
         backups = [target for target in here if target.get("backup", False)]
         normal = [target for target in here if not target.get("backup", False)]
-        effect = Effect([], [target["bucket"] for target in backups], rows_of(manifest, backups), [])
+        effect = Effect([], [target["bucket"] for target in backups], rows_of(manifest, backups), [],
+                        [published_path_of(entry) for entry in manifest.get("objects", [])])
         if not normal:
             return effect
         objects = {"objects/" + relative_key(entry): entry for entry in manifest.get("objects", [])
@@ -89,6 +91,12 @@ def relative_key(entry):
 def path_of(entry):
     prefix = entry.get("source_prefix", "")
     return f"{prefix}/{relative_key(entry)}" if prefix else relative_key(entry)
+
+
+def published_path_of(entry):
+    """The key by the rule of the published version, which has no backup mode."""
+    prefix, name = entry.get("source_prefix", ""), entry.get("object_name", "")
+    return f"{prefix}/{name}" if prefix else name
 
 
 def upload_of(entry, target, body):

@@ -13,10 +13,12 @@ import uuid
 from reference_reader import zstandard
 
 
-def entry(bucket, prefix, key, content, etag, tags=(), storage_class="STANDARD", created="2025-01-23 09:05:07"):
-    """An object of the manifest; `prefix` is the monitored one, and `tags` are (key, value)."""
+def entry(bucket, prefix, key, content, etag, tags=(), storage_class="STANDARD", created="2025-01-23 09:05:07",
+          published=False):
+    """An object of the manifest; `prefix` is the monitored one, and `tags` are (key, value). `published`: as the
+    published version writes it, which has no backup mode: `source_prefix` is the folder of the object."""
     relative = key[len(prefix):].lstrip("/") if prefix and key.startswith(prefix) else key
-    return {"source_bucket": bucket, "source_prefix": prefix, "object_name": key.rpartition("/")[2],
+    return {"source_bucket": bucket, "source_prefix": key.rpartition("/")[0] if published else prefix, "object_name": key.rpartition("/")[2],
             "relative_key": relative, "tags": [{name: value} for name, value in tags], "creation_time": created,
             "etag": etag, "size": len(content), "storage_class": storage_class}
 

@@ -4,6 +4,7 @@
 #include <unordered_set>
 
 #include "archive/deliver.hpp"
+#include "archive/manifest_forms.hpp"
 #include "base/hash.hpp"
 #include "base/text.hpp"
 #include "jobs/recover/restore_reader.hpp"
@@ -92,13 +93,21 @@ class OneObject final : public archive::FrameVisitor {
 /// Objects of an archive by their full keys.
 class ObjectsByKey {
  public:
-  /// `wanted`: the keys that are looked for later.
-  ObjectsByKey(const archive::ObjectList& objects, const std::unordered_set<std::string>& wanted) {
+  /// `wanted`: the keys that are looked for later. An object of an archive of another program is found by the key too
+  /// that an earlier version of Bale wrote into its catalog row.
+  ObjectsByKey(const archive::Manifest& manifest, const std::unordered_set<std::string>& wanted) {
+    const archive::ObjectList& objects = manifest.objects;
+    const bool is_foreign = manifest.version == 0;
     for (std::size_t i = 0; i < objects.size(); ++i) {
       const archive::ManifestObject object = objects[i];
       if (wanted.contains(object.key.str())) by_key_.emplace(object.key.str(), i);
       const std::string above = object.source_prefix.empty() ? "" : object.source_prefix + "/";
       if (wanted.contains(above + object.relative_key)) by_key_.emplace(above + object.relative_key, i);
+    }
+    // Last, so that a key that an object really has comes first.
+    for (std::size_t i = 0; is_foreign && i < objects.size(); ++i) {
+      const std::string misread = archive::misread_key(objects[i]);
+      if (wanted.contains(misread)) by_key_.emplace(misread, i);
     }
   }
   std::optional<std::size_t> find(const ObjectKey& key) const {
@@ -133,7 +142,7 @@ class OpenedReading {
     std::unordered_set<std::string> wanted;
     for (const auto& [position, error] : batch_.left)
       wanted.insert(catalog::Record(tools_.records[batch_.records[position]]).object_path.str());
-    const ObjectsByKey objects(reader_.manifest().objects, wanted);
+    const ObjectsByKey objects(reader_.manifest(), wanted);
     for (auto& [position, error] : batch_.left) {
       const catalog::Record record = tools_.records[batch_.records[position]];
       const auto object = objects.find(record.object_path);

@@ -34,7 +34,7 @@ Manifest full_manifest() {
   object.data_offset = 512;
   manifest.objects.push_back(object);
   object.member = "objects/second";
-  object.relative_key = "second";
+  object.object_name = object.relative_key = "second";
   manifest.objects.push_back(object);
   return manifest;
 }
@@ -54,7 +54,7 @@ TEST(ManifestTest, AnEmptyOneComesBackToo) {
 TEST(ManifestTest, NamesThatAreNotUtf8ComeBackByteForByte) {
   Manifest manifest = full_manifest();
   test::change(manifest.objects, 1, [](ManifestObject& object) {
-    object.relative_key = "caf\xe9";
+    object.object_name = object.relative_key = "caf\xe9";
     object.key = ObjectKey("caf\xe9");
     object.metadata = {{"m", "\xff"}};
   });

@@ -2,6 +2,7 @@
 // DA6, DA8)
 #include "base/hash.hpp"
 #include "catalog/scan.hpp"
+#include "support/foreign_archive.hpp"
 #include "unit/jobs/replication_kit.hpp"
 
 namespace bale::testing {
@@ -56,6 +57,32 @@ TEST_F(Land, BringsObjectsBackupAndCatalogAndRemovesTheStagingObjectLast) {
     EXPECT_EQ(record.archive_etag, backup->etag);
     EXPECT_TRUE(record.location.has_value());
   }
+}
+
+/// The published version of S3 Cross-Region Compressor says the folder of an object where its backup mode says the
+/// monitored prefix.
+TEST_F(Land, AnArchiveOfThePublishedCompressorLandsUnderTheKeysOfItsSource) {
+  const std::string manifest =
+      R"({"targets": [{"region": "eu-west-1", "bucket": "copy-bucket"},
+                      {"region": "eu-west-1", "bucket": "vault-bucket", "backup": true}],
+          "objects": [
+            {"source_bucket": "src-bucket", "source_prefix": "docs/deep/er", "object_name": "x.bin", "size": 1,
+             "relative_key": "docs/deep/er/x.bin", "creation_time": "2025-01-23 09:05:07", "etag": "e"},
+            {"source_bucket": "src-bucket", "source_prefix": "a/a", "object_name": "a", "size": 1,
+             "relative_key": "a/a/a", "creation_time": "2025-01-23 09:05:07", "etag": "e"}]})";
+  const std::string bytes = test::frames_of(
+      test::tar_of({{"objects/docs/deep/er/x.bin", "x"}, {"objects/a/a/a", "a"}, {"manifest.json", manifest}}));
+  const ObjectAddress archive{inbound, ObjectKey("src-bucket/0123abc.tar.zst")};
+  store::MemoryBody body(as_bytes(bytes));
+  store->put(archive, body, {});
+  EXPECT_TRUE(land(archive).failures.empty());
+  EXPECT_EQ(read(copy, "docs/deep/er/x.bin"), "x");
+  EXPECT_EQ(read(copy, "a/a/a"), "a");
+  EXPECT_EQ(objects_in(copy), 2U);
+  std::set<std::string> rows;
+  for (const catalog::Record& record : catalog_records())
+    rows.insert(record.source_prefix + "|" + record.object_path.str() + "|" + record.object_name);
+  EXPECT_EQ(rows, (std::set<std::string>{"|docs/deep/er/x.bin|x.bin", "|a/a/a|a"}));
 }
 
 TEST_F(Land, NothingIsDecompressedForBackupsAlone) {  // DA10

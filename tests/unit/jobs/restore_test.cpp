@@ -9,6 +9,7 @@
 #include "catalog/file.hpp"
 #include "crash/crash_files.hpp"
 #include "support/archive_kit.hpp"
+#include "support/foreign_archive.hpp"
 #include "support/odd_store.hpp"
 #include "unit/jobs/replication_kit.hpp"
 
@@ -279,6 +280,34 @@ TEST_F(RestoreTest, ARowWithoutAPlaceIsFoundInItsArchiveWhichIsReadOnce) {
   restore();
   EXPECT_EQ(fates_[RestoreFate::failed], 2u);
   EXPECT_EQ(fates_[RestoreFate::restored], 199u);
+}
+
+/// Rows of an archive of the published S3 Cross-Region Compressor, as earlier versions wrote them and as they are
+/// right.
+TEST_F(RestoreTest, ARowWhoseKeyWasMisreadIsFoundToo) {
+  const std::string bytes = test::frames_of(test::tar_of(
+      {{"objects/deep/x", "content"},
+       {"manifest.json", R"({"targets": [], "objects": [{"source_bucket": "src-bucket", "source_prefix": "docs/deep",
+        "object_name": "x", "relative_key": "deep/x", "size": 7, "creation_time": "2025-01-23 09:05:07"}]})"}}));
+  const ObjectAddress archive{vault, ObjectKey("src-bucket/docs/0123abc.tar.zst")};
+  store::MemoryBody body(as_bytes(bytes));
+  store->put(archive, body, {});
+  for (const char* key : {"docs/deep/x", "docs/deep/deep/x"}) {
+    catalog::Record row;
+    row.backup_file = "0123abc.tar.zst";
+    row.source_bucket = src;
+    row.source_prefix = key == std::string("docs/deep/x") ? "docs" : "docs/deep";
+    row.object_name = "x";
+    row.object_path = ObjectKey(key);
+    row.object_size = 7;
+    row.archive_bucket = vault;
+    row.archive_key = archive.key;
+    row.target_buckets = {vault};
+    rows_ = {row};
+    restore();
+    EXPECT_EQ(fates_[RestoreFate::restored], 1U) << key;
+    EXPECT_EQ(files()[key], "content");
+  }
 }
 
 TEST_F(RestoreTest, AFileThatAppearsMeanwhileIsKept) {
