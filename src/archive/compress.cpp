@@ -13,6 +13,7 @@
 #include "archive/little_endian.hpp"
 #include "base/error.hpp"
 #include "base/hash.hpp"
+#include "base/text.hpp"
 
 namespace bale::archive {
 namespace {
@@ -45,6 +46,18 @@ void set(ZSTD_CCtx* context, ZSTD_cParameter parameter, int value) {
 
 Error damaged(std::size_t result) {
   return Error(ErrorKind::corrupt, fmt::format("the compressed data are damaged: {}", ZSTD_getErrorName(result)));
+}
+
+Error too_large_window(ByteCount window, ByteCount most) {
+  constexpr ByteCount largest = 1ULL << 31;  // ZSTD_WINDOWLOG_MAX_64
+  const bool is_readable = window <= largest;
+  const std::string what = fmt::format("a frame was compressed with a window of {}; at most {} are accepted here",
+                                       format_bytes(window), format_bytes(most));
+  // The program itself, its connections and what is on its way take memory too.
+  const ByteCount enough = window + window / 4 + (256ULL << 20);
+  return Error(ErrorKind::unsupported, what, {},
+               is_readable ? fmt::format("run with --memory-limit {}MiB or more", (enough + (1 << 20) - 1) >> 20)
+                           : std::string("decompress it with the program that made it"));
 }
 
 struct FreeContext {
@@ -181,20 +194,54 @@ struct StreamDecompressor::State {
   Decompression context = make_decompression();
 };
 
-StreamDecompressor::StreamDecompressor(int window_log) : state_(std::make_unique<State>()) {
+StreamDecompressor::StreamDecompressor(int window_log, bool is_foreign)
+    : window_log_(window_log), is_foreign_(is_foreign), state_(std::make_unique<State>()) {
   checked(ZSTD_DCtx_setParameter(state_->context.get(), ZSTD_d_windowLogMax, window_log), "limit the window of zstd");
 }
 StreamDecompressor::~StreamDecompressor() = default;
 
+void StreamDecompressor::note_header(ByteView input) noexcept {
+  while (header_bytes_ < most_header_bytes && header_bytes_ - consumed_ < input.size()) {
+    header_[header_bytes_] = input[header_bytes_ - consumed_];
+    ++header_bytes_;
+  }
+}
+
+ByteCount StreamDecompressor::window() const noexcept {
+  ZSTD_frameHeader header;
+  if (ZSTD_getFrameHeader(&header, header_, header_bytes_) != 0 || header.frameType != ZSTD_frame) return 0;
+  return std::min<ByteCount>(header.windowSize, header.frameContentSize);  // the largest number where it is not known
+}
+
+/// What is wrong with the present frame: damage, or something that this program cannot do.
+Error StreamDecompressor::failure(std::size_t result) const {
+  switch (ZSTD_getErrorCode(result)) {
+    case ZSTD_error_frameParameter_windowTooLarge:
+    case ZSTD_error_memory_allocation: return too_large_window(window(), ByteCount{1} << window_log_);
+    case ZSTD_error_dictionary_wrong:
+      if (!is_foreign_) break;
+      return Error(ErrorKind::unsupported,
+                   fmt::format("a frame needs the dictionary with ID {}, with which it was compressed",
+                               ZSTD_getDictID_fromFrame(header_, header_bytes_)),
+                   {}, "decompress the file with zstd -d -D DICTIONARY, and compress it again without a dictionary");
+    case ZSTD_error_version_unsupported:
+      if (!is_foreign_) break;
+      return Error(ErrorKind::unsupported, "a frame is of a version of zstd before 1.0", {},
+                   "decompress the file with the program that made it, and compress it again");
+    default: break;
+  }
+  return damaged(result);
+}
+
 StreamDecompressor::Step StreamDecompressor::step(ByteView input, MutableBytes output) {
+  note_header(input);
   ZSTD_inBuffer in{input.data(), input.size(), 0};
   ZSTD_outBuffer out{output.data(), output.size(), 0};
   const std::size_t result = ZSTD_decompressStream(state_->context.get(), &out, &in);
-  if (ZSTD_getErrorCode(result) == ZSTD_error_frameParameter_windowTooLarge) {
-    throw Error(ErrorKind::unsupported, "a frame was compressed with a window that takes more memory than is left", {},
-                "run with a higher --memory-limit");
-  }
-  if (ZSTD_isError(result) != 0) throw damaged(result);
+  met_no_frame_ = ZSTD_getErrorCode(result) == ZSTD_error_prefix_unknown;
+  if (ZSTD_isError(result) != 0) throw failure(result);
+  consumed_ += in.pos;
+  if (result == 0) header_bytes_ = consumed_ = 0;
   return {in.pos, out.pos, result == 0};
 }
 

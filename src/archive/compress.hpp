@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "base/bytes.hpp"
+#include "base/error.hpp"
 
 namespace bale::archive {
 
@@ -58,8 +59,9 @@ FrameExtent measure_frame(ByteView bytes);
 /// Decompresses a stream of frames, piece by piece, in bounded memory. Not thread-safe.
 class StreamDecompressor {
  public:
-  /// `window_log`: the largest window (2^n bytes) that is accepted.
-  explicit StreamDecompressor(int window_log = 27);
+  /// `window_log`: the largest window (2^n bytes) that is accepted. `is_foreign`: another program may have written the
+  /// frames; else one that needs a dictionary is damage.
+  explicit StreamDecompressor(int window_log = 27, bool is_foreign = false);
   ~StreamDecompressor();
   StreamDecompressor(const StreamDecompressor&) = delete;
   StreamDecompressor& operator=(const StreamDecompressor&) = delete;
@@ -68,11 +70,26 @@ class StreamDecompressor {
     bool frame_ended = false;  ///< all of a frame has been read and written, and its checksum was right
   };
   /// Reads from `input`, writes into `output`; progress is made unless input or output is used up. Throws
-  /// Error{corrupt}, and Error{unsupported} for a window that is larger than accepted.
+  /// Error{corrupt}, and Error{unsupported} for a window that is larger than accepted, or where there is no memory for
+  /// it, and for a foreign frame that needs a dictionary or is of an early version of zstd.
   Step step(ByteView input, MutableBytes output);
+  /// Bytes of memory that the present frame needs: its window, or its content where that is less; 0 while its header is
+  /// not known.
+  ByteCount window() const noexcept;
+  /// Whether the last step() threw because what should be the start of a frame is none, rather than for a damaged one.
+  bool met_no_frame() const noexcept { return met_no_frame_; }
 
  private:
   struct State;
+  void note_header(ByteView input) noexcept;
+  Error failure(std::size_t result) const;
+  static constexpr std::size_t most_header_bytes = 18;  // RFC 8878, 3.1.1.1: magic number and frame header
+  const int window_log_;
+  const bool is_foreign_;
+  std::byte header_[most_header_bytes];
+  std::size_t header_bytes_ = 0;  ///< known of the present frame's header
+  ByteCount consumed_ = 0;        ///< bytes of the present frame
+  bool met_no_frame_ = false;
   std::unique_ptr<State> state_;
 };
 

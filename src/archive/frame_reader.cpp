@@ -18,12 +18,14 @@ constexpr ByteCount tail_bytes = 64 << 10;
 constexpr ByteCount compressed_piece_bytes = 1 << 20, content_piece_bytes = 256 << 10;
 
 FrameIndex index_in(transfer::RandomSource& source, const ReaderLimits& limits) {
-  const Buffer tail = source.read_tail(tail_bytes);
+  const Buffer file_end = source.read_tail(tail_bytes);
+  const ByteCount behind = bytes_behind_seek_table(file_end.view()).value_or(0);
+  const ByteView tail = file_end.view().first(file_end.size() - behind);
   SeekFooter footer;
-  const bool is_seekable = find_seek_footer(tail.view(), limits.max_frames, footer);
+  const bool is_seekable = find_seek_footer(tail, limits.max_frames, footer);
   if (!is_seekable || !footer.checksums)
     throw Error(ErrorKind::unsupported, "the archive has no seek table with checksums");
-  const ByteCount file_bytes = source.size(), length = footer.table_bytes();
+  const ByteCount file_bytes = source.size() - behind, length = footer.table_bytes();
   if (length > file_bytes)
     throw Error(ErrorKind::corrupt, fmt::format("the seek table claims {} bytes; the file has {}", length, file_bytes));
   // The table itself, what it says, and the index that is made of it, for a moment all at once.
@@ -32,7 +34,7 @@ FrameIndex index_in(transfer::RandomSource& source, const ReaderLimits& limits) 
                                                     footer.frames, format_bytes(limits.memory)));
   }
   if (length <= tail.size()) {
-    return FrameIndex(decode_seek_table(tail.view().last(length), footer), file_bytes - length, limits.max_frame_bytes);
+    return FrameIndex(decode_seek_table(tail.last(length), footer), file_bytes - length, limits.max_frame_bytes);
   }
   Buffer table(length);
   table.resize(length);

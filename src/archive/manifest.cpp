@@ -78,6 +78,7 @@ OrderedJson object_json(const ManifestObject& object, const Region& source_regio
   json["tags"] = tags_json(object.tags);
   put_bytes(json, "key", object.key.str());
   put_bytes(json, "member", object.member);
+  put_unless_empty(json, "content_member", object.content_member);
   json["last_modified"] = to_epoch_ms(object.last_modified);
   if (object.current_since) json["current_since"] = to_epoch_ms(*object.current_since);
   put_unless_empty(json, "version_id", object.version_id.str());
@@ -266,6 +267,7 @@ void parse_names(const Fields& fields, ManifestObject& object) {
       object.source_prefix.empty() ? object.relative_key : object.source_prefix + "/" + object.relative_key;
   object.key = ObjectKey(fields.text_or("key", key));
   object.member = fields.text_or("member", std::string(layout::member_prefix) + object.relative_key);
+  object.content_member = fields.text("content_member");
 }
 
 ManifestObject parse_object(const Json& json, std::size_t index) {
@@ -310,11 +312,11 @@ Deletion parse_deletion(const Json& json, std::size_t index) {
 // ---- Of the whole manifest
 
 constexpr std::string_view known_members[] = {
-    "backup",   "bucket",  "created",       "creation_time", "current_since", "data_offset",   "deletions",
-    "etag",     "headers", "key",           "kms_key_arn",   "last_modified", "level",         "member",
-    "metadata", "mode",    "object_name",   "objects",       "region",        "relative_key",  "sequencer",
-    "sha256",   "size",    "source_bucket", "source_prefix", "source_region", "storage_class", "tags",
-    "targets",  "time",    "version",       "version_id"};
+    "backup",    "bucket",   "content_member", "created",       "creation_time", "current_since", "data_offset",
+    "deletions", "etag",     "headers",        "key",           "kms_key_arn",   "last_modified", "level",
+    "member",    "metadata", "mode",           "object_name",   "objects",       "region",        "relative_key",
+    "sequencer", "sha256",   "size",           "source_bucket", "source_prefix", "source_region", "storage_class",
+    "tags",      "targets",  "time",           "version",       "version_id"};
 static_assert(std::is_sorted(std::begin(known_members), std::end(known_members)));
 
 bool is_known(std::string_view name) {

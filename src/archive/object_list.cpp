@@ -16,7 +16,8 @@ constexpr std::size_t sha256_bytes = 32;
 
 // What is not packed, since it follows from the relative key.
 constexpr std::uint64_t usual_name = 1, usual_key = 2, usual_member = 4;
-constexpr std::uint64_t has_sha256 = 8, has_odd_sha256 = 16, has_current_since = 32, has_mode = 64;
+constexpr std::uint64_t has_sha256 = 8, has_odd_sha256 = 16, has_current_since = 32, has_mode = 64,
+                        has_content_member = 128;
 
 void put(std::string& out, std::string_view text) {
   put_varint(out, text.size());
@@ -99,13 +100,15 @@ std::string pack(const ManifestObject& object) {
                               (is_hex                  ? has_sha256
                                : object.sha256.empty() ? 0
                                                        : has_odd_sha256) |
-                              (object.current_since ? has_current_since : 0) | (object.mode ? has_mode : 0);
+                              (object.current_since ? has_current_since : 0) | (object.mode ? has_mode : 0) |
+                              (object.content_member.empty() ? 0 : has_content_member);
   std::string out;
   put_varint(out, flags);
   put(out, object.relative_key);
   if ((flags & usual_name) == 0) put(out, object.object_name);
   if ((flags & usual_key) == 0) put(out, object.key.str());
   if ((flags & usual_member) == 0) put(out, object.member);
+  if ((flags & has_content_member) != 0) put(out, object.content_member);
   if ((flags & has_sha256) != 0) put_digest(out, object.sha256);
   if ((flags & has_odd_sha256) != 0) put(out, object.sha256);
   put(out, object.sequencer);
@@ -123,6 +126,7 @@ void unpack(std::string_view packed, ManifestObject& object) {
       ObjectKey((flags & usual_key) != 0 ? key_of(object.source_prefix, object.relative_key) : std::string(in.text()));
   object.member =
       (flags & usual_member) != 0 ? std::string(layout::member_prefix) + object.relative_key : std::string(in.text());
+  if ((flags & has_content_member) != 0) object.content_member = in.text();
   if ((flags & has_sha256) != 0) object.sha256 = to_hex(as_bytes(in.bytes(sha256_bytes)));
   if ((flags & has_odd_sha256) != 0) object.sha256 = in.text();
   object.sequencer = in.text();

@@ -21,12 +21,13 @@ namespace bale::archive {
 /// One object of a manifest. Members that archives of the reference lack are empty or 0 there.
 struct ManifestObject {
   BucketName source_bucket;
-  std::string source_prefix;  ///< the monitored prefix, without trailing '/'; "" is the root
-  std::string object_name;    ///< last component of the key; empty for keys that end in '/'
-  std::string relative_key;   ///< the key minus prefix and the '/' behind it
-  ObjectKey key;              ///< the full key
-  std::string member;         ///< name of the tar member
-  TimePoint last_modified{};  ///< also creation_time, to the second
+  std::string source_prefix;   ///< the monitored prefix, without trailing '/'; "" is the root
+  std::string object_name;     ///< last component of the key; empty for keys that end in '/'
+  std::string relative_key;    ///< the key minus prefix and the '/' behind it
+  ObjectKey key;               ///< the full key
+  std::string member;          ///< name of the tar member
+  std::string content_member;  ///< of a hard link: name of the tar member that holds its bytes; else empty
+  TimePoint last_modified{};   ///< also creation_time, to the second
   /// When the key began to have this content, where that is later: an older version came back, or a multipart upload
   /// ended, whose object is dated by its begin.
   std::optional<TimePoint> current_since;
@@ -41,8 +42,10 @@ struct ManifestObject {
   std::string sha256;                    ///< lower-case hex
   std::optional<std::uint32_t> mode;     ///< permission bits (0777) of the file; absent for objects of a store
   std::optional<ByteCount> data_offset;  ///< of the first byte of the object in the tar stream
-  /// Members of the same name in front of `member`, not to be taken for it: archives of the reference may hold a key
-  /// several times, once for each of its events in a batch.
+  /// Returns the name of the tar member that holds the object's bytes.
+  const std::string& data_member() const noexcept { return content_member.empty() ? member : content_member; }
+  /// Members of the same name in front of data_member(), not to be taken for it: archives of the reference may hold a
+  /// key several times, once for each of its events in a batch.
   std::size_t members_before = 0;
   friend bool operator==(const ManifestObject&, const ManifestObject&) = default;
 };

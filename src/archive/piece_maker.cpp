@@ -16,14 +16,14 @@ constexpr std::size_t most_pieces = 10'000;
 PieceMaker::PieceMaker(FrameVisitor& visitor, flow::MemoryBudget& budget, std::stop_token stop)
     : visitor_(visitor), budget_(budget), stop_(std::move(stop)) {}
 
-void PieceMaker::take(TarStream& tar, std::size_t object, ByteCount size) {
+void PieceMaker::take(TarStream& tar, const std::vector<std::size_t>& objects, ByteCount size) {
   for (ByteCount offset = 0; offset == 0 || offset < size;) {
     make_room();
     const std::size_t length = std::min<ByteCount>(size - offset, frame_->bytes.spare().size());
     const MutableBytes into = frame_->bytes.spare().first(length);
     if (tar.read(into) < length) throw Error(ErrorKind::corrupt, "a member ends early");
     frame_->bytes.resize(frame_->bytes.size() + length);
-    pieces_.push_back({object, offset, into});
+    for (const std::size_t object : objects) pieces_.push_back({object, offset, into});
     offset += length;
     if (length == 0) break;
   }

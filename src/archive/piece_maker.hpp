@@ -16,9 +16,9 @@ namespace bale::archive {
 class PieceMaker {
  public:
   PieceMaker(FrameVisitor& visitor, flow::MemoryBudget& budget, std::stop_token stop);
-  /// Reads the `size` bytes of the tar's present member as the content of `object`. Throws Error{corrupt} where it has
-  /// fewer, Error{cancelled}, and as TarStream::read().
-  void take(TarStream& tar, std::size_t object, ByteCount size);
+  /// Reads the `size` bytes of the tar's present member as the content of each of `objects`. Throws Error{corrupt}
+  /// where it has fewer, Error{cancelled}, and as TarStream::read().
+  void take(TarStream& tar, const std::vector<std::size_t>& objects, ByteCount size);
   /// Hands on what has been taken.
   void flush();
 

@@ -11,6 +11,7 @@
 #include "archive/compress.hpp"
 #include "archive/frame_index.hpp"
 #include "archive/frame_reader.hpp"
+#include "archive/head_reader.hpp"
 #include "archive/layout.hpp"
 #include "archive/little_endian.hpp"
 #include "archive/seek_table.hpp"
@@ -32,6 +33,7 @@ constexpr ByteCount read_bytes = 4ULL << 20;
 // What the tail lacks of a manifest comes in one request up to this size, which is memory; a manifest of a million
 // objects is half of it.
 constexpr ByteCount longest_tail_bytes = 64ULL << 20;
+constexpr int own_window_log = 27;  // frames of Bale are at most as large
 
 /// Runs `step` and names the place in what it throws.
 template <typename Step>
@@ -387,6 +389,17 @@ Manifest read_manifest(Tail& tail, const FrameIndex& index, const Trailer& trail
   return parse_manifest([&] { return text.next(); }, memory);
 }
 
+/// Whether the table is of the last of several archives that follow one another: its frames end where it begins, but do
+/// not begin where the file does.
+bool begins_in_the_middle(const SeekTable& table, transfer::RandomSource& source) {
+  ByteCount length = 0;
+  for (const SeekEntry& entry : table.entries) length += entry.compressed;
+  if (length >= table.data_bytes) return false;
+  std::byte start[4];
+  source.read_at(table.data_bytes - length, start);
+  return load_le<std::uint32_t>(start, 0) == layout::zstd_magic;
+}
+
 /// Null where the file is not an archive with a seek table of Bale.
 std::unique_ptr<Reader> open_seekable(transfer::RandomSource& source, Tail& tail, const ReaderLimits& limits) {
   MemoryShare memory = limits.share();
@@ -394,18 +407,59 @@ std::unique_ptr<Reader> open_seekable(transfer::RandomSource& source, Tail& tail
   if (!table) return nullptr;
   auto trailer = read_trailer(*table, tail);
   if (!trailer) return nullptr;
+  if (begins_in_the_middle(*table, source)) return nullptr;
   FrameIndex index(table->entries, table->data_bytes, limits.max_frame_bytes, trailer->frame_hashes);
   table->entries = {};
   trailer->frame_hashes = {};
   memory.give_back(table->footer.frames * (frame_memory - sizeof(Frame)));
   check_trailer(*trailer, index, limits);
-  Manifest manifest = read_manifest(tail, index, *trailer, limits.window_log(), memory);
+  Manifest manifest = read_manifest(tail, index, *trailer, std::min(limits.window_log(), own_window_log), memory);
   if (manifest.objects.size() != trailer->objects) {
     throw Error(ErrorKind::corrupt, fmt::format("the manifest lists {} objects, the trailer says {}",
                                                 manifest.objects.size(), trailer->objects));
   }
   check_places(manifest.objects, trailer->manifest_offset - layout::tar_block);
   return std::make_unique<SeekableReader>(source, std::move(index), std::move(manifest), std::move(memory));
+}
+
+/// The archive of Bale that the first `end` bytes of the file are; null where they are none.
+std::unique_ptr<Reader> open_head(transfer::RandomSource& source, ByteCount end, const ReaderLimits& limits,
+                                  bool is_padded) {
+  auto head = std::make_unique<HeadSource>(source, end);
+  std::unique_ptr<Reader> inner;
+  try {
+    Tail tail(*head);
+    inner = open_seekable(*head, tail, limits);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::corrupt) throw;
+  }
+  if (!inner) return nullptr;
+  std::vector<Remark> remarks;
+  if (!is_padded) remarks.push_back(remark_of_tail({end, source.size() - end, false}));
+  return reader_of_head(std::move(head), std::move(inner), source.size(), std::move(remarks));
+}
+
+/// An archive of Bale with up to 256 KiB behind its end that are no zstd frames; null where the file is something else.
+std::unique_ptr<Reader> open_before_tail(transfer::RandomSource& source, const Tail& tail, const ReaderLimits& limits) {
+  const ByteView end = tail.view();
+  const auto length = bytes_behind_seek_table(end);
+  if (!length || *length == 0) return nullptr;
+  const ByteView behind = end.last(*length);
+  if (behind.size() >= 4) {
+    const auto magic = load_le<std::uint32_t>(behind, 0);
+    const bool is_skippable = (magic & layout::skippable_magic_mask) == layout::skippable_magic_first;
+    if (magic == layout::zstd_magic || is_skippable) return nullptr;  // another archive follows
+  }
+  const bool is_padded = std::all_of(behind.begin(), behind.end(), [](std::byte b) { return b == std::byte{0}; });
+  return open_head(source, source.size() - *length, limits, is_padded);
+}
+
+std::unique_ptr<Reader> open_as_stream(transfer::RandomSource& source, const ReaderLimits& limits) {
+  OpenedStream stream = open_stream(source, limits);
+  if (!stream.reader->flaw() || !stream.tail) return std::move(stream.reader);
+  // Its seek table lies further in front than was looked.
+  auto reader = open_head(source, stream.tail->offset, limits, stream.tail->is_zero);
+  return reader ? std::move(reader) : std::move(stream.reader);
 }
 
 }  // namespace
@@ -418,20 +472,22 @@ std::unique_ptr<Reader> open_archive(transfer::RandomSource& source, const Reade
     std::optional<Error> damage;
     try {
       if (auto reader = open_seekable(source, tail, limits)) return reader;
+      if (auto reader = open_before_tail(source, tail, limits)) return reader;
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::corrupt || !other_way) throw;
       damage = error;
     }
     if (auto reader = other_way ? other_way(tail.view()) : nullptr) return reader;
     if (damage) throw *damage;
-    return open_stream(source, limits);
+    return open_as_stream(source, limits);
   });
 }
 
 bool has_own_index(transfer::RandomSource& source, const ReaderLimits& limits) {
   try {
     Tail tail(source);
-    return source.size() > 0 && open_seekable(source, tail, limits) != nullptr;
+    if (source.size() == 0) return false;
+    return open_seekable(source, tail, limits) != nullptr || open_before_tail(source, tail, limits) != nullptr;
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::corrupt) throw;
     return false;

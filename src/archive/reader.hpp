@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "archive/manifest.hpp"
+#include "archive/remark.hpp"
 #include "base/error.hpp"
 #include "flow/memory_budget.hpp"
 #include "flow/progress.hpp"
@@ -18,6 +19,9 @@
 #include "transfer/byte_io.hpp"
 
 namespace bale::archive {
+
+/// The largest window that zstd decompresses, 2^n bytes (ZSTD_WINDOWLOG_MAX_64 of zstd.h).
+inline constexpr int max_window_log = 31;
 
 /// Bounds checked before memory is taken.
 struct ReaderLimits {
@@ -32,7 +36,8 @@ struct ReaderLimits {
   /// The largest window, 2^n bytes, with which a stream may have been compressed: what the whole budget has room for.
   int window_log() const noexcept {
     const ByteCount most = budget != nullptr ? budget->limit() : 4 * memory;
-    return std::clamp(static_cast<int>(std::bit_width(most)) - 1, 20, 27);
+    // A larger one than usual is counted in the budget.
+    return std::clamp(static_cast<int>(std::bit_width(most)) - 1, 20, budget != nullptr ? max_window_log : 27);
   }
   MemoryShare share() const { return budget != nullptr ? MemoryShare(*budget) : MemoryShare(memory); }
 };
@@ -86,6 +91,8 @@ class Reader {
   /// What is wrong with the archive although its objects can be read: its seek table is gone or damaged, so that it was
   /// opened as a stream.
   virtual std::optional<Error> flaw() const { return std::nullopt; }
+  /// What lies behind the archive's end, or was left out, for a person: its objects can be read all the same.
+  virtual std::vector<Remark> remarks() const { return {}; }
   virtual std::size_t frames() const = 0;
   virtual ByteCount archive_bytes() const = 0;
   virtual ByteCount tar_bytes() const = 0;

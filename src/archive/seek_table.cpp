@@ -55,6 +55,21 @@ bool find_seek_footer(ByteView tail, std::uint64_t max_frames, SeekFooter& foote
   return true;
 }
 
+std::optional<ByteCount> bytes_behind_seek_table(ByteView tail) noexcept {
+  for (std::size_t end = tail.size(); end >= layout::seek_footer_bytes; --end) {
+    if (load_le<std::uint32_t>(tail, end - 4) != layout::seek_footer_magic) continue;
+    const auto descriptor = load_le<std::uint8_t>(tail, end - 5);
+    const SeekFooter footer{load_le<std::uint32_t>(tail, end - layout::seek_footer_bytes),
+                            (descriptor & layout::seek_checksum_flag) != 0, false};
+    const ByteCount length = footer.table_bytes();
+    const bool is_table = (descriptor & layout::seek_reserved_bits) == 0 && length <= end &&
+                          load_le<std::uint32_t>(tail, end - length) == layout::seek_table_magic &&
+                          load_le<std::uint32_t>(tail, end - length + 4) == length - layout::skippable_header_bytes;
+    if (is_table) return tail.size() - end;
+  }
+  return std::nullopt;
+}
+
 std::vector<SeekEntry> decode_seek_table(ByteView table, const SeekFooter& footer) {
   if (table.size() != footer.table_bytes()) throw Error(ErrorKind::corrupt, "the seek table is cut short");
   const auto magic = load_le<std::uint32_t>(table, 0);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "base/bytes.hpp"
@@ -35,6 +36,10 @@ Buffer encode_seek_table(const std::vector<SeekEntry>& entries);
 /// Looks for a footer in the last bytes of a file. False when there is none. Throws Error{corrupt} when there is one
 /// that cannot be right: more than `max_frames` frames, reserved bits set.
 bool find_seek_footer(ByteView tail, std::uint64_t max_frames, SeekFooter& footer);
+
+/// Returns how many bytes of `tail` lie behind the last whole seek table in it, 0 where it ends with one; absent where
+/// there is none. What the table says is not looked at.
+std::optional<ByteCount> bytes_behind_seek_table(ByteView tail) noexcept;
 
 /// Reads a whole seek table (footer.table_bytes() bytes). Throws Error{corrupt} naming what is wrong.
 std::vector<SeekEntry> decode_seek_table(ByteView table, const SeekFooter& footer);

@@ -18,9 +18,11 @@ namespace bale::archive {
 namespace {
 
 constexpr std::string_view signature = "BALE-IDX";
-constexpr std::uint16_t sidecar_version = 1;
-constexpr std::size_t version_at = 8, etag_bytes_at = 10, archive_bytes_at = 16, tail_at = 24, frames_at = 32,
-                      objects_at = 40, manifest_bytes_at = 48, sections_at = 56, header_bytes = 80;
+// An index that needs no member of version 2 is written as one of version 1.
+constexpr std::uint16_t sidecar_version = 2;
+constexpr std::uint32_t flag_tail = 1, flag_zero_tail = 2, flag_tar_goes_on = 4, known_flags = 7;
+constexpr std::size_t version_at = 8, etag_bytes_at = 10, flags_at = 12, archive_bytes_at = 16, tail_at = 24,
+                      frames_at = 32, objects_at = 40, manifest_bytes_at = 48, sections_at = 56, header_bytes = 80;
 constexpr std::size_t frame_entry_bytes = 16, place_entry_bytes = 4, checksum_bytes = 8;
 constexpr std::size_t max_etag_bytes = 1024;
 // A zstd block of at most 128 KiB takes at least 4 bytes (RFC 8878, 3.1.1.2): no section can hold more than this.
@@ -65,6 +67,13 @@ struct Header {
 
 Header read_header(ByteView bytes, const ReaderLimits& limits, Sidecar& sidecar) {
   const auto number = [&](std::size_t at) { return load_le<std::uint64_t>(bytes, at); };
+  if (load_le<std::uint16_t>(bytes, version_at) > 1) {
+    const auto flags = load_le<std::uint32_t>(bytes, flags_at);
+    if ((flags & ~known_flags) != 0) throw wrong("it has flags that are not known");
+    sidecar.has_tail = (flags & flag_tail) != 0;
+    sidecar.tail_is_zero = (flags & flag_zero_tail) != 0;
+    sidecar.tar_goes_on = (flags & flag_tar_goes_on) != 0;
+  }
   sidecar.archive.bytes = number(archive_bytes_at);
   sidecar.archive.tail_xxh64 = number(tail_at);
   Header header{number(frames_at), number(objects_at), number(manifest_bytes_at), {}};
@@ -81,7 +90,7 @@ Header read_header(ByteView bytes, const ReaderLimits& limits, Sidecar& sidecar)
   if (left != 0) throw wrong("bytes are left over");
   if (sidecar.archive.bytes > most_offset) throw wrong("the archive is larger than any file");
   const std::uint64_t most =
-      std::min({limits.max_frames, max_sidecar_frames, sidecar.archive.bytes / least_frame_bytes});
+      std::min({limits.max_frames, max_sidecar_frames, sidecar.archive.bytes / least_frame_bytes + 1});
   if (header.frames > most) throw wrong(fmt::format("it claims {} frames; at most {} can be", header.frames, most));
   if (header.manifest_bytes > limits.max_manifest_bytes) {
     throw wrong(fmt::format("its manifest claims {}; at most {} are read", format_bytes(header.manifest_bytes),
@@ -113,13 +122,17 @@ void read_frames(ByteView entries, Sidecar& sidecar) {
   for (std::size_t at = 0; at < entries.size(); at += frame_entry_bytes) {
     frame = {frame.file_end(), load_le<std::uint64_t>(entries, at), frame.tar_end(),
              load_le<std::uint64_t>(entries, at + 8)};
-    if (frame.file_bytes < least_frame_bytes || frame.file_bytes > sidecar.archive.bytes - frame.file_offset)
+    const bool is_tail = sidecar.has_tail && at + frame_entry_bytes == entries.size();
+    if (is_tail && (at == 0 || frame.file_bytes == 0 || frame.tar_bytes != 0)) throw wrong("its tail is none");
+    if ((frame.file_bytes < least_frame_bytes && !is_tail) ||
+        frame.file_bytes > sidecar.archive.bytes - frame.file_offset)
       throw wrong(fmt::format("frame {} lies outside of the archive", sidecar.frames.size()));
     if (frame.tar_bytes > most_offset - frame.tar_offset)
       throw wrong(fmt::format("frame {} is larger than anything can be", sidecar.frames.size()));
     sidecar.frames.push_back(frame);
   }
   if (frame.file_end() != sidecar.archive.bytes) throw wrong("its frames do not fill the archive");
+  if (sidecar.has_tail && sidecar.frames.empty()) throw wrong("it has a tail without a frame");
 }
 
 void read_places(ByteView entries, Sidecar& sidecar) {
@@ -143,6 +156,17 @@ void read_places(ByteView entries, Sidecar& sidecar) {
   }
 }
 
+/// Whether two objects are names of one member: a file, and a hard link to it.
+bool is_shared(const ObjectList& objects, std::size_t a, std::size_t b) {
+  return objects.data_offset_of(a) == objects.data_offset_of(b) && objects.bytes_of(a) == objects.bytes_of(b) &&
+         objects[a].data_member() == objects[b].data_member();
+}
+
+bool has_hard_links(const ObjectList& objects) {
+  return std::any_of(objects.begin(), objects.end(),
+                     [](const ManifestObject& object) { return !object.content_member.empty(); });
+}
+
 void check_no_overlap(const Sidecar& sidecar) {
   const ObjectList& objects = sidecar.manifest.objects;
   std::vector<std::size_t> order;
@@ -153,6 +177,7 @@ void check_no_overlap(const Sidecar& sidecar) {
             [&](std::size_t a, std::size_t b) { return sidecar.header_offsets[a] < sidecar.header_offsets[b]; });
   for (std::size_t i = 1; i < order.size(); ++i) {
     const std::size_t before = order[i - 1];
+    if (is_shared(objects, before, order[i])) continue;
     if (sidecar.header_offsets[order[i]] < *objects.data_offset_of(before) + objects.bytes_of(before)) {
       throw wrong(fmt::format("objects[{}] ({}) overlaps another object", order[i],
                               escape_name(objects[order[i]].relative_key)));
@@ -234,9 +259,12 @@ Buffer encode_sidecar(const Sidecar& sidecar) {
   for (const Buffer& section : sections) total += section.size();
   Buffer out(total);
   out.append(as_bytes(signature));
-  append_le(out, sidecar_version);
+  const std::uint32_t flags = (sidecar.has_tail ? flag_tail : 0) | (sidecar.tail_is_zero ? flag_zero_tail : 0) |
+                              (sidecar.tar_goes_on ? flag_tar_goes_on : 0);
+  const bool is_first_version = flags == 0 && !has_hard_links(sidecar.manifest.objects);
+  append_le(out, is_first_version ? std::uint16_t{1} : sidecar_version);
   append_le(out, static_cast<std::uint16_t>(etag.size()));
-  append_le(out, std::uint32_t{0});
+  append_le(out, flags);
   append_le(out, sidecar.archive.bytes);
   append_le(out, sidecar.archive.tail_xxh64);
   append_le(out, std::uint64_t{sidecar.frames.size()});

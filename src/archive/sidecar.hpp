@@ -41,10 +41,16 @@ struct SidecarFrame {
 struct Sidecar {
   ArchiveIdentity archive;
   std::vector<SidecarFrame> frames;  ///< they fill the file, in its order
+  /// The last of the frames is bytes behind the archive that are no frame, and not read.
+  bool has_tail = false;
+  bool tail_is_zero = false;  ///< it is padding
+  bool tar_goes_on = false;   ///< behind the end of the tar is something that is no tar, and not read
   /// An object without data_offset is one that the tar does not hold.
   Manifest manifest;
   /// By object: where its tar headers begin in the tar stream; 0 without data_offset.
   std::vector<ByteCount> header_offsets;
+  /// Number of the frames that are zstd frames.
+  std::size_t real_frames() const noexcept { return frames.size() - (has_tail ? 1 : 0); }
   ByteCount tar_bytes() const noexcept { return frames.empty() ? 0 : frames.back().tar_end(); }
   friend bool operator==(const Sidecar&, const Sidecar&) = default;
 };

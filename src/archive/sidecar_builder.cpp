@@ -11,6 +11,7 @@
 
 #include "archive/layout.hpp"
 #include "archive/manifest_forms.hpp"
+#include "archive/manifest_survey.hpp"
 #include "archive/stream_reader.hpp"
 #include "archive/tar.hpp"
 #include "archive/tar_stream.hpp"
@@ -25,6 +26,8 @@ using Member = TarStream::Member;
 struct Found {
   std::vector<SidecarFrame> frames;
   std::vector<Member> members;
+  bool has_tail = false, tail_is_zero = false, tar_goes_on = false;
+  std::vector<Remark> remarks;
   std::optional<Manifest> manifest;
   std::optional<Error> manifest_error;  ///< why the last manifest.json was not taken
   MemoryShare memory;                   ///< of frames and members
@@ -36,7 +39,7 @@ class Pass {
   Pass(transfer::RandomSource& source, const BuildOptions& options)
       : options_(options),
         name_(source.name()),
-        bytes_(source, {.file_end = source.size()},
+        bytes_(source, {.file_end = source.size(), .may_have_tail = true},
                {[this](ByteCount, const FrameStream::Position& position) { return before_request(position); },
                 [this](ByteCount file, ByteCount tar) { note_frame(file, tar); }},
                options.means, options.limits.window_log()) {
@@ -46,12 +49,19 @@ class Pass {
   Found run() {
     TarStream tar(bytes_);
     while (auto member = tar.next()) {
-      check_piece(member->header_offset);
+      check_piece(tar.member_end());
+      survey_.note(*member, tar.tars_before(), found_.memory);
       if (is_manifest_name(member->name) && member->regular) keep_manifest(tar, member->size);
       keep(std::move(*member));
     }
+    check_piece(tar.member_end());
     bytes_.drain();
-    check_piece(bytes_.tar_offset());
+    found_.remarks = tar.remarks();
+    found_.tar_goes_on = tar.goes_on();
+    note_tail();
+    if (!survey_.has_manifest()) return std::move(found_);
+    found_.manifest = survey_.finish(found_.manifest_memory);
+    for (Remark& remark : survey_.remarks()) found_.remarks.push_back(std::move(remark));
     return std::move(found_);
   }
 
@@ -73,27 +83,37 @@ class Pass {
         {last.file_end(), file_offset - last.file_end(), last.tar_end(), tar_offset - last.tar_end()});
   }
 
-  /// The member before ends where the next one, or what is behind the tar, begins: a tar of sparse files has less.
-  void check_piece(ByteCount next_offset) {
+  /// What is behind the frames has an entry among them: they fill the file.
+  void note_tail() {
+    const auto& tail = bytes_.tail();
+    if (!tail) return;
+    note_frame(tail->offset + tail->bytes, bytes_.tar_offset());
+    found_.has_tail = true;
+    found_.tail_is_zero = tail->is_zero;
+  }
+
+  /// A sparse file has fewer bytes in the tar than its size.
+  void check_piece(ByteCount end) {
     if (found_.members.empty()) return;
     Member& last = found_.members.back();
-    if (last.regular && last.size > next_offset - std::min(next_offset, last.data_offset)) last.in_one_piece = false;
+    if (last.regular && last.size > end - std::min(end, last.data_offset)) last.in_one_piece = false;
   }
 
   void keep(Member member) {
-    found_.memory.add(2 * sizeof(Member) + member.name.size(), "the members of the tar");
+    found_.memory.add(2 * sizeof(Member) + member.name.size() + member.hard_link_to.size(), "the members of the tar");
     const bool too_far = member.data_offset - member.header_offset > std::numeric_limits<std::uint32_t>::max();
     if (too_far) member.in_one_piece = false;
     found_.members.push_back(std::move(member));
   }
 
   void keep_manifest(TarStream& tar, ByteCount size) {
-    found_.manifest.reset();
+    survey_.take(std::nullopt);
     found_.manifest_error.reset();
     try {
-      found_.manifest_memory = options_.limits.share();
-      found_.manifest = read_manifest(tar, size, options_.limits.max_manifest_bytes, found_.manifest_memory);
-      settle_source_prefixes(*found_.manifest, name_, found_.manifest_memory);
+      if (!survey_.has_manifest()) found_.manifest_memory = options_.limits.share();
+      Manifest manifest = read_manifest(tar, size, options_.limits.max_manifest_bytes, found_.manifest_memory);
+      settle_source_prefixes(manifest, name_, found_.manifest_memory);
+      survey_.take(std::move(manifest));
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::corrupt || bytes_.broken()) throw;
       found_.manifest_error = error;
@@ -103,6 +123,7 @@ class Pass {
   const BuildOptions& options_;
   const std::string name_;  ///< of the archive
   Found found_;
+  ManifestSurvey survey_;
   FrameStream bytes_;
 };
 
@@ -118,69 +139,103 @@ void place_objects(const std::vector<Member>& members, BuiltSidecar& built) {
   for (std::size_t i = 0; i < objects.size(); ++i) {
     const ManifestObject object = objects[i];
     const auto first =
-        std::lower_bound(by_name.begin(), by_name.end(), object.member,
+        std::lower_bound(by_name.begin(), by_name.end(), object.data_member(),
                          [&](std::size_t each, const std::string& name) { return members[each].name < name; });
     const auto left = static_cast<std::size_t>(by_name.end() - first);
     const Member* member = object.members_before < left
                                ? &members[*(first + static_cast<std::ptrdiff_t>(object.members_before))]
                                : nullptr;
-    const bool is_there =
-        member != nullptr && member->name == object.member && is_placeable(*member) && member->size == object.size;
+    const bool is_there = member != nullptr && member->name == object.data_member() && is_placeable(*member) &&
+                          member->size == object.size;
     objects.set_place(i, is_there ? std::optional(member->data_offset) : std::nullopt);
     if (!is_there) ++built.missing;
     built.sidecar.header_offsets.push_back(is_there ? member->header_offset : 0);
   }
 }
 
-ManifestObject object_of(const Member& member) {
+/// The key of a member: its name without "./" in front.
+std::string_view key_of(std::string_view name) {
+  while (name.starts_with("./")) name.remove_prefix(2);
+  return name;
+}
+
+/// `content`: the member that has its data, itself unless it is a hard link.
+ManifestObject object_of(const Member& member, const Member& content) {
   ManifestObject object;
-  std::string_view key = member.name;
-  while (key.starts_with("./")) key.remove_prefix(2);
+  const std::string_view key = key_of(member.name);
   object.relative_key = key;
   object.object_name = std::string(basename(key));
   object.key = ObjectKey(key);
   object.member = member.name;
+  if (&content != &member && content.name != member.name) object.content_member = content.name;
   object.last_modified = member.modified;
-  object.mode = member.mode;
-  object.size = member.size;
-  object.data_offset = member.data_offset;
+  object.mode = content.mode;
+  object.size = content.size;
+  object.data_offset = content.data_offset;
   return object;
+}
+
+constexpr std::size_t no_member = std::numeric_limits<std::size_t>::max();
+
+/// By member: which one has its data. A hard link has those of the latest member of the name in front of it, as for
+/// tar; no_member where it leads to nothing that has data, and for what has none.
+std::vector<std::size_t> contents_of(const std::vector<Member>& members, MemoryShare& memory) {
+  std::vector<std::size_t> contents(members.size(), no_member);
+  std::unordered_map<std::string_view, std::size_t> latest;  // by key: the member that has the data
+  memory.add(members.size() * (sizeof(std::size_t) + sizeof(std::string_view) + 6 * sizeof(void*)),
+             "the members of the tar");
+  for (std::size_t i = 0; i < members.size(); ++i) {
+    const Member& member = members[i];
+    if (member.regular) contents[i] = i;
+    const auto target = latest.find(key_of(member.hard_link_to));
+    if (!member.hard_link_to.empty() && target != latest.end()) contents[i] = target->second;
+    latest[key_of(member.name)] = contents[i];
+  }
+  return contents;
 }
 
 /// Makes objects of the members of a tar without manifest.
 void take_members(const std::vector<Member>& members, BuiltSidecar& built) {
+  const std::vector<std::size_t> contents = contents_of(members, built.memory);
   std::unordered_map<std::string, std::size_t> newest;  // by key, index into `members`
   std::vector<bool> is_kept(members.size(), false);
   for (std::size_t i = 0; i < members.size(); ++i) {
     const Member& member = members[i];
-    if (!member.regular) ++built.not_regular;
-    if (member.regular && !member.in_one_piece) built.scattered.push_back(member.name);
-    if (!is_placeable(member)) continue;
-    ManifestObject object = object_of(member);
-    built.memory.add(2 * object.relative_key.size() + 4 * sizeof(void*) + sizeof(ByteCount), "the members of the tar");
-    const auto [place, is_first] = newest.try_emplace(std::move(object.relative_key), i);
+    const bool is_lost = contents[i] == no_member && (!member.hard_link_to.empty() || member.is_strange);
+    if (is_lost) built.lost.push_back(member.name);
+    if (contents[i] == no_member) {
+      built.not_regular += is_lost ? 0 : 1;
+      continue;
+    }
+    const Member& content = members[contents[i]];
+    if (!content.in_one_piece) built.scattered.push_back(member.name);
+    if (!is_placeable(content)) continue;
+    std::string key(key_of(member.name));
+    built.memory.add(2 * key.size() + 4 * sizeof(void*) + sizeof(ByteCount), "the members of the tar");
+    const auto [place, is_first] = newest.try_emplace(std::move(key), i);
     if (!is_first) is_kept[std::exchange(place->second, i)] = false;
     is_kept[i] = true;
   }
   ObjectList& objects = built.sidecar.manifest.objects;
   for (std::size_t i = 0; i < members.size(); ++i) {
     if (!is_kept[i]) continue;
+    const Member& content = members[contents[i]];
     const ByteCount before = objects.memory();
-    objects.push_back(object_of(members[i]));
+    objects.push_back(object_of(members[i], content));
     built.memory.add(objects.memory() - before + 2 * sizeof(ByteCount), "the members of the tar");
-    built.sidecar.header_offsets.push_back(members[i].header_offset);
+    built.sidecar.header_offsets.push_back(content.header_offset);
   }
 }
 
 /// The manifest that was found. Absent where the tar has none; throws where it should have been one.
 std::optional<Manifest> manifest_of(Found& found) {
-  if (found.manifest) return std::move(found.manifest);
+  if (found.manifest && !found.manifest_error) return std::move(found.manifest);
   // Other programs call files manifest.json too; but what has objects/ beside it was meant as one.
   const bool is_meant = std::any_of(found.members.begin(), found.members.end(), [](const Member& member) {
     return member.name.starts_with(layout::member_prefix);
   });
   if (found.manifest_error && is_meant) throw *found.manifest_error;
-  return std::nullopt;
+  return std::move(found.manifest);
 }
 
 }  // namespace
@@ -194,6 +249,10 @@ BuiltSidecar build_sidecar(transfer::RandomSource& source, const BuildOptions& o
     check_zstd_start(source);
     Found found = Pass(source, options).run();
     built.sidecar.frames = std::move(found.frames);
+    built.sidecar.has_tail = found.has_tail;
+    built.sidecar.tail_is_zero = found.tail_is_zero;
+    built.sidecar.tar_goes_on = found.tar_goes_on;
+    built.remarks = std::move(found.remarks);
     built.memory = std::move(found.memory);
     if (auto manifest = manifest_of(found)) {
       built.has_manifest = true;

@@ -18,9 +18,13 @@ struct BuiltSidecar {
   Sidecar sidecar;
   bool has_manifest = false;           ///< false: the tar's regular members are the objects, by their names
   std::size_t missing = 0;             ///< objects of the manifest that the tar does not hold; they have no data_offset
-  std::size_t not_regular = 0;         ///< without a manifest: links, directories, devices, which are no objects
+  std::size_t not_regular = 0;         ///< without a manifest: symlinks, directories, devices, which are no objects
   std::vector<std::string> scattered;  ///< without a manifest: members left out, sparse files, by name
-  MemoryShare memory;                  ///< what the sidecar takes
+  /// Without a manifest: members left out whose data cannot be had, by name: hard links to what is not in the archive,
+  /// and types that are not known.
+  std::vector<std::string> lost;
+  std::vector<Remark> remarks;  ///< what lies behind the archive, or was left out
+  MemoryShare memory;           ///< what the sidecar takes
 };
 
 struct BuildOptions {
@@ -32,7 +36,8 @@ struct BuildOptions {
 
 /// Reads the archive from beginning to end, in memory that grows with its members and frames but not with its bytes.
 /// Objects are those of manifest.json where the tar has one; else its regular members, each with its name less a
-/// leading "./" as key, of several with one name the last. A manifest.json that is none, in a tar without members below
+/// leading "./" as key, of several with one name the last. A hard link is an object with the bytes and the place of the
+/// member that it leads to. A manifest.json that is none, in a tar without members below
 /// objects/, is a member like others. Throws Error{corrupt} for damage, Error{unsupported} for more frames than an
 /// index holds and for members and frames that take more memory than their share, Error{cancelled}.
 BuiltSidecar build_sidecar(transfer::RandomSource& source, const BuildOptions& options);

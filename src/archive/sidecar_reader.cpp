@@ -51,7 +51,7 @@ class SidecarReading {
   void run(const std::vector<std::size_t>& wanted, bool is_all) {
     sort_out(wanted);
     std::size_t frame = 0;
-    while (next_ < order_.size() || (is_all && frame < sidecar_.frames.size())) {
+    while (next_ < order_.size() || (is_all && frame < sidecar_.real_frames())) {
       const Run run = is_all ? rest_from(frame) : plan_run();
       const auto damaged = read_run(run, is_all);
       pieces_.flush();
@@ -83,7 +83,7 @@ class SidecarReading {
   }
 
   Run rest_from(std::size_t frame) const {
-    return {frame, sidecar_.frames.size() - 1, order_.size(), sidecar_.tar_bytes()};
+    return {frame, sidecar_.real_frames() - 1, order_.size(), sidecar_.tar_bytes()};
   }
 
   /// The objects from next_ on whose frames follow each other without one between that nobody wants.
@@ -116,9 +116,9 @@ class SidecarReading {
            check_end(frame, file, tar);
            ++frame;
          }},
-        means_);
+        means_, ReaderLimits{.budget = means_.budget}.window_log());
     try {
-      for (; next_ < run.end; ++next_) read_object(bytes, order_[next_]);
+      while (next_ < run.end) read_objects(bytes, names_of_one_member(run.end));
       if (is_all) bytes.drain();
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::corrupt) throw;
@@ -128,24 +128,43 @@ class SidecarReading {
     return std::nullopt;
   }
 
-  /// What is wrong with the object alone is reported; a broken stream is thrown.
-  void read_object(FrameStream& bytes, std::size_t i) {
+  /// The next object, and those behind it that are other names of its member.
+  std::vector<std::size_t> names_of_one_member(std::size_t end) const {
+    const std::size_t first = order_[next_];
+    std::vector<std::size_t> names{first};
+    for (std::size_t i = next_ + 1; i < end; ++i) {
+      const std::size_t other = order_[i];
+      const bool is_other_name = sidecar_.header_offsets[other] == sidecar_.header_offsets[first] &&
+                                 objects().data_offset_of(other) == objects().data_offset_of(first) &&
+                                 objects().bytes_of(other) == objects().bytes_of(first) &&
+                                 objects()[other].data_member() == objects()[first].data_member();
+      if (!is_other_name) break;
+      names.push_back(other);
+    }
+    return names;
+  }
+
+  /// What is wrong with the objects alone is reported; a broken stream is thrown.
+  void read_objects(FrameStream& bytes, const std::vector<std::size_t>& names) {
+    const std::size_t i = names.front();
     try {
       if (!bytes.seek(sidecar_.header_offsets[i])) throw misplaced();
       TarStream tar(bytes);
       const auto member = tar.next();
-      const bool is_it = member && member->name == objects()[i].member && member->size == objects().bytes_of(i) &&
-                         member->regular && member->in_one_piece && member->data_offset == objects().data_offset_of(i);
+      const bool is_it = member && member->name == objects()[i].data_member() &&
+                         member->size == objects().bytes_of(i) && member->regular && member->in_one_piece &&
+                         member->data_offset == objects().data_offset_of(i);
       if (!is_it) throw misplaced();
-      pieces_.take(tar, i, objects().bytes_of(i));
+      pieces_.take(tar, names, objects().bytes_of(i));
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::corrupt || bytes.broken()) throw;
       pieces_.flush();
       const std::size_t frame = frame_of(sidecar_, sidecar_.header_offsets[i]);
       report(frame,
              error.with_where(fmt::format("{}, frame {}", source_.name(), frame)).with_hint(std::string(stale_hint)),
-             {i});
+             names);
     }
+    next_ += names.size();
   }
 
   static Error misplaced() {
@@ -219,7 +238,15 @@ class SidecarReader final : public Reader {
     if (sidecar_.manifest.version > 0) return no_seek_table(source_.name());
     return std::nullopt;
   }
-  std::size_t frames() const override { return sidecar_.frames.size(); }
+  std::vector<Remark> remarks() const override {
+    std::vector<Remark> remarks;
+    if (sidecar_.tar_goes_on) remarks.push_back({"what follows the end of the tar is no tar, and is not read", true});
+    const SidecarFrame tail = sidecar_.frames.empty() ? SidecarFrame{} : sidecar_.frames.back();
+    if (sidecar_.has_tail && !sidecar_.tail_is_zero)
+      remarks.push_back(remark_of_tail({tail.file_offset, tail.file_bytes, false}));
+    return remarks;
+  }
+  std::size_t frames() const override { return sidecar_.real_frames(); }
   ByteCount archive_bytes() const override { return sidecar_.archive.bytes; }
   ByteCount tar_bytes() const override { return sidecar_.tar_bytes(); }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "archive/reader.hpp"
@@ -9,8 +10,13 @@
 
 namespace bale::archive {
 
+/// An archive that was opened as a stream.
+struct OpenedStream {
+  std::unique_ptr<Reader> reader;
+  std::optional<FrameStream::Tail> tail;  ///< what lies behind its last frame
+};
 /// See open_archive().
-std::unique_ptr<Reader> open_stream(transfer::RandomSource& source, const ReaderLimits& limits);
+OpenedStream open_stream(transfer::RandomSource& source, const ReaderLimits& limits);
 
 /// Whether a member of a tar is the manifest, by its name.
 bool is_manifest_name(const std::string& member) noexcept;

@@ -126,4 +126,28 @@ bool is_tar_header_of(ByteView header, std::string_view name, ByteCount size) {
   return there == expected;
 }
 
+bool has_tar_checksum(ByteView block) noexcept {
+  // POSIX.1-2017, ustar: eight octal digits at 148, of the sum of all bytes, these eight taken as spaces. Some old
+  // programs summed signed bytes.
+  constexpr std::size_t checksum_at = 148, checksum_bytes = 8;
+  if (block.size() != layout::tar_block) return false;
+  std::int64_t plain = 0, with_signs = 0, written = 0;
+  bool has_digits = false;
+  for (std::size_t i = 0; i < block.size(); ++i) {
+    const bool is_of_checksum = i >= checksum_at && i < checksum_at + checksum_bytes;
+    const auto byte = is_of_checksum ? std::uint8_t{' '} : std::to_integer<std::uint8_t>(block[i]);
+    plain += byte;
+    with_signs += static_cast<std::int8_t>(byte);
+  }
+  for (const std::byte byte : block.subspan(checksum_at, checksum_bytes)) {
+    const char c = static_cast<char>(byte);
+    const bool is_digit = c >= '0' && c <= '7';
+    if (!is_digit && has_digits) break;
+    if (!is_digit && c != ' ') return false;
+    if (is_digit) written = written * 8 + (c - '0');
+    has_digits |= is_digit;
+  }
+  return has_digits && (written == plain || written == with_signs);
+}
+
 }  // namespace bale::archive

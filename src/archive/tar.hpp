@@ -24,4 +24,7 @@ void encode_tar_header(MutableBytes into, std::string_view name, ByteCount size,
 /// Whether `header` is a header that encode_tar_header() gives for this name and size, whatever the time and mode.
 bool is_tar_header_of(ByteView header, std::string_view name, ByteCount size);
 
+/// Returns whether a block of 512 bytes has the checksum of a tar header, of any dialect; false for zeros alone.
+bool has_tar_checksum(ByteView block) noexcept;
+
 }  // namespace bale::archive

@@ -12,6 +12,7 @@
 
 #include "archive/layout.hpp"
 #include "archive/little_endian.hpp"
+#include "archive/tar.hpp"
 #include "base/error.hpp"
 #include "base/text.hpp"
 
@@ -21,6 +22,8 @@ namespace {
 constexpr std::size_t output_bytes = 256 << 10;  // what libarchive is handed at a time
 // libarchive holds all headers of a member, and a list of the pieces of a sparse file, which may be twice as long.
 constexpr ByteCount most_header_bytes = 16ULL << 20;
+constexpr ByteCount usual_window = 1ULL << 27;  // what decoders accept unless told otherwise
+constexpr std::size_t least_frame_start = 4;    // a magic number
 // What has a calendar date of four digits, in seconds: 0001-01-01 to 9999-12-31.
 constexpr std::int64_t first_second = -62'135'596'800, last_second = 253'402'300'799;
 
@@ -30,7 +33,33 @@ TimePoint modified_of(::archive_entry* entry) {
   return from_epoch_ms(seconds * 1000 + ::archive_entry_mtime_nsec(entry) / 1'000'000);
 }
 
+bool is_zero(ByteView bytes) noexcept {
+  return std::all_of(bytes.begin(), bytes.end(), [](std::byte byte) { return byte == std::byte{0}; });
+}
+
+/// Names of pax headers are UTF-8, others are bytes; neither may be converted to the locale of the process.
+std::string_view text_of(const char* utf8, const char* bytes) {
+  if (utf8 != nullptr) return utf8;
+  return bytes == nullptr ? std::string_view() : std::string_view(bytes);
+}
+
+const char* name_of(::archive_entry* entry) {
+  const char* const name = ::archive_entry_pathname_utf8(entry);
+  return name != nullptr ? name : ::archive_entry_pathname(entry);
+}
+
+Error no_frame_at(const FrameStream::Tail& tail) {
+  return Error(ErrorKind::corrupt,
+               fmt::format("the compressed data are damaged: no zstd frame begins at byte {}", tail.offset));
+}
+
 }  // namespace
+
+Remark remark_of_tail(const FrameStream::Tail& tail) {
+  return {fmt::format("{} bytes at the end of the file, from byte {} on, are no zstd frame, and are not read",
+                      tail.bytes, tail.offset),
+          true};
+}
 
 void check_zstd_start(transfer::RandomSource& source) {
   std::byte start[4];
@@ -46,11 +75,14 @@ void check_zstd_start(transfer::RandomSource& source) {
 
 FrameStream::FrameStream(transfer::RandomSource& source, const Part& part, Observer observer, ReadAheadMeans means,
                          int window_log)
-    : observer_(std::move(observer)),
+    : part_(part),
+      observer_(std::move(observer)),
       tar_end_(part.tar_begin),
+      frame_begin_(part.file_begin),
       output_(output_bytes),
       block_begin_(part.tar_begin),
-      decompressor_(window_log),
+      decompressor_(window_log, part.may_have_tail),
+      window_(means.budget != nullptr ? means.budget->charge() : flow::Ticket()),
       input_(source, part.file_begin, part.file_end,
              observer_.wanted
                  ? ReadAhead::Wanted([this](ByteCount offset) { return observer_.wanted(offset, position()); })
@@ -68,25 +100,63 @@ ByteView FrameStream::next() {
 }
 
 ByteView FrameStream::next_block() {
+  if (tail_) return {};
   broken_ = true;  // unless the end of this is reached
-  for (;;) {
+  const ByteCount begin = tar_end_;
+  while (tar_end_ == begin) {
     if (rest_.empty()) rest_ = input_.next();
     if (rest_.empty() && !more_) {
-      if (inside_frame_) throw Error(ErrorKind::corrupt, "the archive ends in the middle of a frame");
+      const ByteCount in_frame = part_.file_end - frame_begin_;
+      if (inside_frame_ && part_.may_have_tail && frame_begin_ > part_.file_begin && in_frame < least_frame_start)
+        begin_tail();
+      else if (inside_frame_)
+        throw Error(ErrorKind::corrupt, "the archive ends in the middle of a frame");
       broken_ = false;
       return {};
     }
-    const auto step = decompressor_.step(rest_, {output_.data(), output_.capacity()});
-    rest_ = rest_.subspan(step.consumed);
-    if (step.consumed > 0 || step.produced > 0) inside_frame_ = !step.frame_ended;
-    more_ = step.produced == output_.capacity();
-    tar_end_ += step.produced;
-    if (step.frame_ended && step.consumed + step.produced > 0 && observer_.frame_ended)
-      observer_.frame_ended(position().file_offset, tar_end_);
-    if (step.produced == 0) continue;
-    broken_ = false;
-    return {output_.data(), step.produced};
+    if (!step_into_output()) {
+      begin_tail();
+      broken_ = false;
+      return {};
+    }
   }
+  broken_ = false;
+  return {output_.data(), tar_end_ - begin};
+}
+
+/// One step of the decompressor. False where the bytes behind a frame are no frame, and need not be one.
+bool FrameStream::step_into_output() {
+  StreamDecompressor::Step step;
+  try {
+    step = decompressor_.step(rest_, {output_.data(), output_.capacity()});
+  } catch (const Error&) {
+    const bool is_tail = part_.may_have_tail && frame_begin_ > part_.file_begin && decompressor_.met_no_frame();
+    if (!is_tail) throw;
+    return false;
+  }
+  if (const ByteCount window = decompressor_.window(); window > usual_window && window > window_.bytes())
+    window_.charge_to(window);
+  head_is_zero_ = head_is_zero_ && is_zero(rest_.first(std::min(step.consumed, least_frame_start)));
+  rest_ = rest_.subspan(step.consumed);
+  if (step.consumed > 0 || step.produced > 0) inside_frame_ = !step.frame_ended;
+  more_ = step.produced == output_.capacity();
+  tar_end_ += step.produced;
+  if (step.frame_ended && step.consumed + step.produced > 0) {
+    frame_begin_ = position().file_offset;
+    head_is_zero_ = true;
+    if (observer_.frame_ended) observer_.frame_ended(frame_begin_, tar_end_);
+  }
+  return true;
+}
+
+/// Looks whether what is left of the file is more than padding.
+void FrameStream::begin_tail() {
+  tail_ = {frame_begin_, part_.file_end - frame_begin_, head_is_zero_};
+  for (; tail_->is_zero; rest_ = input_.next()) {
+    tail_->is_zero = is_zero(rest_);
+    if (rest_.empty() && input_.offset() == part_.file_end) break;
+  }
+  rest_ = {};
 }
 
 bool FrameStream::seek(ByteCount tar_offset) {
@@ -106,9 +176,16 @@ void FrameStream::drain() {
 
 // ---- TarStream
 
-TarStream::TarStream(FrameStream& bytes) : bytes_(bytes), begin_(bytes.tar_offset()), tar_(::archive_read_new()) {
+TarStream::TarStream(FrameStream& bytes)
+    : bytes_(bytes), begin_(bytes.tar_offset()), given_end_(begin_), member_end_(begin_) {
+  open();
+}
+
+void TarStream::open() {
+  tar_.reset(::archive_read_new());
   if (!tar_) throw std::bad_alloc();
   static_assert(std::is_same_v<la_ssize_t, long>);
+  has_member_ = false;
   ::archive_read_support_format_tar(tar_.get());
   ::archive_read_support_format_empty(tar_.get());
   check(::archive_read_open(tar_.get(), this, nullptr, &TarStream::pull, nullptr));
@@ -117,29 +194,141 @@ TarStream::TarStream(FrameStream& bytes) : bytes_(bytes), begin_(bytes.tar_offse
 void TarStream::Close::operator()(::archive* tar) const noexcept { ::archive_read_free(tar); }
 
 std::optional<TarStream::Member> TarStream::next() {
+  do {
+    if (auto member = next_of_tar()) return member;
+  } while (find_next_tar());
+  return std::nullopt;
+}
+
+std::optional<TarStream::Member> TarStream::next_of_tar() {
   ::archive_entry* entry = nullptr;
   if (has_member_) check(::archive_read_data_skip(tar_.get()));
   has_member_ = true;
+  member_end_ = taken();
   header_bytes_ = 0;
   if (check(::archive_read_next_header(tar_.get(), &entry)) == ARCHIVE_EOF) return std::nullopt;
   header_bytes_.reset();
-  // Names of pax headers are UTF-8, others are bytes; neither may be converted to the locale of the process.
-  const char* name = ::archive_entry_pathname_utf8(entry);
-  if (name == nullptr) name = ::archive_entry_pathname(entry);
   const std::int64_t size = ::archive_entry_size(entry);
+  const std::string_view link = text_of(::archive_entry_hardlink_utf8(entry), ::archive_entry_hardlink(entry));
+  const char* const name = name_of(entry);
   if (name == nullptr || size < 0) throw Error(ErrorKind::corrupt, "a member of the tar has no name or no size");
   Member member;
   member.name = name;
   member.size = static_cast<ByteCount>(size);
-  member.regular = ::archive_entry_filetype(entry) == AE_IFREG && ::archive_entry_hardlink(entry) == nullptr &&
-                   ::archive_entry_symlink(entry) == nullptr;
+  // A hard link of a pax archive may have the data of its own.
+  const bool has_link = !link.empty() && member.size == 0;
+  const auto type = ::archive_entry_filetype(entry);
+  member.regular = (type == AE_IFREG || !link.empty()) && !has_link && ::archive_entry_symlink(entry) == nullptr;
+  if (has_link) member.hard_link_to = link;
+  member.is_strange = type == 0 && link.empty() && member.size > 0;
   member.in_one_piece = ::archive_entry_sparse_count(entry) == 0;
   member.header_offset = begin_ + static_cast<ByteCount>(::archive_read_header_position(tar_.get()));
   // All headers have been taken from the stream, and nothing behind them.
-  member.data_offset = begin_ + static_cast<ByteCount>(::archive_filter_bytes(tar_.get(), 0));
+  member.data_offset = taken();
   member.mode = static_cast<std::uint32_t>(::archive_entry_perm(entry)) & 0777U;
   member.modified = modified_of(entry);
   return member;
+}
+
+/// Place in the tar stream up to which libarchive has used what it was given.
+ByteCount TarStream::taken() const { return begin_ + static_cast<ByteCount>(::archive_filter_bytes(tar_.get(), 0)); }
+
+/// Gives back what libarchive was given and did not use.
+void TarStream::take_back(ByteCount unused) {
+  // libarchive looks a block ahead, which may begin in front of what it was given last.
+  const ByteCount of_given = std::min<ByteCount>(unused, given_.size());
+  const ByteCount of_before = std::min<ByteCount>(unused - of_given, before_given_.size());
+  std::string back = before_given_.substr(before_given_.size() - of_before);
+  const ByteView last = given_.last(of_given);
+  if (rest_.empty() && pushed_.empty())
+    rest_ = last;
+  else
+    back += as_text(last);
+  pushed_ = back + pushed_;
+  given_ = {};
+  before_given_.clear();
+}
+
+/// Goes behind the zero blocks that end a tar. False where no tar follows.
+bool TarStream::find_next_tar() {
+  ByteCount at = taken();
+  take_back(given_end_ - at);
+  ByteCount zeros = at - member_end_;
+  for (std::string block = take_block(); !block.empty(); block = take_block()) {
+    if (!is_zero(as_bytes(block))) {
+      if (zeros == layout::tar_block && !lone_zero_at_) lone_zero_at_ = member_end_;
+      return begin_tar(std::move(block), at);
+    }
+    at += block.size();
+    zeros += block.size();
+  }
+  // A tar that does not end in zeros may go on in a frame of which only the first bytes are damaged.
+  if (zeros == 0 && bytes_.tail() && !bytes_.tail()->is_zero) throw no_frame_at(*bytes_.tail());
+  return false;
+}
+
+/// Begins to read the tar that `block` begins; false where it begins none.
+bool TarStream::begin_tar(std::string block, ByteCount at) {
+  if (!has_tar_checksum(as_bytes(block))) {
+    foreign_at_ = at;
+    bytes_.drain();
+    return false;
+  }
+  pushed_ = block + pushed_;
+  begin_ = given_end_ = at;
+  ++tars_before_;
+  open();
+  return true;
+}
+
+/// The next block behind the end of a tar; shorter at the end of the stream, and empty there.
+std::string TarStream::take_block() {
+  std::string block;
+  while (block.size() < layout::tar_block) {
+    const std::size_t wanted = layout::tar_block - block.size();
+    if (!pushed_.empty()) {
+      block.append(pushed_, 0, wanted);
+      pushed_.erase(0, wanted);
+      continue;
+    }
+    if (rest_.empty()) rest_ = bytes_.next();
+    if (rest_.empty()) break;
+    const ByteView part = rest_.first(std::min(wanted, rest_.size()));
+    block.append(as_text(part));
+    rest_ = rest_.subspan(part.size());
+  }
+  return block;
+}
+
+/// What libarchive gets next. Valid until the next call.
+ByteView TarStream::give() {
+  before_given_.append(as_text(given_.last(std::min(given_.size(), layout::tar_block))));
+  before_given_.erase(0, before_given_.size() - std::min(before_given_.size(), layout::tar_block));
+  if (!pushed_.empty()) {
+    pushed_given_ = std::exchange(pushed_, {});
+    given_ = as_bytes(pushed_given_);
+  } else {
+    given_ = rest_.empty() ? bytes_.next() : std::exchange(rest_, {});
+  }
+  given_end_ += given_.size();
+  return given_;
+}
+
+std::vector<Remark> TarStream::remarks() const {
+  std::vector<Remark> remarks;
+  if (lone_zero_at_) {
+    remarks.push_back(
+        {fmt::format("a lone zero block at byte {} of the tar does not end it: what follows was looked at",
+                     *lone_zero_at_),
+         false});
+  }
+  if (foreign_at_) {
+    remarks.push_back(
+        {fmt::format("what follows the end of the tar, from its byte {} on, is no tar, and is not read", *foreign_at_),
+         true});
+  }
+  if (const auto& tail = bytes_.tail(); tail && !tail->is_zero) remarks.push_back(remark_of_tail(*tail));
+  return remarks;
 }
 
 std::size_t TarStream::read(MutableBytes bytes) {
@@ -157,7 +346,7 @@ std::size_t TarStream::read(MutableBytes bytes) {
 long TarStream::pull(::archive* tar, void* self, const void** buffer) {
   auto& stream = *static_cast<TarStream*>(self);
   try {
-    const ByteView bytes = stream.bytes_.next();
+    const ByteView bytes = stream.give();
     if (stream.header_bytes_ && (*stream.header_bytes_ += bytes.size()) > most_header_bytes + output_bytes) {
       throw Error(ErrorKind::corrupt,
                   fmt::format("the headers of a member are longer than {}", format_bytes(most_header_bytes)));
@@ -174,6 +363,8 @@ long TarStream::pull(::archive* tar, void* self, const void** buffer) {
 int TarStream::check(int result) {
   if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
   if (result >= ARCHIVE_WARN) return result;
+  // Behind a frame whose first bytes are damaged nothing is read: the tar only seems to be too short.
+  if (bytes_.tail() && !bytes_.tail()->is_zero) throw no_frame_at(*bytes_.tail());
   const char* const reason = ::archive_error_string(tar_.get());
   throw Error(ErrorKind::corrupt, fmt::format("the tar is damaged: {}",
                                               escape_for_terminal(reason == nullptr ? "no reason given" : reason)));

@@ -36,6 +36,9 @@ struct OpenArchive {
   std::unique_ptr<transfer::RandomSource> source;  ///< which the reader borrows
   std::unique_ptr<archive::Reader> reader;
   std::string index;  ///< name of the index that it is read by; empty: none beside its own
+  /// Returns the exit status of a command that would end with `status`: 1 instead of 0 where a part of the archive was
+  /// not read, which open_archive() has said.
+  int status(int status) const;
 };
 
 /// A file, or s3://bucket/key. Throws as open_file_source(); an object is not asked for yet.

@@ -77,7 +77,7 @@ int print_needless(Context& context, const ArchiveOptions& options) {
 /// Says what is not in the index, and returns the exit status.
 int report_left_out(Context& context, const archive::BuiltSidecar& built) {
   if (built.not_regular > 0) {
-    emit_warning(context, fmt::format("left out {} (links, directories, devices): an index has regular files only",
+    emit_warning(context, fmt::format("left out {} (links, directories, devices): an index has files only",
                                       format_count(built.not_regular, "member")));
   }
   for (const std::string& name : built.scattered) {
@@ -85,13 +85,24 @@ int report_left_out(Context& context, const archive::BuiltSidecar& built) {
                  Error(ErrorKind::unsupported, "it is a sparse file, and not in the tar in one piece", {},
                        "tar gets it out of the archive"));
   }
+  for (const std::string& name : built.lost) {
+    emit_failure(context, "left out " + escape_name(name),
+                 Error(ErrorKind::unsupported,
+                       "its data are not in the archive: it is a hard link to what is not in front of it, or of a type "
+                       "that is not known"));
+  }
+  bool has_unread = !built.scattered.empty() || !built.lost.empty();
+  for (const archive::Remark& remark : built.remarks) {
+    emit_warning(context, remark.text);
+    has_unread |= remark.is_unread;
+  }
   for (const archive::ManifestObject& object : built.sidecar.manifest.objects) {
     if (object.data_offset) continue;
     emit_failure(context, "damaged: " + escape_name(object.relative_key),
                  Error(ErrorKind::corrupt, "the tar does not hold what the manifest lists"));
   }
   if (built.missing > 0) return exit_damaged;
-  return built.scattered.empty() ? exit_ok : exit_some_failed;
+  return has_unread ? exit_some_failed : exit_ok;
 }
 
 archive::BuiltSidecar build(Context& context, transfer::RandomSource& source) {
@@ -128,7 +139,7 @@ int index_archive(Context& context, const ArchiveOptions& options) {
   add_name(line, "index", index);
   line.update({{"objects", objects},
                {"missing", built.missing},
-               {"left_out", built.scattered.size() + built.not_regular},
+               {"left_out", built.scattered.size() + built.lost.size() + built.not_regular},
                {"manifest", built.has_manifest},
                {"frames", built.sidecar.frames.size()},
                {"tar_bytes", built.sidecar.tar_bytes()},

@@ -86,7 +86,15 @@ OpenArchive open_archive(Context& context, const ArchiveOptions& options) {
     emit_warning(context, fmt::format("{} is not used: {} has a seek table of its own", escape_name(name),
                                       escape_name(options.archive)));
   }
+  for (const archive::Remark& remark : opened.reader->remarks())
+    emit_warning(context, fmt::format("{}: {}", escape_name(options.archive), remark.text));
   return opened;
+}
+
+int OpenArchive::status(int status) const {
+  const auto remarks = reader->remarks();
+  const bool has_unread = std::any_of(remarks.begin(), remarks.end(), [](const auto& each) { return each.is_unread; });
+  return status == exit_ok && has_unread ? exit_some_failed : status;
 }
 
 }  // namespace bale::cli

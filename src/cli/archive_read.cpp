@@ -144,7 +144,7 @@ int list_archive(Context& context, const ArchiveOptions& options) {
     table.add(std::move(cells));
   }
   if (!context.json() && !table.empty()) context.print(table.text());
-  return exit_ok;
+  return opened.status(exit_ok);
 }
 
 int extract_archive(Context& context, const ArchiveOptions& options) {
@@ -165,7 +165,7 @@ int extract_archive(Context& context, const ArchiveOptions& options) {
       emit(context, line,
            fmt::format("(dryrun) extract: {} to {}", escape_name(objects[i].relative_key), escape_name(path)));
     }
-    return exit_ok;
+    return opened.status(exit_ok);
   }
   flow::Progress progress;
   archive::Delivery delivery;
@@ -181,7 +181,7 @@ int extract_archive(Context& context, const ArchiveOptions& options) {
   const auto elapsed = std::chrono::duration_cast<Milliseconds>(context.world().clock.steady() - started);
   const int status = report_failures(context, reader->manifest(), delivery, "not extracted:");
   emit_delivery(context, "extracted", options, delivery, elapsed);
-  return status;
+  return opened.status(status);
 }
 
 int verify_archive(Context& context, const ArchiveOptions& options) {
@@ -203,7 +203,7 @@ int verify_archive(Context& context, const ArchiveOptions& options) {
     status = exit_damaged;
   }
   emit_delivery(context, "verified", options, delivery, elapsed);
-  return status;
+  return opened.status(status);
 }
 
 int show_archive(Context& context, const ArchiveOptions& options) {

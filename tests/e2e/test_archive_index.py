@@ -126,6 +126,120 @@ def test_what_is_no_regular_file_is_left_out(bale):
     assert tree_of(bale.directory / "out") == {"a": b"1"}
 
 
+@needs["zstd"]
+@needs["tar"]
+def test_hard_links_are_files(bale, seeded):
+    content = seeded.randbytes(20 * MiB)
+    write_tree(bale.directory / "in", {"dir/one": content, "other": b"2"})
+    for name in ("dir/two", "three"):
+        (bale.directory / "in" / name).hardlink_to(bale.directory / "in/dir/one")
+    path = made_by(bale, "tar -C in -cf - . | zstd -q > a.tar.zst")
+    expected = {"dir/one": content, "dir/two": content, "three": content, "other": b"2"}
+    assert bale.json("archive", "index", path)[0]["objects"] == 4
+    assert {line["key"]: line["bytes"] for line in bale.json("archive", "list", path)} == {
+        name: len(each) for name, each in expected.items()}
+    bale.run("archive", "extract", path, "--to", "all")
+    assert tree_of(bale.directory / "all") == expected
+    for name in expected:
+        bale.run("archive", "extract", path, name, "--to", "one")
+    assert tree_of(bale.directory / "one") == expected
+    bale.run("archive", "verify", path)
+    # One whose target is not in the archive is named.
+    subprocess.run("tar -C in -cf part.tar ./dir/one ./three && tar --delete -f part.tar ./dir/one && "
+                   "tar -C in -rf part.tar ./other && zstd -q part.tar", shell=True, check=True, cwd=bale.directory)
+    assert "left out ./three: its data are not in the archive" in bale.run(
+        "archive", "index", "part.tar.zst", status=1).err
+    assert [line["key"] for line in bale.json("archive", "list", "part.tar.zst")] == ["other"]
+
+
+@needs["zstd"]
+@needs["tar"]
+@pytest.mark.parametrize("command", ["cat a.tar.zst b.tar.zst > j.tar.zst", "cat a.tar b.tar | zstd -q > j.tar.zst",
+                                     "(cat a.tar; head -c 512 /dev/zero; cat b.tar) | pzstd -q > j.tar.zst"])
+def test_joined_tars_are_read_on(bale, command):
+    write_tree(bale.directory / "in", {"a": b"1", "b": b"old", "c": b"3"})
+    subprocess.run("tar -C in -cf a.tar a b && printf new > in/b && tar -C in -cf b.tar b c && zstd -q a.tar b.tar && "
+                   + command, shell=True, check=True, cwd=bale.directory)
+    assert bale.json("archive", "index", "j.tar.zst")[0]["objects"] == 3
+    bale.run("archive", "extract", "j.tar.zst", "--to", "out")
+    assert tree_of(bale.directory / "out") == {"a": b"1", "b": b"new", "c": b"3"}
+
+
+@needs["zstd"]
+@needs["tar"]
+def test_a_lone_zero_block_is_said(bale):
+    write_tree(bale.directory / "in", {"a": b"1", "b": b"2"})
+    path = made_by(bale, "tar -C in -cf a.tar a && tar -C in -cf b.tar b && "
+                         "(head -c 1536 a.tar; cat b.tar) | zstd -q > a.tar.zst")
+    assert "a lone zero block at byte 1024 of the tar" in bale.run("archive", "index", path).err
+    assert {line["key"] for line in bale.json("archive", "list", path)} == {"a", "b"}
+
+
+@needs["zstd"]
+@needs["tar"]
+@pytest.mark.parametrize("rest, said", [
+    ("printf x", "at the end of the file, from byte"), ("head -c 600000 /dev/urandom", "at the end of the file"),
+    ("(head -c 3000 /dev/zero; printf x) | zstd -q", "what follows the end of the tar")])
+@pytest.mark.parametrize("made", ["foreign", "bale", "reference"])
+def test_what_follows_an_archive_is_said_and_the_archive_is_read(bale, rest, said, made):
+    files = {"a": b"1", "b": b"2" * 1000}
+    write_tree(bale.directory / "in", files)
+    if made == "bale":
+        bale.run("archive", "create", "a.tar.zst", "in")
+    elif made == "reference":
+        objects = [(entry("s", "", key, content, "e"), content) for key, content in files.items()]
+        (bale.directory / "a.tar.zst").write_bytes(reference_archive(objects, []))
+    else:
+        made_by(bale, "tar -C in -cf - a b | zstd -q > a.tar.zst")
+    subprocess.run(f"({rest}) >> a.tar.zst", shell=True, check=True, cwd=bale.directory)
+    path, is_flawed = bale.directory / "a.tar.zst", made == "bale" and "zstd" in rest
+    if made == "foreign":
+        assert said in bale.run("archive", "index", path, status=1).err
+    assert said in bale.run("archive", "list", path, status=1).err
+    assert said in bale.run("archive", "extract", path, "--to", "out", status=1).err
+    assert tree_of(bale.directory / ("out/in" if made == "bale" else "out")) == files
+    # The seek table of an archive of Bale must be at the end, or in front of what is no zstd frame.
+    assert said in bale.run("archive", "verify", path, status=5 if is_flawed else 1).err
+
+
+@needs["zstd"]
+@needs["tar"]
+def test_padding_is_no_finding(bale):
+    write_tree(bale.directory / "in", {"a": b"1"})
+    path = made_by(bale, "tar -C in -cf - a | zstd -q > a.tar.zst && head -c 100000 /dev/zero >> a.tar.zst")
+    assert "warning" not in bale.run("archive", "index", path).err
+    assert "warning" not in bale.run("archive", "verify", path).err
+
+
+@needs["zstd"]
+@needs["tar"]
+def test_long_windows_are_read_where_there_is_memory(bale, seeded):
+    files = {"a": b"1", "b": seeded.randbytes(MiB)}
+    write_tree(bale.directory / "in", files)
+    path = made_by(bale, "tar -C in -cf - a b | zstd -q --long=31 --ultra > a.tar.zst")
+    little = ("--memory-limit", "256MiB")
+    finished = bale.run(*little, "archive", "index", path, status=1)
+    assert "a window of 2.0 GiB" in finished.err and "hint: run with --memory-limit 2816MiB or more" in finished.err
+    enough = ("--memory-limit", "2816MiB")
+    bale.run(*enough, "archive", "index", path)
+    bale.run(*enough, "archive", "verify", path)
+    bale.run(*enough, "archive", "extract", path, "--to", "out")
+    assert tree_of(bale.directory / "out") == files
+    finished = bale.run(*little, "archive", "verify", path, status=1)
+    assert "a window of 2.0 GiB" in finished.err and "damaged" not in finished.err
+
+
+@needs["zstd"]
+@needs["tar"]
+def test_a_dictionary_is_named(bale, seeded):
+    write_tree(bale.directory / "in", {f"{n}": text_of(seeded, 500) for n in range(300)})
+    path = made_by(bale, "zstd -q --train in/* -o dictionary --maxdict=2048 2>/dev/null; "
+                         "tar -C in -cf - . | zstd -q -D dictionary > a.tar.zst")
+    for command in ("index", "list", "verify"):
+        finished = bale.run("archive", command, path, status=1)
+        assert "needs the dictionary with ID" in finished.err and "hint: decompress the file with zstd -d -D" in finished.err
+
+
 def test_memory_does_not_depend_on_the_archive(tmp_path, seeded):
     """Four gigabytes in one frame: indexed, and a member got out, within the limit."""
     from conftest import Bale

@@ -73,14 +73,19 @@ std::string sealed(std::string index) {
 }
 
 /// An index of the archive: the first two bytes are the numbers of frames and objects, then come their entries, the
-/// rest is the manifest. Empty where there are too few.
+/// rest is the manifest. The highest bit of the second byte makes it one of version 2, whose flags are the highest
+/// three of the first. Empty where there are too few.
 std::string index_of_sections(ByteView bytes) {
   if (bytes.size() < 2) return {};
-  const auto frames = std::to_integer<std::size_t>(bytes[0]), objects = std::to_integer<std::size_t>(bytes[1]);
+  const bool is_second_version = (bytes[1] & std::byte{0x80}) != std::byte{0};
+  const auto flags = std::to_integer<std::uint32_t>(bytes[0] >> 5);
+  const auto frames = std::to_integer<std::size_t>(is_second_version ? bytes[0] & std::byte{0x1F} : bytes[0]);
+  const auto objects = std::to_integer<std::size_t>(bytes[1] & std::byte{0x7F});
   if (bytes.size() < 2 + frames * 16 + objects * 4) return {};
   const ByteView manifest = bytes.subspan(2 + frames * 16 + objects * 4);
   std::string index = "BALE-IDX";
-  append_number(index, std::uint64_t{1});  // version, no ETag
+  append_number(index, std::uint32_t{is_second_version ? 2U : 1U});  // version, no ETag
+  append_number(index, is_second_version ? flags : 0U);
   for (const std::uint64_t number : {std::uint64_t{archive_bytes().size()}, std::uint64_t{0}, std::uint64_t{frames},
                                      std::uint64_t{objects}, std::uint64_t{manifest.size()}})
     append_number(index, number);

@@ -1,6 +1,8 @@
 // Archives as other programs write them, and their indexes, in memory.
 #pragma once
 
+#include <fmt/format.h>
+
 #include <string>
 #include <vector>
 
@@ -24,6 +26,25 @@ inline std::string tar_of(const std::vector<TestMember>& members) {
     tar.resize(archive::tar_padded(tar.size()));
   }
   return tar + std::string(1024, '\0');
+}
+
+/// A header of another type than a regular file's, with its checksum: '1' is a hard link, '2' a symlink to `target`.
+inline std::string tar_header(const std::string& name, char type, const std::string& target = {}, ByteCount size = 0) {
+  std::string header(512, '\0');
+  archive::encode_tar_header({reinterpret_cast<std::byte*>(header.data()), header.size()}, name, size, {});
+  header[156] = type;
+  header.replace(157, target.size(), target);
+  header.replace(148, 8, 8, ' ');
+  unsigned sum = 0;
+  for (const char c : header) sum += static_cast<unsigned char>(c);
+  header.replace(148, 7, fmt::format("{:06o}", sum) + '\0');
+  return header;
+}
+
+/// Tar blocks of one member, without the end of a tar.
+inline std::string tar_member(const TestMember& member) {
+  const std::string tar = tar_of({member});
+  return tar.substr(0, tar.size() - 1024);
 }
 
 /// zstd frames of `frame_bytes` of content each, the last one shorter; 0: one frame.

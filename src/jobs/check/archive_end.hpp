@@ -20,9 +20,11 @@ class ArchiveEnd final : public transfer::RandomSource {
   explicit ArchiveEnd(std::unique_ptr<transfer::RandomSource> inner)
       : inner_(std::move(inner)), end_(inner_->read_tail(end_bytes)) {}
 
-  /// Whether it ends in a seek table. Without one, to open the archive is to decompress all of it.
+  /// Whether it ends in a seek table, or in one and bytes that do not belong to the archive. Without one, to open the
+  /// archive is to decompress all of it.
   bool has_seek_table() const {
     archive::SeekFooter footer;
+    if (archive::bytes_behind_seek_table(end_.view())) return true;
     try {
       return archive::find_seek_footer(end_.view(), archive::ReaderLimits().max_frames, footer);
     } catch (const Error&) {
