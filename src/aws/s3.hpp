@@ -82,7 +82,10 @@ struct GotRange {
 // Parsers of successful answers. Each throws Error{unavailable} naming `where` for what is not an answer of S3 to this
 // request (not_from_service()), and Error{corrupt} for an answer of S3 that makes no sense.
 
-/// Headers of GET and HEAD; the size is the whole object's, also for a range.
+/// Whether an answer to GET or HEAD says how long the object is.
+bool tells_size(const http::AnswerHead& head) noexcept;
+/// Headers of GET and HEAD; the size is the whole object's, also for a range. The time is the epoch where the answer has
+/// no Last-Modified. Throws Error{unsupported} besides, unless tells_size().
 store::ObjectInfo parse_object_info(const http::AnswerHead& head, const std::string& where);
 /// Number of parts that the ETag of an upload in parts tells ("...-3"); 0 for any other ETag.
 std::uint32_t parts_of_etag(const ETag& etag) noexcept;

@@ -42,8 +42,10 @@ std::optional<ContentRange> parse_content_range(const AnswerHead& head, const st
 
 ByteCount content_length(const AnswerHead& head, const std::string& where) {
   const std::optional<std::uint64_t> length = to_number(head.headers.get("content-length"));
-  if (!length) throw corrupt("the answer has no Content-Length", where);
-  return *length;
+  if (length) return *length;
+  if (!head.headers.get("content-length").empty()) throw corrupt("the answer's Content-Length is no number", where);
+  throw Error(ErrorKind::unsupported, "the server does not say how long the object is", where,
+              "a proxy may have removed Content-Length: ask the server itself");
 }
 
 TimePoint time_of(const pugi::xml_node& node, const char* name, const std::string& where) {
@@ -161,9 +163,11 @@ store::ObjectInfo parse_object_info(const AnswerHead& head, const std::string& w
   const std::optional<ContentRange> range = parse_content_range(head, where);
   info.size = range ? range->size : content_length(head, where);
   info.version_id = version_of(head);
-  const std::optional<TimePoint> modified = parse_http_date(head.headers.get("last-modified"));
-  if (!modified) throw corrupt("the answer has no Last-Modified", where);
-  info.last_modified = *modified;
+  if (const std::string_view date = head.headers.get("last-modified"); !date.empty()) {
+    const std::optional<TimePoint> modified = parse_http_date(date);
+    if (!modified) throw corrupt("the answer's Last-Modified is no date", where);
+    info.last_modified = *modified;
+  }
   info.headers = {std::string(head.headers.get("content-type")),
                   std::string(head.headers.get("cache-control")),
                   std::string(head.headers.get("content-disposition")),
@@ -188,6 +192,10 @@ store::ObjectInfo parse_object_info(const AnswerHead& head, const std::string& w
   return info;
 }
 
+bool tells_size(const AnswerHead& head) noexcept {
+  return !head.headers.get("content-length").empty() || !head.headers.get("content-range").empty();
+}
+
 std::uint32_t parts_of_etag(const ETag& etag) noexcept {
   const std::string_view text = etag.str();
   const std::size_t dash = text.find('-');
@@ -201,10 +209,12 @@ ByteCount parse_part_bytes(const AnswerHead& head) noexcept {
 }
 
 GotRange parse_got_range(const AnswerHead& head, const std::string& where) {
-  const ByteCount length = content_length(head, where);
   const std::optional<ContentRange> range = parse_content_range(head, where);
-  if (!range) return {0, length};
-  if (range->last - range->first + 1 != length) throw corrupt("Content-Range and Content-Length disagree", where);
+  if (!range) return {0, content_length(head, where)};
+  const ByteCount length = range->last - range->first + 1;
+  const bool has_length = !head.headers.get("content-length").empty();
+  if (has_length && content_length(head, where) != length)
+    throw corrupt("Content-Range and Content-Length disagree", where);
   return {range->first, length};
 }
 

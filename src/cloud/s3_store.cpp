@@ -41,26 +41,38 @@ void check_is_asked(const store::ObjectInfo& info, const store::ReadConditions& 
   if (is_other) throw Error(ErrorKind::corrupt, "the server answered with another version than was asked for", where);
 }
 
+/// The head of an answer, with a Content-Length that it does not have itself; empty: as it is.
+http::AnswerHead with_length(http::AnswerHead head, const std::string& length) {
+  if (!length.empty()) head.headers.add("Content-Length", length);
+  return head;
+}
+
 class AnswerStream final : public store::GetStream {
  public:
   /// Throws Error{corrupt} when the answer has other bytes than the ones that were asked for, and what
   /// check_is_asked() throws.
   AnswerStream(OpenCall answer, const std::optional<store::ByteRange>& asked, const store::ReadConditions& conditions,
                const std::string& where)
-      : answer_(std::move(answer)),
-        info_(aws::parse_object_info(answer_.exchange.head(), where)),
-        range_(aws::parse_got_range(answer_.exchange.head(), where)) {
-    check_is_asked(info_, conditions, where);
-    const store::Extent wanted = store::resolve_range(asked, info_.size);
-    if (wanted.offset != range_.offset || wanted.length != range_.length)
-      throw Error(ErrorKind::corrupt, "the server answered with other bytes than were asked for", where);
-  }
+      : AnswerStream(std::move(answer), {}, asked, conditions, where) {}
+  /// The same, of an answer that does not say how long it is, for an object that is known to be empty.
+  AnswerStream(OpenCall answer, const store::ReadConditions& conditions, const std::string& where)
+      : AnswerStream(std::move(answer), "0", std::nullopt, conditions, where) {}
   const store::ObjectInfo& info() const override { return info_; }
   ByteCount length() const override { return range_.length; }
   ByteCount offset() const override { return range_.offset; }
   std::size_t read(MutableBytes bytes) override { return bytes.empty() ? 0 : answer_.exchange.read(bytes); }
 
  private:
+  AnswerStream(OpenCall answer, const std::string& length, const std::optional<store::ByteRange>& asked,
+               const store::ReadConditions& conditions, const std::string& where)
+      : answer_(std::move(answer)),
+        info_(aws::parse_object_info(with_length(answer_.exchange.head(), length), where)),
+        range_(aws::parse_got_range(with_length(answer_.exchange.head(), length), where)) {
+    check_is_asked(info_, conditions, where);
+    const store::Extent wanted = store::resolve_range(asked, info_.size);
+    if (wanted.offset != range_.offset || wanted.length != range_.length)
+      throw Error(ErrorKind::corrupt, "the server answered with other bytes than were asked for", where);
+  }
   OpenCall answer_;
   const store::ObjectInfo info_;
   const aws::GotRange range_;
@@ -264,13 +276,27 @@ std::unique_ptr<store::GetStream> S3Store::get(const ObjectAddress& object,
   const std::string where = to_uri(object);
   store::ReadConditions asked = conditions;
   asked.with_evidence = true;
-  OpenCall answer = open(object.bucket, where, [&](const aws::S3Requests& s3) { return s3.get(object, range, asked); });
-  return std::make_unique<AnswerStream>(std::move(answer), range, conditions, where);
+  const auto call = [&](const std::optional<store::ByteRange>& bytes) {
+    return open(object.bucket, where, [&](const aws::S3Requests& s3) { return s3.get(object, bytes, asked); });
+  };
+  OpenCall answer = call(range);
+  const http::AnswerHead& head = answer.exchange.head();
+  if (range || aws::tells_size(head))
+    return std::make_unique<AnswerStream>(std::move(answer), range, conditions, where);
+  // The answer to a range names the size, also where a proxy sends what goes by in chunks.
+  const auto info = look_by_get(object, conditions, &head);
+  if (!info) throw Error(ErrorKind::not_found, "no such object", where);
+  if (info->size == 0) return std::make_unique<AnswerStream>(std::move(answer), conditions, where);
+  return std::make_unique<AnswerStream>(call(store::ByteRange::at(0, info->size)), range, conditions, where);
 }
 
 std::optional<store::ObjectInfo> S3Store::head(const ObjectAddress& object, const store::ReadConditions& conditions) {
   const Outcome outcome = send(object.bucket, [&](const aws::S3Requests& s3) { return s3.head(object, conditions); });
-  if (!outcome.failure) return read_head(object, outcome, conditions);
+  if (!outcome.failure) {
+    const http::AnswerHead& answer = outcome.answer->exchange.head();
+    if (!aws::tells_size(answer)) return look_by_get(object, conditions, &answer);
+    return read_head(object, outcome, conditions);
+  }
   const bool is_404 = outcome.failure->status == not_found_status;
   if (is_404 && outcome.failure->is_from_service && conditions.absence_unconfirmed) return std::nullopt;
   if (asks_again(*outcome.failure)) return look_by_get(object, conditions);
@@ -314,7 +340,8 @@ void S3Store::learn_parts(const ObjectAddress& object, store::ObjectInfo& info) 
 /// region, the clock and the credentials are put right. Of objects that are empty or archived there is no first byte:
 /// for them another HEAD is sent.
 std::optional<store::ObjectInfo> S3Store::look_by_get(const ObjectAddress& object,
-                                                      const store::ReadConditions& conditions) {
+                                                      const store::ReadConditions& conditions,
+                                                      const http::AnswerHead* without_size) {
   const std::string where = to_uri(object);
   const auto first_byte = store::ByteRange::at(0, 1);
   const Outcome outcome =
@@ -322,6 +349,7 @@ std::optional<store::ObjectInfo> S3Store::look_by_get(const ObjectAddress& objec
   if (outcome.failure && aws::says_absent(*outcome.failure)) return std::nullopt;
   if (outcome.failure) {
     const bool is_empty = outcome.failure->code == "InvalidRange";
+    if (is_empty && without_size != nullptr) return aws::parse_object_info(with_length(*without_size, "0"), where);
     if (!is_empty && outcome.failure->code != "InvalidObjectState") throw aws::to_error(*outcome.failure, where);
     const Outcome again = send(object.bucket, [&](const aws::S3Requests& s3) { return s3.head(object, conditions); });
     if (!again.failure) return read_head(object, again, conditions);

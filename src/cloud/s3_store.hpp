@@ -94,7 +94,8 @@ class S3Store final : public store::ObjectStore {
   void run(const BucketName& bucket, const std::string& where, const Build& build);
   store::ObjectInfo read_head(const ObjectAddress& object, const Outcome& outcome,
                               const store::ReadConditions& conditions);
-  std::optional<store::ObjectInfo> look_by_get(const ObjectAddress& object, const store::ReadConditions& conditions);
+  std::optional<store::ObjectInfo> look_by_get(const ObjectAddress& object, const store::ReadConditions& conditions,
+                                               const http::AnswerHead* without_size = nullptr);
   void learn_parts(const ObjectAddress& object, store::ObjectInfo& info);
 
   /// Does what comes before a write, and only looks: when it fails, nothing was written.

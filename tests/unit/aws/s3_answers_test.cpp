@@ -49,11 +49,28 @@ TEST(S3Answers, LeaveOutTheStandardClass) {
   const AnswerHead head{200,
                         {{"ETag", "e"}, {"Content-Length", "0"}, {"Last-Modified", "Thu, 23 Jan 2025 09:05:07 GMT"}}};
   EXPECT_EQ(parse_object_info(head, where).storage_class, "STANDARD");
-  EXPECT_ERROR(ErrorKind::corrupt, "", parse_object_info({200, {{"ETag", "e"}, {"Content-Length", "1"}}}, where));
-  EXPECT_ERROR(ErrorKind::corrupt, "", parse_object_info({200, {{"ETag", "e"}, {"Last-Modified", "x"}}}, where));
+  EXPECT_ERROR(ErrorKind::corrupt, "",
+               parse_object_info({200, {{"ETag", "e"}, {"Content-Length", "1"}, {"Last-Modified", "x"}}}, where));
+  EXPECT_ERROR(ErrorKind::corrupt, "", parse_object_info({200, {{"ETag", "e"}, {"Content-Length", "x"}}}, where));
   // A page has no ETag.
   const AnswerHead page{200, {{"Content-Length", "1"}, {"Last-Modified", "Thu, 23 Jan 2025 09:05:07 GMT"}}};
   EXPECT_ERROR(ErrorKind::unavailable, "", parse_object_info(page, where));
+}
+
+/// Servers and proxies leave out what HTTP does not require: that is no damage.
+TEST(S3Answers, MayLackLengthAndTime) {
+  const store::ObjectInfo info = parse_object_info({200, {{"ETag", "e"}, {"Content-Length", "1"}}}, where);
+  EXPECT_EQ(info.last_modified, TimePoint());
+  EXPECT_EQ(info.size, 1U);
+  const AnswerHead range{206, {{"ETag", "e"}, {"Content-Range", "bytes 2-4/7"}}};
+  EXPECT_TRUE(tells_size(range));
+  EXPECT_EQ(parse_object_info(range, where).size, 7U);
+  EXPECT_EQ(parse_got_range(range, where).offset, 2U);
+  EXPECT_EQ(parse_got_range(range, where).length, 3U);
+  const AnswerHead chunked{200, {{"ETag", "e"}, {"Transfer-Encoding", "chunked"}}};
+  EXPECT_FALSE(tells_size(chunked));
+  EXPECT_ERROR(ErrorKind::unsupported, "", parse_object_info(chunked, where));
+  EXPECT_ERROR(ErrorKind::unsupported, "", parse_got_range(chunked, where));
 }
 
 /// The checksum of the whole object that an answer tells, besides what every answer has.

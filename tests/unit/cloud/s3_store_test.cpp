@@ -646,6 +646,46 @@ TEST_F(S3StoreTest, LeavesTheTagsOfOthersAlone) {
       << "an aborted upload is forgotten";
 }
 
+/// HTTP requires neither Content-Length nor Last-Modified, and proxies remove them.
+TEST_F(S3StoreTest, ReadsAnswersWithoutLengthOrTime) {
+  const std::string head = "HTTP/1.1 200 OK\r\nETag: \"e\"\r\nConnection: close\r\n";
+  const std::string chunked = head + "Transfer-Encoding: chunked\r\n\r\n";
+  const auto part = [](const std::string& range, const std::string& content) {
+    return fmt::format(
+        "HTTP/1.1 206 Partial\r\nETag: \"e\"\r\nContent-Range: bytes {}\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n"
+        "{}\r\n0\r\n\r\n",
+        range, content.size(), content);
+  };
+  on("HEAD /b/k", {head + "\r\n"});
+  on("GET /b/k", {part("0-0/5", "h")});
+  const auto info = store().head(object_, {});
+  ASSERT_TRUE(info.has_value());
+  EXPECT_EQ(info->size, 5u);
+  EXPECT_EQ(info->last_modified, TimePoint());
+  on("GET /b/k", {chunked + "5\r\nhello\r\n0\r\n\r\n", part("0-0/5", "h"), part("0-4/5", "hello")});
+  EXPECT_EQ(store::read_all(*store().get(object_), 100), "hello");
+  on("GET /b/k", {part("1-3/5", "ell")});
+  EXPECT_EQ(store::read_all(*store().get(object_, store::ByteRange::at(1, 3)), 100), "ell");
+}
+
+TEST_F(S3StoreTest, ReadsAnswersWithoutLengthOfAnEmptyObject) {
+  const std::string head = "HTTP/1.1 200 OK\r\nETag: \"e\"\r\nConnection: close\r\n";
+  const std::string invalid = answer(416, "<Error><Code>InvalidRange</Code></Error>");
+  on("HEAD /b/k", {head + "\r\n"});
+  on("GET /b/k", {invalid});
+  EXPECT_EQ(store().head(object_, {})->size, 0u);
+  on("GET /b/k", {head + "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", invalid});
+  EXPECT_EQ(store::read_all(*store().get(object_), 100), "");
+}
+
+TEST_F(S3StoreTest, SaysThatAServerTellsNoSizeAtAll) {
+  const std::string chunked =
+      "HTTP/1.1 200 OK\r\nETag: \"e\"\r\nConnection: close\r\nTransfer-Encoding: "
+      "chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
+  on("GET /b/k", {chunked});
+  EXPECT_EQ(error_of([&] { store().get(object_); }).kind(), ErrorKind::unsupported);
+}
+
 TEST_F(S3StoreTest, FollowsABucketToItsRegionAndRemembers) {
   on("HEAD /b/k", {answer(301, "", {{"x-amz-bucket-region", "ap-south-1"}}), head_of("e")});
   EXPECT_EQ(store().head(object_, {})->etag, ETag("e"));
