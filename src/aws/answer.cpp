@@ -145,8 +145,16 @@ std::string kind_of_page(const http::AnswerHead& head, std::string_view body) {
   return name.empty() ? "a body of no type" : escape_for_terminal(name.substr(0, 100));
 }
 
+/// Whether a code that says that something does not exist comes with a status that says so too: 404, or the 200 of an
+/// answer that was begun before the failure. A proxy that keeps the body of an earlier answer has another status.
+bool has_status_of_its_code(const ServiceFailure& failure) {
+  constexpr int ok = 200, not_found = 404;
+  return !failure.code.starts_with("NoSuch") || failure.status == not_found || failure.status == ok;
+}
+
 /// Decides who made the answer, and takes the code from the status where the answer has none.
 void finish_failure(ServiceFailure& failure, const http::AnswerHead& head, std::string_view body) {
+  if (!has_status_of_its_code(failure)) failure.code.clear();
   failure.is_from_service = !failure.code.empty() || (body.empty() && has_service_header(head));
   if (failure.code.empty()) failure.code = meaning_of(head.status).code;
   if (failure.is_from_service) return;
@@ -243,8 +251,10 @@ ServiceFailure parse_xml_failure(const http::AnswerHead& head, std::string_view 
   pugi::xml_document document;
   if (!body.empty() && body.size() <= most_xml_bytes && document.load_buffer(body.data(), body.size())) {
     pugi::xml_node error = document.document_element();
-    if (error.child("Error")) error = error.child("Error");  // STS, and old S3 dialects, wrap it
-    if (std::string_view(error.name()) == "Error") {
+    const bool is_alone = !error.next_sibling();  // a page may follow what a cache has kept
+    const bool is_wrapped = std::string_view(error.name()) == "ErrorResponse";  // by STS, and old S3 dialects
+    if (is_wrapped) error = error.child("Error");
+    if (is_alone && std::string_view(error.name()) == "Error") {
       failure.code = child_text(error, "Code");
       failure.message = child_text(error, "Message");
       if (failure.region.empty()) failure.region = child_text(error, "Region");

@@ -138,6 +138,7 @@ Outcome Session::send(aws::Call call, aws::Service service, const std::string& r
     if (head.is_success()) return {OpenCall{std::move(held), std::move(own), std::move(exchange)}, std::nullopt};
     const http::AnswerHead failed_head = head;
     aws::ServiceFailure failure = read_failure(exchange, service);
+    if (!failure.is_from_service) client_.close_idle(held->request.origin);
     if (first && mend(failure, failed_head, attempt)) continue;
     return {std::nullopt, std::move(failure)};
   }

@@ -51,6 +51,8 @@ struct Client::State {
 Client::Client(Settings settings, os::Clock& clock) : state_(std::make_unique<State>(std::move(settings), clock)) {}
 Client::~Client() = default;
 
+void Client::close_idle(const Origin& origin) { state_->pool.close_idle(pool_key(origin)); }
+
 struct Exchange::State {
   State(Client::State& client_state, const Deadlines& given, std::stop_token token)
       : client(client_state), deadlines(given), stop(std::move(token)) {}

@@ -22,6 +22,10 @@ class Client {
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
 
+  /// Closes the connections to a server that wait for their next request: the next one is sent over a new connection,
+  /// which a balancer may lead to another server. For callers that find an answer wrong whose status is not.
+  void close_idle(const Origin& origin);
+
  private:
   friend class Exchange;
   struct State;

@@ -79,6 +79,22 @@ TEST(Failures, AreNotFoundOnlyWithACodeThatSaysWhat) {
   EXPECT_EQ(s3_error({403, s3}, "").kind(), ErrorKind::denied) << "S3's answer to a HEAD";
 }
 
+TEST(Failures, SayThatAKeyIsAbsentInADocumentAndAStatusOfTheirOwn) {
+  const std::string absent = "<Error><Code>NoSuchKey</Code></Error>";
+  for (const int status : {301, 400, 401, 403, 405, 410, 500, 502, 503}) {
+    EXPECT_FALSE(says_absent(parse_xml_failure({status, {}}, absent))) << status;
+    EXPECT_NE(s3_error({status, {}}, absent).kind(), ErrorKind::not_found) << status;
+  }
+  for (const std::string& body :
+       {"<Oops>" + absent + "</Oops>", "<html><body>" + absent + "</body></html>", absent + "<html>page</html>",
+        "<Errors><Error><Code>AccessDenied</Code></Error>" + absent + "</Errors>", std::string("<Error><Code>NoSuchKey"),
+        std::string("<Code>NoSuchKey</Code>")}) {
+    EXPECT_FALSE(says_absent(parse_xml_failure({404, {}}, body))) << body;
+    EXPECT_EQ(s3_error({404, {}}, body).kind(), ErrorKind::unavailable) << body;
+  }
+  EXPECT_TRUE(says_absent(parse_xml_failure({404, {}}, "<?xml version=\"1.0\"?>\n" + absent + "\n")));
+}
+
 TEST(Successes, ThatArePagesAreRefused) {
   for (const std::string_view body :
        {"", "  \n", "<Response/>", "<?xml version=\"1.0\"?><A><B/></A>", "{}", R"({"a":1})"})

@@ -101,6 +101,18 @@ TEST_F(ForeignAnswers, AnObjectIsAbsentOnlyWhereS3NamesTheCause) {
   }
 }
 
+TEST_F(ForeignAnswers, AreNotAskedForAgainOverTheSameConnection) {
+  for (const std::string& foreign : {page, portal, redirect, answer(403), answer(404)}) {
+    const auto balancer = ScriptedServer::answering(
+        [&](const Received& request) { return request.connection == 0 ? foreign : object_answer(200, "x", "e", {}); });
+    Session session(outside_, os::system_processes(), SessionOptions{.endpoint_url = balancer->url()});
+    S3Store store(session, Region("eu-west-1"));
+    EXPECT_EQ(kind_of([&] { store.get(object_, std::nullopt, {}); }), ErrorKind::unavailable) << foreign;
+    EXPECT_EQ(store::read_all(*store.get(object_, std::nullopt, {}), 10), "x") << foreign;
+    EXPECT_EQ(balancer->connections(), 2);
+  }
+}
+
 TEST_F(ForeignAnswers, WhoWritesOnConditionNeedNoSecondRequest) {
   const store::ReadConditions quick{.version_id = {}, .if_match = {}, .absence_unconfirmed = true};
   on("HEAD", {answer(404, "", s3)});

@@ -663,9 +663,9 @@ TEST_F(S3StoreTest, ReadsAnswersWithoutLengthOrTime) {
   EXPECT_EQ(info->size, 5u);
   EXPECT_EQ(info->last_modified, TimePoint());
   on("GET /b/k", {chunked + "5\r\nhello\r\n0\r\n\r\n", part("0-0/5", "h"), part("0-4/5", "hello")});
-  EXPECT_EQ(store::read_all(*store().get(object_), 100), "hello");
+  EXPECT_EQ(store::read_all(*store().get(object_, std::nullopt, {}), 100), "hello");
   on("GET /b/k", {part("1-3/5", "ell")});
-  EXPECT_EQ(store::read_all(*store().get(object_, store::ByteRange::at(1, 3)), 100), "ell");
+  EXPECT_EQ(store::read_all(*store().get(object_, store::ByteRange::at(1, 3), {}), 100), "ell");
 }
 
 TEST_F(S3StoreTest, ReadsAnswersWithoutLengthOfAnEmptyObject) {
@@ -675,7 +675,7 @@ TEST_F(S3StoreTest, ReadsAnswersWithoutLengthOfAnEmptyObject) {
   on("GET /b/k", {invalid});
   EXPECT_EQ(store().head(object_, {})->size, 0u);
   on("GET /b/k", {head + "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", invalid});
-  EXPECT_EQ(store::read_all(*store().get(object_), 100), "");
+  EXPECT_EQ(store::read_all(*store().get(object_, std::nullopt, {}), 100), "");
 }
 
 TEST_F(S3StoreTest, SaysThatAServerTellsNoSizeAtAll) {
@@ -683,7 +683,7 @@ TEST_F(S3StoreTest, SaysThatAServerTellsNoSizeAtAll) {
       "HTTP/1.1 200 OK\r\nETag: \"e\"\r\nConnection: close\r\nTransfer-Encoding: "
       "chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
   on("GET /b/k", {chunked});
-  EXPECT_EQ(error_of([&] { store().get(object_); }).kind(), ErrorKind::unsupported);
+  EXPECT_EQ(error_of([&] { store().get(object_, std::nullopt, {}); }).kind(), ErrorKind::unsupported);
 }
 
 TEST_F(S3StoreTest, FollowsABucketToItsRegionAndRemembers) {
