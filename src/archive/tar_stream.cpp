@@ -202,9 +202,11 @@ std::optional<TarStream::Member> TarStream::next() {
 
 std::optional<TarStream::Member> TarStream::next_of_tar() {
   ::archive_entry* entry = nullptr;
-  if (has_member_) check(::archive_read_data_skip(tar_.get()));
+  if (has_member_) {
+    check(::archive_read_data_skip(tar_.get()));
+    member_end_ = taken();
+  }
   has_member_ = true;
-  member_end_ = taken();
   header_bytes_ = 0;
   if (check(::archive_read_next_header(tar_.get(), &entry)) == ARCHIVE_EOF) return std::nullopt;
   header_bytes_.reset();

@@ -84,8 +84,8 @@ struct GotRange {
 
 /// Whether an answer to GET or HEAD says how long the object is.
 bool tells_size(const http::AnswerHead& head) noexcept;
-/// Headers of GET and HEAD; the size is the whole object's, also for a range. The time is the epoch where the answer has
-/// no Last-Modified. Throws Error{unsupported} besides, unless tells_size().
+/// Headers of GET and HEAD; the size is the whole object's, also for a range. The time is the epoch where the answer
+/// has no Last-Modified. Throws Error{unsupported} besides, unless tells_size().
 store::ObjectInfo parse_object_info(const http::AnswerHead& head, const std::string& where);
 /// Number of parts that the ETag of an upload in parts tells ("...-3"); 0 for any other ETag.
 std::uint32_t parts_of_etag(const ETag& etag) noexcept;

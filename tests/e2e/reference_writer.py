@@ -17,9 +17,10 @@ def entry(bucket, prefix, key, content, etag, tags=(), storage_class="STANDARD",
           published=False):
     """An object of the manifest; `prefix` is the monitored one, and `tags` are (key, value). `published`: as the
     published version writes it, which has no backup mode: `source_prefix` is the folder of the object."""
+    folder, _, name = key.rpartition("/")
     relative = key[len(prefix):].lstrip("/") if prefix and key.startswith(prefix) else key
-    return {"source_bucket": bucket, "source_prefix": key.rpartition("/")[0] if published else prefix, "object_name": key.rpartition("/")[2],
-            "relative_key": relative, "tags": [{name: value} for name, value in tags], "creation_time": created,
+    return {"source_bucket": bucket, "source_prefix": folder if published else prefix, "object_name": name,
+            "relative_key": relative, "tags": [{tag: value} for tag, value in tags], "creation_time": created,
             "etag": etag, "size": len(content), "storage_class": storage_class}
 
 

@@ -48,6 +48,7 @@ class ArchiveLanding {
   }
 
   const archive::Manifest& manifest() const { return reader_->manifest(); }
+  std::vector<archive::Remark> remarks() const { return reader_->remarks(); }
 
   void land_objects(const std::vector<archive::Target>& targets) {
     ObjectLanding landing(manifest(), targets, destination_, pools_.connections, sizes_for(budget_));
@@ -218,6 +219,8 @@ LandResult Lander::land(const ObjectAddress& archive, std::stop_token stop) {
   const auto info = store_.head(archive);
   if (!info) return {};
   ArchiveLanding landing(archive, *info, store_, destination_, pools_, budget_, std::move(stop));
+  for (const archive::Remark& remark : landing.remarks())
+    log_.warning("land.remark", remark.text, {{"archive", to_uri(archive)}});
   const RegionTargets targets = permitted_targets(config_, region_, archive, landing.manifest());
   LandResult& result = landing.result();
   const auto reading = world_.clock.steady();

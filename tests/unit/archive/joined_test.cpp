@@ -1,4 +1,5 @@
 // Archives that go on behind their end, and hard links: whatever holds a user's data is read, or what is not is said.
+#include "archive/frame_reader.hpp"
 #include "archive/stream_reader.hpp"
 #include "support/foreign_archive.hpp"
 
@@ -205,8 +206,9 @@ TEST(TrailingBytes, OfBalesArchivesAreSaidAndItsSeekTableIsUsed) {
     EXPECT_EQ(contents_of(*reader), (Contents{{"a", "one"}, {"b", words(90'000, 1)}}));
     EXPECT_EQ(reader->locate(1).frame_offset, open_archive(file)->locate(1).frame_offset);
   }
-  MemorySource file(sound + "\n");
+  MemorySource file(sound + "\n"), whole(sound);
   EXPECT_TRUE(has_own_index(file));
+  EXPECT_EQ(read_frame_index(file).frames().size(), read_frame_index(whole).frames().size());
 }
 
 TEST(TrailingBytes, ZerosArePadding) {
