@@ -8,6 +8,7 @@
 
 #include "base/error.hpp"
 #include "base/text.hpp"
+#include "os/signals.hpp"
 #include "store/content_check.hpp"
 #include "transfer/byte_io.hpp"
 
@@ -145,6 +146,7 @@ void ObjectMover::upload_in_parts(os::ReadableFile& file, ByteCount size, const 
                                   const store::ObjectAttributes& attributes, const store::WriteConditions& conditions) {
   const ByteCount part_size = transfer::choose_part_size(size, part_bytes);
   const auto count = static_cast<std::uint32_t>((size + part_size - 1) / part_size);
+  const os::CleanUp to_abort;
   const UploadId upload = store().create_upload(to, attributes);
   try {
     std::vector<store::UploadedPart> parts(count);
@@ -164,6 +166,7 @@ void ObjectMover::upload_in_parts(os::ReadableFile& file, ByteCount size, const 
       group.wait();
     }
     if (goes_on(file, size)) throw got_longer();
+    check_stop();
     store().complete_upload(to, upload, parts, conditions);
   } catch (...) {
     try {
@@ -177,8 +180,8 @@ void ObjectMover::upload_in_parts(os::ReadableFile& file, ByteCount size, const 
 
 ByteCount ObjectMover::upload_input(const ObjectAddress& to, const store::ObjectAttributes& attributes,
                                     const store::WriteConditions& conditions, ByteCount expected_bytes) {
-  return upload_stream([&](MutableBytes bytes) { return context_.world().terminal.in(bytes); }, to, attributes,
-                       conditions, expected_bytes);
+  return upload_stream([&](MutableBytes bytes) { return context_.world().terminal.in(bytes, context_.stop()); }, to,
+                       attributes, conditions, expected_bytes);
 }
 
 ByteCount ObjectMover::upload_stream(const ReadSome& read, const ObjectAddress& to,
@@ -186,9 +189,12 @@ ByteCount ObjectMover::upload_stream(const ReadSome& read, const ObjectAddress& 
                                      const store::WriteConditions& conditions, ByteCount expected_bytes) {
   if (expected_bytes == 0) expected_bytes = part_bytes * store::max_parts;
   const ByteCount piece_size = transfer::choose_part_size(expected_bytes, part_bytes);
-  const auto sink = transfer::open_object_sink(
-      store(), context_.pools().connections, to,
-      {.attributes = attributes, .conditions = conditions, .expected_bytes = expected_bytes, .part_bytes = piece_size});
+  const auto sink = transfer::open_object_sink(store(), context_.pools().connections, to,
+                                               {.attributes = attributes,
+                                                .conditions = conditions,
+                                                .expected_bytes = expected_bytes,
+                                                .part_bytes = piece_size,
+                                                .stop = context_.stop()});
   for (bool ended = false; !ended;) {
     check_stop();
     flow::Ticket ticket = context_.budget().acquire(piece_size, context_.stop());
@@ -221,6 +227,7 @@ void ObjectMover::stream(store::GetStream& stream, const std::function<void(Byte
     write(bytes);
     progress_.bytes_done += got;
   }
+  check_stop();
 }
 
 ByteCount ObjectMover::download(const ObjectAddress& from, const VersionId& version,
@@ -323,7 +330,7 @@ ByteCount ObjectMover::download_to_stream(const ObjectAddress& from, const Versi
                                           const std::filesystem::path& path) {
   // Asked for first: no reader of a pipe is let in when there is nothing to read.
   const auto answer = store().get(from, std::nullopt, {.version_id = version, .if_match = {}});
-  const auto file = context_.world().files.open_stream(path);
+  const auto file = context_.world().files.open_stream(path, context_.stop());
   stream(*answer, [&](ByteView bytes) { file->write(bytes); });
   return answer->length();
 }

@@ -25,7 +25,7 @@ class StatusTerminal final : public os::Terminal {
   void out(std::string_view text) override;
   /// Writes results as they are: the bytes of an object.
   void out_bytes(ByteView bytes);
-  std::size_t in(MutableBytes bytes) override { return inner_.in(bytes); }
+  std::size_t in(MutableBytes bytes, const std::stop_token& stop) override { return inner_.in(bytes, stop); }
   void err(std::string_view text) override;
   bool log(std::string_view line) override;
   bool err_is_terminal() const override { return inner_.err_is_terminal(); }

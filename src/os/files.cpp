@@ -17,8 +17,10 @@
 
 #include "base/error.hpp"
 #include "base/text.hpp"
+#include "os/clock.hpp"
 #include "os/directory.hpp"
 #include "os/linux_file.hpp"
+#include "os/stream_io.hpp"
 
 namespace bale::os {
 namespace {
@@ -52,10 +54,24 @@ std::optional<int> own_descriptor(fs::path path) {
   return std::nullopt;
 }
 
+/// Opens a pipe or device for writing. A pipe that nobody reads is tried again until somebody does (ENXIO, fifo(7)): an
+/// open that waits could not be ended by a stop.
+Descriptor open_with_reader(const fs::path& path, const std::stop_token& stop) {
+  for (;;) {
+    Descriptor fd = open_descriptor(path, O_WRONLY | O_NOCTTY | O_NONBLOCK);
+    if (fd.get() >= 0 || errno != ENXIO) return fd;
+    struct stat status {};
+    if (::stat(path.c_str(), &status) != 0 || !S_ISFIFO(status.st_mode)) throw system_error("open", path, ENXIO);
+    if (!system_clock().sleep_for(stop_interval / 2, stop))
+      throw Error(ErrorKind::cancelled, "interrupted while nobody read the pipe", escape_name(path.native()));
+  }
+}
+
 class LinuxFiles final : public Files {
  public:
   std::unique_ptr<ReadableFile> open_if_exists(const fs::path& path) override {
-    Descriptor fd = open_descriptor(path, O_RDONLY);
+    // O_NONBLOCK: a pipe that nobody writes to would be waited for.
+    Descriptor fd = open_descriptor(path, O_RDONLY | O_NONBLOCK);
     if (fd.get() < 0) {
       if (errno == ENOENT || errno == ENOTDIR) return nullptr;
       throw system_error("open", path);
@@ -178,11 +194,11 @@ class LinuxFiles final : public Files {
     return ::stat(path.c_str(), &status) == 0 && (S_ISFIFO(status.st_mode) || S_ISCHR(status.st_mode));
   }
 
-  std::unique_ptr<WritableFile> open_stream(const fs::path& path) override {
+  std::unique_ptr<WritableFile> open_stream(const fs::path& path, std::stop_token stop) override {
     const std::optional<int> own = own_descriptor(path);
-    Descriptor fd = own ? Descriptor(::fcntl(*own, F_DUPFD_CLOEXEC, 0)) : open_descriptor(path, O_WRONLY | O_NOCTTY);
+    Descriptor fd = own ? Descriptor(::fcntl(*own, F_DUPFD_CLOEXEC, 0)) : open_with_reader(path, stop);
     if (fd.get() < 0) throw system_error("open", path);
-    return make_stream(std::move(fd), path);
+    return make_stream(std::move(fd), path, std::move(stop));
   }
 
  private:
@@ -315,7 +331,7 @@ fs::path Files::resolve(const fs::path& path) { return path; }
 
 bool Files::is_stream(const fs::path&) { return false; }
 
-std::unique_ptr<WritableFile> Files::open_stream(const fs::path& path) {
+std::unique_ptr<WritableFile> Files::open_stream(const fs::path& path, std::stop_token) {
   throw Error(ErrorKind::unsupported, "these files are no streams", path.native());
 }
 

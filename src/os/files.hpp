@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -146,9 +147,10 @@ class Files {
   /// Whether what has the name takes bytes as they come, without keeping them under it: a pipe, a character device, or
   /// a descriptor of this process ("/dev/stdout", "/dev/fd/5"). The default is false.
   virtual bool is_stream(const fs::path& path);
-  /// Opens what is_stream() is true of; waits for the reader of a pipe. The file takes write() alone, which fails as
-  /// Error{unavailable} when the reader has gone; sync() does nothing. The default is Error{unsupported}.
-  virtual std::unique_ptr<WritableFile> open_stream(const fs::path& path);
+  /// Opens what is_stream() is true of; waits for the reader of a pipe. The file takes write() alone, which waits for
+  /// the reader and fails as Error{unavailable} when the reader has gone; sync() does nothing. Both throw
+  /// Error{cancelled} instead of waiting once `stop` is requested. The default is Error{unsupported}.
+  virtual std::unique_ptr<WritableFile> open_stream(const fs::path& path, std::stop_token stop);
 };
 
 /// The real file system (Linux); never destroyed.

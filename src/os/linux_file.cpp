@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fmt/format.h>
+#include <poll.h>
 
 #include <algorithm>
 #include <chrono>
@@ -11,6 +12,7 @@
 #include <system_error>
 
 #include "base/text.hpp"
+#include "os/stream_io.hpp"
 
 namespace bale::os {
 namespace {
@@ -161,11 +163,17 @@ class LinuxWritableFile final : public WritableFile {
 /// A pipe or device: bytes go out in order, and are gone.
 class LinuxStream final : public WritableFile {
  public:
-  LinuxStream(Descriptor fd, fs::path path) : fd_(std::move(fd)), path_(std::move(path)) {}
+  LinuxStream(Descriptor fd, fs::path path, std::stop_token stop)
+      : fd_(std::move(fd)), path_(std::move(path)), stop_(std::move(stop)) {}
   void write(ByteView bytes) override {
     while (!bytes.empty()) {
-      const ssize_t put = ::write(fd_.get(), bytes.data(), bytes.size());
-      if (put < 0 && errno == EINTR) continue;
+      while (!wait_ready(fd_.get(), POLLOUT)) {
+        if (stop_.stop_requested())
+          throw Error(ErrorKind::cancelled, "interrupted while nobody read what was written",
+                      escape_name(path_.native()));
+      }
+      const ssize_t put = ::write(fd_.get(), bytes.data(), std::min(bytes.size(), most_at_once(fd_.get())));
+      if (put < 0 && (errno == EINTR || errno == EAGAIN)) continue;
       if (put < 0) throw system_error("write", path_);
       bytes = bytes.subspan(static_cast<std::size_t>(put));
     }
@@ -178,6 +186,7 @@ class LinuxStream final : public WritableFile {
  private:
   Descriptor fd_;
   fs::path path_;
+  std::stop_token stop_;
 };
 
 FileType type_of(mode_t mode) {
@@ -197,11 +206,18 @@ Error system_error(std::string_view doing, const fs::path& path, int code) {
     case ENOTDIR: return Error(ErrorKind::not_found, what, where);
     case EEXIST: return Error(ErrorKind::precondition, what, where);
     case EACCES:
-    case EPERM:
-    case EROFS: return Error(ErrorKind::denied, what, where, "check the permissions of the file and its directory");
+    case EPERM: return Error(ErrorKind::denied, what, where, "check the permissions of the file and its directory");
+    case EROFS:
+      return Error(ErrorKind::denied, what, where,
+                   "write to another place, or mount this one writable, and run the command again")
+          .with_code("EROFS");
     case ENOSPC:
     case EDQUOT:
-      return Error(ErrorKind::unavailable, what, where, "free some space and run the command again; nothing was lost");
+      return Error(ErrorKind::unavailable, what, where, "free some space and run the command again; nothing was lost")
+          .with_code(code == ENOSPC ? "ENOSPC" : "EDQUOT");
+    case EFBIG:
+      return Error(ErrorKind::denied, what, where,
+                   "raise `ulimit -f`, or write to a file system that takes such files");
     case EISDIR:
     case ENAMETOOLONG: return Error(ErrorKind::invalid, what, where);
     default: return Error(ErrorKind::unavailable, what, where);
@@ -228,6 +244,10 @@ std::unique_ptr<ReadableFile> make_readable_file(Descriptor fd, const fs::path& 
   struct stat status {};
   if (::fstat(fd.get(), &status) != 0) throw system_error("inspect", path);
   if (S_ISDIR(status.st_mode)) throw system_error("read", path, EISDIR);
+  if (S_ISFIFO(status.st_mode)) {
+    throw Error(ErrorKind::invalid, "this is a pipe, which cannot be read at any place", escape_name(path.native()),
+                "write what comes out of it to a file, and name that file");
+  }
   return std::make_unique<LinuxReadableFile>(std::move(fd), path, static_cast<ByteCount>(status.st_size));
 }
 
@@ -235,8 +255,8 @@ std::unique_ptr<WritableFile> make_writable_file(Descriptor fd, const fs::path& 
   return std::make_unique<LinuxWritableFile>(std::move(fd), path);
 }
 
-std::unique_ptr<WritableFile> make_stream(Descriptor fd, const fs::path& path) {
-  return std::make_unique<LinuxStream>(std::move(fd), path);
+std::unique_ptr<WritableFile> make_stream(Descriptor fd, const fs::path& path, std::stop_token stop) {
+  return std::make_unique<LinuxStream>(std::move(fd), path, std::move(stop));
 }
 
 FileInfo file_info(const struct stat& status) {

@@ -45,12 +45,12 @@ void sync_descriptor(int fd, const fs::path& path);
 /// Calls syncfs. Throws Error{unavailable}.
 void sync_filesystem_of(int fd, const fs::path& path);
 
-/// Returns a file for reading. `path` is for messages. Throws Error{invalid} for a directory.
+/// Returns a file for reading. `path` is for messages. Throws Error{invalid} for a directory or pipe.
 std::unique_ptr<ReadableFile> make_readable_file(Descriptor fd, const fs::path& path);
 /// Returns a regular file for writing at any place.
 std::unique_ptr<WritableFile> make_writable_file(Descriptor fd, const fs::path& path);
-/// Returns a pipe or device, which takes bytes in order only.
-std::unique_ptr<WritableFile> make_stream(Descriptor fd, const fs::path& path);
+/// Returns a pipe or device, which takes bytes in order only, as Files::open_stream() does.
+std::unique_ptr<WritableFile> make_stream(Descriptor fd, const fs::path& path, std::stop_token stop);
 
 FileInfo file_info(const struct stat& status);
 /// Returns what a directory stream says of its next entry; `other` also stands for an unknown type.

@@ -1,32 +1,31 @@
 #include "os/terminal.hpp"
 
-#include <fcntl.h>
 #include <poll.h>
 #include <sys/ioctl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
-#include <climits>
-#include <cstdint>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <system_error>
 
 #include "base/error.hpp"
 #include "os/signals.hpp"
+#include "os/stream_io.hpp"
 
 namespace bale::os {
 namespace {
 
 using std::chrono::steady_clock;
 
-/// How long a reader may take nothing: of the log, and of anything once the program was asked to end.
-constexpr Milliseconds log_patience{1'000}, last_patience{2'000};
-/// How soon a request to end is noticed.
-constexpr Milliseconds longest_wait{100};
+/// How long a reader of the log may take nothing.
+constexpr Milliseconds log_patience{1'000};
+/// How long one text may take once the program was asked to end: it has to be over within a second, and both streams
+/// may be stalled.
+constexpr Milliseconds last_patience{300};
 
 /// A standard stream. No write blocks for longer than it may: a pipe whose reader takes nothing would keep the program
 /// from ending. Not thread-safe.
@@ -40,13 +39,14 @@ class Stream {
   Result write(std::string_view text, bool is_log) {
     const std::string whole = is_torn_ ? "\n" + std::string(text) : std::string();
     std::string_view left = is_torn_ ? std::string_view(whole) : text;
+    last_since_.reset();
     while (!left.empty()) {
       if (!wait_for_reader(is_log)) {
         const bool is_line_start = left.size() == text.size() && !is_torn_;
         is_torn_ = !is_line_start;
         return Result::dropped;
       }
-      const ssize_t put = ::write(fd_, left.data(), std::min(left.size(), most_at_once()));
+      const ssize_t put = ::write(fd_, left.data(), std::min(left.size(), most_at_once(fd_)));
       if (put < 0 && (errno == EINTR || errno == EAGAIN)) continue;
       if (put < 0) return Result::failed;
       left.remove_prefix(static_cast<std::size_t>(put));
@@ -57,23 +57,18 @@ class Stream {
   }
 
  private:
-  /// Waits until the stream takes bytes, or has failed, which the next write tells. False: its reader takes nothing.
+  /// Waits until the stream takes bytes, or has failed, which the next write tells. False: its reader takes nothing, or
+  /// too little of one text once the program was asked to end.
   bool wait_for_reader(bool is_log) {
-    auto since = steady_clock::now();
-    bool is_last = false;  // the program was asked to end
+    const auto since = steady_clock::now();
     for (;;) {
-      if (!is_last && stop_signal() != 0) {
-        is_last = true;
-        since = steady_clock::now();
-      }
-      Milliseconds left = longest_wait;
-      if (is_log || is_last) {
-        const Milliseconds patience = is_stalled_ ? Milliseconds{0} : is_log ? log_patience : last_patience;
-        left = std::chrono::ceil<Milliseconds>(patience - (steady_clock::now() - since));
-      }
-      pollfd poll{fd_, POLLOUT, 0};
-      const int ready = ::poll(&poll, 1, static_cast<int>(std::clamp(left, Milliseconds{0}, longest_wait).count()));
-      if (ready > 0 || (ready < 0 && errno != EINTR)) return true;
+      const auto now = steady_clock::now();
+      if (!last_since_ && stop_signal() != 0) last_since_ = now;
+      Milliseconds left = stop_interval;
+      if (is_log) left = std::chrono::ceil<Milliseconds>(log_patience - (now - since));
+      if (last_since_) left = std::chrono::ceil<Milliseconds>(last_patience - (now - *last_since_));
+      if (is_stalled_ && (is_log || last_since_)) left = Milliseconds{0};
+      if (wait_ready(fd_, POLLOUT, std::clamp(left, Milliseconds{0}, stop_interval))) return true;
       if (left.count() <= 0) {
         is_stalled_ = true;
         return false;
@@ -81,19 +76,11 @@ class Stream {
     }
   }
 
-  /// How many bytes can be written without blocking when the stream is ready: of a pipe its capacity while it is empty,
-  /// else one page (pipe(7)).
-  std::size_t most_at_once() const {
-    struct stat info {};
-    if (::fstat(fd_, &info) != 0 || S_ISREG(info.st_mode)) return SIZE_MAX;
-    int unread = 0;
-    if (!S_ISFIFO(info.st_mode) || ::ioctl(fd_, FIONREAD, &unread) != 0 || unread > 0) return PIPE_BUF;
-    return static_cast<std::size_t>(std::max(::fcntl(fd_, F_GETPIPE_SZ), PIPE_BUF));
-  }
-
   int fd_;
   bool is_stalled_ = false;  ///< the reader took nothing until patience was over, and nothing since
   bool is_torn_ = false;     ///< the last text was written in part
+  /// When a wait of the present text first saw that the program was asked to end.
+  std::optional<steady_clock::time_point> last_since_;
 };
 
 class SystemTerminal final : public Terminal {
@@ -109,13 +96,8 @@ class SystemTerminal final : public Terminal {
                       "cannot write to standard output: " + std::generic_category().message(code));
     throw code == EPIPE ? error.with_code("EPIPE") : error;
   }
-  std::size_t in(MutableBytes bytes) override {
-    for (;;) {
-      const ssize_t got = ::read(STDIN_FILENO, bytes.data(), bytes.size());
-      if (got >= 0) return static_cast<std::size_t>(got);
-      if (errno != EINTR)
-        throw Error(ErrorKind::unavailable, "cannot read standard input: " + std::generic_category().message(errno));
-    }
+  std::size_t in(MutableBytes bytes, const std::stop_token& stop) override {
+    return read_stream(STDIN_FILENO, bytes, stop, "standard input");
   }
   void err(std::string_view text) override {
     const std::scoped_lock lock(err_mutex_);

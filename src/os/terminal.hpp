@@ -1,6 +1,7 @@
 // Standard streams as a parameter.
 #pragma once
 
+#include <stop_token>
 #include <string_view>
 
 #include "base/bytes.hpp"
@@ -12,11 +13,13 @@ class Terminal {
  public:
   virtual ~Terminal() = default;
   /// Writes results, and waits for their reader. Throws Error{unavailable}, with code "EPIPE" if the reader is gone;
-  /// Error{cancelled} if the program was asked to end and the reader takes nothing for two seconds.
+  /// Error{cancelled} if the program was asked to end and the reader does not take all of the text within 0.3 seconds.
   virtual void out(std::string_view text) = 0;
-  /// The next bytes of standard input, at most bytes.size(); 0 at its end. Throws Error{unavailable}.
-  virtual std::size_t in(MutableBytes bytes) = 0;
-  /// Writes progress and errors, and waits for their reader; once the program was asked to end, for two seconds.
+  /// Returns the number of the next bytes of standard input, at most bytes.size(); 0 at its end. Throws
+  /// Error{unavailable}, and Error{cancelled} once `stop` is requested, also at the end: a signal that ends the whole
+  /// pipeline ends the input too, and what came until then is not all of it.
+  virtual std::size_t in(MutableBytes bytes, const std::stop_token& stop) = 0;
+  /// Writes progress and errors, and waits for their reader; once the program was asked to end, for 0.3 seconds.
   /// Failures are ignored.
   virtual void err(std::string_view text) = 0;
   /// Writes a line of the log to standard error. Waits at most a second for a reader that takes nothing, and not at all

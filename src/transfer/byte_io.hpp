@@ -59,9 +59,10 @@ class ByteSink {
 
 /// Writes a file that has its name when it is complete. A file that has the name now is replaced (a symlink to it
 /// stays); one that appears meanwhile is kept, and finish() throws Error{precondition}. A pipe or character device
-/// (Files::is_stream) takes the bytes as they come instead. `files` is borrowed. Throws Error{invalid} for anything
-/// else that has the name, as os::place_of_new_file() does.
-std::unique_ptr<ByteSink> open_file_sink(os::Files& files, const os::fs::path& path);
+/// (Files::is_stream) takes the bytes as they come instead, and its reader is waited for until `stop` is requested
+/// (Error{cancelled}). After a stop finish() throws Error{cancelled} too. `files` is borrowed. Throws Error{invalid}
+/// for anything else that has the name, as os::place_of_new_file() does.
+std::unique_ptr<ByteSink> open_file_sink(os::Files& files, const os::fs::path& path, std::stop_token stop = {});
 
 /// What an object sink needs to know before the first byte.
 struct ObjectSinkOptions {
@@ -72,6 +73,9 @@ struct ObjectSinkOptions {
   /// The name is new, and nobody else has it: where a single PUT is refused, and the same object is there, the request
   /// was sent twice on its way, and the refusal is the second one's.
   bool name_is_own = false;
+  /// Once it is requested, append() and finish() throw Error{cancelled}, parts that are being sent break off, and an
+  /// upload is aborted. Nobody requests the default.
+  std::stop_token stop = {};
 };
 
 /// Writes one object: a single PUT while it fits into one part, else a multipart upload whose parts go up in parallel

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/error.hpp"
+#include "os/signals.hpp"
 #include "transfer/byte_io.hpp"
 
 namespace bale::transfer {
@@ -34,6 +35,10 @@ store::PutResult copy_in_parts(store::ObjectStore& store, const store::CopySourc
                                std::stop_token stop) {
   const ByteCount part_size = choose_part_size(size, least_copy_part);
   const std::uint32_t count = static_cast<std::uint32_t>((size + part_size - 1) / part_size);
+  const auto check_stop = [&] {
+    if (stop.stop_requested()) throw Error(ErrorKind::cancelled, "stopped while copying", to_uri(to));
+  };
+  const os::CleanUp to_abort;
   const UploadId upload = store.create_upload(to, attributes);
   try {
     std::vector<store::UploadedPart> parts(count);
@@ -41,7 +46,7 @@ store::PutResult copy_in_parts(store::ObjectStore& store, const store::CopySourc
       flow::TaskGroup group;
       for (std::uint32_t i = 0; i < count; ++i) {
         group.run(connections, [&, i] {
-          if (stop.stop_requested()) throw Error(ErrorKind::cancelled, "stopped while copying", to_uri(to));
+          check_stop();
           const ByteCount offset = i * part_size;
           const ByteCount length = std::min(part_size, size - offset);
           parts[i] = {i + 1, store.upload_part_copy(to, upload, i + 1, from, store::ByteRange::at(offset, length)),
@@ -50,6 +55,7 @@ store::PutResult copy_in_parts(store::ObjectStore& store, const store::CopySourc
       }
       group.wait();
     }
+    check_stop();
     return store.complete_upload(to, upload, parts, conditions);
   } catch (...) {
     try {

@@ -1,9 +1,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/error.hpp"
 #include "base/text.hpp"
+#include "os/target.hpp"
 #include "transfer/byte_io.hpp"
 
 namespace bale::transfer {
@@ -34,40 +36,51 @@ class FileSource final : public RandomSource {
   std::string name_;
 };
 
+void check_stop(const std::stop_token& stop, const std::string& name) {
+  if (stop.stop_requested()) throw Error(ErrorKind::cancelled, "interrupted", name);
+}
+
 class FileSink final : public ByteSink {
  public:
-  FileSink(os::Files& files, const os::fs::path& path)
-      : file_(files, path, os::Existing::as_found), name_(escape_name(path.native())) {}
+  FileSink(os::Files& files, const os::fs::path& path, std::stop_token stop)
+      : file_(files, path, os::Existing::as_found), name_(escape_name(path.native())), stop_(std::move(stop)) {
+    os::try_target(files, file_.path().parent_path());  // before what is to be written is read
+  }
   void append(OutputPiece piece) override {
     file_.file().write(piece.bytes.view());
     written_ += piece.bytes.size();
   }
-  void finish() override { file_.commit(); }
+  void finish() override {
+    check_stop(stop_, name_);
+    file_.commit();
+  }
   ByteCount written() const override { return written_; }
   std::string name() const override { return name_; }
 
  private:
   os::AtomicFile file_;
   std::string name_;
+  std::stop_token stop_;
   ByteCount written_ = 0;
 };
 
 /// A pipe or device, which keeps nothing and has nothing to be made durable.
 class StreamSink final : public ByteSink {
  public:
-  StreamSink(os::Files& files, const os::fs::path& path)
-      : file_(files.open_stream(path)), name_(escape_name(path.native())) {}
+  StreamSink(os::Files& files, const os::fs::path& path, const std::stop_token& stop)
+      : file_(files.open_stream(path, stop)), name_(escape_name(path.native())), stop_(stop) {}
   void append(OutputPiece piece) override {
     file_->write(piece.bytes.view());
     written_ += piece.bytes.size();
   }
-  void finish() override {}
+  void finish() override { check_stop(stop_, name_); }
   ByteCount written() const override { return written_; }
   std::string name() const override { return name_; }
 
  private:
   std::unique_ptr<os::WritableFile> file_;
   std::string name_;
+  std::stop_token stop_;
   ByteCount written_ = 0;
 };
 
@@ -81,9 +94,9 @@ std::unique_ptr<RandomSource> open_file_source(os::Files& files, const os::fs::p
   return std::make_unique<FileSource>(files, path);
 }
 
-std::unique_ptr<ByteSink> open_file_sink(os::Files& files, const os::fs::path& path) {
-  if (files.is_stream(path)) return std::make_unique<StreamSink>(files, path);
-  return std::make_unique<FileSink>(files, path);
+std::unique_ptr<ByteSink> open_file_sink(os::Files& files, const os::fs::path& path, std::stop_token stop) {
+  if (files.is_stream(path)) return std::make_unique<StreamSink>(files, path, stop);
+  return std::make_unique<FileSink>(files, path, std::move(stop));
 }
 
 }  // namespace bale::transfer

@@ -7,6 +7,7 @@
 
 #include "base/error.hpp"
 #include "base/mutex.hpp"
+#include "os/signals.hpp"
 #include "store/own_write.hpp"
 #include "transfer/byte_io.hpp"
 
@@ -34,12 +35,32 @@ struct Part {
     bytes += piece.bytes.size();
     if (!piece.bytes.empty()) pieces.push_back(std::move(piece));
   }
-  store::MemoryBody body() const {
+  std::vector<ByteView> views() const {
     std::vector<ByteView> views;
     views.reserve(pieces.size());
     for (const OutputPiece& piece : pieces) views.push_back(piece.bytes.view());
-    return store::MemoryBody(std::move(views));
+    return views;
   }
+};
+
+void check_stop(const std::stop_token& stop) {
+  if (stop.stop_requested()) throw Error(ErrorKind::cancelled, "interrupted");
+}
+
+/// A part as the body of a request, which breaks off after a stop.
+class PartBody final : public store::Body {
+ public:
+  PartBody(const Part& part, std::stop_token stop) : body_(part.views()), stop_(std::move(stop)) {}
+  ByteCount size() const override { return body_.size(); }
+  ByteView next(std::size_t most) override {
+    check_stop(stop_);
+    return body_.next(most);
+  }
+  void rewind() override { body_.rewind(); }
+
+ private:
+  store::MemoryBody body_;
+  const std::stop_token stop_;
 };
 
 class MultipartObjectSink final : public ObjectSink {
@@ -59,12 +80,16 @@ class MultipartObjectSink final : public ObjectSink {
     check_sound();
     written_ += piece.bytes.size();
     filling_.add(std::move(piece));
-    if (filling_.bytes >= part_bytes_) or_abandon([&] { start_part(); });
+    or_abandon([&] {
+      check_stop(options_.stop);
+      if (filling_.bytes >= part_bytes_) start_part();
+    });
   }
 
   void finish() override {
     check_sound();
     or_abandon([&] {
+      check_stop(options_.stop);
       if (parts_started_ == 0) {
         put_whole();
       } else {
@@ -72,6 +97,7 @@ class MultipartObjectSink final : public ObjectSink {
       }
     });
     upload_.reset();
+    to_abort_.reset();
   }
 
   ByteCount written() const override { return written_; }
@@ -111,7 +137,7 @@ class MultipartObjectSink final : public ObjectSink {
   }
 
   void put_whole() {
-    store::MemoryBody body = filling_.body();
+    PartBody body(filling_, options_.stop);
     try {
       result_ = store_.put(object_, body, options_.attributes, options_.conditions);
     } catch (const Error& error) {
@@ -128,6 +154,7 @@ class MultipartObjectSink final : public ObjectSink {
   void complete() {
     if (filling_.bytes > 0) start_part();
     parts_.wait();
+    check_stop(options_.stop);
     std::vector<store::UploadedPart> uploaded;
     {
       const Lock lock(mutex_);
@@ -142,7 +169,10 @@ class MultipartObjectSink final : public ObjectSink {
       throw Error(ErrorKind::internal,
                   fmt::format("more bytes than were expected ({}): too many parts", options_.expected_bytes), name());
     }
-    if (!upload_) upload_ = store_.create_upload(object_, options_.attributes);
+    if (!upload_) {
+      to_abort_.emplace();
+      upload_ = store_.create_upload(object_, options_.attributes);
+    }
     wait_for_room();
     const std::uint32_t number = ++parts_started_;
     // std::function copies its task, so what it holds is shared.
@@ -151,7 +181,7 @@ class MultipartObjectSink final : public ObjectSink {
   }
 
   void upload(std::uint32_t number, const Part& part) {
-    store::MemoryBody body = part.body();
+    PartBody body(part, options_.stop);
     const ETag etag = store_.upload_part(object_, *upload_, number, body);
     const Lock lock(mutex_);
     uploaded_.push_back({number, etag, part.bytes});
@@ -170,7 +200,7 @@ class MultipartObjectSink final : public ObjectSink {
   void abandon() noexcept {
     abandoned_ = true;
     filling_ = {};
-    if (!upload_) return;
+    if (!upload_) return to_abort_.reset();
     try {
       parts_.wait();  // a part that arrives after the abort would stay, and be paid for
     } catch (...) {
@@ -182,6 +212,7 @@ class MultipartObjectSink final : public ObjectSink {
       // A sweep of old uploads removes what an unreachable store keeps.
     }
     upload_.reset();
+    to_abort_.reset();
   }
 
   store::ObjectStore& store_;
@@ -193,6 +224,7 @@ class MultipartObjectSink final : public ObjectSink {
   Part filling_;
   ByteCount written_ = 0;
   std::optional<UploadId> upload_;
+  std::optional<os::CleanUp> to_abort_;  ///< while there is an upload
   std::uint32_t parts_started_ = 0;
   bool abandoned_ = false;
   store::PutResult result_;

@@ -23,6 +23,7 @@
 #include <system_error>
 #include <utility>
 
+#include "base/error.hpp"
 #include "os/world.hpp"
 
 namespace bale::testing {
@@ -112,7 +113,9 @@ class FakeTerminal final : public os::Terminal {
     if (before_out) before_out();
     out_ += text;
   }
-  std::size_t in(MutableBytes bytes) override {
+  std::size_t in(MutableBytes bytes, const std::stop_token& stop) override {
+    if (before_in) before_in();
+    if (stop.stop_requested()) throw Error(ErrorKind::cancelled, "interrupted");
     const std::size_t taken = std::min(bytes.size(), input.size());
     std::copy_n(reinterpret_cast<const std::byte*>(input.data()), taken, bytes.begin());
     input.erase(0, taken);
@@ -147,6 +150,7 @@ class FakeTerminal final : public os::Terminal {
   std::string input;  ///< standard input, from the next byte on
   bool is_terminal = false;
   int width = 80;
+  std::function<void()> before_in;   ///< called before each in()
   std::function<void()> before_out;  ///< called before each out(); may throw, as a reader that is gone makes out() do
 
  private:

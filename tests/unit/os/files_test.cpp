@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <fstream>
 #include <thread>
 
@@ -321,12 +322,37 @@ TEST_F(FilesTest, APipeTakesBytesAsTheyCome) {
       std::ifstream stream(pipe, std::ios::binary);
       got.assign(std::istreambuf_iterator<char>(stream), {});
     });
-    const auto file = files.open_stream(pipe);
+    const auto file = files.open_stream(pipe, {});
     file->write(as_bytes(std::string(100'000, 'x')));
     file->sync();
     EXPECT_EQ(kind_of([&] { file->write_at(0, as_bytes("x")); }), ErrorKind::unsupported);
   }
   EXPECT_EQ(got, std::string(100'000, 'x'));
+}
+
+TEST_F(FilesTest, AStopEndsTheWaitForTheReaderOfAPipe) {
+  const fs::path pipe = world.path("pipe");
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  std::stop_source stop;
+  {
+    const std::jthread stopper([&] { stop.request_stop(); });
+    EXPECT_EQ(kind_of([&] { files.open_stream(pipe, stop.get_token()); }), ErrorKind::cancelled);
+  }
+  const int reader = ::open(pipe.c_str(), O_RDONLY | O_NONBLOCK);
+  const auto file = files.open_stream(pipe, stop.get_token());
+  file->write(as_bytes("it fits, so that nothing is waited for"));
+  EXPECT_EQ(kind_of([&] { file->write(as_bytes(std::string(1 << 20, 'x'))); }), ErrorKind::cancelled);
+  ::close(reader);
+  const auto before = std::signal(SIGPIPE, SIG_IGN);  // as stop_on_signals() does
+  EXPECT_EQ(kind_of([&] { file->write(as_bytes("x")); }), ErrorKind::unavailable) << "the reader has gone";
+  std::signal(SIGPIPE, before);
+}
+
+TEST_F(FilesTest, APipeIsNoFileToBeRead) {
+  const fs::path pipe = world.path("pipe");
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  EXPECT_EQ(kind_of([&] { files.open(pipe); }), ErrorKind::invalid) << "and no writer is waited for";
+  EXPECT_EQ(kind_of([&] { read_text_file(files, pipe); }), ErrorKind::invalid);
 }
 
 TEST_F(FilesTest, ADescriptorOfThisProcessIsWrittenWhereItStands) {
@@ -336,7 +362,7 @@ TEST_F(FilesTest, ADescriptorOfThisProcessIsWrittenWhereItStands) {
   for (const char* directory : {"/dev/fd/", "/proc/self/fd/"}) {
     const std::string name = fmt::format("{}{}", directory, fd);
     EXPECT_TRUE(files.is_stream(name));
-    files.open_stream(name)->write(as_bytes("+tail"));
+    files.open_stream(name, {})->write(as_bytes("+tail"));
   }
   ::close(fd);
   EXPECT_EQ(world.read("f"), "head+tail+tail");

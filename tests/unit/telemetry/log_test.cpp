@@ -58,7 +58,7 @@ TEST(Log, NoFieldTakesThePlaceOfWhatHappened) {
 class StalledTerminal final : public os::Terminal {
  public:
   void out(std::string_view) override {}
-  std::size_t in(MutableBytes) override { return 0; }
+  std::size_t in(MutableBytes, const std::stop_token&) override { return 0; }
   void err(std::string_view text) override { written += text; }
   bool log(std::string_view line) override {
     if (!stalled) written += line;

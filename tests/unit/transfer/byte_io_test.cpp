@@ -226,6 +226,41 @@ TEST_F(ByteIoTest, ASinkThatIsDroppedLeavesNothing) {
   expect_nothing_held();
 }
 
+TEST_F(ByteIoTest, AStopAbortsTheUploadAndKeepsTheOldObject) {
+  put("old");
+  for (const std::size_t size : {std::size_t{100}, std::size_t{4'000'000}, std::size_t{12'000'000}}) {
+    std::stop_source stop;
+    const auto sink = open_object_sink(*store_, connections_, object_, {.part_bytes = 5_MiB, .stop = stop.get_token()});
+    append_in_pieces(*sink, noise(size, 6), 1'000'000);
+    stop.request_stop();
+    EXPECT_EQ(kind_of([&] { sink->finish(); }), ErrorKind::cancelled) << size;
+    EXPECT_EQ(content(), "old") << size;
+    EXPECT_EQ(uploads(), 0U) << size;
+  }
+}
+
+TEST_F(ByteIoTest, AStopEndsASinkThatIsBeingFilled) {
+  std::stop_source stop;
+  const auto sink = open_object_sink(*store_, connections_, object_, {.part_bytes = 5_MiB, .stop = stop.get_token()});
+  append_in_pieces(*sink, noise(12'000'000, 6), 1'000'000);
+  stop.request_stop();
+  EXPECT_EQ(kind_of([&] { sink->append(piece("x")); }), ErrorKind::cancelled);
+  EXPECT_EQ(uploads(), 0U);
+  expect_nothing_held();
+}
+
+TEST_F(ByteIoTest, AStopLeavesTheFileOfAFileSinkAlone) {
+  std::stop_source stop;
+  const os::fs::path path = fake_.write("file", "old");
+  {
+    const auto sink = open_file_sink(*fake_.files, path, stop.get_token());
+    sink->append(piece("new"));
+    stop.request_stop();
+    EXPECT_EQ(kind_of([&] { sink->finish(); }), ErrorKind::cancelled);
+  }
+  EXPECT_EQ(fake_.read("file"), "old");
+}
+
 TEST_F(ByteIoTest, EveryFailureAbortsTheUpload) {
   for (const char* method : {"create_upload", "upload_part", "complete_upload"}) {
     store_->arm(method, "archive", Error(ErrorKind::unavailable, "armed"));

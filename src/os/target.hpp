@@ -1,0 +1,18 @@
+// Places that are written to, as a whole: whether anything can be written there.
+#pragma once
+
+#include "base/error.hpp"
+#include "os/files.hpp"
+
+namespace bale::os {
+
+/// Returns whether the failure of one write is that of every other write to the same place: the disk is full (ENOSPC),
+/// the quota is used up (EDQUOT), or the file system is read-only (EROFS).
+bool is_of_whole_target(const Error& error) noexcept;
+
+/// Writes a small file to `target`, a directory, or where that is missing to the nearest directory above it, and
+/// removes it again. Throws, naming `target`, the Error that is_of_whole_target() is true of, and nothing else: whether
+/// a single file can be written shows when it is. For before much is read to be written there. `files` is borrowed.
+void try_target(Files& files, const fs::path& target);
+
+}  // namespace bale::os
