@@ -16,7 +16,7 @@ bool is_s3_uri(std::string_view text) noexcept { return text.starts_with("s3://"
 
 ObjectAddress parse_s3_uri(std::string_view uri) {
   const auto fail = [&] {
-    return Error(ErrorKind::invalid, fmt::format("'{}' is not an S3 URI", uri), {},
+    return Error(ErrorKind::invalid, fmt::format("'{}' is not an S3 URI", escape_name(uri)), {},
                  "write s3://bucket or s3://bucket/key");
   };
   if (!is_s3_uri(uri)) throw fail();
@@ -45,7 +45,7 @@ bool looks_like_ipv4(std::string_view name) {
 void check_bucket_name(const BucketName& bucket) {
   const std::string& name = bucket.str();
   const auto fail = [&](std::string_view why) {
-    return Error(ErrorKind::invalid, fmt::format("'{}' is not a bucket name: {}", name, why), {},
+    return Error(ErrorKind::invalid, fmt::format("'{}' is not a bucket name: {}", escape_name(name), why), {},
                  "use 3-63 characters of a-z, 0-9, '.' and '-', starting and ending with a letter or digit")
         .with_code("InvalidBucketName");
   };
@@ -53,7 +53,7 @@ void check_bucket_name(const BucketName& bucket) {
     throw fail(fmt::format("it has {} character{}", name.size(), name.size() == 1 ? "" : "s"));
   const auto alphanumeric = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
   for (const char c : name) {
-    if (!alphanumeric(c) && c != '.' && c != '-') throw fail(fmt::format("it contains '{}'", c));
+    if (!alphanumeric(c) && c != '.' && c != '-') throw fail(fmt::format("it contains '{}'", escape_name({&c, 1})));
   }
   if (!alphanumeric(name.front()) || !alphanumeric(name.back())) throw fail("it starts or ends with '.' or '-'");
   if (name.find("..") != std::string::npos) throw fail("it contains '..'");

@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "base/error.hpp"
+#include "base/text.hpp"
 
 namespace bale {
 namespace {
@@ -100,7 +101,7 @@ std::string to_http_date(TimePoint time) {
 
 TimePoint parse_time(std::string_view whole) {
   const auto fail = [&] {
-    return Error(ErrorKind::invalid, fmt::format("'{}' is not a time", whole), {},
+    return Error(ErrorKind::invalid, fmt::format("'{}' is not a time", escape_name(whole)), {},
                  "write for example 2025-01-23, '2025-01-23 09:05:07' or 2025-01-23T09:05:07Z");
   };
   std::string_view text = whole;
@@ -125,7 +126,7 @@ TimePoint parse_time(std::string_view whole) {
 
 Milliseconds parse_duration(std::string_view text) {
   const auto fail = [&] {
-    return Error(ErrorKind::invalid, fmt::format("'{}' is not a duration", text), {},
+    return Error(ErrorKind::invalid, fmt::format("'{}' is not a duration", escape_name(text)), {},
                  "write a whole number and a unit, for example 30s, 90m, 36h or 7d");
   };
   constexpr std::chrono::seconds most = std::chrono::days(36'525);

@@ -36,7 +36,7 @@ std::optional<int> level_of(const std::string& text, bool is_local) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), level);
   if (error != std::errc() || end != text.data() + text.size() || level < archive::min_level ||
       level > archive::max_level) {
-    throw Error(ErrorKind::invalid, fmt::format("'{}' is no level", text), "--level",
+    throw Error(ErrorKind::invalid, fmt::format("'{}' is no level", escape_name(text)), "--level",
                 fmt::format("auto, or {} to {}", archive::min_level, archive::max_level));
   }
   return level;
@@ -49,7 +49,7 @@ std::vector<int> levels_of(std::string_view text) {
     if (error == std::errc() && end == number.data() + number.size() && level >= archive::min_level &&
         level <= archive::max_level)
       return level;
-    throw Error(ErrorKind::invalid, fmt::format("'{}' are no levels", text), "--levels",
+    throw Error(ErrorKind::invalid, fmt::format("'{}' are no levels", escape_name(text)), "--levels",
                 fmt::format("levels from {} to {}: 3, or 1-12, or 0,3,9-12", archive::min_level, archive::max_level));
   };
   std::set<int> levels;

@@ -11,7 +11,8 @@ namespace bale::cli {
 /// For CLI::Option::check(): an empty value, as of a variable in a script that was never set, is not what was meant.
 inline std::string refuse_empty(const std::string& value) { return value.empty() ? "the value is empty" : ""; }
 
-/// The time that an option says; absent where it was not given (empty). Throws Error{invalid} naming the option.
+/// The time that an option says, as parse_time_text() reads it; absent where it was not given (empty). Throws
+/// Error{invalid} naming the option.
 std::optional<TimePoint> time_option(const std::string& text, const char* option);
 
 }  // namespace bale::cli

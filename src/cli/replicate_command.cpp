@@ -195,8 +195,8 @@ Region known_region(const config::ReplicationConfig& config, const std::string& 
     if (enabled.region.str() == name) return enabled.region;
     names.push_back(enabled.region.str());
   }
-  throw Error(ErrorKind::invalid, fmt::format("'{}' is no region of the configuration", name), "--only-region",
-              fmt::format("its regions are {}", fmt::join(names, ", ")));
+  throw Error(ErrorKind::invalid, fmt::format("'{}' is no region of the configuration", escape_name(name)),
+              "--only-region", fmt::format("its regions are {}", fmt::join(names, ", ")));
 }
 
 /// A store of this machine names its queues; only the last part of a URL is such a name.

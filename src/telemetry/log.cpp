@@ -64,7 +64,7 @@ Level parse_level(std::string_view text) {
   if (name == "error") return Level::error;
   if (name == "critical" || name == "fatal") return Level::critical;
   if (name == "off") return Level::off;
-  throw Error(ErrorKind::invalid, fmt::format("'{}' is not a log level", text), {},
+  throw Error(ErrorKind::invalid, fmt::format("'{}' is not a log level", escape_name(text)), {},
               "use debug, info, warning, error or critical");
 }
 

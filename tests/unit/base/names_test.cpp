@@ -22,6 +22,28 @@ TEST(S3Uri, RefusesWhatHasNoSchemeOrBucket) {
     EXPECT_THROW(parse_s3_uri(uri), Error) << uri;
 }
 
+TEST(S3Uri, IsShownWithoutWhatMovesACursor) {
+  for (const char* uri : {"\x1b[31mred", "s3:\x1b]0;title\a", "\n\r"}) {
+    try {
+      parse_s3_uri(uri);
+      ADD_FAILURE() << uri;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.summary().find_first_of("\x1b\a\n\r"), std::string::npos) << error.summary();
+    }
+  }
+}
+
+TEST(BucketNames, AreShownWithoutWhatMovesACursor) {
+  for (const char* name : {"abc\x1b[31m", "\x9b 31mabc", "abc\ndef", "\x1b\x1b"}) {
+    try {
+      check_bucket_name(BucketName(name));
+      ADD_FAILURE() << name;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.summary().find_first_of("\x1b\x9b\n"), std::string::npos) << error.summary();
+    }
+  }
+}
+
 TEST(BucketNames, FollowTheRulesOfS3) {
   for (const char* name : {"abc", "a.b", "0-9", "my-bucket.with.dots", "1.2.3", "1.2.3.4.5", "1.2.3.4a"})
     EXPECT_NO_THROW(check_bucket_name(BucketName(name))) << name;

@@ -43,6 +43,19 @@ TEST(Time, RefusesWhatIsNone) {
   }
 }
 
+TEST(Time, AndDurationsAreShownWithoutWhatMovesACursor) {
+  for (const char* text : {"\x1b[31m", "2025-01-23\n\x1b", "\r1\bd"}) {
+    for (const bool is_time : {true, false}) {
+      try {
+        is_time ? static_cast<void>(parse_time(text)) : static_cast<void>(parse_duration(text));
+        ADD_FAILURE() << text;
+      } catch (const Error& error) {
+        EXPECT_EQ(error.summary().find_first_of("\x1b\n\r\b"), std::string::npos) << error.summary();
+      }
+    }
+  }
+}
+
 TEST(Duration, IsShortAndRounds) {
   EXPECT_EQ(format_duration(Milliseconds(0)), "0 ms");
   EXPECT_EQ(format_duration(Milliseconds(999)), "999 ms");
