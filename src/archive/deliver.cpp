@@ -11,6 +11,7 @@
 #include "base/hash.hpp"
 #include "base/text.hpp"
 #include "flow/sequencer.hpp"
+#include "os/target.hpp"
 
 namespace bale::archive {
 namespace {
@@ -20,9 +21,11 @@ constexpr std::size_t group_objects = 32;
 constexpr ByteCount group_bytes = 1ULL << 20;
 
 /// Whether a failure concerns the one object alone; a full disk, a lost connection or a stop concerns all.
-bool is_of_one_object(ErrorKind kind) noexcept {
-  return kind == ErrorKind::denied || kind == ErrorKind::precondition || kind == ErrorKind::invalid ||
-         kind == ErrorKind::corrupt;
+bool is_of_one_object(const Error& error) noexcept {
+  const ErrorKind kind = error.kind();
+  const bool may_be = kind == ErrorKind::denied || kind == ErrorKind::precondition || kind == ErrorKind::invalid ||
+                      kind == ErrorKind::corrupt;
+  return may_be && !os::is_of_whole_target(error);
 }
 
 /// One object on its way to its receiver.
@@ -169,7 +172,7 @@ class Deliverer final : public FrameVisitor {
       step();
       return true;
     } catch (const Error& error) {
-      if (!is_of_one_object(error.kind())) throw;
+      if (!is_of_one_object(error)) throw;
       fail(object, error);
       return false;
     }

@@ -15,6 +15,7 @@
 #include "cli/status_terminal.hpp"
 #include "os/machine.hpp"
 #include "os/signals.hpp"
+#include "os/stream_io.hpp"
 
 namespace bale::cli {
 namespace {
@@ -99,6 +100,30 @@ void add_commands(CLI::App& app, Action& action) {
   add_version_command(app, action);
 }
 
+/// The command of `app` that a word was probably meant to be; empty where none is near.
+std::string nearest_command(const CLI::App& app, const std::string& word) {
+  std::vector<std::string> names;
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; }))
+    names.push_back(command->get_name());
+  return closest_match(word, names);
+}
+
+/// The option that the first unknown one of the arguments was probably meant to be, of the chosen command or of all.
+std::string nearest_option(const CLI::App& chosen, const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::App* each : {&chosen, &app}) {
+    for (const CLI::Option* option : each->get_options()) {
+      for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+    }
+  }
+  for (const CLI::App* each : {&chosen, &app}) {
+    for (const std::string& word : each->remaining()) {
+      if (word.starts_with("--")) return closest_match(word.substr(0, word.find('=')), names);
+    }
+  }
+  return {};
+}
+
 /// The reason why the arguments are refused.
 Error usage_error(const CLI::ParseError& error, const CLI::App& app) {
   std::string command = "bale";
@@ -107,7 +132,7 @@ Error usage_error(const CLI::ParseError& error, const CLI::App& app) {
     chosen = chosen->get_subcommands().back();
     command += " " + chosen->get_name();
   }
-  std::string what = error.what();
+  std::string what = error.what(), meant;
   const bool takes_command = !chosen->get_subcommands([](const CLI::App*) { return true; }).empty();
   if (takes_command && dynamic_cast<const CLI::RequiredError*>(&error) != nullptr) {
     // CLI11 would only say that there is no command, whatever stands in its place.
@@ -119,8 +144,13 @@ Error usage_error(const CLI::ParseError& error, const CLI::App& app) {
     const auto word = std::find_if(others.begin(), others.end(), [](const auto& other) { return other[0] != '-'; });
     what = word == others.end() ? "a command is missing"
                                 : fmt::format("'{}' is no command of {}", escape_for_terminal(*word), command);
+    const std::string near = word == others.end() ? "" : nearest_command(*chosen, *word);
+    if (!near.empty()) meant = command + " " + near;
+  } else if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) {
+    meant = nearest_option(*chosen, app);
   }
-  return Error(ErrorKind::invalid, what, {}, fmt::format("see {} --help", command));
+  return Error(ErrorKind::invalid, what, {},
+               meant.empty() ? fmt::format("see {} --help", command) : fmt::format("did you mean `{}`?", meant));
 }
 
 /// Whether the arguments ask for JSON: read by hand, because errors are printed as JSON also when parsing fails.
@@ -196,6 +226,7 @@ int run(const std::vector<std::string>& arguments, os::World world) {
 }
 
 int run_main(int argc, char** argv) {
+  os::open_closed_standard_streams();  // before anything else is opened
   os::bound_allocator();
   os::raise_descriptor_limit();
   const std::stop_token stop = os::stop_on_signals();

@@ -204,7 +204,9 @@ class OutputSink final : public transfer::ByteSink {
     context_.print_bytes(piece.bytes.view());
     written_ += piece.bytes.size();
   }
-  void finish() override {}
+  void finish() override {
+    if (context_.stop().stop_requested()) throw Error(ErrorKind::cancelled, "interrupted", name());
+  }
   ByteCount written() const override { return written_; }
   std::string name() const override { return "standard output"; }
 
@@ -216,8 +218,9 @@ class OutputSink final : public transfer::ByteSink {
 std::unique_ptr<transfer::ByteSink> open_sink(Context& context, const std::string& name, ByteCount content_bytes,
                                               std::size_t members) {
   if (is_standard_output(name)) return std::make_unique<OutputSink>(context);
-  if (!is_s3_uri(name)) return transfer::open_file_sink(context.world().files, name);
+  if (!is_s3_uri(name)) return transfer::open_file_sink(context.world().files, name, context.stop());
   transfer::ObjectSinkOptions options;
+  options.stop = context.stop();
   options.attributes.headers.content_type = "application/zstd";
   // Headers, padding and the manifest's line of a member, and what does not compress.
   options.expected_bytes = content_bytes + content_bytes / 128 + ByteCount{members} * 16'384 + (1 << 20);
@@ -300,6 +303,7 @@ int print_planned(Context& context, const ArchiveOptions& options, const std::ve
 }  // namespace
 
 int create_archive(Context& context, const ArchiveOptions& options) {
+  context.break_off_on_stop();
   archive::WriterOptions writer_options{.level = options.level, .stop = context.stop()};
   if (!options.frame_size.empty()) writer_options.frame_size = parse_bytes(options.frame_size);
   const bool local = !is_s3_uri(options.archive);

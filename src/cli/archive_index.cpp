@@ -118,6 +118,7 @@ archive::BuiltSidecar build(Context& context, transfer::RandomSource& source) {
 }  // namespace
 
 int index_archive(Context& context, const ArchiveOptions& options) {
+  context.break_off_on_stop();
   const auto started = context.world().clock.steady();
   const std::string index = options.to.empty() ? index_beside(options.archive) : options.to;
   const auto source = open_archive_source(context, options.archive);
@@ -126,7 +127,7 @@ int index_archive(Context& context, const ArchiveOptions& options) {
   if (context.options().dryrun) return print_planned(context, options, index, source->size());
   std::unique_ptr<transfer::ByteSink> sink;
   // Before the archive is read: a file that appears meanwhile is not replaced.
-  if (!is_s3_uri(index)) sink = transfer::open_file_sink(context.world().files, index);
+  if (!is_s3_uri(index)) sink = transfer::open_file_sink(context.world().files, index, context.stop());
   const archive::BuiltSidecar built = build(context, *source);
   const Buffer bytes = archive::encode_sidecar(built.sidecar);
   if (!sink) sink = open_object(context, index, bytes.size());

@@ -14,6 +14,7 @@
 #include "cli/archive_commands.hpp"
 #include "cli/name_changes.hpp"
 #include "cli/output.hpp"
+#include "os/target.hpp"
 
 namespace bale::cli {
 namespace {
@@ -124,6 +125,7 @@ class Nobody final : public archive::ObjectReceiver {
 }  // namespace
 
 int list_archive(Context& context, const ArchiveOptions& options) {
+  context.break_off_on_stop();
   const OpenArchive opened = open_archive(context, options);
   const auto& reader = opened.reader;
   std::vector<Table::Column> columns{{"SIZE", Align::right}, {"MODIFIED"}};
@@ -148,7 +150,9 @@ int list_archive(Context& context, const ArchiveOptions& options) {
 }
 
 int extract_archive(Context& context, const ArchiveOptions& options) {
+  context.break_off_on_stop();
   const auto started = context.world().clock.steady();
+  if (!context.options().dryrun) os::try_target(context.world().files, options.to);  // before the archive is read
   const OpenArchive opened = open_archive(context, options);
   const auto& reader = opened.reader;
   const archive::ObjectList& objects = reader->manifest().objects;
@@ -170,13 +174,16 @@ int extract_archive(Context& context, const ArchiveOptions& options) {
   flow::Progress progress;
   archive::Delivery delivery;
   extractor.look(selected);
-  {
+  try {
     const ProgressPrinter printer(context, progress, "extracting");
     delivery = archive::deliver_objects(
         *reader, selected,
         [&](std::size_t i) { return extractor.receive(i, objects[i].last_modified, extractor.found(i)); },
         context.pools(), context.budget(), context.stop(), &progress);
     extractor.sync();
+  } catch (const Error& error) {
+    if (!os::is_of_whole_target(error)) throw;
+    throw ended_run(error, progress.items_done, "extracted");
   }
   const auto elapsed = std::chrono::duration_cast<Milliseconds>(context.world().clock.steady() - started);
   const int status = report_failures(context, reader->manifest(), delivery, "not extracted:");
@@ -185,6 +192,7 @@ int extract_archive(Context& context, const ArchiveOptions& options) {
 }
 
 int verify_archive(Context& context, const ArchiveOptions& options) {
+  context.break_off_on_stop();
   const auto started = context.world().clock.steady();
   const OpenArchive opened = open_archive(context, options);
   const auto& reader = opened.reader;
@@ -207,6 +215,7 @@ int verify_archive(Context& context, const ArchiveOptions& options) {
 }
 
 int show_archive(Context& context, const ArchiveOptions& options) {
+  context.break_off_on_stop();
   const OpenArchive opened = open_archive(context, options);
   const auto& reader = opened.reader;
   const archive::Manifest& manifest = reader->manifest();

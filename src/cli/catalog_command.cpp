@@ -75,6 +75,7 @@ class FoundRecords {
 };
 
 int search(Context& context, const SearchOptions& options) {
+  context.break_off_on_stop();
   const recover::Query query = query_of(options);
   FoundRecords found(context);
   bool is_cut = false;

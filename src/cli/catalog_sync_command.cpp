@@ -10,6 +10,7 @@
 #include "cli/catalog_index.hpp"
 #include "cli/option_values.hpp"
 #include "cli/output.hpp"
+#include "os/target.hpp"
 
 namespace bale::cli {
 namespace {
@@ -71,6 +72,8 @@ void print_planned(Context& context, const recover::CatalogPlace& place, const o
 /// Returns the exit status.
 int sync_one(Context& context, const SyncCommandOptions& options, const catalog::SyncOptions& sync_options,
              const recover::CatalogPlace& place) {
+  // Before catalog files are read that cannot be kept.
+  os::try_target(context.world().files, index_path(context, options.where, place).parent_path());
   if (options.rebuild) remove_index(context.world().files, index_path(context, options.where, place));
   const auto index = open_index(context, options.where, place, /*make=*/true);
   const auto started = context.world().clock.steady();
@@ -81,6 +84,7 @@ int sync_one(Context& context, const SyncCommandOptions& options, const catalog:
 }
 
 int sync(Context& context, const SyncCommandOptions& options) {
+  context.break_off_on_stop();
   catalog::SyncOptions sync_options;
   sync_options.since = time_option(options.since, "--since");
   sync_options.full = options.full || options.rebuild;

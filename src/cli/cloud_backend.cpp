@@ -1,5 +1,8 @@
 #include "cli/cloud_backend.hpp"
 
+#include <algorithm>
+
+#include "base/error.hpp"
 #include "queue/retrying_queue.hpp"
 #include "records/retrying_records.hpp"
 #include "store/retrying_store.hpp"
@@ -42,6 +45,23 @@ CloudBackend::CloudBackend(os::World& world, const GlobalOptions& options, telem
       sqs_retrier_(world, retry_settings(session_), told_to(log, "sqs")),
       dynamodb_retrier_(world, retry_settings(session_), told_to(log, "dynamodb")),
       athena_retrier_(world, retry_settings(session_), told_to(log, "athena")) {}
+
+std::optional<TimePoint> CloudBackend::credentials_end() {
+  // https://docs.aws.amazon.com/STS/latest/APIReference/API_GetSessionToken.html, DurationSeconds
+  constexpr std::chrono::hours longest_session{36};
+  const aws::Credentials credentials = session_.credentials();
+  if (credentials.expires || credentials.session_token.empty()) return credentials.expires;
+  const TimePoint latest = session_.world().clock.now() + longest_session;
+  // What `aws configure export-credentials --format env` writes beside the keys.
+  const os::Environment& environment = session_.world().environment;
+  const auto written = environment.get("AWS_CREDENTIAL_EXPIRATION");
+  if (!written || environment.get("AWS_ACCESS_KEY_ID") != credentials.access_key_id) return latest;
+  try {
+    return std::min(latest, parse_time(*written));
+  } catch (const Error&) {
+    return latest;  // the keys count, and they are there
+  }
+}
 
 std::unique_ptr<store::ObjectStore> CloudBackend::make_store(const Region& region, cloud::Help help) {
   stores_.push_back(std::make_unique<cloud::S3Store>(session_, region, help));

@@ -34,6 +34,14 @@ class CloudBackend {
   /// --region, the environment, the profile; absent when none says one.
   std::optional<std::string> region() const { return session_.region(); }
 
+  /// When what the credentials sign now ends at the latest: when they end, or where only their kind is known, the
+  /// longest time from now that such credentials last. Absent for those that do not end. Throws what their sources
+  /// throw.
+  std::optional<TimePoint> credentials_end();
+
+  /// As cloud::Session::break_off_on_stop().
+  void break_off_on_stop() noexcept { session_.break_off_on_stop(); }
+
   /// Where S3 is, as far as it tells one service from another: "aws" for AWS itself, whose buckets' names are distinct
   /// in all regions, else the address. Throws as store() does.
   std::string s3_service(const Region& region) const;

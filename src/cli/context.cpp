@@ -45,7 +45,7 @@ void check_region(const std::string& region) {
   const bool legal = std::all_of(region.begin(), region.end(),
                                  [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; });
   if (legal && region.size() <= 63) return;
-  throw Error(ErrorKind::invalid, fmt::format("'{}' is not a region", region), {},
+  throw Error(ErrorKind::invalid, fmt::format("'{}' is not a region", escape_name(region)), {},
               "write a name like eu-central-1: a-z, 0-9 and '-'");
 }
 
@@ -66,7 +66,8 @@ void fit_descriptors(GlobalOptions& options, std::size_t limit) {
 telemetry::Format parse_format(const std::string& name) {
   if (name == "text") return telemetry::Format::text;
   if (name == "json") return telemetry::Format::json;
-  throw Error(ErrorKind::invalid, fmt::format("'{}' is not a log format", name), "--log-format", "use text or json");
+  throw Error(ErrorKind::invalid, fmt::format("'{}' is not a log format", escape_name(name)), "--log-format",
+              "use text or json");
 }
 
 /// One port per region, made at first use.
@@ -178,6 +179,7 @@ struct Context::Parts {
     if (!cloud_backend) {
       tell_fitted(options);
       cloud_backend = std::make_unique<CloudBackend>(world, options, log);
+      if (breaks_off) cloud_backend->break_off_on_stop();
     }
     return *cloud_backend;
   }
@@ -200,6 +202,7 @@ struct Context::Parts {
   Mutex mutex;
   std::unique_ptr<embedded::Backend> embedded_backend BALE_GUARDED_BY(mutex);
   std::unique_ptr<CloudBackend> cloud_backend BALE_GUARDED_BY(mutex);
+  bool breaks_off BALE_GUARDED_BY(mutex) = false;
   PerRegion<store::ObjectStore> stores BALE_GUARDED_BY(mutex), bare_stores BALE_GUARDED_BY(mutex);
   PerRegion<queue::MessageQueue> queues BALE_GUARDED_BY(mutex);
   PerRegion<records::RecordStore> records BALE_GUARDED_BY(mutex);
@@ -223,6 +226,12 @@ Region Context::region() {
   if (!options_.local.empty()) return Region(default_region);
   const Lock lock(parts_->mutex);
   return Region(parts_->open_cloud(options_).region().value_or(default_region));
+}
+
+void Context::break_off_on_stop() {
+  const Lock lock(parts_->mutex);
+  parts_->breaks_off = true;
+  if (parts_->cloud_backend) parts_->cloud_backend->break_off_on_stop();
 }
 
 bool Context::store_exists() {
@@ -268,6 +277,12 @@ AthenaAccess Context::athena(const Region& region) {
   check_region(region.str());
   const Lock lock(parts_->mutex);
   return parts_->open_cloud(options_).athena(region);
+}
+
+std::optional<TimePoint> Context::credentials_end() {
+  if (!options_.local.empty()) return std::nullopt;
+  const Lock lock(parts_->mutex);
+  return parts_->open_cloud(options_).credentials_end();
 }
 
 flow::Pools Context::pools() {

@@ -5,6 +5,7 @@
 #include <limits>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -86,6 +87,10 @@ class Context {
   /// The stop token of the world: requested by SIGINT and SIGTERM.
   std::stop_token stop() const { return world_.stop; }
 
+  /// From now on a stop breaks off requests that are under way, but for those that abort an upload: for commands that a
+  /// stop ends, and that clean up nothing else then. Services and others finish what they have in hand.
+  void break_off_on_stop();
+
   /// Lets the ports make the embedded store when it is missing: for the commands that a store begins with. To be called
   /// before any port is asked for.
   void allow_new_store() noexcept { may_make_store_ = true; }
@@ -107,6 +112,9 @@ class Context {
   /// Athena in a region, valid as long as the context. Throws Error{unsupported} with --local, where there is none;
   /// otherwise as the ports do.
   AthenaAccess athena(const Region& region);
+
+  /// As CloudBackend::credentials_end(); absent with --local.
+  std::optional<TimePoint> credentials_end();
 
   flow::Pools pools();
   /// For data in flight: the memory limit, less what the program itself needs and what was reserved.

@@ -2,6 +2,9 @@
 
 #include <utility>
 
+#include "cli/output.hpp"
+#include "os/target.hpp"
+
 namespace bale::cli {
 
 void ItemRunner::wait_until_at_most(std::size_t count) {
@@ -31,5 +34,18 @@ void ItemRunner::run(std::function<void()> task) {
 }
 
 void ItemRunner::wait() { wait_until_at_most(0); }
+
+bool RunEnd::take(const Error& error) {
+  if (!os::is_of_whole_target(error)) return false;
+  const Lock lock(mutex_);
+  if (!error_) error_ = error;
+  is_over_ = true;
+  return true;
+}
+
+void RunEnd::check(std::uint64_t items, std::string_view done) const {
+  const Lock lock(mutex_);
+  if (error_) throw ended_run(*error_, items, done);
+}
 
 }  // namespace bale::cli

@@ -1,9 +1,14 @@
 // Many items, several at a time, none of which may end the others.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
+#include <cstdint>
 #include <functional>
+#include <optional>
+#include <string_view>
 
+#include "base/error.hpp"
 #include "base/mutex.hpp"
 #include "flow/thread_pool.hpp"
 
@@ -31,6 +36,22 @@ class ItemRunner {
   std::size_t under_way_ BALE_GUARDED_BY(mutex_) = 0;
   const std::size_t most_;
   flow::ThreadPool pool_;
+};
+
+/// The failure that ends a run over many items, since every other item would fail likewise. Thread-safe.
+class RunEnd {
+ public:
+  /// Keeps the first error that os::is_of_whole_target() is true of. Returns whether this one is such an error.
+  bool take(const Error& error);
+  /// Whether an error was kept: nothing more is to be started.
+  bool is_over() const noexcept { return is_over_; }
+  /// Throws the error that was kept, as ended_run() makes it of `items` and `done`.
+  void check(std::uint64_t items, std::string_view done) const;
+
+ private:
+  std::atomic<bool> is_over_{false};
+  mutable Mutex mutex_;
+  std::optional<Error> error_ BALE_GUARDED_BY(mutex_);
 };
 
 }  // namespace bale::cli

@@ -106,6 +106,16 @@ void emit_failure(Context& context, std::string_view doing, const Error& error) 
   context.world().terminal.err(to_line(line) + "\n");
 }
 
+Error ended_run(const Error& error, std::uint64_t items, std::string_view done) {
+  const std::string before = items == 0 ? fmt::format("no object was {}", done)
+                                        : fmt::format("{} {} {} before, the others are left to do",
+                                                      format_count(items, "object"), items == 1 ? "was" : "were", done);
+  const char* const hint = error.code() == "EROFS" ? "write to another place, or mount this one writable"
+                                                   : "free some space, or write to another place";
+  return error.with_summary(fmt::format("{}; {}", error.summary(), before))
+      .with_hint(fmt::format("{}; then run the command again", hint));
+}
+
 void emit_warning(Context& context, std::string_view text) {
   emit_warning(context.world().terminal, context.json(), text);
 }

@@ -16,6 +16,7 @@
 #include "cli/restore_query.hpp"
 #include "flow/progress.hpp"
 #include "jobs/recover/restore_again.hpp"
+#include "os/target.hpp"
 
 namespace bale::cli {
 namespace {
@@ -279,14 +280,22 @@ recover::RestoreResult run_restore(Context& context, const RestoreCommandOptions
   how.archives.wait = !options.no_wait;
   how.progress = &progress.counters();
   recover::Restore job(archives, destination, target, how, context.world(), context.pools(), context.budget());
-  return recover::restore_with_replacements(
-      job, records,
-      [&](const recover::GoneObjects& gone) {
-        return ask_again(context, options.where, query, gone, /*exact_version=*/!options.sql.empty());
-      },
-      [&](const recover::RestoredObject& object) { report(context, object, totals, names); },
-      {[&](const recover::ArchiveCopy& copy) { report_asked(context, copy, how.archives); },
-       [&](std::size_t waiting) { progress.waiting(waiting); }});
+  const auto run = [&] {
+    return recover::restore_with_replacements(
+        job, records,
+        [&](const recover::GoneObjects& gone) {
+          return ask_again(context, options.where, query, gone, /*exact_version=*/!options.sql.empty());
+        },
+        [&](const recover::RestoredObject& object) { report(context, object, totals, names); },
+        {[&](const recover::ArchiveCopy& copy) { report_asked(context, copy, how.archives); },
+         [&](std::size_t waiting) { progress.waiting(waiting); }});
+  };
+  try {
+    return run();
+  } catch (const Error& error) {
+    if (!os::is_of_whole_target(error)) throw;
+    throw ended_run(error, totals.restored + totals.same, "restored");
+  }
 }
 
 recover::SearchResult find(Context& context, const RestoreCommandOptions& options, const recover::Query& query) {
@@ -295,8 +304,11 @@ recover::SearchResult find(Context& context, const RestoreCommandOptions& option
 }
 
 int restore(Context& context, const RestoreCommandOptions& options) {
+  context.break_off_on_stop();
   const recover::Query query = query_of(options);
   const recover::RestoreTarget target = target_of(options);
+  // Before anything is searched for and read.
+  if (target.directory && !context.options().dryrun) os::try_target(context.world().files, *target.directory);
   const recover::SearchResult found = find(context, options, query);
   check_one_source(found.records);
   Totals totals;

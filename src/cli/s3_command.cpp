@@ -2,11 +2,13 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 
 #include "base/error.hpp"
+#include "base/text.hpp"
 #include "cli/commands.hpp"
 #include "cli/output.hpp"
 #include "cli/s3_commands.hpp"
@@ -23,7 +25,8 @@ BucketName parse_bucket(const std::string& uri) {
   const ObjectAddress address = parse_s3_uri(uri);
   check_bucket_name(address.bucket);
   if (!address.key.empty())
-    throw Error(ErrorKind::invalid, fmt::format("'{}' is more than a bucket", uri), {}, "write s3://bucket");
+    throw Error(ErrorKind::invalid, fmt::format("'{}' is more than a bucket", escape_name(uri)), {},
+                "write s3://bucket");
   return address.bucket;
 }
 
@@ -84,7 +87,16 @@ int remove_bucket(Context& context, const std::string& uri) {
 int presign(Context& context, const std::string& uri, std::int64_t expires) {
   const ObjectAddress object = parse_object_uri(uri);
   const std::string url = context.store(context.region()).presign_get(object, std::chrono::seconds(expires));
-  emit(context, {{"type", "url"}, {"url", url}, {"expires_in", expires}}, url);
+  nlohmann::ordered_json line{{"type", "url"}, {"url", url}, {"expires_in", expires}};
+  const auto end = context.credentials_end();
+  const TimePoint now = context.world().clock.now();
+  if (end && *end < now + std::chrono::seconds(expires)) {
+    emit_warning(context,
+                 fmt::format("the URL ends at {} at the latest, in {}: the credentials that signed it end then",
+                             to_iso8601(*end), format_duration(std::max(*end - now, Milliseconds{0}))));
+    line["credentials_end"] = to_iso8601(*end);
+  }
+  emit(context, line, url);
   return exit_ok;
 }
 

@@ -11,6 +11,7 @@
 #include "cli/output.hpp"
 #include "cli/s3_commands.hpp"
 #include "cli/s3_transfer.hpp"
+#include "os/target.hpp"
 #include "transfer/copy.hpp"
 
 namespace bale::cli {
@@ -94,6 +95,8 @@ class Copy {
   }
 
  private:
+  struct Ended {};  ///< thrown through a listing
+
   static Operation operation_of(const Location& source, const Location& destination) {
     const bool from_remote = source.kind == Kind::remote, to_remote = destination.kind == Kind::remote;
     if (from_remote && to_remote) return Operation::copy;
@@ -195,21 +198,37 @@ class Copy {
 
   int run_many() {
     check_many();
+    if (operation_ == Operation::download && !context_.options().dryrun)
+      os::try_target(context_.world().files, destination_.path);
     const auto started = context_.world().clock.steady();
     {
       const ProgressPrinter printer(context_, progress_, std::string(doing(operation_)));
       ItemRunner runner(context_.options().connections);
-      switch (operation_) {
-        case Operation::upload: start_files(runner); break;
-        case Operation::download: start_downloads(runner); break;
-        case Operation::copy: start_copies(runner); break;
+      try {
+        switch (operation_) {
+          case Operation::upload: start_files(runner); break;
+          case Operation::download: start_downloads(runner); break;
+          case Operation::copy: start_copies(runner); break;
+        }
+      } catch (const Ended&) {
+        // What ended it is told when the items under way have ended.
       }
       progress_.items_total = items_;
       progress_.bytes_total = bytes_;  // known only now: an estimate from a part of the listing would mislead
     }
+    end_.check(progress_.items_done, "copied");
     if (context_.stop().stop_requested()) throw Error(ErrorKind::cancelled, "interrupted");
+    require_any();
     tell_summary(std::chrono::duration_cast<Milliseconds>(context_.world().clock.steady() - started));
     return progress_.items_failed == 0 ? exit_ok : exit_some_failed;
+  }
+
+  /// A misspelt prefix looks like one that nothing has.
+  void require_any() const {
+    if (found_ > 0 || progress_.items_failed > 0) return;
+    throw Error(
+        ErrorKind::not_found, std::string(nothing_found(request_.filters)), escape_name(request_.source),
+        operation_ == Operation::upload ? "name a directory with files in it" : "`bale s3 ls` shows what there is");
   }
 
   void check_many() {
@@ -227,12 +246,16 @@ class Copy {
                    "choose a destination that does not start with the source's prefix");
   }
 
+  /// Ends a listing when nothing more is to be started.
+  void check_end() const {
+    if (context_.stop().stop_requested() || end_.is_over()) throw Ended();
+  }
+
   void start_files(ItemRunner& runner) {
     const std::string prefix = as_directory(destination_.object.key.str());
     const TreeVisitor visitor{.file =
                                   [&](const LocalFile& found) {
-                                    if (context_.stop().stop_requested())
-                                      throw Error(ErrorKind::cancelled, "interrupted");
+                                    check_end();
                                     if (!is_wanted(request_.filters, found.name)) return;
                                     start(runner, {source_.path / found.name,
                                                    {},
@@ -256,9 +279,10 @@ class Copy {
   void start_copies(ItemRunner& runner) {
     const std::string prefix = as_directory(source_.object.key.str());
     for_each_object(context_, source_.object.bucket, prefix, [&](const store::ListedObject& found) {
-      if (context_.stop().stop_requested()) throw Error(ErrorKind::cancelled, "interrupted");
+      check_end();
       const std::string relative = found.key.str().substr(prefix.size());
       if (!is_wanted(request_.filters, relative)) return;
+      ++found_;
       start_copy(runner, {{}, {}, {source_.object.bucket, found.key}, {}, found.size}, relative);
     });
   }
@@ -282,13 +306,14 @@ class Copy {
           const Item item{destination_.path / path, path, {source_.object.bucket, found.key}, {}, found.size};
           const std::string relative = found.key.str().substr(prefix.size());
           changes.tell(to_uri(item.from), item.file.native(), archive::change_of(relative, path));
+          ++found_;
           if (is_directory)
             make_directory(item);
           else
             start(runner, item);
         });
     for_each_object(context_, source_.object.bucket, prefix, [&](const store::ListedObject& found) {
-      if (context_.stop().stop_requested()) throw Error(ErrorKind::cancelled, "interrupted");
+      check_end();
       names.add(found);
     });
     names.finish();
@@ -300,6 +325,7 @@ class Copy {
     try {
       tree_->make_directories(item.name);
     } catch (const Error& error) {
+      if (end_.take(error)) return;
       ++progress_.items_failed;
       emit_failure(context_, "download failed: " + escape_name(to_uri(item.from)), error);
     }
@@ -307,17 +333,19 @@ class Copy {
 
   void start(ItemRunner& runner, Item item) {
     ++items_;
+    ++found_;
     bytes_ += item.size;
     runner.run([this, item = std::move(item)] { try_transfer(item); });
   }
 
   void try_transfer(const Item& item) noexcept {
-    if (context_.stop().stop_requested()) return;
+    if (context_.stop().stop_requested() || end_.is_over()) return;
     try {
       transfer(item, item.size);
     } catch (...) {
       const Error error = current_error();
       if (error.kind() == ErrorKind::cancelled && context_.stop().stop_requested()) return;
+      if (end_.take(error)) return;
       ++progress_.items_failed;
       emit_failure(context_,
                    fmt::format("{} failed: {} to {}", to_string(operation_), escape_name(source_text(item)),
@@ -348,6 +376,7 @@ class Copy {
     // As aws-cli does, a download replaces a file, whenever it came there.
     const auto existing = request_.if_none_match ? os::Existing::keep : os::Existing::replace;
     if (request_.recursive) return mover_.download(item.from, listed_size, *tree_, item.name, existing);
+    if (!context_.world().files.is_stream(item.file)) os::try_target(context_.world().files, item.file.parent_path());
     if (item.file.has_parent_path()) make_directories_durably(item.file.parent_path());
     const VersionId version(request_.version_id);
     // Keys choose the names of many files; one object goes into a pipe when its user names the pipe.
@@ -448,12 +477,17 @@ class Copy {
   flow::Progress progress_;
   ObjectMover mover_;
   std::optional<os::DirectoryTree> tree_;  ///< of a recursive download
+  RunEnd end_;
   std::uint64_t items_ = 0;
   ByteCount bytes_ = 0;
+  std::uint64_t found_ = 0;  ///< what the filters took, markers of directories too
 };
 
 }  // namespace
 
-int copy_objects(Context& context, const CopyRequest& request) { return Copy(context, request).run(); }
+int copy_objects(Context& context, const CopyRequest& request) {
+  context.break_off_on_stop();
+  return Copy(context, request).run();
+}
 
 }  // namespace bale::cli

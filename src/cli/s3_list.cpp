@@ -195,13 +195,15 @@ void require_bucket(Context& context, const BucketName& bucket) {
 ObjectAddress parse_object_uri(std::string_view uri) {
   const Location location = parse_location(uri);
   if (location.kind != Location::Kind::remote)
-    throw Error(ErrorKind::invalid, fmt::format("'{}' is not an S3 URI", uri), {}, "write s3://bucket/key");
+    throw Error(ErrorKind::invalid, fmt::format("'{}' is not an S3 URI", escape_name(uri)), {},
+                "write s3://bucket/key");
   if (location.object.key.empty())
-    throw Error(ErrorKind::invalid, fmt::format("'{}' names no object", uri), {}, "write s3://bucket/key");
+    throw Error(ErrorKind::invalid, fmt::format("'{}' names no object", escape_name(uri)), {}, "write s3://bucket/key");
   return location.object;
 }
 
 int list_objects(Context& context, const ListRequest& request) {
+  context.break_off_on_stop();
   if (request.uri.empty() || request.uri == "s3://") return list_buckets(context);
   const Location where = parse_location(is_s3_uri(request.uri) || request.uri.starts_with("s3:")
                                             ? request.uri
@@ -211,6 +213,7 @@ int list_objects(Context& context, const ListRequest& request) {
 }
 
 int stat_object(Context& context, const StatRequest& request) {
+  context.break_off_on_stop();
   const ObjectAddress object = parse_object_uri(request.uri);
   const VersionId version(request.version_id);
   store::ObjectStore& store = context.store(context.region());

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "base/error.hpp"
@@ -169,6 +170,18 @@ std::pair<std::string, std::string> split_pair(std::string_view text, std::strin
   return {std::string(text.substr(0, equals)), std::string(text.substr(equals + 1))};
 }
 
+Error given_twice(std::string_view name, std::string_view option) {
+  return Error(ErrorKind::invalid, fmt::format("'{}' is given twice", escape_name(name)), std::string(option),
+               "give each name once");
+}
+
+/// Of two values of one name, one would be lost without a word.
+template <typename Pairs>
+void add_once(Pairs& pairs, std::string name, std::string value, std::string_view option) {
+  const auto [place, is_new] = pairs.try_emplace(std::move(name), std::move(value));
+  if (!is_new) throw given_twice(place->first, option);
+}
+
 /// Whether `text` starts with "name=": what a comma must be followed by to end a value.
 bool starts_with_name(std::string_view text) {
   const auto equals = text.find('=');
@@ -180,11 +193,21 @@ bool starts_with_name(std::string_view text) {
 }
 
 void add_metadata_json(std::string_view text, store::UserMetadata& metadata) {
-  const auto json = parse_json(text);
+  // Of names that come twice, a parsed object has the last value alone.
+  std::set<std::string> names;
+  const auto note = [&names](int, nlohmann::json::parse_event_t event, const nlohmann::json& name) {
+    const bool is_name = event == nlohmann::json::parse_event_t::key;
+    if (is_name && !names.insert(to_lower(name.get<std::string>())).second)
+      throw given_twice(name.get<std::string>(), "--metadata");
+    return true;
+  };
+  const bool is_deep = is_nested_deeper(text);
+  const nlohmann::json json = is_deep ? nlohmann::json() : nlohmann::json::parse(text, note, false);
   const bool fits = json.is_object() && std::all_of(json.begin(), json.end(),
                                                     [](const nlohmann::json& value) { return value.is_string(); });
   if (!fits) throw Error(ErrorKind::invalid, "not a JSON object of strings", "--metadata");
-  for (const auto& [name, value] : json.items()) metadata[to_lower(name)] = value.get<std::string>();
+  for (const auto& [name, value] : json.items())
+    add_once(metadata, to_lower(name), value.get<std::string>(), "--metadata");
 }
 
 }  // namespace
@@ -211,6 +234,10 @@ bool is_wanted(const std::vector<FilterRule>& rules, std::string_view relative_n
     if (glob_match(rule->pattern, relative_name)) return rule->include;
   }
   return true;
+}
+
+std::string_view nothing_found(const std::vector<FilterRule>& rules) noexcept {
+  return rules.empty() ? "there is nothing below it" : "there is nothing below it that the filters take";
 }
 
 std::string_view guess_content_type(std::string_view name) noexcept {
@@ -267,7 +294,7 @@ void add_metadata(std::string_view text, store::UserMetadata& metadata) {
     std::size_t end = text.find(',');
     while (end != std::string_view::npos && !starts_with_name(text.substr(end + 1))) end = text.find(',', end + 1);
     const auto [name, value] = split_pair(text.substr(0, end), "--metadata");
-    metadata[to_lower(name)] = value;
+    add_once(metadata, to_lower(name), value, "--metadata");
     text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
   }
 }
@@ -276,13 +303,13 @@ void add_tagging(std::string_view text, store::Tags& tags) {
   for (const std::string_view pair : split(text, '&')) {
     if (text.empty()) return;
     const auto [name, value] = split_pair(pair, "--tagging");
-    tags[form_decode(name)] = form_decode(value);
+    add_once(tags, form_decode(name), form_decode(value), "--tagging");
   }
 }
 
 void add_tag(std::string_view text, store::Tags& tags) {
   auto [name, value] = split_pair(text, "--tag");
-  tags[std::move(name)] = std::move(value);
+  add_once(tags, std::move(name), std::move(value), "--tag");
 }
 
 }  // namespace bale::cli

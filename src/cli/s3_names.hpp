@@ -25,6 +25,9 @@ struct FilterRule {
 /// matches decides.
 bool is_wanted(const std::vector<FilterRule>& rules, std::string_view relative_name) noexcept;
 
+/// What a recursive command says that has nothing to do.
+std::string_view nothing_found(const std::vector<FilterRule>& rules) noexcept;
+
 /// Content type by the extension of a file name, regardless of case; empty when it is not known.
 std::string_view guess_content_type(std::string_view name) noexcept;
 
@@ -53,11 +56,14 @@ std::string as_directory(std::string_view prefix);
 std::filesystem::path local_path_for(const std::filesystem::path& directory, std::string_view relative_key);
 
 /// Reads --metadata: "name=value", several joined by commas ("a=1,b=2"; a comma that no "name=" follows belongs to the
-/// value), or a JSON object of strings. Names become lower case. Adds to `metadata`. Throws Error{invalid}.
+/// value), or a JSON object of strings. Names become lower case. Adds to `metadata`. Throws Error{invalid},
+/// also for a name that `metadata` has already.
 void add_metadata(std::string_view text, store::UserMetadata& metadata);
-/// Reads --tagging: URL-encoded "name=value&name=value". Adds to `tags`. Throws Error{invalid}.
+/// Reads --tagging: URL-encoded "name=value&name=value". Adds to `tags`. Throws Error{invalid}, also for a name that
+/// `tags` has already.
 void add_tagging(std::string_view text, store::Tags& tags);
-/// Reads --tag: "name=value", taken as it is. Adds to `tags`. Throws Error{invalid}.
+/// Reads --tag: "name=value", taken as it is. Adds to `tags`. Throws Error{invalid}, also for a name that `tags` has
+/// already.
 void add_tag(std::string_view text, store::Tags& tags);
 
 }  // namespace bale::cli

@@ -103,6 +103,13 @@ std::optional<std::uint32_t> Session::max_attempts() const {
   return aws::resolve_max_attempts(world_.environment, config_, places_.profile.name);
 }
 
+/// What breaks a request off.
+std::stop_token Session::stop_for(const http::Request& request, const std::stop_token& given) const {
+  const bool aborts = request.method == http::Method::del && request.query.find("uploadId=") != std::string::npos;
+  if (given.stop_possible() || !breaks_off_ || aborts) return given;
+  return world_.stop;
+}
+
 TimePoint Session::service_time() const { return world_.clock.now() + Milliseconds(skew_ms_.load()); }
 
 /// Whether the refusal was about the signature's time or age, and the next attempt knows better.
@@ -130,7 +137,8 @@ Outcome Session::send(aws::Call call, aws::Service service, const std::string& r
   for (bool first = true;; first = false) {
     const Signed attempt{held->request.method, sources_->provider.get(), service_time()};
     signer_.sign(held->request, scope, attempt.credentials, attempt.time, payload_hash);
-    http::Exchange exchange(client_, deadlines_for(held->request, options.deadlines), options.stop);
+    http::Exchange exchange(client_, deadlines_for(held->request, options.deadlines),
+                            stop_for(held->request, options.stop));
     auto own = held->body.empty() ? nullptr : std::make_unique<http::SpanBody>(std::string_view(held->body));
     http::Body* const sent = body != nullptr ? body : own.get();
     if (sent != nullptr) sent->rewind();
@@ -148,6 +156,8 @@ std::string Session::presign(aws::Call call, const std::string& region, std::chr
   signer_.presign(call.request, scope_of(aws::Service::s3, region), sources_->provider.get(), service_time(), expires);
   return http::url_of(call.request);
 }
+
+aws::Credentials Session::credentials() { return sources_->provider.get(); }
 
 Error queue_or_table_error(const aws::ServiceFailure& failure, const std::string& where) {
   Error error = aws::to_error(failure, where);

@@ -77,11 +77,17 @@ class Session {
   /// Throws what http::Exchange and the credentials' sources throw; a refusal is no exception.
   Outcome send(aws::Call call, aws::Service service, const std::string& region, http::Body* body = nullptr,
                const SendOptions& options = {});
+  /// From now on a stop of the world breaks requests off that are under way (Error{cancelled}), but for those that
+  /// abort an upload: for programs that end then, and finish nothing.
+  void break_off_on_stop() noexcept { breaks_off_ = true; }
   /// A URL with which anyone can send the request until `expires`.
   std::string presign(aws::Call call, const std::string& region, std::chrono::seconds expires);
+  /// The credentials with which requests are signed now. Throws what their sources throw.
+  aws::Credentials credentials();
 
  private:
   TimePoint service_time() const;
+  std::stop_token stop_for(const http::Request& request, const std::stop_token& given) const;
   /// What the signature of an attempt rests on.
   struct Signed {
     http::Method method;
@@ -98,6 +104,7 @@ class Session {
   struct Sources;
   std::unique_ptr<Sources> sources_;
   bool sends_checksums_ = true;
+  std::atomic<bool> breaks_off_{false};
   std::atomic<std::int64_t> skew_ms_{0};  ///< how much the services' clock is ahead
 };
 

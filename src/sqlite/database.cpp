@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <sqlite3.h>
 
+#include <cerrno>
 #include <utility>
 
 #include "base/error.hpp"
@@ -33,6 +34,14 @@ ErrorKind kind_of(int code) {
     case SQLITE_TOOBIG: return ErrorKind::invalid;
     default: return ErrorKind::internal;
   }
+}
+
+/// Whether no more can be written, whatever it is.
+bool is_disk_full(int code, sqlite3* handle) {
+  if ((code & 0xff) == SQLITE_FULL) return true;
+  if ((code & 0xff) != SQLITE_IOERR || handle == nullptr) return false;
+  const int cause = sqlite3_system_errno(handle);
+  return cause == ENOSPC || cause == EDQUOT;
 }
 
 std::string_view hint_of(int code) {
@@ -268,7 +277,8 @@ void Database::fail(std::string_view doing) const {
     message = "this user may only read the store, and reading too leaves locks in it";
   const ErrorKind kind = kind_of(code);
   const std::string hint = kind == ErrorKind::corrupt ? damage_hint_ : std::string(hint_of(code));
-  throw Error(kind, fmt::format("cannot {}: {}", doing, message), where_, hint);
+  const Error error(kind, fmt::format("cannot {}: {}", doing, message), where_, hint);
+  throw is_disk_full(code, handle_) ? error.with_code("ENOSPC") : error;
 }
 
 Transaction::Transaction(Database& database) : database_(database) { database_.execute("BEGIN IMMEDIATE"); }

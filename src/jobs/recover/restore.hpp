@@ -76,7 +76,8 @@ class Restore {
           flow::MemoryBudget& budget);
 
   /// Records must be of distinct keys. Throws Error{invalid} when two would get the same name, Error{cancelled} when it
-  /// was stopped: what was restored until then stays.
+  /// was stopped, and what os::is_of_whole_target() is true of, when the destination takes nothing any more: what was
+  /// restored until then stays.
   RestoreResult run(const catalog::RecordList& records, const std::function<void(const RestoredObject&)>& done,
                     const ArchiveEvents& events = {});
 

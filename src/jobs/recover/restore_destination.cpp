@@ -150,6 +150,7 @@ class BucketReceiver final : public archive::ObjectReceiver {
       options.attributes = attributes_;
       options.expected_bytes = size_;
       options.conditions = conditions_;
+      options.stop = tools_.stop;
       sink_ = transfer::open_object_sink(tools_.store, tools_.connections, address_, options);
     }
     while (!bytes.empty()) {

@@ -8,6 +8,7 @@
 #include "archive/writer.hpp"
 #include "base/text.hpp"
 #include "jobs/recover/stand_in.hpp"
+#include "os/target.hpp"
 
 namespace bale::recover {
 namespace {
@@ -17,6 +18,9 @@ using namespace bale::literals;
 constexpr ByteCount task_bytes = 1_MiB;  // written by one task of small objects
 /// What a decompressor holds of a frame, beside the objects: as much as frames have unless somebody chose otherwise.
 constexpr ByteCount window_bytes = archive::default_frame_size;
+
+/// Whether the failure ends the restore: no other object fares better.
+bool is_of_all(const Error& error) { return error.kind() == ErrorKind::cancelled || os::is_of_whole_target(error); }
 
 bool is_asleep(const Error& error) { return error.code() == "InvalidObjectState"; }
 
@@ -68,7 +72,7 @@ bool SettledWrite::guarded(Step step) {
     return true;
   } catch (const std::exception&) {
     const Error error = current_error();
-    if (error.kind() == ErrorKind::cancelled) throw error;
+    if (is_of_all(error)) throw error;
     refused(error);
     return false;
   }
@@ -133,6 +137,8 @@ class RangePieces final : public archive::RangeReceiver {
 
 void RestoreReader::check_stop() const {
   if (tools_.world.stop.stop_requested()) throw Error(ErrorKind::cancelled, "stopped while restoring");
+  // run_at_once() tells why.
+  if (deliveries_.failed()) throw Error(ErrorKind::cancelled, "what was read can be written nowhere");
 }
 
 void RestoreReader::run_at_once(const std::vector<std::function<void()>>& tasks, std::size_t at_once) {
@@ -145,7 +151,12 @@ void RestoreReader::run_at_once(const std::vector<std::function<void()>>& tasks,
       task();
     });
   }
-  group.wait();
+  try {
+    group.wait();
+  } catch (const Error&) {
+    deliveries_.wait();  // throws what ended the reads, where that was a delivery
+    throw;
+  }
   deliveries_.wait();
 }
 
@@ -192,7 +203,7 @@ void RestoreReader::from_copies(Work& work, ReadBatch& batch, const ReadCopy& re
       work.first_copy = copy;
     } catch (const std::exception&) {
       const Error error = current_error();
-      if (error.kind() == ErrorKind::cancelled) throw error;
+      if (is_of_all(error)) throw error;
       batch.blame_all(of_archive(error, copies[copy]));
       any_awake |= !is_of_one_copy(error.kind());
       if (!is_of_one_copy(error.kind())) break;

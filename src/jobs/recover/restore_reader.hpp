@@ -49,7 +49,7 @@ class RestoreReader {
  public:
   explicit RestoreReader(RestoreTools tools) : tools_(std::move(tools)) {}
   /// Settles every record of the plans but those whose archive is asleep in every place: these are returned. Throws
-  /// Error{cancelled}, and what is no Error.
+  /// Error{cancelled}, what os::is_of_whole_target() is true of, and what is no Error.
   std::vector<std::size_t> read(const std::vector<ArchivePlan>& plans);
   std::uint64_t requests() const noexcept { return requests_; }
   ByteCount bytes_read() const noexcept { return bytes_; }
@@ -88,7 +88,8 @@ class RestoreReader {
 };
 
 /// Writes one object to the destination and settles it, whatever comes of it. Bytes as RestoreDestination::receive()
-/// has them. Nothing is thrown but Error{cancelled}. Calls come one after the other.
+/// has them. Nothing is thrown but Error{cancelled} and what os::is_of_whole_target() is true of. Calls come one after
+/// the other.
 class SettledWrite {
  public:
   SettledWrite(const RestoreTools& tools, std::size_t index) : tools_(tools), index_(index) {}

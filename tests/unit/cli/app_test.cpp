@@ -54,6 +54,44 @@ TEST_F(AppTest, UsageErrorsSayWhereHelpIs) {
   EXPECT_EQ(world.terminal.output(), "");
 }
 
+TEST_F(AppTest, ACommandThatIsNearlyOneIsNamed) {
+  using Arguments = std::vector<std::string>;
+  for (const auto& [arguments, meant] :
+       std::vector<std::pair<Arguments, std::string>>{{{"restor", "a"}, "bale restore"},
+                                                      {{"catalgo", "search", "x"}, "bale catalog"},
+                                                      {{"catalog", "serach", "x"}, "bale catalog search"},
+                                                      {{"archive", "extarct", "x"}, "bale archive extract"},
+                                                      {{"--quiet", "dcotor"}, "bale doctor"},
+                                                      {{"s3", "cp", "--recursiv", "a", "b"}, "--recursive"},
+                                                      {{"s3", "ls", "--human-redable"}, "--human-readable"},
+                                                      {{"version", "--memory-limt=1GiB"}, "--memory-limit"}}) {
+    EXPECT_EQ(bale(arguments), exit_usage) << meant;
+    EXPECT_THAT(world.terminal.errors(), HasSubstr("hint: did you mean `" + meant + "`?"));
+  }
+  EXPECT_EQ(bale({"frobnicate"}), exit_usage);
+  EXPECT_THAT(world.terminal.errors(), HasSubstr("hint: see bale --help"));
+}
+
+TEST_F(AppTest, APresignedUrlThatEndsWithItsCredentialsIsToldOf) {
+  world.environment.variables = {{"AWS_ACCESS_KEY_ID", "AK"}, {"AWS_SECRET_ACCESS_KEY", "secret"}};
+  const auto presign = [&](const char* seconds) {
+    return bale({"--endpoint-url", "http://127.0.0.1:1", "s3", "presign", "s3://bucket/key", "--expires-in", seconds});
+  };
+  EXPECT_EQ(presign("604800"), exit_ok);
+  EXPECT_EQ(world.terminal.errors(), "") << "keys that do not end";
+  world.environment.variables["AWS_SESSION_TOKEN"] = "token";
+  EXPECT_EQ(presign("7200"), exit_ok);
+  EXPECT_EQ(world.terminal.errors(), "");
+  EXPECT_EQ(presign("604800"), exit_ok);
+  EXPECT_THAT(world.terminal.errors(), HasSubstr("2025-01-24T21:05:07.000Z")) << "no session lasts for longer";
+  world.environment.variables["AWS_CREDENTIAL_EXPIRATION"] = "2025-01-23T10:05:07+00:00";
+  EXPECT_EQ(presign("3600"), exit_ok);
+  EXPECT_EQ(world.terminal.errors(), "");
+  EXPECT_EQ(presign("7200"), exit_ok);
+  EXPECT_THAT(world.terminal.errors(), AllOf(StartsWith("warning: "), HasSubstr("2025-01-23T10:05:07.000Z")));
+  EXPECT_THAT(world.terminal.output(), StartsWith("http://127.0.0.1:1/bucket/key?"));
+}
+
 TEST_F(AppTest, GlobalOptionsStandAnywhere) {
   for (const auto& arguments : std::vector<std::vector<std::string>>{
            {"--output", "json", "version"}, {"version", "--output", "json"}, {"version", "--output=json"}}) {

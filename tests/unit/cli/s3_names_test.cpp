@@ -101,6 +101,23 @@ TEST(Metadata, IsReadInEveryForm) {
   for (const char* text : {"a", "=1", "{", R"({"a": 1})", "[]"}) EXPECT_THROW(metadata(text), Error) << text;
 }
 
+TEST(Metadata, TakesEachNameOnce) {
+  for (const char* text : {"a=1,a=1", "a=1,b=2,A=3", R"({"a": "1", "a": "2"})", R"({"a": "1", "A": "2"})"})
+    EXPECT_THROW(metadata(text), Error) << text;
+  store::UserMetadata read = metadata("a=1");
+  EXPECT_THROW(add_metadata("a=2", read), Error);
+}
+
+TEST(Tags, AreTakenOnce) {
+  store::Tags tags;
+  add_tag("a=1", tags);
+  EXPECT_THROW(add_tag("a=2", tags), Error);
+  EXPECT_THROW(add_tagging("b=1&%61=2", tags), Error);
+  EXPECT_THROW(add_tagging("c=1&c=1", tags), Error);
+  add_tag("A=2", tags);
+  EXPECT_EQ(tags.at("a"), "1");
+}
+
 TEST(Tags, AreReadInBothForms) {
   store::Tags tags;
   add_tagging("a=1&b%20c=d%26+e&empty=", tags);

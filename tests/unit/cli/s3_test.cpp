@@ -492,6 +492,58 @@ TEST_F(S3Test, JsonTellsEveryItemAndTheSum) {
   EXPECT_EQ(told[2]["failed"], 0);
 }
 
+TEST_F(S3Test, AnInputThatEndsAfterAnInterruptReplacesNothing) {
+  put("key", "old");
+  // Before the first byte, before the end, and when all parts but the last are on their way.
+  for (const auto& [bytes, reads] :
+       std::vector<std::pair<std::size_t, int>>{{10, 1}, {10, 2}, {2 * part_bytes + 10, 4}}) {
+    world.stop = {};
+    world.terminal.input = std::string(bytes, 'x');
+    world.terminal.before_in = [this, left = reads]() mutable {
+      if (--left == 0) world.stop.request_stop();
+    };
+    EXPECT_EQ(bale({"cp", "-", "s3://bucket/key"}), exit_interrupted) << bytes << " " << reads;
+    world.terminal.before_in = {};
+    world.stop = {};
+    must({"cp", "s3://bucket/key", "-"});
+    EXPECT_EQ(world.terminal.output(), "old");
+  }
+}
+
+TEST_F(S3Test, ARecursiveCommandThatFindsNothingSaysSo) {
+  put("logs/a", "x");
+  fs::create_directories(path("empty/below"));
+  for (const std::vector<std::string>& arguments :
+       std::vector<std::vector<std::string>>{{"rm", "--recursive", "s3://bucket/log"},
+                                             {"rm", "--recursive", "--dryrun", "s3://bucket/log"},
+                                             {"rm", "--recursive", "--all-versions", "s3://bucket/none"},
+                                             {"rm", "--recursive", "s3://bucket/logs", "--exclude", "*"},
+                                             {"cp", "--recursive", "s3://bucket/log", path("out")},
+                                             {"cp", "--recursive", "s3://bucket/log", "s3://bucket/copy"},
+                                             {"cp", "--recursive", "s3://bucket/logs", path("out"), "--exclude", "a"},
+                                             {"cp", "--recursive", path("empty"), "s3://bucket/x"}}) {
+    EXPECT_EQ(bale(arguments), exit_not_found) << arguments[0] << " " << arguments[2];
+    EXPECT_THAT(world.terminal.errors(), HasSubstr("nothing below it"));
+  }
+  EXPECT_THAT(keys(), ElementsAre("logs/a"));
+}
+
+TEST_F(S3Test, ATagOrNameThatIsGivenTwiceIsRefused) {
+  world.write("f", "x");
+  for (const std::vector<std::string>& options :
+       std::vector<std::vector<std::string>>{{"--metadata", "a=1,A=2"},
+                                             {"--metadata", R"({"a": "1", "a": "2"})"},
+                                             {"--tag", "a=1", "--tag", "a=2"},
+                                             {"--tagging", "a=1&a=1"},
+                                             {"--tagging", "a=1", "--tag", "a=2"}}) {
+    std::vector<std::string> arguments{"cp", path("f"), "s3://bucket/f"};
+    arguments.insert(arguments.end(), options.begin(), options.end());
+    EXPECT_EQ(bale(arguments), exit_usage) << options[1];
+    EXPECT_THAT(world.terminal.errors(), HasSubstr("is given twice"));
+  }
+  EXPECT_THAT(keys(), IsEmpty());
+}
+
 TEST_F(S3Test, AnInterruptLeavesNothingHalfDone) {
   world.write("in/large", std::string(3 * part_bytes, 'x'));
   put("object", std::string(3 * part_bytes, 'x'));
