@@ -7,7 +7,8 @@ import subprocess
 import pytest
 from conftest import SOURCE_REGION, write_tree
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("unshare"), reason="only root can mount a small disk")
+pytestmark = pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("unshare"),
+                                reason="only root can mount a small disk")
 
 FILES = 200
 FULL, READ_ONLY = "No space left on device", "Read-only file system"

@@ -69,8 +69,9 @@ TEST_F(StreamIo, AStopEndsTheWaitForASilentWriter) {
 }
 
 TEST_F(StreamIo, ADescriptorThatIsClosedIsAnError) {
-  close_end(0);
-  EXPECT_ERROR(ErrorKind::unavailable, "", read());
+  constexpr int no_descriptor = 987'654;
+  std::array<std::byte, 1> bytes;
+  EXPECT_ERROR(ErrorKind::unavailable, "", read_stream(no_descriptor, bytes, {}, "the pipe"));
 }
 
 /// What `check` returns in a child process that has the given standard streams closed.
