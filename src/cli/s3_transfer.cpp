@@ -32,6 +32,17 @@ constexpr std::size_t least_hole_of_part = 64_KiB;
 
 Error stopped() { return Error(ErrorKind::cancelled, "interrupted"); }
 
+/// Whether the file has a byte where it should end: the files of /proc say that they are empty, and others grow.
+bool goes_on(os::ReadableFile& file, ByteCount size) {
+  std::byte next[1];
+  return file.read_at(size, next) > 0;
+}
+
+Error got_longer() {
+  return Error(ErrorKind::precondition, "the file got longer while it was read", {},
+               "copy it again when nobody writes to it");
+}
+
 /// Fills all of `bytes`; false when the stream ends first.
 bool fill(store::GetStream& stream, MutableBytes bytes) {
   while (!bytes.empty()) {
@@ -89,17 +100,6 @@ class FileBody final : public store::Body {
   Buffer buffer_;
   ByteCount done_ = 0, sent_ = 0;  ///< since the start: read, and of that sent
 };
-
-/// Whether the file has a byte where it should end: the files of /proc say that they are empty, and others grow.
-bool goes_on(os::ReadableFile& file, ByteCount size) {
-  std::byte next[1];
-  return file.read_at(size, next) > 0;
-}
-
-Error got_longer() {
-  return Error(ErrorKind::precondition, "the file got longer while it was read", {},
-               "copy it again when nobody writes to it");
-}
 
 /// Names the file in an error that has no place of its own.
 template <typename Step>

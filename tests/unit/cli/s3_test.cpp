@@ -291,10 +291,11 @@ TEST_F(S3Test, AKeyThatIsFileAndDirectoryGetsAnEscapedName) {
     must({"cp", "--recursive", "s3://bucket/d", path("out")});
     EXPECT_EQ(tree("out").size(), names.size() - 1);
     for (std::size_t i = 0; i < names.size(); ++i) {
-      if (named[i].is_directory)
+      if (named[i].is_directory) {
         EXPECT_TRUE(fs::is_directory(world.path("out/" + paths[i])));
-      else
+      } else {
         EXPECT_EQ(world.read("out/" + paths[i]), "of " + names[i]) << "as in a restore";
+      }
     }
     for (const char* name : {"a", "a/b", "e", "x//y"})
       EXPECT_THAT(world.terminal.errors(), HasSubstr(std::string("s3://bucket/d/") + name + " gets the escaped name"));
