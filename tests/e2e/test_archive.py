@@ -117,10 +117,10 @@ def test_paths_that_are_too_long_are_named_and_the_others_go_in(bale):
     finished = bale.run("archive", "create", "a.tar.zst", "in", status=1)
     assert "left out in/nnn" in finished.err and "too long" in finished.err, finished
     assert {line["key"] for line in bale.json("archive", "list", "a.tar.zst")} == {"in/a", "in/z"}
-    bale.run("--local", "store", "s3", "mb", "s3://bucket")
-    finished = bale.run("--local", "store", "s3", "cp", "--recursive", "in", "s3://bucket", status=1)
+    bale.run("s3", "mb", "s3://bucket")
+    finished = bale.run("s3", "cp", "--recursive", "in", "s3://bucket", status=1)
     assert "upload failed: in/nnn" in finished.err, finished
-    listed = bale.run("--local", "store", "s3", "ls", "--recursive", "s3://bucket").out
+    listed = bale.run("s3", "ls", "--recursive", "s3://bucket").out
     assert listed.count("\n") == 2, listed
     subprocess.run(["rm", "-rf", bale.directory / "in"], check=True)
 

@@ -14,7 +14,7 @@ from conftest import ACCOUNT, BACKUP_REGION, COPY_REGION, SOURCE_REGION, STACK, 
 CATALOG = f"e2e-000000000000-{BACKUP_REGION}-catalog"
 ODD_KEYS = ["a", "a/b", "a/b/c", "n" * 300, "long/" + "m" * 300 + "/x", "slash/", "slash", "double//x", "../up", "%",
             "%/y", "tab\tbed", "new\nline/x"]
-PLAIN_KEYS = ["a/b/c", "slash", "%", "%/y", "tab\tbed", "new\nline/x"]
+PLAIN_KEYS = ["a/b/c", "slash", "%/y", "tab\tbed", "new\nline/x"]
 
 
 def summary_of(finished):
@@ -79,7 +79,7 @@ def test_names_that_cannot_be_files(bale):
         assert os.path.realpath(place).startswith(str(out))
         assert pathlib.Path(place).read_bytes() == b"content of " + key.encode()
         assert (place == str(out / key)) == (key in PLAIN_KEYS), place
-        assert not place.startswith(str(out / "%")) or key.startswith("%"), "escaped names stay in their directory"
+        assert not place.startswith(str(out / "%") + "/") or key == "%/y", "escaped names stay in their directory"
     downloaded = bale.directory / "downloaded"
     finished = bale.run("s3", "cp", "--recursive", "s3://source", downloaded)
     assert tree_of(downloaded) == tree_of(out), "the names are those of a restore"
