@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/error.hpp"
 #include "embedded/schema.hpp"
 #include "embedded/sweep.hpp"
@@ -123,28 +125,34 @@ Core::Core(const os::fs::path& directory, os::World& outside)
             if (committed.receivers_wake) receivers.notify();
             if (committed.foreign_commits) files.forget_directories();
             if (committed.number > 0) newest.note(committed.number);
+            if (committed.number > 0 && has_journal) journal.note(committed.number);
           },
           &time),
-      journal(outside, make_durable_directory(outside.files, directory / journal_directory), start()) {
+      journal(outside, directory / journal_directory,
+              start(make_durable_directory(outside.files, directory / journal_directory))) {
+  has_journal = true;
   sweep_leftovers(*this);
+  // Last: a store without the file is searched again when this process is killed during the search.
+  newest.begin(writer);
 }
 
 /// Returns a number that no other writer has. Durable, so that no number is given twice; and no number of a database
-/// that was replaced by an older copy is given again.
-std::int64_t Core::start() {
-  std::int64_t number = 0;
+/// that was replaced by an older copy is given again, as far as `newest-number` or a journal shows it.
+std::int64_t Core::start(const os::fs::path& journals) {
+  // Before the transaction: what other processes commit meanwhile is not newer than the database then.
+  const std::int64_t in_journals = newest_number_in_journals(world.files, journals);
   commits.run(Database::Durability::power_safe, [&](WriteContext& context) {
     time.start(context);
     const auto newest_known = newest.read();
     is_age_known = newest_known || context.last_sequence() == 0;
-    if (context.last_sequence() < newest_known.value_or(0)) {
+    const std::int64_t newest_number = std::max(newest_known.value_or(0), in_journals);
+    if (context.last_sequence() < newest_number) {
       files.mark(older_database_mark);
-      context.raise_sequence(*newest_known);
+      context.raise_sequence(newest_number);
     }
-    number = context.next_sequence();
+    writer = context.next_sequence();
   });
-  newest.begin(number);
-  return number;
+  return writer;
 }
 
 os::fs::path bucket_directory(const BucketName& bucket) { return os::fs::path("s3") / bucket.str(); }

@@ -80,14 +80,17 @@ struct Core {
   ReceiverSignal receivers;
   StoreClock time;
   NewestNumber newest;
+  std::int64_t writer = 0;   ///< the number of this process as a writer
+  bool has_journal = false;  ///< set before anything but the making of `journal` commits
   CommitQueue commits;
-  /// Whether it is known that the database is not older than the files: not for the store of an earlier Bale.
+  /// Whether it is known that the database is not older than the files: not where there is no
+  /// `newest-number`, as in the store of an earlier Bale.
   bool is_age_known = true;
   WriterJournal journal;
   LostFiles lost;
 
  private:
-  std::int64_t start();
+  std::int64_t start(const os::fs::path& journals);
 };
 
 /// Where the data of a bucket's objects are, relative to the directory.

@@ -126,7 +126,8 @@ void sweep_leftovers(Core& core) {
   core.lost.is_database_older = core.world.files.info(mark).has_value();
   Sweep sweep(core);
   core.journal.sweep([&](const os::fs::path& path) { sweep.settle(path); });
-  if (core.journal.machine_restarted() || core.lost.is_database_older) sweep.search();
+  const bool may_miss_names = core.journal.machine_restarted() || core.lost.is_database_older || !core.is_age_known;
+  if (may_miss_names) sweep.search();
   if (core.lost.is_database_older) core.world.files.remove(mark);
 }
 

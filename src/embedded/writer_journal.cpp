@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <charconv>
+
 #include "base/error.hpp"
 #include "base/text.hpp"
 
@@ -19,6 +22,14 @@ constexpr std::uint64_t most_number = (1ULL << (5 * number_digits)) - 1;
 /// A chapter is closed at this length, and its file removed when all its names are settled.
 constexpr ByteCount chapter_bytes = 512 << 10;
 constexpr std::string_view header = "bale-writer 1 ";
+/// The second line of a journal: the number, in as many digits as the largest std::int64_t has, written in place. An
+/// earlier Bale takes it for the name of a file that is not there.
+constexpr std::string_view number_label = "number ";
+constexpr std::size_t number_line_digits = 19;
+/// How much of a journal is read for its number: header, boot id and number line, with room to spare.
+constexpr std::size_t most_head_bytes = 256;
+/// A journal's file is named by its writer, a dash, and so many random digits.
+constexpr std::size_t unique_digits = 8;
 
 std::string spell(std::uint64_t value, std::size_t length) {
   std::string text(length, '0');
@@ -30,8 +41,47 @@ std::string spell(std::uint64_t value, std::size_t length) {
 void for_each_name(std::string_view text, const std::function<void(std::string_view)>& take) {
   for (std::size_t end; (end = text.find('\n')) != std::string_view::npos; text.remove_prefix(end + 1)) {
     const std::string_view line = text.substr(0, end);
-    if (!line.empty() && !line.starts_with(header)) take(line);
+    if (!line.empty() && !line.starts_with(header) && !line.starts_with(number_label)) take(line);
   }
+}
+
+std::string spell_number(std::int64_t number) { return fmt::format("{:0{}d}\n", number, number_line_digits); }
+
+/// Returns the number in the second line of a journal; 0 where there is none (an earlier Bale wrote it) or it is
+/// damaged.
+std::int64_t parse_number(std::string_view text) {
+  const auto line_end = text.find('\n');
+  if (line_end == std::string_view::npos) return 0;
+  text.remove_prefix(line_end + 1);
+  if (!text.starts_with(number_label)) return 0;
+  text.remove_prefix(number_label.size());
+  if (text.size() <= number_line_digits || text[number_line_digits] != '\n') return 0;
+  std::int64_t number = 0;
+  const char* const end = text.data() + number_line_digits;
+  const auto parsed = std::from_chars(text.data(), end, number);
+  return parsed.ec == std::errc() && parsed.ptr == end ? number : 0;
+}
+
+/// Returns the last 20 bits of the number of the writer that a journal's file is named by, which are at most that
+/// number; 0 for any other file name.
+std::int64_t parse_writer(std::string_view name) {
+  if (name.size() != writer_digits + 1 + unique_digits || name[writer_digits] != '-') return 0;
+  std::int64_t writer = 0;
+  for (const char character : name.substr(0, writer_digits)) {
+    const auto digit = digits.find(character);
+    if (digit == std::string_view::npos) return 0;
+    writer = writer * 32 + static_cast<std::int64_t>(digit);
+  }
+  return writer;
+}
+
+std::int64_t read_journal_number(os::Files& files, const os::fs::path& path) {
+  const auto file = files.open_if_exists(path);
+  if (!file) return 0;  // settled and removed meanwhile
+  std::string text(most_head_bytes, '\0');
+  text.resize(file->read_at(0, std::as_writable_bytes(std::span(text))));
+  if (!text.starts_with(header)) return 0;
+  return std::max(parse_number(text), parse_writer(path.filename().native()));
 }
 
 }  // namespace
@@ -44,19 +94,35 @@ std::string read_boot_id(os::Files& files) {
   return text;
 }
 
+std::int64_t newest_number_in_journals(os::Files& files, const os::fs::path& directory) {
+  std::int64_t newest = 0;
+  for (const os::DirectoryEntry& entry : files.list(directory)) {
+    if (entry.type == os::FileType::regular)
+      newest = std::max(newest, read_journal_number(files, directory / entry.name));
+  }
+  return newest;
+}
+
 struct WriterJournal::Chapter {
   os::Files& files;
   os::fs::path path;
+  const std::shared_ptr<const std::atomic<std::int64_t>> number;  ///< the newest of the writer
   std::unique_ptr<os::FileLock> lock;
   std::unique_ptr<os::WritableFile> file;
   ByteCount written = 0;
   std::atomic<bool> keep{false};
 
-  Chapter(os::Files& files_to_use, os::fs::path where) : files(files_to_use), path(std::move(where)) {}
+  ByteCount number_offset = 0;  ///< of the number in the file; 0 until it is written
+
+  Chapter(os::Files& files_to_use, os::fs::path where, std::shared_ptr<const std::atomic<std::int64_t>> newest)
+      : files(files_to_use), path(std::move(where)), number(std::move(newest)) {}
   Chapter(const Chapter&) = delete;
   Chapter& operator=(const Chapter&) = delete;
   ~Chapter() {
-    if (keep) return;
+    if (keep) {
+      write_number();  // its names may have been committed in the time of a later chapter, which is removed
+      return;
+    }
     try {
       files.remove(path);  // still locked: nobody takes it for a dead one's
     } catch (const Error&) {
@@ -67,6 +133,21 @@ struct WriterJournal::Chapter {
     file->write(as_bytes(line));
     written += line.size();
   }
+  void begin(const std::string& boot_id) {
+    append(fmt::format("{}{}\n{}", header, boot_id, number_label));
+    number_offset = written;
+    append(spell_number(*number));
+    file->sync();
+  }
+  /// Writes the number in its place, which takes no space on the disk. A failure is ignored: see note().
+  void write_number() noexcept {
+    if (number_offset == 0) return;
+    try {
+      file->write_at(number_offset, as_bytes(spell_number(*number)));
+    } catch (const std::exception&) {
+      // The journal says less than is true.
+    }
+  }
 };
 
 void WriterJournal::Announcement::leave_to_sweep() noexcept { chapter_->keep = true; }
@@ -75,7 +156,8 @@ WriterJournal::WriterJournal(os::World& world, os::fs::path directory, std::int6
     : world_(world),
       directory_(std::move(directory)),
       writer_(spell(static_cast<std::uint64_t>(number), writer_digits)),
-      boot_id_(read_boot_id(world.files)) {
+      boot_id_(read_boot_id(world.files)),
+      number_(std::make_shared<std::atomic<std::int64_t>>(number)) {
   chapter_ = new_chapter();
 }
 
@@ -83,8 +165,9 @@ WriterJournal::~WriterJournal() = default;
 
 std::shared_ptr<WriterJournal::Chapter> WriterJournal::new_chapter() {
   for (;;) {
-    const std::string unique = spell(world_.entropy.next_u64(), 8);
-    auto chapter = std::make_shared<Chapter>(world_.files, directory_ / fmt::format("{}-{}", writer_, unique));
+    const std::string unique = spell(world_.entropy.next_u64(), unique_digits);
+    const os::fs::path path = directory_ / fmt::format("{}-{}", writer_, unique);
+    auto chapter = std::make_shared<Chapter>(world_.files, path, number_);
     try {
       chapter->file = world_.files.create_private(chapter->path);
     } catch (const Error& error) {
@@ -95,8 +178,7 @@ std::shared_ptr<WriterJournal::Chapter> WriterJournal::new_chapter() {
     chapter->lock = world_.files.try_lock(chapter->path);
     // Another process may have found the file before it was locked, and taken it for a dead one's.
     if (!chapter->lock || !world_.files.info(chapter->path)) continue;
-    chapter->append(fmt::format("{}{}\n", header, boot_id_));
-    chapter->file->sync();
+    chapter->begin(boot_id_);
     world_.files.sync_directory(directory_);
     return chapter;
   }
@@ -118,6 +200,13 @@ WriterJournal::Announcement WriterJournal::announce(const os::fs::path& path) {
   if (chapter_->written >= chapter_bytes) chapter_ = new_chapter();
   chapter_->append(path.native() + "\n");
   return Announcement(chapter_);
+}
+
+void WriterJournal::note(std::int64_t number) noexcept {
+  const Lock lock(mutex_);
+  if (number <= *number_) return;
+  *number_ = number;
+  chapter_->write_number();
 }
 
 std::size_t WriterJournal::sweep(const std::function<void(const os::fs::path&)>& resolve) {

@@ -1,7 +1,9 @@
 """The command line itself: usage, exit statuses, hints, JSON, and nothing secret in what is printed."""
+import contextlib
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import tempfile
 import time
@@ -293,6 +295,62 @@ def test_files_that_an_older_database_does_not_know_are_kept_and_named(bale):
     assert bale.run("s3", "ls", "s3://bucket").err == ""
     bale.run("s3", "cp", kept[0], "s3://bucket/d/new")
     assert bale.run("s3", "cp", "s3://bucket/d/new", "-").out == "new"
+
+
+def copy_database(bale, to):
+    """The database as `sqlite3 .backup` copies it while the store is in use, and the store's newest number."""
+    with contextlib.closing(sqlite3.connect(bale.store / "bale.sqlite")) as source:
+        with contextlib.closing(sqlite3.connect(to)) as target:
+            source.backup(target)
+    return (bale.store / "newest-number").read_bytes()
+
+
+@pytest.mark.parametrize("copied", ["before", "in the middle"])
+@pytest.mark.parametrize("newest_number", ["old", "gone", "kept"])
+def test_a_killed_copy_and_an_older_database_lose_no_file(bale, copied, newest_number):
+    """Everything that shows the database's age but the journal of the killed process may be as old as the database."""
+    bale.run("s3", "mb", "s3://bucket")
+    tree = bale.directory / "tree"
+    tree.mkdir()
+    for number in range(3000):
+        (tree / f"{number:04}").write_text(f"content {number}")
+    database = bale.directory / "copy.sqlite"
+    number = copy_database(bale, database)
+    process = bale.start("s3", "cp", "--recursive", tree, "s3://bucket/t/")
+
+    def committed_objects(path):
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            return {name for (name,) in connection.execute("SELECT CAST(key AS TEXT) || '@' || file FROM versions")}
+
+    def wait_for_objects(count):
+        while len(committed_objects(bale.store / "bale.sqlite")) < count:
+            assert process.poll() is None, "it ended too soon"
+            time.sleep(0.01)
+    if copied == "in the middle":
+        wait_for_objects(1)
+        database.unlink()
+        number = copy_database(bale, database)
+    known = committed_objects(database)
+    for _ in range(2):  # when the second commit is seen, the number of the first is in the journal
+        wait_for_objects(len(committed_objects(bale.store / "bale.sqlite") | known) + 1)
+    process.kill()
+    process.wait()
+    committed = committed_objects(bale.store / "bale.sqlite")
+    assert known < committed
+    for suffix in ("-wal", "-shm"):
+        (bale.store / ("bale.sqlite" + suffix)).unlink(missing_ok=True)
+    shutil.copy(database, bale.store / "bale.sqlite")
+    if newest_number == "old":
+        (bale.store / "newest-number").write_bytes(number)
+    if newest_number == "gone":
+        (bale.store / "newest-number").unlink()
+    listed = bale.run("s3", "ls", "s3://bucket")
+    assert "is older than its files" in listed.err and "lost+found" in listed.err
+    lost = bale.store / "lost+found" / "s3" / "bucket"
+    assert committed - known <= {str(path.relative_to(lost)) for path in lost.rglob("*@*")}
+    stored = bale.store / "s3" / "bucket"
+    assert known == {str(path.relative_to(stored)) for path in stored.rglob("*@*")}
+    assert bale.run("s3", "ls", "s3://bucket").err == ""
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("unshare"), reason="only root can mount a small disk")

@@ -79,6 +79,26 @@ class LostFilesTest : public ::testing::Test {
       if (fs::exists(copy_ / name)) fs::copy(copy_ / name, local_ / name, fs::copy_options::recursive);
     }
   }
+  /// As make_copy({"bale.sqlite", "newest-number"}), of the open store.
+  void copy_open_database() {
+    copied_ = {"bale.sqlite", "newest-number"};
+    Database(local_ / "bale.sqlite").execute("VACUUM INTO ?", (copy_ / "bale.sqlite").native());
+    fs::copy(local_ / "newest-number", copy_ / "newest-number");
+  }
+  void restore_copy_without_log() {
+    for (const char* name : {"bale.sqlite-wal", "bale.sqlite-shm"}) fs::remove(local_ / name);
+    restore_copy();
+  }
+  /// Takes the second line, which holds a number, out of all journals.
+  void make_journals_those_of_an_earlier_bale() {
+    for (const auto& entry : fs::directory_iterator(local_ / "writers")) {
+      std::string text = os::read_text_file(os::system_files(), entry.path());
+      const auto line = text.find("\nnumber ");
+      ASSERT_NE(line, std::string::npos);
+      text.erase(line, text.find('\n', line + 1) - line);
+      std::ofstream(entry.path(), std::ios::binary | std::ios::trunc) << text;
+    }
+  }
   /// The content of all files below a directory of the store.
   std::vector<std::string> contents(const fs::path& relative) const {
     std::vector<std::string> found;
@@ -133,6 +153,159 @@ TEST_F(LostFilesTest, AKilledProcessesJournalIsNotBelievedAgainstAnOlderDatabase
   restore_copy();
   open();
   EXPECT_THAT(contents("lost+found"), UnorderedElementsAre("new", "newer"));
+}
+
+TEST_F(LostFilesTest, AJournalShowsADatabaseThatIsAsOldAsItsNewestNumber) {
+  make_copy({"bale.sqlite", "newest-number"});
+  in_killed_process([&] {
+    put("new", "new");
+    put("deep/er/newer", "newer");
+    put("old", "changed");
+  });
+  restore_copy_without_log();
+  open();
+  EXPECT_TRUE(backend_->lost().is_database_older);
+  EXPECT_THAT(contents("lost+found"), UnorderedElementsAre("new", "newer", "changed"));
+  EXPECT_THAT(contents("writers"), SizeIs(1)) << "its own";
+  put("new", "new again");
+  open();
+  EXPECT_FALSE(backend_->lost().is_database_older) << "told once";
+  EXPECT_EQ(get("new"), "new again");
+}
+
+TEST_F(LostFilesTest, AJournalShowsADatabaseThatWasCopiedWhileItsWriterWorked) {
+  copied_ = {"bale.sqlite", "newest-number"};
+  in_killed_process([&] {
+    put("before", "before");
+    copy_open_database();
+    put("after", "after");
+  });
+  restore_copy_without_log();
+  open();
+  EXPECT_TRUE(backend_->lost().is_database_older);
+  EXPECT_THAT(contents("lost+found"), ElementsAre("after"));
+  EXPECT_EQ(get("before"), "before");
+}
+
+TEST_F(LostFilesTest, TheNumberOfAWriterThatCommittedNothingShowsAnOlderDatabase) {
+  make_copy({"bale.sqlite", "newest-number"});
+  in_killed_process([&] {
+    // The number of the writer is all that is committed.
+    std::ofstream(fs::directory_iterator(local_ / "writers")->path(), std::ios::app)
+        << "s3/bucket/torn@000000000000000000\n";
+    std::ofstream(local_ / "s3/bucket/torn@000000000000000000") << "whose";
+  });
+  restore_copy_without_log();
+  open();
+  EXPECT_TRUE(backend_->lost().is_database_older);
+  EXPECT_THAT(contents("lost+found"), ElementsAre("whose"));
+}
+
+TEST_F(LostFilesTest, AJournalOfAnEarlierBaleShowsItsWriterByTheNameOfItsFile) {
+  make_copy({"bale.sqlite", "newest-number"});
+  in_killed_process([&] { put("new", "new"); });
+  make_journals_those_of_an_earlier_bale();
+  restore_copy_without_log();
+  open();
+  EXPECT_TRUE(backend_->lost().is_database_older);
+  EXPECT_THAT(contents("lost+found"), ElementsAre("new"));
+}
+
+TEST_F(LostFilesTest, AJournalOfAnEarlierBaleIsSweptAsBefore) {
+  in_killed_process([&] {
+    put("new", "new");
+    std::ofstream(fs::directory_iterator(local_ / "writers")->path(), std::ios::app)
+        << "s3/bucket/torn@000000000000000000\n";
+    std::ofstream(local_ / "s3/bucket/torn@000000000000000000") << "half";
+  });
+  make_journals_those_of_an_earlier_bale();
+  open();
+  EXPECT_EQ(backend_->lost().count, 0u);
+  EXPECT_THAT(contents("s3"), UnorderedElementsAre("old", "new"));
+}
+
+TEST_F(LostFilesTest, NumbersThatAJournalShowsAreNotGivenAgain) {
+  make_copy({"bale.sqlite", "newest-number"});
+  in_killed_process([&] {
+    for (int i = 0; i < 20; ++i) put("k", std::to_string(i));
+  });
+  const std::int64_t newest = newest_number_in_journals(os::system_files(), local_ / "writers");
+  EXPECT_GE(newest, 20);
+  restore_copy_without_log();
+  open();
+  close();
+  Database database(local_ / "bale.sqlite");
+  Query counter = database.query("SELECT value FROM counter");
+  ASSERT_TRUE(counter.step());
+  EXPECT_GT(counter.integer(0), newest);
+}
+
+TEST_F(LostFilesTest, WithoutItsNewestNumberAStoreIsSearchedOnce) {
+  make_copy({"bale.sqlite"});
+  open();
+  put("new", "new");
+  restore_copy();
+  fs::remove(local_ / "newest-number");
+  open();
+  EXPECT_EQ(backend_->lost().count, 1u);
+  EXPECT_THAT(contents("lost+found"), ElementsAre("new"));
+  EXPECT_EQ(get("old"), "old");
+  close();
+  EXPECT_TRUE(fs::exists(local_ / "newest-number"));
+  std::ofstream(local_ / "s3/bucket/unknown@000000000000000000") << "unknown";
+  open();
+  EXPECT_EQ(backend_->lost().count, 0u) << "searched again";
+}
+
+TEST_F(LostFilesTest, WithoutItsNewestNumberACompleteStoreStaysAsItIs) {
+  put("new", "new");
+  close();
+  fs::remove(local_ / "newest-number");
+  open();
+  EXPECT_EQ(backend_->lost().count, 0u);
+  EXPECT_THAT(contents("s3"), UnorderedElementsAre("old", "new"));
+}
+
+TEST_F(LostFilesTest, AJournalThatIsKeptShowsTheNewestNumberOfItsWriter) {
+  const fs::path journals = directory_.path() / "journals";
+  fs::create_directory(journals);
+  {
+    WriterJournal journal(world_, journals, 7);
+    EXPECT_EQ(newest_number_in_journals(world_.files, journals), 7);
+    auto doubtful = journal.announce("s3/bucket/k@000000000000000000");
+    doubtful.leave_to_sweep();
+    journal.note(40);
+    EXPECT_EQ(newest_number_in_journals(world_.files, journals), 40);
+    for (int i = 0; i < 600; ++i) journal.announce("s3/bucket/" + std::string(1000, 'k'));  // a new chapter begins
+    EXPECT_EQ(std::distance(fs::directory_iterator(journals), fs::directory_iterator()), 2);
+    journal.note(50);
+    journal.note(45);
+  }
+  EXPECT_EQ(std::distance(fs::directory_iterator(journals), fs::directory_iterator()), 1);
+  EXPECT_EQ(newest_number_in_journals(world_.files, journals), 50);
+}
+
+TEST_F(LostFilesTest, WhatIsNoJournalShowsNoNumber) {
+  const fs::path journals = directory_.path() / "journals";
+  const std::string boot(36, 'b');
+  const auto number_of = [&](const std::string& name, const std::string& text) {
+    fs::remove_all(journals);
+    fs::create_directories(journals / "0009-directory");
+    std::ofstream(journals / name) << text;
+    return newest_number_in_journals(world_.files, journals);
+  };
+  const std::string head = "bale-writer 1 " + boot + "\n", number = "number 0000000000000000123\n";
+  EXPECT_EQ(number_of("0001-00000000", head + number), 123);
+  EXPECT_EQ(number_of("0fff-00000000", head + number), 15 * 1024 + 15 * 32 + 15) << "the writer's own is newer";
+  EXPECT_EQ(number_of("0001-00000000", "bale-writer 1 \n" + number), 123) << "a system without boot ids";
+  EXPECT_EQ(number_of("0001-00000000", head + number.substr(0, 26)), 1) << "torn";
+  EXPECT_EQ(number_of("0001-00000000", head + "number 00000000000000001x3\n"), 1);
+  EXPECT_EQ(number_of("0001-00000000", head + "number 9999999999999999999\n"), 1) << "too large";
+  EXPECT_EQ(number_of("0001-00000000", head + "s3/bucket/k@000000000000000000\n"), 1);
+  EXPECT_EQ(number_of("0001-00000000", "zeros or another program's"), 0);
+  EXPECT_EQ(number_of("0001-00000000", ""), 0);
+  EXPECT_EQ(number_of("dead-1", head), 0);
+  EXPECT_EQ(number_of("iiii-00000000", head), 0) << "no digits";
 }
 
 TEST_F(LostFilesTest, ALostLogLosesNoFile) {
