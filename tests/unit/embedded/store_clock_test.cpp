@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/sequencer_order.hpp"
 #include "crash/crash_files.hpp"
 #include "embedded/backend.hpp"
 #include "support/fake_world.hpp"
@@ -103,6 +104,26 @@ TEST_F(StoreClockTest, AnEventIsSeenAtOnceWhateverItsObjectsLastModifiedIs) {
   store_->put(object, second, {});
   EXPECT_GT(store_->head(object)->last_modified, today_ + year) << "of a key it never goes back";
   EXPECT_EQ(receive().size(), 2u);
+}
+
+TEST_F(StoreClockTest, AVersionAfterABackfillOfAWrongYearIsTheLaterOne) {
+  for (const auto wrong : {Milliseconds(1min), Milliseconds(20 * 24h), Milliseconds(15 * year)}) {
+    set_wall(today_ + wrong);
+    store::MemoryBody first(as_bytes("1")), second(as_bytes("2"));
+    store_->put(object, first, {});
+    // A backfill has the time of a listing, and no sequencer.
+    const SourceOrder backfilled{{}, store_->list(bucket, {}).objects.at(0).last_modified};
+    receive();
+    set_wall(today_);
+    store_->put(object, second, {});
+    const std::string event = receive().at(0);
+    const auto at = event.find("\"sequencer\":\"");
+    ASSERT_NE(at, std::string::npos);
+    const SourceOrder later{event.substr(at + 13, 16), store_->head(object)->last_modified};
+    EXPECT_TRUE(later.is_after(backfilled));
+    EXPECT_FALSE(backfilled.is_after(later));
+    store_->remove(object);
+  }
 }
 
 TEST_F(StoreClockTest, AMessageInFlightComesBackAfterItsTimeoutWhateverTheClockDoes) {
