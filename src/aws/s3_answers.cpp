@@ -155,6 +155,21 @@ pugi::xml_node parse_listing(pugi::xml_document& document, std::string_view body
 
 VersionId version_of(const AnswerHead& head) { return VersionId(head.headers.get("x-amz-version-id")); }
 
+/// Returns the version that the next page of a listing goes on after: `said`, NextVersionIdMarker, or the last version
+/// of `key` in this page where `said` cannot be. OpenStack Swift 2.30 always says "null", and a listing that goes on
+/// after the null version of a key leaves out all its older versions, or ends.
+std::string next_version(const std::vector<store::ListedVersion>& versions, const std::string& key,
+                         const std::string& said) {
+  if (said != "null") return said;
+  std::string last = said;
+  for (const store::ListedVersion& each : versions) {
+    if (each.key.str() != key) continue;
+    if (each.version_id.str() == said) return said;
+    last = each.version_id.str();
+  }
+  return last;
+}
+
 }  // namespace
 
 store::ObjectInfo parse_object_info(const AnswerHead& head, const std::string& where) {
@@ -294,8 +309,9 @@ store::VersionPage parse_versions(std::string_view body, const std::string& wher
     version.is_latest = is_true(node, "IsLatest");
   }
   if (is_true(root, "IsTruncated")) {
-    const std::string key = names.text(root, "NextKeyMarker"), version = child_text(root, "NextVersionIdMarker");
+    const std::string key = names.text(root, "NextKeyMarker");
     if (key.empty()) throw corrupt("the page is not the last, but names no next one", where);
+    const std::string version = next_version(page.versions, key, child_text(root, "NextVersionIdMarker"));
     page.next = "key-marker=" + percent_encode(key);
     if (!version.empty()) page.next += "&version-id-marker=" + percent_encode(version);
   }

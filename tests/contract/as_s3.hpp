@@ -11,15 +11,21 @@ struct AsS3 {
   static constexpr bool has_notifications = true;           ///< to queues()
   static constexpr bool counts_tag_characters = true;       ///< not their bytes
   static constexpr bool has_reduced_redundancy = true;      ///< knows this storage class
+  static constexpr bool has_storage_classes = true;         ///< besides STANDARD
+  static constexpr bool has_tags = true;                    ///< of objects, in requests of their own too
+  static constexpr bool has_put_conditions = true;          ///< If-Match and If-None-Match of PUT and copy
+  static constexpr bool keeps_website_redirect = true;      ///< x-amz-website-redirect-location
   static constexpr bool has_s3_codes = true;                ///< where false: the kind of an error, but not its code
   static constexpr bool tells_missing_from_changed = true;  ///< If-Match without an object is NoSuchKey
   static constexpr bool tells_null_versions = true;         ///< a PUT while suspended says that its version is "null"
   static constexpr bool keeps_null_versions = true;         ///< while suspended, beside versions with a name
+  static constexpr bool reads_null_versions = true;         ///< "null" is what was there before versions were kept
   static constexpr bool tells_part_bytes = true;            ///< ObjectInfo::part_bytes, with every answer
   /// The same, or a checksum of the whole, to ReadConditions::with_evidence.
   static constexpr bool tells_part_bytes_when_asked = true;
-  static constexpr bool gives_copies_own_tags = true;  ///< the ETag of a copy in one part is its MD5
-  static constexpr bool leaves_out_parts = true;       ///< parts that are not listed do not hinder
+  static constexpr bool gives_copies_own_tags = true;       ///< the ETag of a copy in one part is its MD5
+  static constexpr bool checks_if_match_of_uploads = true;  ///< where an object is replaced
+  static constexpr bool leaves_out_parts = true;            ///< parts that are not listed do not hinder
   static constexpr bool checks_ranges_of_part_copies = true;
   static constexpr bool knows_ended_uploads = true;           ///< a part for one is NoSuchUpload
   static constexpr bool lists_markers_among_versions = true;  ///< and not after them

@@ -11,8 +11,10 @@
 namespace {
 
 /// A server's name in the names of tests, and the variable with the reason why it is missing (docs/testing.md).
-constexpr std::array<std::pair<const char*, const char*>, 3> servers{
-    {{"Rgw", "BALE_TEST_RGW_MISSING"}, {"Moto", "BALE_TEST_MOTO_MISSING"}, {"Dynalite", "BALE_TEST_DYNALITE_MISSING"}}};
+constexpr std::array<std::pair<const char*, const char*>, 4> servers{{{"Rgw", "BALE_TEST_RGW_MISSING"},
+                                                                      {"Moto", "BALE_TEST_MOTO_MISSING"},
+                                                                      {"Dynalite", "BALE_TEST_DYNALITE_MISSING"},
+                                                                      {"Swift", "BALE_TEST_SWIFT_MISSING"}}};
 constexpr int status_skipped = 77;  // SKIP_RETURN_CODE in tests/CMakeLists.txt
 
 }  // namespace

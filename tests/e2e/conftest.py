@@ -14,7 +14,7 @@ import pytest
 
 pytest.register_assert_rewrite("fidelity_cases", "kill_cases", "cloud")
 
-from servers import dynalite, moto, rgw, road  # noqa: E402, F401  (fixtures)
+from servers import dynalite, moto, rgw, road, swift  # noqa: E402, F401  (fixtures)
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SOURCE_REGION, COPY_REGION, BACKUP_REGION = "eu-central-1", "eu-west-1", "us-east-1"

@@ -234,7 +234,7 @@ def start(name):
         return unavailable(name, str(reason))
 
 
-PROCESSES = {"rgw": 3, "moto": 1, "dynalite": 1}
+PROCESSES = {"rgw": 3, "moto": 1, "dynalite": 1, "swift": 5}
 each_server = pytest.mark.parametrize("name", launching.NAMES)
 
 

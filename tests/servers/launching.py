@@ -7,7 +7,7 @@ import subprocess
 import serving
 
 DIRECTORY = pathlib.Path(__file__).resolve().parent
-NAMES = ("rgw", "moto", "dynalite")
+NAMES = ("rgw", "moto", "dynalite", "swift")
 
 
 def required(name):

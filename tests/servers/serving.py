@@ -1,6 +1,6 @@
 """What the programs that start a test server share: one process that keeps a server for as long as its caller lives.
 
-Each program (rgw.py, moto.py, dynalite.py) starts its server, prints one line of JSON when it answers, and waits
+Each program (rgw.py, moto.py, dynalite.py, swift.py) starts its server, prints one line of JSON when it answers, and waits
 until its standard input ends, or SIGTERM, SIGINT or SIGHUP. Then it stops what it started and removes what it made. A
 caller holds the other end of that standard input: however the caller ends, kill -9 included, the pipe closes and the
 server goes. If this process itself is killed, the kernel kills the server (PR_SET_PDEATHSIG), and the next start
@@ -34,8 +34,9 @@ LIBC = ctypes.CDLL(None, use_errno=True)  # loaded here: not between fork and ex
 # Below the ports that Linux gives to outgoing connections (ip_local_port_range begins at 32768).
 PORTS = range(20000, 32000)
 POLL_SECONDS = 0.01
-# One pair for all servers, so that one AWS_ACCESS_KEY_ID serves a command that speaks to several. Only rgw checks it.
-ACCESS_KEY, SECRET_KEY = "testkey", "testsecret0123456789"
+# One pair for all servers, so that one AWS_ACCESS_KEY_ID serves a command that speaks to several. Only rgw and swift
+# check it. Swift wants ACCOUNT:USER.
+ACCESS_KEY, SECRET_KEY = "test:tester", "testsecret0123456789"
 REGION = "eu-west-1"
 
 

@@ -247,6 +247,30 @@ TEST(S3Answers, ListVersions) {
   EXPECT_EQ(page.next, "key-marker=a%2Fb&version-id-marker=v%26");
 }
 
+TEST(S3Answers, GoOnAfterTheLastVersionWhereTheServerNamesNone) {
+  const auto next_of = [](const std::string& versions, const std::string& said) {
+    return parse_versions("<ListVersionsResult><IsTruncated>true</IsTruncated><NextKeyMarker>k</NextKeyMarker>" +
+                              (said.empty() ? "" : "<NextVersionIdMarker>" + said + "</NextVersionIdMarker>") +
+                              versions + "</ListVersionsResult>",
+                          "s3://b")
+        .next;
+  };
+  const auto entry = [](const std::string& kind, const std::string& key, const std::string& version) {
+    return "<" + kind + "><Key>" + key + "</Key><VersionId>" + version +
+           "</VersionId><LastModified>2026-01-01T00:00:00Z</LastModified><ETag>\"e\"</ETag><Size>1</Size></" + kind +
+           ">";
+  };
+  const std::string page = entry("Version", "a", "1") + entry("DeleteMarker", "k", "3") + entry("Version", "k", "2");
+  EXPECT_EQ(next_of(page, "null"), "key-marker=k&version-id-marker=2");
+  EXPECT_EQ(next_of(entry("Version", "a", "1") + entry("DeleteMarker", "k", "3"), "null"),
+            "key-marker=k&version-id-marker=3");
+  EXPECT_EQ(next_of(page, "2"), "key-marker=k&version-id-marker=2");
+  EXPECT_EQ(next_of(page, "3"), "key-marker=k&version-id-marker=3") << "what the server names otherwise counts";
+  EXPECT_EQ(next_of(page + entry("Version", "k", "null"), "null"), "key-marker=k&version-id-marker=null");
+  EXPECT_EQ(next_of(entry("Version", "a", "1"), "null"), "key-marker=k&version-id-marker=null");
+  EXPECT_EQ(next_of(page, ""), "key-marker=k");
+}
+
 TEST(S3Answers, ListPartsUploadsAndBuckets) {
   const auto parts = parse_parts(
       "<ListPartsResult><IsTruncated>true</IsTruncated><Part><PartNumber>7</PartNumber><ETag>\"e\"</ETag><Size>5</Size>"
