@@ -128,6 +128,7 @@ class Sync {
     seen_.assign(static_cast<std::size_t>(next_number_), false);
     newest_stored_ = index_.time_note(note_newest_stored);
     list_directory(place_.prefix, full);
+    if (!has_listed_) list_whole();
     submit();
     while (!under_way_.empty()) write_first();
     take_out_gone();
@@ -172,6 +173,13 @@ class Sync {
       index_.set_note(note_since, to_date(*options_.since));
     }
     writer_->commit();
+  }
+
+  /// For servers that do not tell the prefixes down to the next '/'.
+  void list_whole() {
+    store::ListRequest request;
+    request.prefix = place_.prefix;
+    for_each_page(request, [](const store::ListPage&) {});
   }
 
   /// Directories down to those with partitions; catalog files outside of partitions count too.
@@ -238,6 +246,7 @@ class Sync {
 
   void take(const store::ListedObject& object) {
     if (!is_catalog_file(object.key)) return;
+    has_listed_ = true;
     note_times(object);
     FileToRead file{object.key, object.etag, object.size, index_.find_file(object.key), 0};
     if (file.old) mark_seen(*file.old);
@@ -462,6 +471,7 @@ class Sync {
   std::optional<IndexWriter> writer_;
   std::int64_t next_number_ = 1;
   std::vector<bool> seen_;                                     ///< by number of file
+  bool has_listed_ = false;                                    ///< any catalog file
   std::vector<std::pair<std::string, std::string>> unlisted_;  ///< first and last key of what no listing covers
   std::optional<TimePoint> newest_stored_;
   std::shared_ptr<Group> gathered_;

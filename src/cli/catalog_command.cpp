@@ -6,8 +6,10 @@
 
 #include "base/error.hpp"
 #include "base/text.hpp"
+#include "base/wildcards.hpp"
 #include "cli/catalog_athena.hpp"
 #include "cli/catalog_commands.hpp"
+#include "cli/catalog_index.hpp"
 #include "cli/catalog_places.hpp"
 #include "cli/commands.hpp"
 #include "cli/option_values.hpp"
@@ -27,13 +29,15 @@ struct SearchOptions {
 
 recover::Query query_of(const SearchOptions& options) {
   recover::Query query = base_query(options.where);
-  std::string pattern = options.pattern;
-  const bool is_pattern = pattern.find_first_of("*?%") != std::string::npos;
-  std::replace(pattern.begin(), pattern.end(), '%', '*');  // as SQL has it
-  if (is_pattern)
+  const std::string& pattern = options.pattern;
+  if (has_wildcards(pattern)) {
     query.patterns.push_back(pattern);
-  else
+  } else if (without_escapes(pattern) == pattern) {
     query.contains = pattern;
+  } else {
+    query.paths.push_back(pattern);
+    query.patterns.push_back("*" + pattern + "*");
+  }
   if (!options.regex.empty()) query.regex = std::make_shared<recover::KeyRegex>(options.regex);
   if (!options.min_size.empty()) query.min_size = parse_bytes(options.min_size);
   if (!options.max_size.empty()) query.max_size = parse_bytes(options.max_size);
@@ -80,12 +84,17 @@ int search(Context& context, const SearchOptions& options) {
   FoundRecords found(context);
   bool is_cut = false;
   // The catalog alone is asked: archives may lie in a class that cannot be read, and a search should cost little.
-  const recover::SearchNotes notes =
-      search_each(context, options.where, query, recover::OnDamage::tell, [&](const catalog::Record& record) {
-        is_cut = options.limit > 0 && found.count() == options.limit;
-        if (!is_cut) found.add(record);
-        return !is_cut;
-      });
+  const auto search_in = [&](const QueryOptions& where) {
+    return search_each(context, where, query, recover::OnDamage::tell, [&](const catalog::Record& record) {
+      is_cut = options.limit > 0 && found.count() == options.limit;
+      if (!is_cut) found.add(record);
+      return !is_cut;
+    });
+  };
+  recover::SearchNotes notes = search_in(options.where);
+  if (found.count() == 0) {
+    if (const auto where = newer_than_indexes(context, options.where)) notes = search_in(*where);
+  }
   if (!context.json()) {
     found.show();
     context.print(is_cut ? fmt::format("the first {} are shown; there are more", format_count(found.count()))
@@ -99,7 +108,7 @@ void add_search_command(CLI::App& catalog, Action& action) {
   CLI::App* command = catalog.add_subcommand("search", "Search object names in the catalog");
   const auto options = std::make_shared<SearchOptions>();
   command->add_option("PATTERN", options->pattern,
-                      "part of a key, or a pattern with * (or %) and ? for the whole key [all]");
+                      "part of a key, or a pattern with * and ? for the whole key; \\* is the character [all]");
   command->add_option("--regex", options->regex, "only keys of which some part matches (RE2's syntax)")
       ->type_name("EXPR")
       ->check(refuse_empty);

@@ -104,6 +104,11 @@ catalog::SyncCounts sync_index(Context& context, const recover::CatalogPlace& pl
                                       catalog_uri(place)));
   }
   tell_future_files(context, place, counts);
+  if (index.file().count_files() == 0)
+    emit_warning(context,
+                 fmt::format("there is no catalog file in {}{}: nothing was backed up there yet, or the "
+                             "catalog is elsewhere",
+                             catalog_uri(place), options.since ? " of " + to_date(*options.since) + " or later" : ""));
   return counts;
 }
 
@@ -174,7 +179,10 @@ SyncedAgain sync_known_indexes(Context& context, const QueryOptions& options) {
   for (const recover::CatalogPlace& place : named_catalogs(context, options)) {
     try {
       const auto index = open_index(context, options, place, /*make=*/false);
-      if (index && sync_index(context, place, *index, {}).is_of_new_store) again.is_of_new_store = true;
+      if (!index) continue;
+      const catalog::SyncCounts counts = sync_index(context, place, *index, {});
+      again.is_of_new_store |= counts.is_of_new_store;
+      again.has_changed |= counts.is_of_new_store || counts.files_added + counts.files_changed + counts.files_gone > 0;
     } catch (const Error& error) {
       if (error.kind() == ErrorKind::cancelled) throw;
       if (is_of_index(error, index_path(context, options, place)))
@@ -184,6 +192,15 @@ SyncedAgain sync_known_indexes(Context& context, const QueryOptions& options) {
     }
   }
   return again;
+}
+
+std::optional<QueryOptions> newer_than_indexes(Context& context, const QueryOptions& options) {
+  if (options.no_index) return std::nullopt;
+  const SyncedAgain again = sync_known_indexes(context, options);
+  if (!again.needs_files && !again.has_changed) return std::nullopt;
+  QueryOptions where = options;
+  where.no_index = again.needs_files;
+  return where;
 }
 
 OpenIndexes open_indexes(Context& context, const QueryOptions& options) {

@@ -37,9 +37,13 @@ bool sync_indexes(Context& context, const QueryOptions& options);
 struct SyncedAgain {
   bool is_of_new_store = false;  ///< an index was of another store than the one that is there now
   bool needs_files = false;      ///< an index cannot be brought up to date: the catalogs themselves have to be read
+  bool has_changed = false;      ///< an index has other rows than before
 };
 /// Brings those indexes up to date that are there. Warns of a catalog that cannot be asked.
 SyncedAgain sync_known_indexes(Context& context, const QueryOptions& options);
+/// What a command does before it says that something is in no backup: brings the local indexes that it used up to date.
+/// Returns with which options to search again; nullopt if there is nothing newer than what was searched.
+std::optional<QueryOptions> newer_than_indexes(Context& context, const QueryOptions& options);
 
 /// Indexes that are asked together.
 struct OpenIndexes {

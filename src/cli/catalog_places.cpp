@@ -50,6 +50,14 @@ void tell_damage(Context& context, const std::vector<recover::CatalogDamage>& da
   }
 }
 
+void tell_exact_names(Context& context, const std::set<std::string>& names) {
+  for (const std::string& name : names) {
+    emit_warning(context, fmt::format("an object has the very name {}: it alone is meant, and others that the pattern "
+                                      "matches are left out; a second * in the place of one means them too",
+                                      escape_name(name)));
+  }
+}
+
 /// A local index is a copy of what is in the catalog: that it cannot be used says nothing about any backup.
 void tell_unusable_index(Context& context, const Error& error) {
   emit_warning(context, fmt::format("the local index cannot be used, and the catalog itself is read: {}; `bale "
@@ -185,6 +193,7 @@ recover::SearchResult find_records(Context& context, const QueryOptions& options
                                                 context.pools().connections, on_damage, context.stop());
   for (const Error& error : found.unusable_indexes) tell_unusable_index(context, error);
   tell_damage(context, found.damage);
+  tell_exact_names(context, found.exact_names);
   return found;
 }
 
@@ -195,6 +204,7 @@ recover::SearchNotes search_each(Context& context, const QueryOptions& options, 
                                                     context.pools().connections, on_damage, context.stop(), visit);
   for (const Error& error : notes.unusable_indexes) tell_unusable_index(context, error);
   tell_damage(context, notes.damage);
+  tell_exact_names(context, notes.exact_names);
   return notes;
 }
 

@@ -80,7 +80,8 @@ int sync_one(Context& context, const SyncCommandOptions& options, const catalog:
   const catalog::SyncCounts counts = sync_index(context, place, *index, sync_options);
   print_synced(context, place, *index, counts,
                std::chrono::duration_cast<Milliseconds>(context.world().clock.steady() - started));
-  return tell_damaged_files(context, place, *index);
+  const bool is_empty = index->file().count_files() == 0;  // sync_index() has said so
+  return worse_status(is_empty ? exit_some_failed : exit_ok, tell_damaged_files(context, place, *index));
 }
 
 int sync(Context& context, const SyncCommandOptions& options) {

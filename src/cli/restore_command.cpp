@@ -8,6 +8,8 @@
 
 #include "base/error.hpp"
 #include "base/text.hpp"
+#include "base/wildcards.hpp"
+#include "cli/catalog_index.hpp"
 #include "cli/catalog_places.hpp"
 #include "cli/commands.hpp"
 #include "cli/name_changes.hpp"
@@ -36,6 +38,9 @@ struct RestoreCommandOptions {
   bool prefix_given = false;  ///< --prefix was there, though it may be empty: everything
 };
 
+/// Whether a name on the command line can mean one key only.
+bool is_plain(const std::string& name) { return !has_wildcards(name) && without_escapes(name) == name; }
+
 recover::Query query_of(const RestoreCommandOptions& options) {
   if (options.paths.empty() && !options.prefix_given && options.sql.empty()) {
     throw Error(ErrorKind::invalid, "nothing to restore was named", {},
@@ -46,7 +51,7 @@ recover::Query query_of(const RestoreCommandOptions& options) {
   recover::Query query = base_query(options.where);
   query.as_of = time_option(options.as_of, "--as-of");
   for (const std::string& path : options.paths) {
-    (path.find_first_of("*?") == std::string::npos ? query.paths : query.patterns).push_back(path);
+    (is_plain(path) ? query.paths : query.patterns).push_back(path);
   }
   return query;
 }
@@ -82,7 +87,7 @@ void check_one_source(const catalog::RecordList& records) {
 
 Error missing_error(const std::string& path, const recover::Query& query, const recover::SearchResult& found) {
   for (std::size_t i = 0; i < found.deletions.size(); ++i) {
-    if (found.deletions.object_path(i) != path) continue;
+    if (found.deletions.object_path(i) != path && found.deletions.object_path(i) != without_escapes(path)) continue;
     const std::string time = to_iso8601(found.deletions.last_modified(i));
     return Error(ErrorKind::not_found, "its deletion was recorded at " + time, {},
                  fmt::format("`--until {}`{} restores the version before, where a backup has one", time,
@@ -94,19 +99,26 @@ Error missing_error(const std::string& path, const recover::Query& query, const 
   return Error(ErrorKind::not_found, what, {}, "`bale catalog search` shows what there is");
 }
 
-/// Names each path that was asked for and is in no backup, or whose deletion is the newest that is known. Returns how
-/// many they are.
-std::size_t report_missing(Context& context, const recover::Query& query, const recover::SearchResult& found) {
-  if (query.paths.empty()) return 0;
+/// Returns the names that were asked for and are in no backup, or whose deletion is the newest that is known.
+std::vector<std::string> missing_names(const RestoreCommandOptions& options, const recover::SearchResult& found) {
   std::set<std::string_view> there;
-  for (std::size_t i = 0; i < found.records.size(); ++i) there.insert(found.records.object_path(i));
-  std::size_t missing = 0;
-  for (const std::string& path : query.paths) {
-    if (there.contains(path)) continue;
-    ++missing;
-    emit_failure(context, "restore failed: " + escape_name(path), missing_error(path, query, found));
+  for (std::size_t i = 0; i < found.records.size() && !options.paths.empty(); ++i)
+    there.insert(found.records.object_path(i));
+  std::vector<std::string> missing;
+  for (const std::string& path : options.paths) {
+    if (!has_wildcards(path) && !there.contains(path) && !there.contains(without_escapes(path)))
+      missing.push_back(path);
   }
   return missing;
+}
+
+/// Returns how many names are missing; each was told.
+std::size_t report_missing(Context& context, const RestoreCommandOptions& options, const recover::Query& query,
+                           const recover::SearchResult& found) {
+  const std::vector<std::string> missing = missing_names(options, found);
+  for (const std::string& path : missing)
+    emit_failure(context, "restore failed: " + escape_name(path), missing_error(path, query, found));
+  return missing.size();
 }
 
 /// How many of the deletions were not asked for by name: those that were are missing.
@@ -298,9 +310,18 @@ recover::RestoreResult run_restore(Context& context, const RestoreCommandOptions
   }
 }
 
+recover::SearchResult find_in(Context& context, const RestoreCommandOptions& options, const QueryOptions& where,
+                              const recover::Query& query) {
+  if (!options.sql.empty()) return find_by_sql(context, where, options.sql, query);
+  return find_records(context, where, query, recover::OnDamage::read_archive);
+}
+
+/// Looks at what is newer than a local index before anything is missing.
 recover::SearchResult find(Context& context, const RestoreCommandOptions& options, const recover::Query& query) {
-  if (!options.sql.empty()) return find_by_sql(context, options.where, options.sql, query);
-  return find_records(context, options.where, query, recover::OnDamage::read_archive);
+  recover::SearchResult found = find_in(context, options, options.where, query);
+  if (!found.records.empty() && missing_names(options, found).empty()) return found;
+  const auto where = newer_than_indexes(context, options.where);
+  return where ? find_in(context, options, *where, query) : std::move(found);
 }
 
 int restore(Context& context, const RestoreCommandOptions& options) {
@@ -312,7 +333,7 @@ int restore(Context& context, const RestoreCommandOptions& options) {
   const recover::SearchResult found = find(context, options, query);
   check_one_source(found.records);
   Totals totals;
-  totals.missing = report_missing(context, query, found);
+  totals.missing = report_missing(context, options, query, found);
   totals.deleted = count_by_pattern(query, found.deletions);
   totals.read = run_restore(context, options, query, target, found.records, totals);
   print_summary(context, totals);
@@ -324,7 +345,7 @@ int restore(Context& context, const RestoreCommandOptions& options) {
 void add_restore_command(CLI::App& app, Action& action) {
   CLI::App* command = app.add_subcommand("restore", "Get objects back out of backups, verified");
   const auto options = std::make_shared<RestoreCommandOptions>();
-  command->add_option("PATH", options->paths, "keys, or patterns with * and ?");
+  command->add_option("PATH", options->paths, "keys, or patterns with * and ? (\\* and \\? are the characters)");
   command->add_option("--to", options->to, "directory, or s3://bucket[/prefix]")
       ->type_name("DIR|URI")
       ->required()

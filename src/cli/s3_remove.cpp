@@ -2,7 +2,10 @@
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
+#include <unordered_set>
 
+#include "base/hash.hpp"
+#include "base/mutex.hpp"
 #include "base/text.hpp"
 #include "cli/item_runner.hpp"
 #include "cli/output.hpp"
@@ -10,6 +13,19 @@
 
 namespace bale::cli {
 namespace {
+
+/// An object or version that a listing gave.
+struct Listed {
+  ObjectAddress object;
+  VersionId version;
+  bool is_delete_marker = false;
+  TimePoint last_modified{};
+};
+
+/// A number for an object or version, to know it again.
+std::uint64_t number_of(const Listed& listed) {
+  return xxh64(as_bytes(fmt::format("{}\n{}", listed.version.str(), listed.object.key.str())));
+}
 
 /// Removes one object after the other, several at a time.
 class Removal {
@@ -21,25 +37,23 @@ class Removal {
     return exit_ok;
   }
 
+  /// Lists and removes until a listing gives nothing more: the listings of some servers end early.
   int recursive(const ObjectAddress& where) {
     require_bucket(context_, where.bucket);
-    const std::string prefix = as_directory(where.key.str());
+    const TimePoint began = context_.world().clock.now();
     {
       const ProgressPrinter printer(context_, progress_, "deleting");
-      ItemRunner runner(context_.options().connections);
-      const auto start = [&](const ObjectKey& key, const VersionId& version) {
-        if (!is_wanted(request_.filters, std::string_view(key.str()).substr(prefix.size()))) return;
-        ++found_;
-        runner.run([this, object = ObjectAddress{where.bucket, key}, version] { try_remove(object, version); });
-      };
-      if (request_.all_versions)
-        for_each_version(context_, where.bucket, prefix, [&](const auto& v) { start(v.key, v.version_id); });
-      else
-        for_each_object(context_, where.bucket, prefix, [&](const auto& o) { start(o.key, {}); });
+      bool is_first = true;
+      while (remove_listed(where, is_first ? std::nullopt : std::optional(began)) && !context_.options().dryrun)
+        is_first = false;
     }
     end_.check(progress_.items_done, "deleted");
     if (context_.stop().stop_requested()) throw Error(ErrorKind::cancelled, "interrupted");
     require_any(where);
+    if (newer_ > 0) {
+      emit_warning(context_, fmt::format("{} that came while this command ran left: run it again to remove them",
+                                         format_count(newer_, request_.all_versions ? "version" : "object")));
+    }
     return progress_.items_failed == 0 ? exit_ok : exit_some_failed;
   }
 
@@ -51,16 +65,77 @@ class Removal {
                 "`bale s3 ls` shows what there is");
   }
 
-  void try_remove(const ObjectAddress& object, const VersionId& version) noexcept {
+  /// Removes what one listing gives, but for what is newer than `until`. Returns whether anything was tried.
+  bool remove_listed(const ObjectAddress& where, const std::optional<TimePoint>& until) {
+    const std::string prefix = as_directory(where.key.str());
+    newer_ = 0;
+    std::unordered_set<std::uint64_t> tried;
+    bool any = false;
+    {
+      ItemRunner runner(context_.options().connections);
+      const auto start = [&](const Listed& listed) {
+        if (!is_wanted(request_.filters, std::string_view(listed.object.key.str()).substr(prefix.size()))) return;
+        if (is_settled(listed)) return;
+        if (until && listed.last_modified > *until) return void(++newer_);
+        any = true;
+        ++found_;
+        if (until) tried.insert(number_of(listed));
+        runner.run([this, listed, again = until.has_value()] { try_remove(listed, again); });
+      };
+      if (request_.all_versions) {
+        for_each_version(context_, where.bucket, prefix, [&](const store::ListedVersion& v) {
+          start({{where.bucket, v.key}, v.version_id, v.is_delete_marker, v.last_modified});
+        });
+      } else {
+        for_each_object(context_, where.bucket, prefix, [&](const store::ListedObject& o) {
+          start({{where.bucket, o.key}, {}, false, o.last_modified});
+        });
+      }
+    }
+    tried_ = std::move(tried);
+    return any && !context_.stop().stop_requested() && !end_.is_over();
+  }
+
+  /// Whether there is nothing more to do about it: that it cannot be removed was said, or is said now.
+  bool is_settled(const Listed& listed) {
+    const std::uint64_t number = number_of(listed);
+    {
+      const Lock lock(mutex_);
+      if (failed_.contains(number)) return true;
+    }
+    if (!tried_.contains(number)) return false;
+    tell_still_listed(listed);
+    const Lock lock(mutex_);
+    failed_.insert(number);
+    return true;
+  }
+
+  /// Of an object that was removed, and that the last two listings gave all the same.
+  void tell_still_listed(const Listed& listed) {
+    const std::string uri = escape_name(to_uri(listed.object));
+    store::ObjectStore& store = context_.store(context_.region());
+    if (!listed.is_delete_marker && !store.head(listed.object, {.version_id = listed.version, .if_match = {}}))
+      return emit_warning(context_, fmt::format("{} is gone, and the server goes on listing it", uri));
+    ++progress_.items_failed;
+    emit_failure(context_, "delete failed: " + uri,
+                 Error(ErrorKind::precondition, "it is still there after the server said that it is removed"));
+  }
+
+  /// `again`: the item was tried before, if a listing before gave it.
+  void try_remove(const Listed& listed, bool again) noexcept {
     if (context_.stop().stop_requested() || end_.is_over()) return;
     try {
-      remove(object, version);
+      remove(listed.object, listed.version);
     } catch (...) {
       const Error error = current_error();
       if (error.kind() == ErrorKind::cancelled && context_.stop().stop_requested()) return;
       if (end_.take(error)) return;
+      // Perhaps it is gone: the next listing tells.
+      if (error.kind() == ErrorKind::not_found && !again) return;
       ++progress_.items_failed;
-      emit_failure(context_, "delete failed: " + escape_name(to_uri(object)), error);
+      emit_failure(context_, "delete failed: " + escape_name(to_uri(listed.object)), error);
+      const Lock lock(mutex_);
+      failed_.insert(number_of(listed));
     }
   }
 
@@ -85,7 +160,11 @@ class Removal {
   const RemoveRequest& request_;
   RunEnd end_;
   flow::Progress progress_;
-  std::uint64_t found_ = 0;  ///< objects or versions that are to be removed
+  std::uint64_t found_ = 0;                  ///< objects or versions that are to be removed
+  std::uint64_t newer_ = 0;                  ///< that the last listing gave and that were left
+  std::unordered_set<std::uint64_t> tried_;  ///< after the listing before, unless that was the first
+  Mutex mutex_;
+  std::unordered_set<std::uint64_t> failed_ BALE_GUARDED_BY(mutex_);  ///< and were told
 };
 
 }  // namespace

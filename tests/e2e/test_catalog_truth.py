@@ -385,6 +385,15 @@ def test_a_file_that_is_no_longer_listed_is_gone(served):
     assert line["files_gone"] == 1 and line["rows"] == 2 and "files_unreadable" not in line
 
 
+def test_a_server_that_hides_its_prefixes_is_listed_as_a_whole(served):
+    right = served.server.right_answer
+    served.server.list_answer = lambda query: (
+        ([], [], "") if query.get("delimiter") else right(query.get("prefix", ""), "", query))
+    assert served.catalog("sync").lines()[0]["rows"] == 3
+    served.server.objects[partition("2025-01-21", "f3")] = file_text("k3", day="2025-01-21")
+    assert served.catalog("sync").lines()[0]["rows"] == 4
+
+
 def counter():
     numbers = iter(range(10**9))
     return lambda: str(next(numbers))

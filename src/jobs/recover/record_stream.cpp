@@ -5,6 +5,9 @@
 #include <algorithm>
 #include <variant>
 
+#include "base/text.hpp"
+#include "base/wildcards.hpp"
+
 namespace bale::recover {
 namespace {
 
@@ -59,7 +62,7 @@ class Where {
   /// Paths and patterns are alternatives: all paths, or one pattern alone, can be asked for.
   void add_names(const Query& query) {
     if (query.patterns.size() == 1 && query.paths.empty()) {
-      for (const std::string& literal : catalog::literals_of_glob(query.patterns[0])) add_literal(literal);
+      for (const std::string& literal : literals_of_wildcards(query.patterns[0])) add_literal(literal);
     }
     if (query.paths.empty() || !query.patterns.empty() || query.paths.size() > most_listed_paths) return;
     add_paths(query.paths);

@@ -5,10 +5,23 @@
 #include <algorithm>
 
 #include "base/text.hpp"
+#include "base/wildcards.hpp"
 #include "jobs/recover/record_stream.hpp"
 #include "jobs/recover/stand_in.hpp"
 
 namespace bale::recover {
+namespace {
+
+/// Whether paths and patterns let the key through.
+bool matches_name(const Query& query, std::string_view key) {
+  if (query.paths.empty() && query.patterns.empty()) return true;
+  const auto is_path = [&](const std::string& path) { return path == key; };
+  const auto fits = [&](const std::string& pattern) { return pattern == key || wildcard_match(pattern, key); };
+  return std::any_of(query.paths.begin(), query.paths.end(), is_path) ||
+         std::any_of(query.patterns.begin(), query.patterns.end(), fits);
+}
+
+}  // namespace
 
 bool matches(const Query& query, const catalog::Record& record) {
   const std::string& key = record.object_path.str();
@@ -22,11 +35,7 @@ bool matches(const Query& query, const catalog::Record& record) {
   if (query.since && record.last_modified < *query.since) return false;
   if (query.until && record.last_modified >= *query.until) return false;
   if (query.as_of && record.since() > *query.as_of) return false;
-  if (query.paths.empty() && query.patterns.empty()) return true;
-  const auto is_path = [&](const std::string& path) { return path == key; };
-  const auto fits = [&](const std::string& pattern) { return wildcard_match(pattern, key); };
-  return std::any_of(query.paths.begin(), query.paths.end(), is_path) ||
-         std::any_of(query.patterns.begin(), query.patterns.end(), fits);
+  return matches_name(query, key);
 }
 
 bool is_newer(const catalog::Record& a, const catalog::Record& b) {
@@ -172,14 +181,57 @@ std::vector<catalog::DamagedFile> damaged_of_index(const CatalogPlace& place) {
   return damaged;
 }
 
+/// Lets records through, but for those that a pattern matches which is the very name of another object.
+class ExactNames {
+ public:
+  explicit ExactNames(const Query& query) : query_(query), narrowed_(query) {}
+
+  /// Looks for objects with such names.
+  void look_into(catalog::CatalogDatabase& index, const std::stop_token& stop) {
+    Query exact = query_;
+    exact.paths = std::exchange(exact.patterns, {});
+    if (exact.paths.empty()) return;
+    const auto stream = search_index(index, exact, stop);
+    while (const auto record = stream->next()) add(record->object_path.str());
+  }
+  void look_into(const catalog::RecordList& records) {
+    for (std::size_t i = 0; i < records.size() && !query_.patterns.empty(); ++i) add(records.object_path(i));
+  }
+
+  bool lets_through(const catalog::Record& record, SearchNotes& notes) const {
+    if (narrowed_.patterns.size() == query_.patterns.size()) return true;
+    if (matches_name(narrowed_, record.object_path.str())) return true;
+    for (const std::string& pattern : query_.patterns) {
+      if (is_exact(pattern) && wildcard_match(pattern, record.object_path.str())) notes.exact_names.insert(pattern);
+    }
+    return false;
+  }
+
+ private:
+  bool is_exact(std::string_view pattern) const {
+    return std::find(narrowed_.patterns.begin(), narrowed_.patterns.end(), pattern) == narrowed_.patterns.end();
+  }
+  void add(std::string_view key) {
+    if (key.find_first_not_of('*') == std::string_view::npos) return;  // `*` is everything
+    const auto pattern = std::find(narrowed_.patterns.begin(), narrowed_.patterns.end(), key);
+    if (pattern == narrowed_.patterns.end()) return;
+    narrowed_.patterns.erase(pattern);
+    narrowed_.paths.emplace_back(key);
+  }
+
+  const Query& query_;
+  Query narrowed_;  ///< with those patterns among the paths
+};
+
 /// Adds the rows of the index to `streams` and the files that it knows as damaged to `damaged`. Returns false, with a
 /// note and nothing added, when the index cannot be used.
 bool try_index(const CatalogPlace& place, const Query& query, const std::stop_token& stop,
                std::vector<std::unique_ptr<RecordStream>>& streams, std::vector<catalog::DamagedFile>& damaged,
-               SearchNotes& notes) {
+               ExactNames& names, SearchNotes& notes) {
   try {
     auto stream = search_index(*place.index, query, stop);
     damaged = damaged_of_index(place);
+    names.look_into(*place.index, stop);
     streams.push_back(std::move(stream));
     return true;
   } catch (const std::exception&) {
@@ -216,10 +268,11 @@ SearchNotes search_each(const std::vector<CatalogPlace>& catalogs, const Query& 
   SearchNotes notes;
   std::size_t gone = 0;
   std::vector<std::unique_ptr<RecordStream>> streams;
+  ExactNames names(query);
   for (const CatalogPlace& place : catalogs) {
     std::vector<catalog::DamagedFile> damaged;
     try {
-      const bool is_indexed = place.index && try_index(place, query, stop, streams, damaged, notes);
+      const bool is_indexed = place.index && try_index(place, query, stop, streams, damaged, names, notes);
       if (!is_indexed) scan_files(place, connections, gathered, damaged);
     } catch (const Error& error) {
       // The catalog of one region is gone: those of the others have what they have.
@@ -230,8 +283,15 @@ SearchNotes search_each(const std::vector<CatalogPlace>& catalogs, const Query& 
     judge_damage(place, query, on_damage, damaged, gathered, notes);
   }
   catalog::RecordList no_deletions;
-  streams.push_back(stream_of(gathered.take(no_deletions)));
-  choose(*merge(std::move(streams)), query, visit, left_out);
+  catalog::RecordList scanned = gathered.take(no_deletions);
+  names.look_into(scanned);
+  streams.push_back(stream_of(std::move(scanned)));
+  choose(
+      *merge(std::move(streams)), query,
+      [&](const catalog::Record& record) { return !names.lets_through(record, notes) || visit(record); },
+      [&](const catalog::Record& deletion) {
+        if (names.lets_through(deletion, notes)) left_out(deletion);
+      });
   return notes;
 }
 
@@ -251,6 +311,7 @@ SearchResult search(const std::vector<CatalogPlace>& catalogs, const Query& quer
       [&](const catalog::Record& deletion) { keep(result.deletions, deletion); });
   result.damage = std::move(notes.damage);
   result.unusable_indexes = std::move(notes.unusable_indexes);
+  result.exact_names = std::move(notes.exact_names);
   return result;
 }
 

@@ -22,8 +22,10 @@ using ObjectSet = std::set<std::pair<std::string, std::string>, std::less<>>;
 
 /// Which records are wanted: all conditions must hold; empty ones do not apply.
 struct Query {
-  std::vector<std::string> paths;               ///< full keys; one of them must be the record's
-  std::vector<std::string> patterns;            ///< shell patterns (* and ?) over the full key; one of them must match
+  std::vector<std::string> paths;  ///< full keys; one of them must be the record's
+  /// Patterns of wildcard_match() over the full key; one of them must match. A key that is spelled exactly as a pattern
+  /// matches it too, and where there is one, a search gives no other key for this pattern; but for `*`.
+  std::vector<std::string> patterns;
   std::string contains;                         ///< somewhere in the full key
   std::shared_ptr<const KeyRegex> regex;        ///< somewhere in the full key
   BucketName bucket;                            ///< source bucket
@@ -99,6 +101,8 @@ struct SearchNotes {
   std::vector<CatalogDamage> damage;
   /// Why local indexes could not be used (damaged, not readable): the files of their catalogs were read instead.
   std::vector<Error> unusable_indexes;
+  /// Patterns that are the very name of an object, for which others that match were left out.
+  std::set<std::string> exact_names;
 };
 
 /// Searches the catalogs (the files of each in parallel, or its index), and calls `visit` with what was found, by
@@ -116,6 +120,7 @@ struct SearchResult {
   catalog::RecordList deletions;  ///< keys that are left out because their newest record is a deletion
   std::vector<CatalogDamage> damage;
   std::vector<Error> unusable_indexes;  ///< as SearchNotes has it
+  std::set<std::string> exact_names;    ///< as SearchNotes has it
 };
 
 /// All that search_each() finds.

@@ -115,21 +115,6 @@ TEST(Base64, ThePairThatStandsForBytesIsTold) {
   EXPECT_EQ(bytes_behind("ab", "*"), std::nullopt) << "not base64";
 }
 
-TEST(Wildcard, MatchesTheWholeText) {
-  EXPECT_TRUE(wildcard_match("*.txt", "a/b.txt"));
-  EXPECT_TRUE(wildcard_match("a*b*c", "aXbXbXc"));
-  EXPECT_TRUE(wildcard_match("", ""));
-  EXPECT_TRUE(wildcard_match("***", ""));
-  EXPECT_TRUE(wildcard_match("a?c", "abc"));
-  EXPECT_FALSE(wildcard_match("a?c", "ac"));
-  EXPECT_FALSE(wildcard_match("*.txt", "a.txt.gz"));
-  EXPECT_FALSE(wildcard_match("", "a"));
-}
-
-TEST(Wildcard, TakesNoExponentialTime) {
-  EXPECT_FALSE(wildcard_match("*a*a*a*a*a*a*a*a*a*a*b", std::string(5000, 'a')));
-}
-
 TEST(ClosestMatch, FindsTheNearestNameOrNone) {
   const std::vector<std::string> names = {"prefix_filter", "suffix_filter", "cpu", "memory"};
   EXPECT_EQ(closest_match("prefix_fliter", names), "prefix_filter");
