@@ -8,9 +8,9 @@ import time
 import pytest
 from conftest import SOURCE_REGION, Finished, MiB, binary
 
-PROBES = ["access", "objects", "keys", "ranges", "attributes", "tags", "storage-classes", "multipart",
-          "multipart-etag", "multipart-attributes", "part-copy", "abort", "conditional-put", "claims",
-          "conditional-read", "copy", "conditional-copy", "conditional-complete", "checksums", "listing", "versioning",
+PROBES = ["access", "objects", "keys", "ranges", "attributes", "unicode-metadata", "tags", "storage-classes", "multipart",
+          "multipart-etag", "multipart-attributes", "multipart-tags", "part-copy", "abort", "conditional-put", "claims",
+          "conditional-read", "copy", "copy-tags", "conditional-copy", "conditional-complete", "checksums", "listing", "versioning",
           "clock", "speed", "notifications", "cleanup", "leftovers"]
 
 
@@ -163,8 +163,8 @@ def left_in(s3, bucket):
 # What Ceph RGW 16 does otherwise; docs/testing.md says the same of it.
 RGW_LIMITS = {
     "multipart-etag": ("limited", "the ETag is made as S3 makes it; the size of the parts is not told"),
-    "multipart-attributes": ("limited", "tags of an object in parts are lost"),
-    "copy": ("limited", "a copy is made without the tags that it was to have"),
+    "multipart-tags": ("limited", "tags of an object in parts are lost"),
+    "copy-tags": ("limited", "a copy is made without the tags that it was to have"),
     "conditional-copy": ("limited", "x-amz-copy-source-if-match is ignored by the server; If-None-Match of CopyObject "
                                     "is ignored by the server"),
     "conditional-complete": ("limited", "If-None-Match of CompleteMultipartUpload is ignored by the server"),

@@ -24,8 +24,12 @@ std::vector<Probe> all_probes() {
 }
 
 std::string words_of(const Error& error) {
-  return error.code().empty() ? error.summary() : fmt::format("{} ({})", error.summary(), error.code());
+  const bool is_said = error.code().empty() || error.summary().find(error.code()) != std::string::npos;
+  return is_said ? error.summary() : fmt::format("{} ({})", error.summary(), error.code());
 }
+
+/// Whether the store may not have answered at all: there is no code of its own.
+bool is_without_answer(const Error& error) { return is_transient(error.kind()) && error.code().empty(); }
 
 class Checkup {
  public:
@@ -38,6 +42,7 @@ class Checkup {
     if (options_.probes) {
       try {
         run_probes();
+        if (lost_) throw *lost_;
       } catch (...) {
         clear_quietly();
         throw;
@@ -90,6 +95,8 @@ class Checkup {
         tell(probe.name, skipped(fmt::format("would be tried: {}", probe.tries)));
       } else if (probe.writes && !may_write) {
         tell(probe.name, skipped("nothing can be written"));
+      } else if (lost_) {
+        tell(probe.name, skipped("the store does not answer any more"));
       } else {
         Outcome outcome = try_probe(probe);
         if (probe.name == std::string_view("objects")) may_write = outcome.verdict != Verdict::failed;
@@ -104,7 +111,20 @@ class Checkup {
     } catch (...) {
       const Error error = current_error();
       if (error.kind() == ErrorKind::cancelled) throw;
-      return {probe.unless, words_of(error), probe.without, error.hint()};
+      if (!is_without_answer(error)) return {probe.unless, words_of(error), probe.without, error.hint()};
+      look_for_store();
+      return skipped(fmt::format("no answer: {}", words_of(error)));
+    }
+  }
+
+  /// After a request without an answer: the probes that are left are not tried where a listing gets none either.
+  void look_for_store() {
+    try {
+      place_.store.list(place_.bucket, {.prefix = place_.directory, .max_keys = 1});
+    } catch (...) {
+      const Error error = current_error();
+      if (error.kind() == ErrorKind::cancelled) throw;
+      if (is_without_answer(error)) lost_ = error;
     }
   }
 
@@ -217,6 +237,7 @@ class Checkup {
   const CheckupOptions& options_;
   const Listener& listener_;
   Ground ground_;
+  std::optional<Error> lost_;  ///< why the store does not answer any more
   CheckupResult result_;
 };
 

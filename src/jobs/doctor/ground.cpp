@@ -3,8 +3,11 @@
 #include <fmt/format.h>
 
 #include <exception>
+#include <functional>
+#include <map>
 
 #include "base/error.hpp"
+#include "base/text.hpp"
 
 namespace bale::doctor {
 namespace {
@@ -25,12 +28,13 @@ class Removal {
   void end_upload(store::ObjectStore& store, const ObjectAddress& object, const UploadId& upload) {
     run([&] { store.abort_upload(object, upload); });
   }
-  void remove(store::ObjectStore& store, const ObjectAddress& object, const VersionId& version) {
+  void remove(store::ObjectStore& store, const ObjectAddress& object, const VersionId& version, bool is_first) {
     run([&] {
       store.remove(object, version);
-      ++removed_;
+      if (is_first) ++removed_;
     });
   }
+  bool has_failed() const noexcept { return failure_ != nullptr; }
   std::size_t finish() {
     if (failure_) std::rethrow_exception(failure_);
     return removed_;
@@ -44,24 +48,51 @@ class Removal {
 /// A server that does not know prefixes lists the user's own objects too: whatever it says, nothing else is touched.
 bool is_ours(const ObjectKey& key, const std::string& root) { return key.str().starts_with(root); }
 
-void remove_versions(store::ObjectStore& store, const BucketName& bucket, const std::string& root, Removal& removal) {
+using Visit = std::function<void(const ObjectAddress&, const VersionId&)>;
+
+void for_each_version(store::ObjectStore& store, const BucketName& bucket, const std::string& root,
+                      const Visit& visit) {
   store::ListRequest request{.prefix = root};
   do {
     const store::VersionPage page = store.list_versions(bucket, request);
     for (const store::ListedVersion& version : page.versions)
-      if (is_ours(version.key, root)) removal.remove(store, {bucket, version.key}, version.version_id);
+      if (is_ours(version.key, root)) visit({bucket, version.key}, version.version_id);
     request.continuation = page.next;
   } while (!request.continuation.empty());
 }
 
-void remove_objects(store::ObjectStore& store, const BucketName& bucket, const std::string& root, Removal& removal) {
+void for_each_object(store::ObjectStore& store, const BucketName& bucket, const std::string& root, const Visit& visit) {
   store::ListRequest request{.prefix = root};
   do {
     const store::ListPage page = store.list(bucket, request);
     for (const store::ListedObject& object : page.objects)
-      if (is_ours(object.key, root)) removal.remove(store, {bucket, object.key}, {});
+      if (is_ours(object.key, root)) visit({bucket, object.key}, {});
     request.continuation = page.next;
   } while (!request.continuation.empty());
+}
+
+using ForEach = void (*)(store::ObjectStore&, const BucketName&, const std::string&, const Visit&);
+
+/// Removes what a listing gives, and lists again until it gives nothing: listings of some servers end early, and a
+/// removal that the server confirmed may have left something. Throws Error{precondition} when a listing goes on giving
+/// what was removed twice.
+void remove_all(store::ObjectStore& store, const BucketName& bucket, const std::string& root, ForEach for_each,
+                Removal& removal) {
+  std::map<std::pair<std::string, std::string>, int> tries;  // by key and version
+  constexpr int most_tries = 2;
+  for (bool any = true; any;) {
+    any = false;
+    std::string left;
+    for_each(store, bucket, root, [&](const ObjectAddress& object, const VersionId& version) {
+      int& tried = tries[{object.key.str(), version.str()}];
+      if (tried == most_tries) left = object.key.str();
+      if (tried == most_tries) return;
+      removal.remove(store, object, version, ++tried == 1);
+      any = true;
+    });
+    if (!any && !left.empty() && !removal.has_failed())
+      throw Error(ErrorKind::precondition, "removed, and still listed: '" + escape_name(left) + "'");
+  }
 }
 
 }  // namespace
@@ -111,9 +142,9 @@ std::size_t Ground::clear() {
   });
   for (const Begun& each : begun_) removal.end_upload(store(), each.object, each.upload);
   begun_.clear();
-  removal.run([&] { remove_versions(store(), place_.bucket, root_, removal); });
+  removal.run([&] { remove_all(store(), place_.bucket, root_, for_each_version, removal); });
   // Where versions cannot be listed, there may be objects all the same.
-  removal.run([&] { remove_objects(store(), place_.bucket, root_, removal); });
+  removal.run([&] { remove_all(store(), place_.bucket, root_, for_each_object, removal); });
   return removal.finish();
 }
 

@@ -64,12 +64,15 @@ class Ground {
   store::UploadedPart put_part(std::string_view name, const UploadId& upload, std::uint32_t number,
                                std::string_view content);
 
-  /// Ends uploads and removes objects, with all versions and delete markers. Returns how many were removed. Goes on
-  /// after failures, and throws the last one in the end. Also after a stop was requested.
+  /// Ends uploads and removes objects, with all versions and delete markers, until listings give nothing more. Returns
+  /// how many were removed. Goes on after failures, and throws the last one in the end. Also after a stop was
+  /// requested.
   std::size_t clear();
 
   /// The object of the probe `multipart`, at "multipart", when it succeeded.
   std::optional<MadeInParts> made_in_parts;
+  /// Whether the probe `tags` saw that the store takes tags with a PUT, or that they can be set afterwards.
+  bool takes_tags = false;
   /// How far the store's clock is ahead of this machine's, when the probe `clock` could tell.
   std::optional<Milliseconds> clock_ahead;
 

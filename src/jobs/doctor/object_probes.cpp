@@ -176,6 +176,22 @@ Outcome probe_attributes(Ground& ground) {
   return limited(seen, "objects that land here lose these; archives keep them");
 }
 
+Outcome probe_unicode_metadata(Ground& ground) {
+  store::ObjectAttributes sent;
+  sent.metadata = {{"unicode",
+                    "Gr\xC3\xBC\xC3\x9F"
+                    "e \xE6\x97\xA5\xE6\x9C\xAC"}};
+  ground.put("unicode-metadata", "x", sent);
+  const auto info = ground.store().head(ground.at("unicode-metadata"));
+  if (!info) return failed("an object that was just put is not there", "nothing that is stored here can be relied on");
+  const auto found = info->metadata.find("unicode");
+  if (found != info->metadata.end() && found->second == sent.metadata["unicode"])
+    return ok("metadata that are not ASCII came back as they went in");
+  const std::string is = found == info->metadata.end() ? "nothing" : "'" + escape_name(found->second) + "'";
+  return limited(fmt::format("metadata that are not ASCII came back as {}", is),
+                 "metadata that are not ASCII are falsified here; archives and catalogs keep them");
+}
+
 Outcome probe_tags(Ground& ground) {
   store::ObjectAttributes sent;
   sent.tags = {{"project", "bale doctor"},
@@ -184,6 +200,7 @@ Outcome probe_tags(Ground& ground) {
                 "e"}};
   store::MemoryBody body(as_bytes("x"));
   ground.bare().put(ground.at("tags"), body, sent);
+  ground.takes_tags = true;
   if (ground.bare().get_tags(ground.at("tags")) == sent.tags)
     return ok("tags sent with a PUT are there with the object");
   ground.bare().set_tags(ground.at("tags"), sent.tags);
@@ -223,6 +240,9 @@ std::vector<Probe> object_probes() {
        Verdict::failed, "archives cannot be read by ranges: listing and restoring from them fails", probe_ranges},
       {"attributes", "puts an object with system headers and user metadata", true, Verdict::limited,
        "objects cannot land here with their headers and metadata; archives keep them", probe_attributes},
+      {"unicode-metadata", "puts an object with user metadata that are not ASCII", true, Verdict::limited,
+       "objects with metadata that are not ASCII cannot land here; archives and catalogs keep them",
+       probe_unicode_metadata},
       {"tags", "puts an object with tags in the same request", true, Verdict::failed,
        "objects cannot land here with their tags, and those of `bale replicate` always have some; archives and backups "
        "can",

@@ -34,7 +34,6 @@ Outcome probe_multipart(Ground& ground) {
   made.content = ground.noise(store::min_part_bytes + second_part_bytes);
   made.attributes.headers.content_type = "application/x-bale-doctor";
   made.attributes.metadata = {{"owner", "bale"}};
-  made.attributes.tags = {{"project", "bale doctor"}};
   const std::string_view content = made.content;
   const UploadId upload = ground.begin_upload(made_name, made.attributes);
   // The second first: parts may arrive in any order.
@@ -57,7 +56,7 @@ Outcome probe_multipart(Ground& ground) {
 }
 
 Outcome probe_multipart_etag(Ground& ground) {
-  if (!ground.made_in_parts) return skipped("there is no object in parts");
+  if (!ground.made_in_parts) return skipped("depends on `multipart`: there is no object in parts");
   const auto info =
       ground.store().head(ground.at(made_name), {.version_id = {}, .if_match = {}, .with_evidence = true});
   if (!info) return failed("an object that was just completed is not there", "archives are lost here");
@@ -73,20 +72,31 @@ Outcome probe_multipart_etag(Ground& ground) {
 }
 
 Outcome probe_multipart_attributes(Ground& ground) {
-  if (!ground.made_in_parts) return skipped("there is no object in parts");
+  if (!ground.made_in_parts) return skipped("depends on `multipart`: there is no object in parts");
   const store::ObjectAttributes& sent = ground.made_in_parts->attributes;
   const auto info = ground.bare().head(ground.at(made_name));
   if (!info || info->metadata != sent.metadata || info->headers.content_type != sent.headers.content_type)
     return failed("metadata or Content-Type of an object in parts are lost",
                   "large objects land here without what tells an older version from a newer one");
-  if (ground.bare().get_tags(ground.at(made_name)) != sent.tags)
+  return ok("headers and metadata that an upload began with are there");
+}
+
+Outcome probe_multipart_tags(Ground& ground) {
+  if (!ground.takes_tags) return skipped("depends on `tags`: there are none here");
+  constexpr const char* name = "multipart-tags";
+  store::ObjectAttributes sent;
+  sent.tags = {{"project", "bale doctor"}};
+  const UploadId upload = ground.begin_upload(name, sent);
+  const store::UploadedPart part = ground.put_part(name, upload, 1, "content of an upload with tags");
+  ground.bare().complete_upload(ground.at(name), upload, {part});
+  if (ground.bare().get_tags(ground.at(name)) != sent.tags)
     return limited("tags of an object in parts are lost",
                    "Bale sets them when the upload is complete: until then, and after a kill, the object is without");
-  return ok("headers, metadata and tags that an upload began with are there");
+  return ok("tags that an upload began with are there");
 }
 
 Outcome probe_part_copy(Ground& ground) {
-  if (!ground.made_in_parts) return skipped("there is no object in parts");
+  if (!ground.made_in_parts) return skipped("depends on `multipart`: there is no object in parts");
   constexpr const char* name = "part-copy";
   const UploadId upload = ground.begin_upload(name);
   const auto copy = [&](std::uint32_t number, ByteCount offset, ByteCount length) {
@@ -131,8 +141,10 @@ std::vector<Probe> upload_probes() {
        "archives, which go up in parts, cannot be written here", probe_multipart},
       {"multipart-etag", "compares the ETag of that object with S3's rule", true, Verdict::limited,
        "downloads of objects in parts are not compared with their ETag", probe_multipart_etag},
-      {"multipart-attributes", "looks for the metadata and tags of that object", true, Verdict::limited,
-       "large objects land here without their tags", probe_multipart_attributes},
+      {"multipart-attributes", "looks for the headers and metadata of that object", true, Verdict::limited,
+       "whether large objects keep their metadata is not known", probe_multipart_attributes},
+      {"multipart-tags", "uploads an object with tags in one part", true, Verdict::limited,
+       "large objects with tags cannot be written here; without tags they can", probe_multipart_tags},
       {"part-copy", "copies that object in two parts inside the store", true, Verdict::limited,
        "objects above 5 GiB cannot be copied inside the store", probe_part_copy},
       {"abort", "begins an upload, sends a part and gives it up", true, Verdict::failed,
