@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "aws/answer.hpp"
 #include "aws/s3.hpp"
 #include "aws/xml.hpp"
 #include "base/hash.hpp"
@@ -38,6 +39,25 @@ std::string quoted(const ETag& etag) { return "\"" + etag.str() + "\""; }
 /// The type that S3 gives an object whose writer names none. Other servers take that of a later request instead.
 constexpr const char* default_content_type = "binary/octet-stream";
 
+/// The value of a header that stands for `value`: an encoded word of RFC 2047 where it is not ASCII, as S3 gives it
+/// back, or where it would be taken for one. Bytes that are not UTF-8 stay as they are.
+std::string encoded_word(const std::string& value) {
+  const bool is_ascii = std::all_of(value.begin(), value.end(), [](char c) { return c >= 0x20 && c < 0x7F; });
+  if ((is_ascii && decode_words(value) == value) || !is_utf8(value)) return value;
+  return "=?UTF-8?B?" + to_base64(as_bytes(value)) + "?=";
+}
+
+/// Metadata as headers have them. Without encoded words where these are longer than S3 takes, and the values are not.
+store::UserMetadata encoded_metadata(const store::UserMetadata& metadata) {
+  store::UserMetadata encoded;
+  std::size_t bytes = 0;
+  for (const auto& [name, value] : metadata) {
+    const std::string& word = encoded[name] = encoded_word(value);
+    bytes += name.size() + word.size();
+  }
+  return bytes <= store::max_user_metadata_bytes ? encoded : metadata;
+}
+
 /// All that is stored with an object, tags included, so that it is there from the first moment.
 void add_attributes(Headers& headers, const store::ObjectAttributes& attributes) {
   const store::SystemHeaders& system = attributes.headers;
@@ -48,7 +68,7 @@ void add_attributes(Headers& headers, const store::ObjectAttributes& attributes)
   add_header(headers, "Content-Language", system.content_language);
   add_header(headers, "Expires", system.expires);
   add_header(headers, "x-amz-website-redirect-location", system.website_redirect);
-  for (const auto& [name, value] : attributes.metadata) headers.add("x-amz-meta-" + name, value);
+  for (const auto& [name, value] : encoded_metadata(attributes.metadata)) headers.add("x-amz-meta-" + name, value);
   std::string tags;
   for (const auto& [name, value] : attributes.tags) {
     if (!tags.empty()) tags += '&';

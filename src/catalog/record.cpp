@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "archive/json_elements.hpp"
@@ -50,8 +51,13 @@ std::string text(const Json& object, const char* member, bool required = false) 
 std::optional<ByteCount> count(const Json& object, const char* member) {
   const Json* value = find(object, member);
   if (value == nullptr) return std::nullopt;
-  if (!value->is_number_unsigned()) throw wrong(member, "is not a number of bytes");
-  return value->get<ByteCount>();
+  if (value->is_number_unsigned()) return value->get<ByteCount>();
+  // Programs that compute with floating point write 5 as 5.0.
+  constexpr double end_of_exact = 9'007'199'254'740'992;  // 2^53
+  const double number = value->is_number_float() ? value->get<double>() : -1;
+  if (!(number >= 0 && number <= end_of_exact) || number != std::floor(number))
+    throw wrong(member, "is not a number of bytes");
+  return static_cast<ByteCount>(number);
 }
 
 // The year 10000: what is later is no time that a calendar of four digits can name.

@@ -15,6 +15,7 @@
 #include "cli/local_tree.hpp"
 #include "cli/output.hpp"
 #include "cli/s3_commands.hpp"
+#include "cli/s3_transfer.hpp"
 
 namespace bale::cli {
 namespace {
@@ -224,6 +225,7 @@ std::unique_ptr<transfer::ByteSink> open_sink(Context& context, const std::strin
   options.attributes.headers.content_type = "application/zstd";
   // Headers, padding and the manifest's line of a member, and what does not compress.
   options.expected_bytes = content_bytes + content_bytes / 128 + ByteCount{members} * 16'384 + (1 << 20);
+  options.part_bytes = chosen_part_size(context, {});
   return transfer::open_object_sink(context.store(context.region()), context.pools().connections, parse_s3_uri(name),
                                     std::move(options));
 }

@@ -10,6 +10,7 @@
 #include "base/error.hpp"
 #include "base/text.hpp"
 #include "cli/commands.hpp"
+#include "cli/option_values.hpp"
 #include "cli/output.hpp"
 #include "cli/s3_commands.hpp"
 
@@ -226,6 +227,10 @@ void add_copy_options(CLI::App& copy, CopyRequest& request) {
   copy.add_option("--version-id", request.version_id, "this version of the source")->type_name("ID");
   copy.add_option("--expected-size", request.expected_size, "most bytes that standard input will give")
       ->type_name("BYTES");
+  copy.add_option("--part-size", request.part_size,
+                  "least size of the parts of an upload, for servers that take fewer than 10,000 [8MB]")
+      ->type_name("SIZE")
+      ->check(refuse_empty);
 }
 
 void add_copy_command(CLI::App& s3, Action& action) {

@@ -52,6 +52,7 @@ struct CopyRequest {
   bool guess_type = true;
   std::string version_id;  ///< of the source
   ByteCount expected_size = 0;
+  std::string part_size;  ///< empty: see chosen_part_size()
   std::vector<FilterRule> filters;
   AttributeOptions attributes;
 };

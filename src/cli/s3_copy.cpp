@@ -75,7 +75,7 @@ class Copy {
         source_(parse_source(request.source)),
         destination_(parse_destination(request.destination)),
         operation_(operation_of(source_, destination_)),
-        mover_(context, progress_) {
+        mover_(context, progress_, chosen_part_size(context, request.part_size)) {
     if (operation_ == Operation::download && request.recursive)
       tree_.emplace(context.world().files, destination_.path, os::Durability::each_file);
   }

@@ -8,8 +8,10 @@
 
 #include "base/error.hpp"
 #include "base/text.hpp"
+#include "cloud/part_size.hpp"
 #include "os/signals.hpp"
 #include "store/content_check.hpp"
+#include "store/part_size.hpp"
 #include "transfer/byte_io.hpp"
 
 namespace bale::cli {
@@ -114,6 +116,12 @@ void naming(const std::filesystem::path& path, Step step) {
 
 }  // namespace
 
+ByteCount chosen_part_size(Context& context, const std::string& option) {
+  if (!option.empty()) return store::parse_part_size(option, "--part-size");
+  if (!context.options().local.empty()) return part_bytes;
+  return cloud::part_size_of_profile(context.world(), context.options().profile).value_or(part_bytes);
+}
+
 void ObjectMover::check_stop() const {
   if (context_.stop().stop_requested()) throw stopped();
 }
@@ -133,7 +141,7 @@ ByteCount ObjectMover::upload(const std::filesystem::path& path, const ObjectAdd
       size = upload_stream(read, to, attributes, conditions, 0);
       return;
     }
-    if (size >= part_bytes) return upload_in_parts(*file, size, to, attributes, conditions);
+    if (size >= part_size_) return upload_in_parts(*file, size, to, attributes, conditions);
     const flow::Ticket ticket = context_.budget().acquire(std::min<ByteCount>(size, buffer_bytes), context_.stop());
     FileBody body(
         *file, 0, size, /*is_end=*/true, [&](std::int64_t bytes) { progress_.bytes_done += bytes; }, context_.stop());
@@ -142,9 +150,22 @@ ByteCount ObjectMover::upload(const std::filesystem::path& path, const ObjectAdd
   return size;
 }
 
+ETag ObjectMover::send_part(const ObjectAddress& to, const UploadId& upload, std::uint32_t number, std::uint32_t count,
+                            store::Body& body) {
+  try {
+    return store().upload_part(to, upload, number, body);
+  } catch (const Error& error) {
+    // Some servers take fewer parts than S3.
+    if (error.kind() != ErrorKind::invalid || number == 1) throw;
+    throw error.with_summary(fmt::format("the server refuses part {} of {}: {}", number, count, error.summary()))
+        .with_hint(
+            "larger parts are fewer: --part-size 64MB, or multipart_chunksize in the s3 section of ~/.aws/config");
+  }
+}
+
 void ObjectMover::upload_in_parts(os::ReadableFile& file, ByteCount size, const ObjectAddress& to,
                                   const store::ObjectAttributes& attributes, const store::WriteConditions& conditions) {
-  const ByteCount part_size = transfer::choose_part_size(size, part_bytes);
+  const ByteCount part_size = transfer::choose_part_size(size, part_size_);
   const auto count = static_cast<std::uint32_t>((size + part_size - 1) / part_size);
   const os::CleanUp to_abort;
   const UploadId upload = store().create_upload(to, attributes);
@@ -160,7 +181,7 @@ void ObjectMover::upload_in_parts(os::ReadableFile& file, ByteCount size, const 
           FileBody body(
               file, first, length, /*is_end=*/false, [&](std::int64_t bytes) { progress_.bytes_done += bytes; },
               context_.stop());
-          parts[i] = {i + 1, store().upload_part(to, upload, i + 1, body), length};
+          parts[i] = {i + 1, send_part(to, upload, i + 1, count, body), length};
         });
       }
       group.wait();
@@ -187,8 +208,8 @@ ByteCount ObjectMover::upload_input(const ObjectAddress& to, const store::Object
 ByteCount ObjectMover::upload_stream(const ReadSome& read, const ObjectAddress& to,
                                      const store::ObjectAttributes& attributes,
                                      const store::WriteConditions& conditions, ByteCount expected_bytes) {
-  if (expected_bytes == 0) expected_bytes = part_bytes * store::max_parts;
-  const ByteCount piece_size = transfer::choose_part_size(expected_bytes, part_bytes);
+  if (expected_bytes == 0) expected_bytes = part_size_ * store::max_parts;
+  const ByteCount piece_size = transfer::choose_part_size(expected_bytes, part_size_);
   const auto sink = transfer::open_object_sink(store(), context_.pools().connections, to,
                                                {.attributes = attributes,
                                                 .conditions = conditions,

@@ -19,19 +19,25 @@ namespace bale::cli {
 /// agree.
 inline constexpr ByteCount part_bytes = 8ULL << 20;
 
+/// Returns how large the parts of uploads at least are: `option`, the value of --part-size, else `multipart_chunksize`
+/// of the profile (not with --local), else part_bytes. Throws Error{invalid} for what is no size of parts.
+ByteCount chosen_part_size(Context& context, const std::string& option);
+
 /// Moves objects. Thread-safe; its functions must not be called on a thread of the context's connection pool, which
 /// they need. All throw Error{cancelled} when the context's stop token is requested, leaving nothing half-done behind.
 class ObjectMover {
  public:
   /// Borrows both; `progress` is raised by the bytes moved.
-  ObjectMover(Context& context, flow::Progress& progress) : context_(context), progress_(progress) {}
+  /// `part_size` is the least size of the parts of uploads; smaller files go up in one request.
+  ObjectMover(Context& context, flow::Progress& progress, ByteCount part_size = part_bytes)
+      : context_(context), progress_(progress), part_size_(part_size) {}
 
   /// Puts a regular file, and one that has more bytes than its size says (as those of /proc) as a stream. Returns the
   /// object's size. Throws Error{precondition} when the file gets shorter or longer while it is read.
   ByteCount upload(const std::filesystem::path& file, const ObjectAddress& to,
                    const store::ObjectAttributes& attributes, const store::WriteConditions& conditions);
-  /// Puts standard input until its end. `expected_bytes` is an upper bound of its length; 0: 78 GiB, what 10,000 parts
-  /// take. Returns its length.
+  /// Puts standard input until its end. `expected_bytes` is an upper bound of its length; 0: what 10,000 parts
+  /// take, 78 GiB if nobody chose their size. Returns its length.
   ByteCount upload_input(const ObjectAddress& to, const store::ObjectAttributes& attributes,
                          const store::WriteConditions& conditions, ByteCount expected_bytes);
   /// Writes an object to a file that appears when it is complete, with the object's modification time. `known_size`
@@ -56,6 +62,8 @@ class ObjectMover {
                           const store::WriteConditions& conditions, ByteCount expected_bytes);
   void upload_in_parts(os::ReadableFile& file, ByteCount size, const ObjectAddress& to,
                        const store::ObjectAttributes& attributes, const store::WriteConditions& conditions);
+  ETag send_part(const ObjectAddress& to, const UploadId& upload, std::uint32_t number, std::uint32_t count,
+                 store::Body& body);
   using OpenFile = std::function<os::AtomicFile&()>;
   store::ObjectInfo receive(const ObjectAddress& from, const VersionId& version, std::optional<ByteCount> known_size,
                             const OpenFile& open);
@@ -67,6 +75,7 @@ class ObjectMover {
 
   Context& context_;
   flow::Progress& progress_;
+  const ByteCount part_size_;
 };
 
 }  // namespace bale::cli

@@ -3,15 +3,19 @@ import hashlib
 import os
 import subprocess
 
+import pytest
 from conftest import Finished, MiB, binary, tree_of, write_tree
+from fault_proxy import FaultProxy
+from fault_rules import Rule
 from test_servers import refused
 
 
-def run(swift, directory, *arguments, status=0):
+def run(swift, directory, *arguments, status=0, environment=None):
     """Runs the program on the server; `status` is what it must end with (None: anything)."""
-    environment = {name: value for name, value in swift.environment().items() if not name.startswith("BALE_")}
-    command = [binary(), "--endpoint-url", swift.endpoint, *map(str, arguments)]
-    done = subprocess.run(command, env={**environment, "HOME": str(directory)}, cwd=directory,
+    clean = {name: value for name, value in swift.environment().items() if not name.startswith("BALE_")}
+    endpoint = [] if "--endpoint-url" in arguments else ["--endpoint-url", swift.endpoint]
+    command = [binary(), *endpoint, *map(str, arguments)]
+    done = subprocess.run(command, env={**clean, "HOME": str(directory), **(environment or {})}, cwd=directory,
                           stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=120)
     finished = Finished([word.encode() for word in command], done.returncode, done.stdout, done.stderr)
     assert status is None or finished.status == status, repr(finished)
@@ -46,15 +50,86 @@ def test_objects_there_and_back(swift, tmp_path):
     run(swift, tmp_path, "s3", "ls", f"s3://{bucket}/p/", status=3)
 
 
+# What Swift does otherwise; docs/testing.md says the same of it.
+SWIFT_FINDINGS = {
+    "tags": "failed", "storage-classes": "limited", "multipart-etag": "limited", "multipart-tags": "skipped",
+    "copy-tags": "skipped", "notifications": "limited"}
+CONDITIONS = ["conditional-put", "claims", "conditional-copy"]  # refused, or made good for
+
+
+@pytest.mark.parametrize("versions", [False, True], ids=["plain", "versions"])
+def test_doctor(swift, tmp_path, versions):
+    s3, bucket = swift.client("s3"), swift.bucket()
+    if versions:
+        s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    finished = run(swift, tmp_path, "--output", "json", "doctor", f"s3://{bucket}", status=1)
+    findings = {line["probe"]: line for line in finished.lines() if line["type"] == "finding"}
+    said = {name: line["verdict"] for name, line in findings.items() if line["verdict"] != "ok"}
+    for name in CONDITIONS:
+        assert "ignored by the server" not in findings[name]["seen"]
+        said.pop(name, None)
+    cleanup = said.pop("cleanup", "ok")
+    if versions:  # a key of 1,024 bytes is too long there
+        said.pop("keys", None)
+    assert said == SWIFT_FINDINGS
+    assert "(NotImplemented) (NotImplemented)" not in finished.out
+    listed = s3.list_object_versions(Bucket=bucket)
+    left = listed.get("Versions", []) + listed.get("DeleteMarkers", [])
+    assert (cleanup == "ok") == (left == [])
+
+
+def test_metadata_that_are_not_ascii(swift, tmp_path):
+    bucket = swift.bucket()
+    (tmp_path / "file").write_bytes(b"x")
+    for value in ("Grüße 日本", "=?UTF-8?B?eA==?="):
+        run(swift, tmp_path, "s3", "cp", "file", f"s3://{bucket}/k", "--metadata", f'{{"name": "{value}"}}')
+        stat = run(swift, tmp_path, "--output", "json", "s3", "stat", f"s3://{bucket}/k").lines()[0]
+        assert stat["metadata"] == {"name": value}
+
+
+def test_the_size_of_parts(swift, tmp_path):
+    bucket = swift.bucket()
+    (tmp_path / "large").write_bytes(os.urandom(17 * MiB))
+    (tmp_path / ".aws").mkdir()
+    (tmp_path / ".aws/config").write_text("[default]\ns3 =\n  multipart_chunksize = 12MB\n")
+    configured = {"AWS_CONFIG_FILE": str(tmp_path / ".aws/config")}
+    for options, more, parts in (([], {}, 3), (["--part-size", "6MB"], {}, 3), (["--part-size", "9MiB"], configured, 2),
+                                 ([], configured, 2)):
+        run(swift, tmp_path, "s3", "cp", "large", f"s3://{bucket}/k", *options, environment=more)
+        stat = run(swift, tmp_path, "--output", "json", "s3", "stat", f"s3://{bucket}/k").lines()[0]
+        assert stat["etag"].endswith(f"-{parts}"), (options, more)
+    wrong = run(swift, tmp_path, "s3", "cp", "large", f"s3://{bucket}/k", "--part-size", "4MB", status=2)
+    assert "'4MB' is no size of parts" in wrong.err and "--part-size" in wrong.err
+
+
+def test_a_part_that_is_refused(swift, tmp_path):
+    """As a server does that takes fewer parts: its own words are in the error, and what to do."""
+    bucket = swift.bucket()
+    (tmp_path / "large").write_bytes(os.urandom(17 * MiB))
+    with FaultProxy(swift.endpoint, Rule("error", match="^PUT .*partNumber=2", status=400, code="InvalidArgument",
+                                         times=None)) as proxy:
+        done = run(swift, tmp_path, "--endpoint-url", proxy.endpoint, "s3", "cp", "large", f"s3://{bucket}/k", status=2)
+    assert "the server refuses part 2 of 3: " in done.err and "InvalidArgument" in done.err, done
+    assert "--part-size 64MB" in done.err and "multipart_chunksize" in done.err
+
+
+def test_an_archive_in_a_bucket(swift, tmp_path):
+    bucket = swift.bucket()
+    write_tree(tmp_path / "in", {"a": b"one", "d/b": b"two" * 1000})
+    run(swift, tmp_path, "archive", "create", f"s3://{bucket}/x.tar.zst", "in")
+    run(swift, tmp_path, "archive", "extract", f"s3://{bucket}/x.tar.zst", "--to", "out")
+    assert {b"one", b"two" * 1000} == set(tree_of(tmp_path / "out").values())
+
+
 def test_every_version_is_removed(swift, tmp_path):
     """Swift's listing says that it goes on after a version that is not there; a page of this server has 100."""
     s3, bucket = swift.client("s3"), swift.bucket()
     s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
-    for number in range(120):
-        s3.put_object(Bucket=bucket, Key=f"k{number % 24}", Body=b"")
+    for number in range(110):
+        s3.put_object(Bucket=bucket, Key=f"k{number % 22}", Body=b"")
     s3.delete_object(Bucket=bucket, Key="k7")
     listed = run(swift, tmp_path, "--output", "json", "s3", "ls", "--versions", f"s3://{bucket}").lines()
-    assert len({(line["key"], line["version_id"]) for line in listed}) == len(listed) == 121
+    assert len({(line["key"], line["version_id"]) for line in listed}) == len(listed) == 111
     run(swift, tmp_path, "--connections", "4", "s3", "rm", "--recursive", "--all-versions", f"s3://{bucket}")
     versions = s3.list_object_versions(Bucket=bucket)
     assert versions.get("Versions", []) == [] and versions.get("DeleteMarkers", []) == []

@@ -1,4 +1,5 @@
 // What goes over the wire for each operation of the port. Bodies and queries are those that botocore 1.43 makes.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "aws/s3.hpp"
@@ -47,6 +48,27 @@ const std::string full_headers =
 
 /// What S3 takes for the type where the writer names none: said, since other servers take something else.
 const std::string no_type = "\nContent-Type: binary/octet-stream";
+
+TEST(S3Requests, EncodeMetadataThatAreNotAscii) {
+  const auto sent = [](const store::UserMetadata& metadata) {
+    store::ObjectAttributes attributes;
+    attributes.metadata = metadata;
+    std::vector<std::string> values;
+    for (const http::Header& header : s3.create_upload({bucket, ObjectKey("k")}, attributes).request.headers)
+      if (header.name.starts_with("x-amz-meta-")) values.push_back(header.value);
+    return values;
+  };
+  using ::testing::ElementsAre;
+  EXPECT_THAT(sent({{"a", "plain =? text"}}), ElementsAre("plain =? text"));
+  EXPECT_THAT(sent({{"a", "Gr\xC3\xBC\xC3\x9F"}}), ElementsAre("=?UTF-8?B?R3LDvMOf?="));
+  EXPECT_THAT(sent({{"a", "tab\t"}}), ElementsAre("=?UTF-8?B?dGFiCQ==?="));
+  EXPECT_THAT(sent({{"a", "=?UTF-8?B?eA==?="}}), ElementsAre("=?UTF-8?B?PT9VVEYtOD9CP2VBPT0/PQ==?="))
+      << "what looks like a word comes back as it is";
+  EXPECT_THAT(sent({{"a", "\xFF"}}), ElementsAre("\xFF"));
+  std::string longest;
+  while (longest.size() < 2000) longest += "\xC3\xBC";
+  EXPECT_THAT(sent({{"a", longest}}), ElementsAre(longest)) << "the limit of S3 counts what is sent";
+}
 
 TEST(S3Requests, ForBuckets) {
   EXPECT_EQ(wire(s3.create_bucket(bucket)),

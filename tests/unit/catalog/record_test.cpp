@@ -93,6 +93,18 @@ TEST(CatalogRecord, RowsOfTheReferenceAreRead) {
   EXPECT_FALSE(record.deleted);
 }
 
+TEST(CatalogRecord, TakesWholeNumbersWithAFraction) {
+  const auto size_of = [](const std::string& number) {
+    return parse_json_line(R"({"backup_file":"f","source_bucket":"b","object_path":"p","object_size":)" + number + "}")
+        .object_size;
+  };
+  EXPECT_EQ(size_of("5.0"), 5u);
+  EXPECT_EQ(size_of("0.0"), 0u);
+  EXPECT_EQ(size_of("1.5e3"), 1500u);
+  EXPECT_EQ(size_of("4294967296.0"), 4294967296u);
+  for (const char* number : {"5.5", "-1.0", "1e300", "\"5\"", "true"}) EXPECT_THROW(size_of(number), Error) << number;
+}
+
 TEST(CatalogRecord, SaysWhichMemberIsWrong) {
   const std::pair<const char*, const char*> cases[] = {
       {"nonsense", "not a JSON object"},
