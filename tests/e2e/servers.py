@@ -1,4 +1,4 @@
-"""Fixtures of the servers that speak AWS's protocols (rgw, moto, dynalite, swift), each started when a test first asks for it.
+"""Fixtures of the servers that speak AWS's protocols (launching.NAMES), each started when a test first asks for it.
 
 A server that cannot run on this machine skips its tests with the reason; if $BALE_TEST_REQUIRE names it
 ("rgw,dynalite"), they fail. A server that runs already, started by tests/servers/with_servers.py, is used as it is.

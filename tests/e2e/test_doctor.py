@@ -8,10 +8,11 @@ import time
 import pytest
 from conftest import SOURCE_REGION, Finished, MiB, binary
 
-PROBES = ["access", "objects", "keys", "ranges", "attributes", "unicode-metadata", "tags", "storage-classes", "multipart",
-          "multipart-etag", "multipart-attributes", "multipart-tags", "part-copy", "abort", "conditional-put", "claims",
-          "conditional-read", "copy", "copy-tags", "conditional-copy", "conditional-complete", "checksums", "listing", "versioning",
-          "clock", "speed", "notifications", "cleanup", "leftovers"]
+PROBES = ["access", "objects", "keys", "ranges", "attributes", "unicode-metadata", "tags", "storage-classes",
+          "multipart", "multipart-etag", "multipart-attributes", "multipart-tags", "part-copy", "abort",
+          "conditional-put", "claims", "conditional-read", "copy", "copy-tags", "conditional-copy",
+          "conditional-complete", "checksums", "listing", "versioning", "clock", "speed", "notifications", "cleanup",
+          "leftovers"]
 
 
 UNREPEATED = b"(?i)\r\nIf-(None-)?Match:"  # servers.road: a condition does not hold when it is asked a second time

@@ -1,6 +1,6 @@
 """What the programs that start a test server share: one process that keeps a server for as long as its caller lives.
 
-Each program (rgw.py, moto.py, dynalite.py, swift.py) starts its server, prints one line of JSON when it answers, and waits
+Each program (rgw.py, swift.py, ...) starts its server, prints one line of JSON when it answers, and waits
 until its standard input ends, or SIGTERM, SIGINT or SIGHUP. Then it stops what it started and removes what it made. A
 caller holds the other end of that standard input: however the caller ends, kill -9 included, the pipe closes and the
 server goes. If this process itself is killed, the kernel kills the server (PR_SET_PDEATHSIG), and the next start

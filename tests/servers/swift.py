@@ -22,6 +22,7 @@ KNOWS_SWIFT = "import swift.proxy.server, swift.account.server, swift.container.
 
 # Runs one of the servers. Swift looks into /etc/swift unless it is told of another directory before anything is read.
 RUNNER = """\
+import os
 import sys
 
 from swift.common import utils
@@ -32,6 +33,7 @@ utils.set_swift_dir(directory)
 from swift.common import constraints, storage_policy, wsgi
 
 # The servers stay who started them, in the directory of the run.
+os.chdir = lambda _: None
 wsgi.drop_privileges = lambda *_, **__: None
 constraints.reload_constraints()
 storage_policy.reload_storage_policies()
@@ -86,7 +88,8 @@ use = egg:swift#healthcheck
 
 PROXY = COMMON + """\
 [pipeline:main]
-pipeline = catch_errors gatekeeper healthcheck cache listing_formats bulk s3api tempauth copy slo dlo versioned_writes symlink proxy-server
+pipeline = catch_errors gatekeeper healthcheck cache listing_formats bulk s3api tempauth copy slo dlo
+  versioned_writes symlink proxy-server
 [app:proxy-server]
 use = egg:swift#proxy
 allow_account_management = true

@@ -3,8 +3,10 @@
 
     with_servers.py [--optional] NAME[=OPTIONS]... -- COMMAND [ARGUMENT...]
 
-NAME is rgw, moto, dynalite or swift; OPTIONS are those of its program, as one word: "rgw=--objectstore bluestore --size-gib
-64". COMMAND finds in its environment BALE_TEST_<NAME>_ENDPOINT, BALE_TEST_<NAME>_ACCESS_KEY and
+NAME is rgw, moto, dynalite or swift; OPTIONS are those of its program, as one word:
+"rgw=--objectstore bluestore --size-gib 64".
+
+COMMAND finds in its environment BALE_TEST_<NAME>_ENDPOINT, BALE_TEST_<NAME>_ACCESS_KEY and
 BALE_TEST_<NAME>_SECRET_KEY of each, and AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION; no other AWS_
 variable of the caller reaches it.
 
