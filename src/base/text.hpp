@@ -45,7 +45,5 @@ std::string to_lower(std::string_view text);
 /// exchanged, or swapped with their neighbour; at least 1, at most 3), the first of the nearest. Empty when none is
 /// near.
 std::string closest_match(std::string_view text, const std::vector<std::string>& candidates);
-/// Matches `*`, `?` and `[...]`-free shell patterns over the whole text; '*' also matches '/'.
-bool wildcard_match(std::string_view pattern, std::string_view text) noexcept;
 
 }  // namespace bale
