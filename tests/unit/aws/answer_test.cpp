@@ -87,8 +87,8 @@ TEST(Failures, SayThatAKeyIsAbsentInADocumentAndAStatusOfTheirOwn) {
   }
   for (const std::string& body :
        {"<Oops>" + absent + "</Oops>", "<html><body>" + absent + "</body></html>", absent + "<html>page</html>",
-        "<Errors><Error><Code>AccessDenied</Code></Error>" + absent + "</Errors>", std::string("<Error><Code>NoSuchKey"),
-        std::string("<Code>NoSuchKey</Code>")}) {
+        "<Errors><Error><Code>AccessDenied</Code></Error>" + absent + "</Errors>",
+        std::string("<Error><Code>NoSuchKey"), std::string("<Code>NoSuchKey</Code>")}) {
     EXPECT_FALSE(says_absent(parse_xml_failure({404, {}}, body))) << body;
     EXPECT_EQ(s3_error({404, {}}, body).kind(), ErrorKind::unavailable) << body;
   }
