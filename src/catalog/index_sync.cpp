@@ -403,6 +403,7 @@ class Sync {
     writer_->add_file(read.file);
     counts_.rows_added += read.rows;
     if (!read.damage) return;
+    failing_.check(*read.damage);
     ++(read.damage->error.kind() == ErrorKind::corrupt ? counts_.files_damaged : counts_.files_unreadable);
     damaged_(*read.damage);
   }
@@ -468,6 +469,7 @@ class Sync {
   flow::Progress& progress_;
   const std::function<void(const DamagedFile&)>& damaged_;
   SyncCounts counts_;
+  FailingFiles failing_;
   std::optional<IndexWriter> writer_;
   std::int64_t next_number_ = 1;
   std::vector<bool> seen_;                                     ///< by number of file

@@ -67,6 +67,11 @@ std::optional<ListedVersion> open_listed_file(store::ObjectStore& store, const O
       use(store.get(file, std::nullopt, {{}, wanted}));
       return ListedVersion{wanted, std::nullopt};
     } catch (const Error& error) {
+      if (is_transient(error.kind())) {
+        // Where the service lists the file and fails to give it, again and again, it fails for this file alone.
+        if (!list_again(store, file)) return std::nullopt;
+        return ListedVersion{wanted, error};
+      }
       if (!concerns_one_file(error)) throw;
       const bool may_be_gone = error.kind() == ErrorKind::not_found || error.kind() == ErrorKind::precondition;
       if (may_be_gone) {
@@ -108,6 +113,7 @@ class Scan {
     counts_.bytes += found->bytes;
     if (!found->damage) return;
     ++counts_.damaged_files;
+    failing_.check(*found->damage);
     damaged_(*found->damage);
   }
 
@@ -121,6 +127,7 @@ class Scan {
   const std::function<void(Record)>& visit_;
   const std::function<void(const DamagedFile&)>& damaged_;
   mutable Mutex mutex_;
+  FailingFiles failing_ BALE_GUARDED_BY(mutex_);
   ScanCounts counts_ BALE_GUARDED_BY(mutex_);
 };
 
@@ -187,6 +194,11 @@ std::optional<DamagedFile> read_catalog_file(const ObjectAddress& file, std::str
                                              const std::function<void(Record)>& visit) {
   return read_catalog_file(
       file, [&] { return std::exchange(text, {}); }, visit, text.size());
+}
+
+void FailingFiles::check(const DamagedFile& file) {
+  constexpr int most = 8;
+  if (is_transient(file.error.kind()) && ++count_ > most) throw Error(file.error);
 }
 
 DamagedFile unreadable_file(const ObjectAddress& file, const Error& error) {

@@ -52,6 +52,17 @@ std::optional<DamagedFile> read_catalog_file(const ObjectAddress& file, std::str
 /// A catalog file of which nothing can be read; `error` is what the store says.
 DamagedFile unreadable_file(const ObjectAddress& file, const Error& error);
 
+/// Counts the files that a service lists and fails to give (500, a timeout), although it was asked several times. A few
+/// are findings about these files; where more fail, the service is at fault.
+class FailingFiles {
+ public:
+  /// Throws the error of `file` where it is the ninth such file.
+  void check(const DamagedFile& file);
+
+ private:
+  int count_ = 0;
+};
+
 /// What was read of a listed catalog file.
 struct ListedFileText {
   std::string text;
@@ -62,7 +73,7 @@ struct ListedFileText {
 /// Reads the version of a catalog file that was listed with `etag`. When the store says that it is gone or another
 /// version, the file is listed once more: nullopt if it is no longer listed; a new version is read instead. A file that
 /// stays listed and is not given comes back as `unreadable`, and so does a version of more than `most` bytes. Throws
-/// what concerns more than this file: transient failures, a missing bucket, a stop.
+/// what concerns more than this file: failures of the listing, a missing bucket, a stop.
 std::optional<ListedFileText> read_listed_file(store::ObjectStore& store, const ObjectAddress& file, const ETag& etag,
                                                ByteCount most);
 

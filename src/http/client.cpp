@@ -310,7 +310,8 @@ Milliseconds Exchange::State::check_time(steady_clock::time_point now) {
 
 void Exchange::State::give_up(const std::string& why) {
   client.pool.close_idle(origin);
-  fail(Error(ErrorKind::timeout, why, where, "if the network is slow, allow more time"));
+  fail(Error(ErrorKind::timeout, why, where,
+             "check the network, and what stands between this machine and the service; then try again"));
 }
 
 void Exchange::State::finish(CURLcode result) {

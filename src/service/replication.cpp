@@ -251,10 +251,12 @@ class ForeignWorkNotice {
     }
     if (now - told_ < again_after) return;
     told_ = now;
-    log_.warning("replicate.wait",
-                 fmt::format("waiting for {} message{} that another process holds, or held when it died: back by {} "
-                             "unless it is still at work",
-                             waiting.in_flight, waiting.in_flight == 1 ? "" : "s", to_timestamp(latest_)));
+    log_.warning(
+        "replicate.wait",
+        fmt::format(
+            "waiting for {} message{} in flight, back in the queue by {}: another process holds what is in flight, "
+            "or held it when it died, or it failed and is tried again",
+            waiting.in_flight, waiting.in_flight == 1 ? "" : "s", to_timestamp(latest_)));
   }
 
  private:

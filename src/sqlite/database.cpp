@@ -85,6 +85,9 @@ bool Query::step() {
   const int code = sqlite3_step(statement_);
   if (code == SQLITE_ROW) return true;
   if (code == SQLITE_DONE) return false;
+  // Functions refuse their arguments only now: json_extract('x', '$'), say.
+  if (limits_ != nullptr && (code & 0xff) == SQLITE_ERROR)
+    throw Error(ErrorKind::invalid, fmt::format("the query cannot be run: {}", sqlite3_errmsg(database_->handle_)));
   database_->fail("use the database");
 }
 

@@ -41,6 +41,7 @@ int guarded(sqlite3_vtab* table, Step step) noexcept {
     table->zErrMsg = sqlite3_mprintf("%s", error.what());
     return error.kind() == ErrorKind::cancelled ? SQLITE_INTERRUPT
            : error.kind() == ErrorKind::corrupt ? SQLITE_CORRUPT
+           : is_transient(error.kind())         ? SQLITE_IOERR
                                                 : SQLITE_ERROR;
   } catch (const std::bad_alloc&) {
     return SQLITE_NOMEM;

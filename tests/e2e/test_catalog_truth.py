@@ -221,6 +221,13 @@ def test_sql_reaches_the_catalog_alone(backed_up, query):
     assert finished.out == "" and "only queries that read" in finished.err, finished
 
 
+@pytest.mark.parametrize("query", ["SELECT json_extract('x', '$')", "SELECT count(*) FROM json_each('[1')",
+                                   "SELECT abs(-9223372036854775808)"])
+def test_a_query_that_fails_while_it_runs_is_no_damage(backed_up, query):
+    finished = backed_up.bale.run("catalog", "sql", query, "--config", backed_up.bale.config, status=2)
+    assert finished.out == "" and "the query cannot be run" in finished.err, finished
+
+
 @pytest.mark.parametrize("query", [
     "SELECT zeroblob(900000000)", "SELECT hex(randomblob(400000000))", "SELECT printf('%1000000000d', 1)",
     "SELECT replace(hex(zeroblob(1000000)), '0', hex(zeroblob(400)))",

@@ -348,7 +348,7 @@ def test_waiting_for_what_a_dead_process_held_is_explained(bale):
         process.kill()
         process.communicate()
     finished = bale.replicate("run", "--until-idle")
-    assert "message that another process holds, or held when it died: back by " in finished.err, finished
+    assert "1 message in flight, back in the queue by " in finished.err, finished
     assert bale.get("copy", "file") == b"content"
 
 

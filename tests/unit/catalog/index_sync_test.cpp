@@ -182,7 +182,7 @@ TEST_F(IndexSync, AnIndexThatIsBeingMadeAnewIsNotTakenForWhole) {
   store_id = "second";
   write_one("2025-01-20", 2, "b");
   odd.get_ = [](const auto&, const auto&, const auto&) -> std::unique_ptr<store::GetStream> {
-    throw Error(ErrorKind::unavailable, "the network is away");
+    throw Error(ErrorKind::cancelled, "the machine goes down");
   };
   reader = &odd;
   EXPECT_THROW(quick_sync(), Error);
@@ -249,6 +249,28 @@ TEST_F(IndexSync, AListedFileThatIsNotGivenIsNamedAndTheRestIsRead) {
   reader = store.get();
   EXPECT_EQ(quick_sync().files_unreadable, 0U) << "it is given again";
   expect_truth();
+}
+
+TEST_F(IndexSync, AFileThatTheServiceFailsToGiveIsNamedAndTheRestIsRead) {
+  write_one("2025-01-20", 1, "sound");
+  const ObjectKey failing = write_one("2025-01-20", 2, "failing");
+  refuse(failing, Error(ErrorKind::unavailable, "internal error").with_code("InternalError"));
+  EXPECT_EQ(quick_sync().files_unreadable, 1U);
+  EXPECT_THAT(ask("SELECT object_path FROM catalog"), ElementsAre("sound"));
+  ASSERT_EQ(damaged.size(), 1U);
+  EXPECT_EQ(damaged[0].file.key, failing);
+  reader = store.get();
+  EXPECT_EQ(quick_sync().files_unreadable, 0U);
+  expect_truth();
+}
+
+TEST_F(IndexSync, AServiceThatFailsForManyFilesEndsIt) {
+  for (int archive = 1; archive <= 12; ++archive) write_one("2025-01-20", archive, "a");
+  odd.get_ = [](const auto&, const auto&, const auto&) -> std::unique_ptr<store::GetStream> {
+    throw Error(ErrorKind::unavailable, "the network is away");
+  };
+  reader = &odd;
+  EXPECT_THROW(quick_sync(), Error);
 }
 
 TEST_F(IndexSync, AFileThatASecondListingNoLongerHasIsJustGone) {
@@ -340,7 +362,7 @@ TEST_F(LargeFile, KeepsItsSoundRowsWhenItIsDamaged) {
 TEST_F(LargeFile, LeavesNothingBehindWhenReadingItFails) {
   write_one("2025-01-20", 1, "before");
   const ObjectKey large = write_large(2);
-  refuse(large, Error(ErrorKind::unavailable, "the connection was closed"));
+  refuse(large, Error(ErrorKind::cancelled, "stopped"));
   EXPECT_THROW(sync_within(small), Error);
   EXPECT_THAT(ask("SELECT object_path FROM catalog"), ElementsAre("before")) << "what came before it stays";
   reader = store.get();
