@@ -39,7 +39,7 @@ std::string_view cut(std::string_view name) {
   return name.substr(0, (static_cast<unsigned char>(name[length]) & 0xC0) == 0x80 ? most : length);
 }
 
-/// A name beside `name` that stands for `of`; another one for each attempt.
+/// Returns an escaped name: `name`, '%' and a hash of `of` and `attempt`.
 std::string marked(std::string_view name, std::string_view of, std::size_t attempt) {
   std::string hashed(of);
   if (attempt > 0) hashed += fmt::format("/{}", attempt);
@@ -118,14 +118,14 @@ bool is_file_path(std::string_view key) noexcept {
 std::string place_of(const NamedKey& key, const std::function<Taken(const std::string& path)>& taken) {
   struct Component {
     std::string name;
-    std::string_view of;  ///< the key up to and with it
+    std::string_view of;  ///< the key up to and including the component
   };
   std::vector<Component> components;
   for_each_component(key.key, [&](std::string_view component, std::size_t end) {
     components.push_back({holdable(component), key.key.substr(0, end)});
   });
   if (components.empty() && key.is_directory) return {};
-  // A file needs a name, even if its key has none.
+  // A file needs a name, even if its key has no component.
   if (components.empty()) components.push_back({marked({}, key.key, 0), key.key});
   std::string path;
   for (std::size_t i = 0; i < components.size(); ++i) {
@@ -180,8 +180,7 @@ std::vector<std::string> file_paths(const std::vector<NamedKey>& keys) {
 
 void PathStream::add(const NamedKey& added, std::int64_t number) {
   const std::string_view key = added.key;
-  if (begun_ && key <= last_)
-    throw Error(ErrorKind::invalid, "keys came out of their order, or twice", escape_name(key));
+  if (begun_ && key <= last_) throw Error(ErrorKind::invalid, "keys are out of order, or come twice", escape_name(key));
   last_ = key;
   begun_ = true;
   // Between "a" and "a/b" there are only keys that start with "a" ("a!b"): with another one, "a" is settled.

@@ -22,7 +22,7 @@ struct NamedKey {
 /// empty key stands for the directory that all others are in.
 bool is_folder_marker(std::string_view key, ByteCount size) noexcept;
 
-/// What a key's path differs in from the key, apart from "." components and repeated '/', which are left out silently
+/// How a key's path differs from the key, apart from "." components and repeated '/', which are left out silently
 /// as tar does.
 enum class NameChange {
   none,
@@ -53,7 +53,7 @@ std::string place_of(const NamedKey& key, const std::function<Taken(const std::s
 std::vector<std::string> file_paths(const std::vector<NamedKey>& keys);
 
 /// Takes the keys of one listing in bytewise order and tells which are their own paths, without holding the keys.
-/// Memory: the keys that start one another, at most one for each length. Used by one thread.
+/// Memory: a chain of keys that are prefixes of one another. Used by one thread.
 class PathStream {
  public:
   /// Told a path or key, and the number that it was added with. Valid during the call.
@@ -61,7 +61,7 @@ class PathStream {
   struct Sinks {
     Sink file;       ///< files whose keys are their own paths, all of a directory one after the other
     Sink directory;  ///< directories of the same kind, without the '/' at the end; in that order too
-    Sink odd;        ///< the keys of all others, in no order that counts: for place_of() when the paths are known
+    Sink odd;        ///< the keys of all others, in no particular order: for place_of() when the paths are known
   };
   explicit PathStream(Sinks sinks) : sinks_(std::move(sinks)) {}
   /// Throws Error{invalid} unless `key` is greater than the key before. Throws what the sinks throw.

@@ -43,7 +43,7 @@ bool ends_with_path(std::string_view path, std::string_view end) {
   return path == end || (path.size() > end.size() && path.ends_with(end) && path[path.size() - end.size() - 1] == '/');
 }
 
-/// Whether archives of this source lie where the archive does; the names of files are escaped, those of objects not.
+/// Whether the archive's folder is that of archives of `source`, whose name is escaped in paths of files.
 bool lies_below(std::string_view archive_folder, const std::string& source) {
   return ends_with_path(archive_folder, source) || ends_with_path(archive_folder, escape_name(source));
 }
@@ -83,7 +83,7 @@ struct SourceForms {
   }
 };
 
-/// Whether the manifest names the key itself, which then holds.
+/// Whether the manifest itself names the key. Such a key is kept.
 bool has_own_key(const ManifestObject& object) {
   return object.key.str() != joined(object.source_prefix, object.relative_key);
 }

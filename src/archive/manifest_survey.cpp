@@ -110,17 +110,16 @@ Manifest ManifestSurvey::finish(MemoryShare& memory) {
 std::vector<Remark> ManifestSurvey::remarks() const {
   std::vector<Remark> remarks;
   if (unlisted_ > 0) {
-    remarks.push_back({fmt::format("behind the last manifest.json follows a tar whose {} files no manifest lists: they "
-                                   "are left out",
-                                   unlisted_),
-                       true});
+    remarks.push_back(
+        {fmt::format("the last manifest.json is followed by a tar whose {} files no manifest lists: they are left out",
+                     unlisted_),
+         true});
   }
   if (replaced_ > 0) {
-    remarks.push_back(
-        {fmt::format("{} objects have the name that another object of another source has in this archive: "
-                     "of each name the newest is read",
-                     replaced_),
-         true});
+    remarks.push_back({fmt::format("{} objects have the same name in this archive as an object of another source: "
+                                   "of each name the newest is read",
+                                   replaced_),
+                       true});
   }
   return remarks;
 }

@@ -1,11 +1,11 @@
-// What a person is told of an archive that is read all the same.
+// Remarks on an archive that is readable, for the user.
 #pragma once
 
 #include <string>
 
 namespace bale::archive {
 
-/// Something that a file holds against expectation.
+/// Something unexpected in an archive's file.
 struct Remark {
   std::string text;
   bool is_unread = false;  ///< it was not read; else it was

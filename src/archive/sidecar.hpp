@@ -44,7 +44,7 @@ struct Sidecar {
   /// The last of the frames is bytes behind the archive that are no frame, and not read.
   bool has_tail = false;
   bool tail_is_zero = false;  ///< it is padding
-  bool tar_goes_on = false;   ///< behind the end of the tar is something that is no tar, and not read
+  bool tar_goes_on = false;   ///< other bytes than a tar follow the end of the tar; they are not read
   /// An object without data_offset is one that the tar does not hold.
   Manifest manifest;
   /// By object: where its tar headers begin in the tar stream; 0 without data_offset.

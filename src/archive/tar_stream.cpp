@@ -232,12 +232,12 @@ std::optional<TarStream::Member> TarStream::next_of_tar() {
   return member;
 }
 
-/// Place in the tar stream up to which libarchive has used what it was given.
+/// Offset in the tar stream of the first byte that libarchive has not used yet.
 ByteCount TarStream::taken() const { return begin_ + static_cast<ByteCount>(::archive_filter_bytes(tar_.get(), 0)); }
 
 /// Gives back what libarchive was given and did not use.
 void TarStream::take_back(ByteCount unused) {
-  // libarchive looks a block ahead, which may begin in front of what it was given last.
+  // libarchive reads one block ahead; the block may begin before the bytes that it was given last.
   const ByteCount of_given = std::min<ByteCount>(unused, given_.size());
   const ByteCount of_before = std::min<ByteCount>(unused - of_given, before_given_.size());
   std::string back = before_given_.substr(before_given_.size() - of_before);
@@ -251,7 +251,7 @@ void TarStream::take_back(ByteCount unused) {
   before_given_.clear();
 }
 
-/// Goes behind the zero blocks that end a tar. False where no tar follows.
+/// Skips the zero blocks that end a tar. Returns false if no tar follows.
 bool TarStream::find_next_tar() {
   ByteCount at = taken();
   take_back(given_end_ - at);

@@ -106,7 +106,7 @@ class TarStream {
     ByteCount size = 0;
     bool regular = false;         ///< neither a link nor a directory nor a device; a hard link that has its own data is
     std::string hard_link_to;     ///< name of the member whose data a hard link has; empty for all others
-    bool is_strange = false;      ///< has data, and is of a type that is not known
+    bool is_strange = false;      ///< has data, but its type is unknown
     bool in_one_piece = true;     ///< not a sparse file, whose holes the tar leaves out
     ByteCount header_offset = 0;  ///< of its first header, extended ones included, in the tar stream
     ByteCount data_offset = 0;    ///< of its first byte in the tar stream

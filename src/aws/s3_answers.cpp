@@ -45,7 +45,7 @@ ByteCount content_length(const AnswerHead& head, const std::string& where) {
   if (length) return *length;
   if (!head.headers.get("content-length").empty()) throw corrupt("the answer's Content-Length is no number", where);
   throw Error(ErrorKind::unsupported, "the server does not say how long the object is", where,
-              "a proxy may have removed Content-Length: ask the server itself");
+              "send the request to the server directly: a proxy may have removed Content-Length");
 }
 
 TimePoint time_of(const pugi::xml_node& node, const char* name, const std::string& where) {

@@ -36,18 +36,18 @@ void add_header(Headers& headers, const char* name, const std::string& value) {
 
 std::string quoted(const ETag& etag) { return "\"" + etag.str() + "\""; }
 
-/// The type that S3 gives an object whose writer names none. Other servers take that of a later request instead.
+/// The Content-Type that S3 gives an object if the request names none. Other servers take that of a later request.
 constexpr const char* default_content_type = "binary/octet-stream";
 
-/// The value of a header that stands for `value`: an encoded word of RFC 2047 where it is not ASCII, as S3 gives it
-/// back, or where it would be taken for one. Bytes that are not UTF-8 stay as they are.
+/// Returns the header value for `value`: an encoded word of RFC 2047, as S3 returns it, if `value` is not ASCII or
+/// looks like an encoded word itself. Bytes that are not UTF-8 stay as they are.
 std::string encoded_word(const std::string& value) {
   const bool is_ascii = std::all_of(value.begin(), value.end(), [](char c) { return c >= 0x20 && c < 0x7F; });
   if ((is_ascii && decode_words(value) == value) || !is_utf8(value)) return value;
   return "=?UTF-8?B?" + to_base64(as_bytes(value)) + "?=";
 }
 
-/// Metadata as headers have them. Without encoded words where these are longer than S3 takes, and the values are not.
+/// Returns the metadata as header values: unencoded if only the encoded words are longer than S3 accepts.
 store::UserMetadata encoded_metadata(const store::UserMetadata& metadata) {
   store::UserMetadata encoded;
   std::size_t bytes = 0;

@@ -66,7 +66,8 @@ std::optional<std::string> find(const std::map<std::string, ConfigSection>& sect
   return value->second;
 }
 
-/// Refuses a value that goes on in lines below it: those were meant to be settings, and may hold a secret.
+/// Returns a value of one line. Refuses a longer one, without showing it: its other lines were meant to be settings,
+/// and may hold a secret.
 std::optional<std::string> one_line(std::optional<std::string> value, const std::string& name,
                                     const std::string& section) {
   if (!value || value->find('\n') == std::string::npos) return value;
@@ -125,7 +126,7 @@ class ConfigReader {
     if (content.front() == '[') return start_section(content);
     if (section_ == nullptr) refuse("a setting stands before the first section");
     const std::size_t separator = content.find_first_of("=:");
-    if (separator == std::string_view::npos) refuse("that is no setting");
+    if (separator == std::string_view::npos) refuse("the line is no setting");
     setting_ = to_lower(trim(content.substr(0, separator)));
     if (setting_.empty()) refuse("a setting has no name");
     (*section_)[setting_] = trim(content.substr(separator + 1));

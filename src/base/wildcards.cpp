@@ -5,7 +5,7 @@
 namespace bale {
 namespace {
 
-/// Whether the pattern begins with a backslash that takes away the meaning of the next character.
+/// Whether the pattern begins with a backslash that escapes the next character.
 bool starts_with_escape(std::string_view pattern) noexcept {
   return pattern.size() >= 2 && pattern[0] == '\\' && (pattern[1] == '*' || pattern[1] == '?' || pattern[1] == '\\');
 }

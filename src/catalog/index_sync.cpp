@@ -142,7 +142,7 @@ class Sync {
   void forget_other_store() {
     const std::string known = index_.note(note_store);
     if (place_.store_identity.empty() || known.empty() || known == place_.store_identity) return;
-    // An index of an older Bale knows the time alone.
+    // An index of an older Bale has the time only.
     if (known.starts_with(made_at) && place_.store_identity.ends_with(", " + known)) return;
     writer().clear();
     counts_.is_of_new_store = true;
@@ -175,7 +175,7 @@ class Sync {
     writer_->commit();
   }
 
-  /// For servers that do not tell the prefixes down to the next '/'.
+  /// Lists the whole catalog, for servers that return no common prefixes.
   void list_whole() {
     store::ListRequest request;
     request.prefix = place_.prefix;

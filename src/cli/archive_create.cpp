@@ -152,13 +152,13 @@ class FileMembers final : public archive::MemberSource {
   }
 
  private:
-  /// Files of /proc say that they are empty, and others grow.
+  /// Throws if the file is longer than its reported size: files in /proc report 0, and other files may grow.
   static void require_end(os::ReadableFile& file, const InputFile& input) {
     std::byte next[1];
     if (file.read_at(input.info.size, next) == 0) return;
     throw Error(ErrorKind::precondition,
                 fmt::format("the file has more than the {} that its size says", format_bytes(input.info.size)),
-                escape_name(input.path.native()), "copy it to another file, and archive that");
+                escape_name(input.path.native()), "copy the file, and archive the copy");
   }
 
   os::Files& files_;

@@ -88,8 +88,8 @@ int report_left_out(Context& context, const archive::BuiltSidecar& built) {
   for (const std::string& name : built.lost) {
     emit_failure(context, "left out " + escape_name(name),
                  Error(ErrorKind::unsupported,
-                       "its data are not in the archive: it is a hard link to what is not in front of it, or of a type "
-                       "that is not known"));
+                       "its data are not in the archive: it is a hard link to a member that is not in front of it, "
+                       "or its type is unknown"));
   }
   bool has_unread = !built.scattered.empty() || !built.lost.empty();
   for (const archive::Remark& remark : built.remarks) {

@@ -108,7 +108,7 @@ void add_search_command(CLI::App& catalog, Action& action) {
   CLI::App* command = catalog.add_subcommand("search", "Search object names in the catalog");
   const auto options = std::make_shared<SearchOptions>();
   command->add_option("PATTERN", options->pattern,
-                      "part of a key, or a pattern with * and ? for the whole key; \\* is the character [all]");
+                      "part of a key, or a pattern with * and ? for the whole key; \\* is a literal * [all]");
   command->add_option("--regex", options->regex, "only keys of which some part matches (RE2's syntax)")
       ->type_name("EXPR")
       ->check(refuse_empty);

@@ -52,8 +52,8 @@ void tell_damage(Context& context, const std::vector<recover::CatalogDamage>& da
 
 void tell_exact_names(Context& context, const std::set<std::string>& names) {
   for (const std::string& name : names) {
-    emit_warning(context, fmt::format("an object has the very name {}: it alone is meant, and others that the pattern "
-                                      "matches are left out; a second * in the place of one means them too",
+    emit_warning(context, fmt::format("an object has the very name {}: only this object is used, other matches of "
+                                      "the pattern are left out; write ** instead of one * to match them all",
                                       escape_name(name)));
   }
 }

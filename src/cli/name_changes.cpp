@@ -16,7 +16,7 @@ void NameChanges::tell(std::string_view key, std::string_view path, archive::Nam
       if (std::exchange(told_slash_, true)) return;
       return emit_warning(context_, "the '/' at the beginning of names is left out");
     case archive::NameChange::escaped:
-      return emit_warning(context_, fmt::format("{} gets the escaped name {}: it cannot have its own there",
+      return emit_warning(context_, fmt::format("{} gets the escaped name {}: its own name is not possible there",
                                                 escape_name(key), escape_name(path)));
   }
 }

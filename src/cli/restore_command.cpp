@@ -316,7 +316,7 @@ recover::SearchResult find_in(Context& context, const RestoreCommandOptions& opt
   return find_records(context, where, query, recover::OnDamage::read_archive);
 }
 
-/// Looks at what is newer than a local index before anything is missing.
+/// Searches; updates the local index and searches again before an object is reported as missing.
 recover::SearchResult find(Context& context, const RestoreCommandOptions& options, const recover::Query& query) {
   recover::SearchResult found = find_in(context, options, options.where, query);
   if (!found.records.empty() && missing_names(options, found).empty()) return found;
@@ -345,7 +345,7 @@ int restore(Context& context, const RestoreCommandOptions& options) {
 void add_restore_command(CLI::App& app, Action& action) {
   CLI::App* command = app.add_subcommand("restore", "Get objects back out of backups, verified");
   const auto options = std::make_shared<RestoreCommandOptions>();
-  command->add_option("PATH", options->paths, "keys, or patterns with * and ? (\\* and \\? are the characters)");
+  command->add_option("PATH", options->paths, "keys, or patterns with * and ? (\\* and \\? are a literal * and ?)");
   command->add_option("--to", options->to, "directory, or s3://bucket[/prefix]")
       ->type_name("DIR|URI")
       ->required()
@@ -356,8 +356,8 @@ void add_restore_command(CLI::App& app, Action& action) {
       ->add_option("--storage-class", options->storage_class,
                    "storage class in the bucket [the object's own; STANDARD if archived]")
       ->check(refuse_empty);
-  command->add_flag("--no-tags", options->without_tags, "no tags in the bucket, for servers that know none");
-  command->add_flag("--no-metadata", options->without_metadata, "no user metadata in the bucket");
+  command->add_flag("--no-tags", options->without_tags, "do not restore tags, for servers without object tags");
+  command->add_flag("--no-metadata", options->without_metadata, "do not restore user metadata");
   command
       ->add_option("--query", options->sql,
                    "what this query of the local index gives (`bale catalog sql`): SELECT * FROM catalog WHERE ...")

@@ -228,7 +228,7 @@ void add_copy_options(CLI::App& copy, CopyRequest& request) {
   copy.add_option("--expected-size", request.expected_size, "most bytes that standard input will give")
       ->type_name("BYTES");
   copy.add_option("--part-size", request.part_size,
-                  "least size of the parts of an upload, for servers that take fewer than 10,000 [8MB]")
+                  "smallest part size, for servers that accept fewer than 10,000 parts [8MB]")
       ->type_name("SIZE")
       ->check(refuse_empty);
 }

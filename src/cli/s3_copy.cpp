@@ -223,7 +223,7 @@ class Copy {
     return progress_.items_failed == 0 ? exit_ok : exit_some_failed;
   }
 
-  /// A misspelt prefix looks like one that nothing has.
+  /// Throws Error{not_found} if there was nothing to copy: the prefix may be misspelt.
   void require_any() const {
     if (found_ > 0 || progress_.items_failed > 0) return;
     throw Error(

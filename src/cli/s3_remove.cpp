@@ -51,14 +51,14 @@ class Removal {
     if (context_.stop().stop_requested()) throw Error(ErrorKind::cancelled, "interrupted");
     require_any(where);
     if (newer_ > 0) {
-      emit_warning(context_, fmt::format("{} that came while this command ran left: run it again to remove them",
+      emit_warning(context_, fmt::format("{} newer than the start of this command left: run it again to remove them",
                                          format_count(newer_, request_.all_versions ? "version" : "object")));
     }
     return progress_.items_failed == 0 ? exit_ok : exit_some_failed;
   }
 
  private:
-  /// A misspelt prefix looks like one that nothing has.
+  /// Throws Error{not_found} if there was nothing to remove: the prefix may be misspelt.
   void require_any(const ObjectAddress& where) const {
     if (found_ > 0) return;
     throw Error(ErrorKind::not_found, std::string(nothing_found(request_.filters)), escape_name(to_uri(where)),
@@ -96,7 +96,7 @@ class Removal {
     return any && !context_.stop().stop_requested() && !end_.is_over();
   }
 
-  /// Whether there is nothing more to do about it: that it cannot be removed was said, or is said now.
+  /// Whether to skip the item: its removal failed, which was reported before or is reported now.
   bool is_settled(const Listed& listed) {
     const std::uint64_t number = number_of(listed);
     {
@@ -110,7 +110,7 @@ class Removal {
     return true;
   }
 
-  /// Of an object that was removed, and that the last two listings gave all the same.
+  /// Reports an item that was removed, and that the last two listings returned nevertheless.
   void tell_still_listed(const Listed& listed) {
     const std::string uri = escape_name(to_uri(listed.object));
     store::ObjectStore& store = context_.store(context_.region());

@@ -34,7 +34,7 @@ constexpr std::size_t least_hole_of_part = 64_KiB;
 
 Error stopped() { return Error(ErrorKind::cancelled, "interrupted"); }
 
-/// Whether the file has a byte where it should end: the files of /proc say that they are empty, and others grow.
+/// Whether the file is longer than its reported size: files in /proc report 0, and other files may grow.
 bool goes_on(os::ReadableFile& file, ByteCount size) {
   std::byte next[1];
   return file.read_at(size, next) > 0;
@@ -42,7 +42,7 @@ bool goes_on(os::ReadableFile& file, ByteCount size) {
 
 Error got_longer() {
   return Error(ErrorKind::precondition, "the file got longer while it was read", {},
-               "copy it again when nobody writes to it");
+               "copy the file again when no process writes to it");
 }
 
 /// Fills all of `bytes`; false when the stream ends first.
@@ -78,7 +78,7 @@ class FileBody final : public store::Body {
     if (wanted == 0) return {};
     if (file_.read_at(first_ + done_, MutableBytes(buffer_.data(), wanted)) != wanted) {
       throw Error(ErrorKind::precondition, "the file got shorter while it was read", {},
-                  "copy it again when nobody writes to it");
+                  "copy the file again when no process writes to it");
     }
     if (is_end_ && done_ + wanted == size_ && goes_on(file_, first_ + size_)) throw got_longer();
     done_ += wanted;
@@ -159,7 +159,7 @@ ETag ObjectMover::send_part(const ObjectAddress& to, const UploadId& upload, std
     if (error.kind() != ErrorKind::invalid || number == 1) throw;
     throw error.with_summary(fmt::format("the server refuses part {} of {}: {}", number, count, error.summary()))
         .with_hint(
-            "larger parts are fewer: --part-size 64MB, or multipart_chunksize in the s3 section of ~/.aws/config");
+            "set a larger part size: --part-size 64MB, or multipart_chunksize in the s3 section of ~/.aws/config");
   }
 }
 

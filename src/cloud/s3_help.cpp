@@ -27,7 +27,7 @@ store::ListRequest versions_of(const ObjectAddress& object) {
   return request;
 }
 
-/// Whether the server may have refused to know a condition: it says so (501), or finds the request wrong (400) without
+/// Whether the server may not support a condition: it says so (501), or finds the request wrong (400) without
 /// naming another reason.
 bool refuses_to_know(const Error& error) {
   if (error.kind() == ErrorKind::unsupported) return true;
@@ -48,8 +48,8 @@ void S3Store::remember_refusal(const BucketName& bucket, Refusable condition) {
   refused_.insert({bucket, condition});
 }
 
-/// Writes on conditions, whatever the server makes of them: what it may ignore is looked at before and after. Where it
-/// refuses to know the conditions, the write goes without them, and so do those of the same kind that follow.
+/// Writes on conditions. The object is checked before and after the write if the server may ignore the conditions. If
+/// the server does not support them, this write and later ones of the same kind are sent without them.
 store::PutResult S3Store::write_on(Refusable kind, const ObjectAddress& object,
                                    const store::WriteConditions& conditions,
                                    const std::function<store::PutResult(const store::WriteConditions&)>& write) {
@@ -96,7 +96,7 @@ void S3Store::copy_from(const store::CopySource& from, const std::function<void(
   }
 }
 
-/// Says what a refused write can go without: a server that does not know one of these hardly says which.
+/// Adds a hint that lists what a refused write can leave out: a server rarely says which of these it does not support.
 Error S3Store::name_optionals(const Error& refusal, const BucketName& bucket, const Optionals& sent) {
   const bool is_failure = refusal.kind() == ErrorKind::unavailable && refusal.code() == "InternalError";
   if (!refusal.hint().empty() || is_aws(bucket) || (!is_failure && !refuses_to_know(refusal))) return refusal;

@@ -71,7 +71,7 @@ class AnswerStream final : public store::GetStream {
     check_is_asked(info_, conditions, where);
     const store::Extent wanted = store::resolve_range(asked, info_.size);
     if (wanted.offset != range_.offset || wanted.length != range_.length)
-      throw Error(ErrorKind::corrupt, "the server answered with other bytes than were asked for", where);
+      throw Error(ErrorKind::corrupt, "the server sent other bytes than were requested", where);
   }
   OpenCall answer_;
   const store::ObjectInfo info_;
@@ -96,7 +96,7 @@ bool asks_again(const aws::ServiceFailure& failure) {
 
 }  // namespace
 
-/// Writes what has optional features, perhaps; a refusal names them.
+/// Writes; the error of a refusal names the optional features that the request used.
 template <typename Write>
 auto S3Store::naming_optionals(const BucketName& bucket, const Optionals& sent, const Write& write) {
   try {
@@ -384,8 +384,8 @@ store::PutResult S3Store::copy(const store::CopySource& from, const ObjectAddres
   store::PutResult result = write_on(Refusable::copy, to, conditions, [&](const store::WriteConditions& sent) {
     store::PutResult written;
     copy_from(from, [&](const store::CopySource& source) { written = copy_once(source, to, replace, sent); });
-    // The same tag is the same content; another one, after a multipart upload, says nothing. A copy onto itself has a
-    // new one, perhaps.
+    // An equal ETag means equal content; a different one means nothing after a multipart upload. A copy onto itself may
+    // have a new ETag.
     if (written.etag != from.if_match && from.address != to) look_at_source(from);
     return written;
   });

@@ -87,8 +87,7 @@ std::vector<const Rule*> rules_of_archive(const ReplicationConfig& config, const
                 to_uri(archive));
   }
   if (has_odd_component(archive.key)) {
-    throw Error(ErrorKind::denied, "the archive's key has an empty component, \".\" or \"..\", as no archive's key has",
-                to_uri(archive));
+    throw Error(ErrorKind::denied, "the archive's key has an empty component, \".\" or \"..\"", to_uri(archive));
   }
   return std::move(rules);
 }

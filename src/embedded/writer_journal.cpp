@@ -145,7 +145,7 @@ struct WriterJournal::Chapter {
     try {
       file->write_at(number_offset, as_bytes(spell_number(*number)));
     } catch (const std::exception&) {
-      // The journal says less than is true.
+      // The number in the journal stays lower than that of the newest commit.
     }
   }
 };

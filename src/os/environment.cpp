@@ -27,7 +27,7 @@ std::optional<std::string> get_line(const Environment& environment, const std::s
   if (end == std::string::npos) return value;
   const char* const what = (*value)[end] == '\r' ? "a carriage return (\\r)" : "a line feed (\\n)";
   throw Error(ErrorKind::invalid, fmt::format("there is {} in the environment variable", what), name,
-              "take it out; a script or .env file with the line ends of Windows leaves \\r at the end of values");
+              "remove it: a script or .env file with Windows line ends leaves \\r at the end of values");
 }
 
 Environment& system_environment() {

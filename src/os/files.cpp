@@ -70,7 +70,7 @@ Descriptor open_with_reader(const fs::path& path, const std::stop_token& stop) {
 class LinuxFiles final : public Files {
  public:
   std::unique_ptr<ReadableFile> open_if_exists(const fs::path& path) override {
-    // O_NONBLOCK: a pipe that nobody writes to would be waited for.
+    // O_NONBLOCK: without it, open() waits for a process that writes to the pipe.
     Descriptor fd = open_descriptor(path, O_RDONLY | O_NONBLOCK);
     if (fd.get() < 0) {
       if (errno == ENOENT || errno == ENOTDIR) return nullptr;

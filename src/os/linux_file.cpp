@@ -245,8 +245,8 @@ std::unique_ptr<ReadableFile> make_readable_file(Descriptor fd, const fs::path& 
   if (::fstat(fd.get(), &status) != 0) throw system_error("inspect", path);
   if (S_ISDIR(status.st_mode)) throw system_error("read", path, EISDIR);
   if (S_ISFIFO(status.st_mode)) {
-    throw Error(ErrorKind::invalid, "this is a pipe, which cannot be read at any place", escape_name(path.native()),
-                "write what comes out of it to a file, and name that file");
+    throw Error(ErrorKind::invalid, "this is a pipe, which cannot be read at an offset", escape_name(path.native()),
+                "write the output of the pipe to a file, and name that file");
   }
   return std::make_unique<LinuxReadableFile>(std::move(fd), path, static_cast<ByteCount>(status.st_size));
 }

@@ -45,7 +45,7 @@ std::size_t read_stream(int fd, MutableBytes bytes, const std::stop_token& stop,
                   std::string("cannot read ") + name + ": " + std::generic_category().message(errno));
     }
     if (got == 0) {
-      // Ctrl-C goes to all of a pipeline: the producer may have ended of it before this process has seen it.
+      // Ctrl-C goes to the whole pipeline: it may have ended the producer before this process has noticed the signal.
       notice_signals();
       check();
     }

@@ -35,7 +35,7 @@ void try_target(Files& files, const fs::path& target) {
     page.resize(page_bytes);
     std::fill_n(page.data(), page_bytes, std::byte{'b'});
     file.file().write(page.view());
-    file.file().sync();  // a quota, or a server, may say no only now
+    file.file().sync();  // a quota or a file server may refuse only now
   } catch (const Error& error) {
     if (is_of_whole_target(error)) throw error.with_where(escape_name(target.native()));
   }

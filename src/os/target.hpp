@@ -1,4 +1,4 @@
-// Places that are written to, as a whole: whether anything can be written there.
+// Whether a destination can be written to at all.
 #pragma once
 
 #include "base/error.hpp"
@@ -6,7 +6,7 @@
 
 namespace bale::os {
 
-/// Returns whether the failure of one write is that of every other write to the same place: the disk is full (ENOSPC),
+/// Returns whether every other write to the same file system would fail likewise: the disk is full (ENOSPC),
 /// the quota is used up (EDQUOT), or the file system is read-only (EROFS).
 bool is_of_whole_target(const Error& error) noexcept;
 

@@ -423,7 +423,7 @@ void PairCheck::drop_file_of_another(const std::string& where) {
   const std::string other = escape_name(file.rows.front().archive_key.str()), address = to_uri(file.address);
   files_.pop_back();
   add(FindingType::missing_catalog_file, where,
-      fmt::format("the catalog file {} that would speak of this archive is that of the archive {}", address, other),
+      fmt::format("the catalog file {} has the name for this archive, but belongs to the archive {}", address, other),
       all_objects())
       .hint =
       "compare both with `bale archive info`; one that is not the source's own can be removed, and one that is can "

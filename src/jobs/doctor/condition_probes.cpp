@@ -63,9 +63,9 @@ Fate fate_of(const std::function<void()>& request) {
 }
 
 constexpr const char* no_conditions =
-    "what rests on this condition fails here, and overwrites nothing: `s3 cp --if-none-match`, `restore` into a bucket";
+    "conditional writes fail here, and overwrite nothing: `s3 cp --if-none-match`, `restore` into a bucket";
 
-/// A condition that has to refuse: asked of the server, and then of the store with Bale's help. `request` writes.
+/// Judges a condition that does not hold: `request` writes with it, first to the server, then with Bale's own checks.
 Outcome judge(Ground& ground, const char* what, const std::function<void(store::ObjectStore&)>& request) {
   const Fate bare = fate_of([&] { request(ground.bare()); });
   if (bare == Fate::refused) return ok(fmt::format("{} is looked at", what));

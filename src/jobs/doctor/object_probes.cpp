@@ -189,7 +189,7 @@ Outcome probe_unicode_metadata(Ground& ground) {
     return ok("metadata that are not ASCII came back as they went in");
   const std::string is = found == info->metadata.end() ? "nothing" : "'" + escape_name(found->second) + "'";
   return limited(fmt::format("metadata that are not ASCII came back as {}", is),
-                 "metadata that are not ASCII are falsified here; archives and catalogs keep them");
+                 "non-ASCII metadata are changed by this server; archives and catalogs keep them");
 }
 
 Outcome probe_tags(Ground& ground) {

@@ -138,7 +138,7 @@ class RangePieces final : public archive::RangeReceiver {
 void RestoreReader::check_stop() const {
   if (tools_.world.stop.stop_requested()) throw Error(ErrorKind::cancelled, "stopped while restoring");
   // run_at_once() tells why.
-  if (deliveries_.failed()) throw Error(ErrorKind::cancelled, "what was read can be written nowhere");
+  if (deliveries_.failed()) throw Error(ErrorKind::cancelled, "the destination cannot be written to");
 }
 
 void RestoreReader::run_at_once(const std::vector<std::function<void()>>& tasks, std::size_t at_once) {

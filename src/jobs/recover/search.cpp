@@ -181,7 +181,7 @@ std::vector<catalog::DamagedFile> damaged_of_index(const CatalogPlace& place) {
   return damaged;
 }
 
-/// Lets records through, but for those that a pattern matches which is the very name of another object.
+/// Passes records on, except other matches of a pattern that is exactly the key of an object.
 class ExactNames {
  public:
   explicit ExactNames(const Query& query) : query_(query), narrowed_(query) {}

@@ -47,8 +47,8 @@ void copy_to_inbound(store::ObjectStore& source, store::ObjectStore& destination
     // A relay that died after this copy and before the removal comes here again; landing twice would be harmless but
     // not free. Another archive of this name waits to be landed, and is in no other place any more.
     if (archive::is_copy_of(destination, to, *there, info, manifest, {.budget = &budget})) return;
-    throw Error(ErrorKind::precondition,
-                "another archive of this name waits in the inbound bucket, and is left as it is", to_uri(to),
+    throw Error(ErrorKind::precondition, "another archive with this key waits in the inbound bucket, and is kept",
+                to_uri(to),
                 "compare both with `bale archive info`, and remove the one in the outbound bucket if it is wrong");
   }
   transfer::CopyOptions options;

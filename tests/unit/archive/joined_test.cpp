@@ -1,4 +1,4 @@
-// Archives that go on behind their end, and hard links: whatever holds a user's data is read, or what is not is said.
+// Concatenated archives, bytes behind an archive, and hard links: each is read, or reported as not read.
 #include "archive/frame_reader.hpp"
 #include "archive/stream_reader.hpp"
 #include "support/foreign_archive.hpp"
