@@ -33,6 +33,7 @@ constexpr std::uint32_t frame_magic = 0xFD2FB528;
 // Descriptor: eight bytes of content size (bits 7-6), which is also the window (bit 5), and a checksum (bit 2).
 constexpr std::uint8_t stored_descriptor = 0b1110'0100;
 constexpr std::size_t frame_header_bytes = 4 + 1 + 8, block_header_bytes = 3, checksum_bytes = 4;
+constexpr std::size_t window_byte_at = 5;           // of a frame that is not one segment
 constexpr std::size_t max_block_bytes = 128 << 10;  // Block_Maximum_Size
 
 std::size_t checked(std::size_t result, std::string_view doing) {
@@ -209,7 +210,14 @@ void StreamDecompressor::note_header(ByteView input) noexcept {
 
 ByteCount StreamDecompressor::window() const noexcept {
   ZSTD_frameHeader header;
-  if (ZSTD_getFrameHeader(&header, header_, header_bytes_) != 0 || header.frameType != ZSTD_frame) return 0;
+  const std::size_t result = ZSTD_getFrameHeader(&header, header_, header_bytes_);
+  // zstd refuses the largest windows before it tells them. RFC 8878, 3.1.1.1.2: an exponent, and eighths of its power.
+  if (ZSTD_getErrorCode(result) == ZSTD_error_frameParameter_windowTooLarge && header_bytes_ > window_byte_at) {
+    const auto descriptor = std::to_integer<unsigned>(header_[window_byte_at]);
+    const ByteCount base = ByteCount{1} << (10 + (descriptor >> 3));
+    return base + base / 8 * (descriptor & 7);
+  }
+  if (result != 0 || header.frameType != ZSTD_frame) return 0;
   return std::min<ByteCount>(header.windowSize, header.frameContentSize);  // the largest number where it is not known
 }
 
@@ -235,14 +243,16 @@ Error StreamDecompressor::failure(std::size_t result) const {
 
 StreamDecompressor::Step StreamDecompressor::step(ByteView input, MutableBytes output) {
   note_header(input);
+  if (window_ == 0) window_ = window();
   ZSTD_inBuffer in{input.data(), input.size(), 0};
   ZSTD_outBuffer out{output.data(), output.size(), 0};
   const std::size_t result = ZSTD_decompressStream(state_->context.get(), &out, &in);
   met_no_frame_ = ZSTD_getErrorCode(result) == ZSTD_error_prefix_unknown;
   if (ZSTD_isError(result) != 0) throw failure(result);
   consumed_ += in.pos;
-  if (result == 0) header_bytes_ = consumed_ = 0;
-  return {in.pos, out.pos, result == 0};
+  const Step done{in.pos, out.pos, result == 0, window_};
+  if (result == 0) header_bytes_ = consumed_ = window_ = 0;
+  return done;
 }
 
 }  // namespace bale::archive

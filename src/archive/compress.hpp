@@ -68,20 +68,21 @@ class StreamDecompressor {
   struct Step {
     std::size_t consumed = 0, produced = 0;
     bool frame_ended = false;  ///< all of a frame has been read and written, and its checksum was right
+    /// Bytes of memory that the frame needs: its window, or its content where that is less; 0 while its header is not
+    /// known.
+    ByteCount window = 0;
   };
   /// Reads from `input`, writes into `output`; progress is made unless input or output is used up. Throws
   /// Error{corrupt}, and Error{unsupported} for a window that is larger than accepted, or where there is no memory for
   /// it, and for a foreign frame that needs a dictionary or is of an early version of zstd.
   Step step(ByteView input, MutableBytes output);
-  /// Bytes of memory that the present frame needs: its window, or its content where that is less; 0 while its header is
-  /// not known.
-  ByteCount window() const noexcept;
   /// Whether the last step() threw because what should be the start of a frame is none, rather than for a damaged one.
   bool met_no_frame() const noexcept { return met_no_frame_; }
 
  private:
   struct State;
   void note_header(ByteView input) noexcept;
+  ByteCount window() const noexcept;
   Error failure(std::size_t result) const;
   static constexpr std::size_t most_header_bytes = 18;  // RFC 8878, 3.1.1.1: magic number and frame header
   const int window_log_;
@@ -89,6 +90,7 @@ class StreamDecompressor {
   std::byte header_[most_header_bytes];
   std::size_t header_bytes_ = 0;  ///< known of the present frame's header
   ByteCount consumed_ = 0;        ///< bytes of the present frame
+  ByteCount window_ = 0;          ///< of the present frame; 0 while it is not known
   bool met_no_frame_ = false;
   std::unique_ptr<State> state_;
 };

@@ -134,8 +134,7 @@ bool FrameStream::step_into_output() {
     if (!is_tail) throw;
     return false;
   }
-  if (const ByteCount window = decompressor_.window(); window > usual_window && window > window_.bytes())
-    window_.charge_to(window);
+  if (step.window > usual_window && step.window > window_.bytes()) window_.charge_to(step.window);
   head_is_zero_ = head_is_zero_ && is_zero(rest_.first(std::min(step.consumed, least_frame_start)));
   rest_ = rest_.subspan(step.consumed);
   if (step.consumed > 0 || step.produced > 0) inside_frame_ = !step.frame_ended;

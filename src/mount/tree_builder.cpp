@@ -179,7 +179,7 @@ std::string_view TreeBuilder::open_way_to(std::string_view path) {
 
 void TreeBuilder::place_odd() {
   {
-    auto rows = database_->query("SELECT key, odd.id, size FROM odd JOIN objects USING (id) ORDER BY key");
+    auto rows = database_->query("SELECT odd.key, odd.id, size FROM odd JOIN objects USING (id) ORDER BY odd.key");
     while (rows.step()) {
       const std::string_view key = rows.view(0);
       const bool is_directory = archive::is_folder_marker(key, static_cast<ByteCount>(rows.integer(2)));

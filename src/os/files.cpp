@@ -261,6 +261,10 @@ std::size_t leading_zero_pages(ByteView bytes) {
   return zeros;
 }
 
+bool is_zero(ByteView bytes) {
+  return std::all_of(bytes.begin(), bytes.end(), [](std::byte b) { return b == std::byte{0}; });
+}
+
 }  // namespace
 
 ByteCount write_leaving_holes(WritableFile& file, ByteCount offset, ByteView bytes, std::size_t least_hole,
@@ -276,7 +280,9 @@ ByteCount write_leaving_holes(WritableFile& file, ByteCount offset, ByteView byt
       file.write_at(offset + begin, data);
     end = offset + to;
   };
+  // Zeros in the first and the last page, which other bytes share, stay unwritten too: the page may be a hole yet.
   std::size_t at = std::min<std::size_t>(bytes.size(), (page_bytes - offset % page_bytes) % page_bytes);
+  if (is_zero(bytes.first(at))) begin = at;
   while (bytes.size() - at >= page_bytes) {
     const std::size_t zeros = leading_zero_pages(bytes.subspan(at));
     if (zeros >= least_hole) {
@@ -285,7 +291,7 @@ ByteCount write_leaving_holes(WritableFile& file, ByteCount offset, ByteView byt
     }
     at += std::max(zeros, page_bytes);
   }
-  write_to(bytes.size());
+  write_to(is_zero(bytes.subspan(at)) ? at : bytes.size());
   return end;
 }
 

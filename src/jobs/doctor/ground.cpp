@@ -75,12 +75,19 @@ using ForEach = void (*)(store::ObjectStore&, const BucketName&, const std::stri
 
 /// Removes what a listing gives, and lists again until it gives nothing: listings of some servers end early, and a
 /// removal that the server confirmed may have left something. Throws Error{precondition} when a listing goes on giving
-/// what was removed twice.
+/// what was removed twice, and after ten listings.
 void remove_all(store::ObjectStore& store, const BucketName& bucket, const std::string& root, ForEach for_each,
                 Removal& removal) {
   std::map<std::pair<std::string, std::string>, int> tries;  // by key and version
-  constexpr int most_tries = 2;
-  for (bool any = true; any;) {
+  constexpr int most_tries = 2, most_rounds = 10;
+  const auto still_listed = [](const std::string& key) {
+    return Error(ErrorKind::precondition, "removed, and still listed: '" + escape_name(key) + "'");
+  };
+  std::string last;
+  int round = 0;
+  for (bool any = true; any; ++round) {
+    // Where each removal leaves a new delete marker, each listing gives something new.
+    if (round == most_rounds) throw still_listed(last);
     any = false;
     std::string left;
     for_each(store, bucket, root, [&](const ObjectAddress& object, const VersionId& version) {
@@ -88,10 +95,10 @@ void remove_all(store::ObjectStore& store, const BucketName& bucket, const std::
       if (tried == most_tries) left = object.key.str();
       if (tried == most_tries) return;
       removal.remove(store, object, version, ++tried == 1);
+      last = object.key.str();
       any = true;
     });
-    if (!any && !left.empty() && !removal.has_failed())
-      throw Error(ErrorKind::precondition, "removed, and still listed: '" + escape_name(left) + "'");
+    if (!any && !left.empty() && !removal.has_failed()) throw still_listed(left);
   }
 }
 

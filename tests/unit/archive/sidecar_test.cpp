@@ -313,7 +313,7 @@ TEST(Sidecar, EveryFlippedByteAndEveryCutOfAnIndexIsNoticed) {
   }
   expect_corrupt("", "not an index");
   std::string later = sound;
-  later[8] = 2;
+  later[8] = 3;
   try {
     std::ignore = decode_sidecar(as_bytes(sealed(later)));
     FAIL();

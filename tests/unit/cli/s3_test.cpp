@@ -255,8 +255,9 @@ TEST_F(S3Test, KeysThatLeadOutOfTheDirectoryAreEscapedInIt) {
   put("d/full-folder/", "not empty");
   put("d/x//", "");
   must({"cp", "--recursive", "s3://bucket/d", path("in/out")});
-  EXPECT_THAT(tree("in"), UnorderedElementsAre("out/fine", "out/also/fine", "out/%2E%2E/%2E%2E/out-of-it", "out/abs",
-                                               "out/dot", ::testing::StartsWith("out/%2E%2E%"), "out/full-folder"));
+  EXPECT_THAT(tree("in"), UnorderedElementsAre("out/fine", "out/also/fine", "out/%2E%2E", "out/abs", "out/dot",
+                                               ::testing::MatchesRegex("out/%2E%2E%[0-9a-f]{8}/%2E%2E/out-of-it"),
+                                               "out/full-folder"));
   EXPECT_EQ(world.read("in/out/abs"), "d//abs");
   EXPECT_TRUE(fs::is_directory(world.path("in/out/folder")));
   EXPECT_TRUE(fs::is_directory(world.path("in/out/x")));

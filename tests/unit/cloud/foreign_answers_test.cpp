@@ -102,7 +102,7 @@ TEST_F(ForeignAnswers, AnObjectIsAbsentOnlyWhereS3NamesTheCause) {
 }
 
 TEST_F(ForeignAnswers, AreNotAskedForAgainOverTheSameConnection) {
-  for (const std::string& foreign : {page, portal, redirect, answer(403), answer(404)}) {
+  for (const std::string& foreign : {page, redirect, forbidden, answer(403), answer(404)}) {
     const auto balancer = ScriptedServer::answering(
         [&](const Received& request) { return request.connection == 0 ? foreign : object_answer(200, "x", "e", {}); });
     Session session(outside_, os::system_processes(), SessionOptions{.endpoint_url = balancer->url()});

@@ -60,7 +60,7 @@ TEST_F(FailingServer, RefusalsKeepTheConnection) {
 
 /// A load balancer with a server that is taken out: connections made before lead to it, later ones to others.
 TEST_F(FailingServer, IsLeftWhenTheCallerSaysSo) {
-  const auto server = ScriptedServer::answering([&](const Received&) { return answer(404, "a page"); });
+  const auto server = ScriptedServer::answering([&](const Received&) { return answer(404, large); });
   connect(*server, 2);
   client.close_idle(server->origin());
   for (int i = 0; i < 2; ++i) fetch(*server);

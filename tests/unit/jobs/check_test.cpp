@@ -304,9 +304,9 @@ TEST_F(Check, EveryCopyIsExamined) {
   run();
   EXPECT_THAT(types(), ElementsAre(FindingType::copies_differ, FindingType::damaged_object));
   EXPECT_EQ(findings.back().where, to_uri(second, key));
-  write(second, key, whole + "x");
+  write(second, key, whole + "x");  // what is behind an archive is no damage of it
   run();
-  EXPECT_THAT(types(), UnorderedElementsAre(FindingType::copies_differ, FindingType::damaged_archive));
+  EXPECT_THAT(types(), ElementsAre(FindingType::copies_differ));
   write(second, key, whole);
   const ObjectKey other = back_up({{"z", noise(1000)}});
   write(second, key, *read(second, other.str()));

@@ -512,7 +512,7 @@ TEST_F(DoctorTest, TellsConditionsThatAreNotSupportedFromIgnoredOnes) {
     return store->put(object, body, attributes, conditions);
   };
   expect("conditional-put", Verdict::failed, "If-None-Match of PutObject is not supported by the server");
-  EXPECT_THAT(findings["conditional-put"].consequence, HasSubstr("overwrites nothing"));
+  EXPECT_THAT(findings["conditional-put"].consequence, HasSubstr("overwrite nothing"));
   EXPECT_THAT(others, ElementsAre("claims"));
   EXPECT_EQ(findings["claims"].verdict, Verdict::skipped);
   EXPECT_THAT(findings["claims"].seen, HasSubstr("depends on `conditional-put`"));
@@ -653,7 +653,7 @@ TEST_F(DoctorTest, SeesWhatFails) {
   FaultyStore slow(*store);
   slow.arm("put", "/speed", Error(ErrorKind::timeout, "no answer"));
   EXPECT_TRUE(check(slow).is_sound());
-  EXPECT_EQ(findings["speed"].verdict, Verdict::limited);
+  EXPECT_EQ(findings["speed"].verdict, Verdict::skipped) << "without an answer there is no verdict";
 }
 
 // Leftovers

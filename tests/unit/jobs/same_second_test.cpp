@@ -28,9 +28,10 @@ class SameSecond : public ReplicationKit {
  protected:
   /// Packs and leaves the clock where it was, so that all is of one second.
   ObjectAddress packed(const pack::Item& item) {
-    pack::PackPlan made = plan();
-    made.archive_prefix += std::to_string(++archives_) + "/";  // archives of one moment need different names
-    const auto result = pack::Packer(made, source, source, world, log, pools, budget).pack({item}, {});
+    const TimePoint now = outside.clock.now();
+    outside.clock.set(now + Milliseconds(++archives_));  // archives of one moment need different names
+    const auto result = pack::Packer(plan(), source, source, world, log, pools, budget).pack({item}, {});
+    outside.clock.set(now);
     return bring_to_inbound(result.archives.at(0).key);
   }
 

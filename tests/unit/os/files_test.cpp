@@ -416,7 +416,6 @@ TEST_F(FilesTest, PagesOfZerosBecomeHoles) {
           end, write_leaving_holes(*file, at, as_bytes(content).subspan(at, std::min(piece, content.size() - at))));
     if (end < content.size()) file->extend_to(content.size());
     EXPECT_TRUE(world.read(path) == content) << piece;
-    if (piece < 2 * page_bytes) continue;
     EXPECT_LE(blocks_of(path), 64 << 10) << piece;
   }
   const auto file = files.create(world.path("coarse"));

@@ -225,7 +225,8 @@ TEST(Notification, RefusesNamesThatNothingCanHave) {
 }
 
 TEST(Notification, TakesNoSequencerThatS3DoesNotWrite) {
-  for (const std::string none : {"zzzz", std::string(128, 'g').c_str(), "-1", "0x55", "00.55"}) {
+  const std::vector<std::string> not_hexadecimal{"zzzz", std::string(128, 'g'), "-1", "0x55", "00.55"};
+  for (const std::string& none : not_hexadecimal) {
     const auto event = parse_notification(changed(put_event, {{"0055AED6DCD90281E5", none}}));
     EXPECT_EQ(event.events.at(0).sequencer, "") << none << ": the times decide";
   }
