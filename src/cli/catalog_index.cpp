@@ -185,7 +185,11 @@ SyncedAgain sync_known_indexes(Context& context, const QueryOptions& options) {
     try {
       const auto index = open_index(context, options, place, /*make=*/false);
       if (!index) continue;
-      const catalog::SyncCounts counts = sync_index(context, place, *index, {});
+      // An index of some days only stays one: what is newer than it is asked for.
+      const std::string since = index->file().note(catalog::note_since);
+      catalog::SyncOptions what;
+      if (!since.empty()) what.since = parse_time(since);
+      const catalog::SyncCounts counts = sync_index(context, place, *index, what);
       again.is_of_new_store |= counts.is_of_new_store;
       again.has_changed |= counts.is_of_new_store || counts.files_added + counts.files_changed + counts.files_gone > 0;
     } catch (const Error& error) {

@@ -4,8 +4,8 @@ import subprocess
 import time
 
 import pytest
-from conftest import COPY_REGION, SOURCE_REGION, MiB, binary, clean_environment, text_of, write_tree
-from test_memory import peak_of
+from conftest import (COPY_REGION, SOURCE_REGION, MiB, binary, clean_environment, measured, text_of,
+                      write_tree)
 
 QUICK = ("--levels", "1,3", "--seconds", "1")
 
@@ -66,12 +66,12 @@ def test_without_files_there_are_some_built_in(bale):
     assert len(of_type(lines, "bench_class")) == 5
 
 
-def test_time_and_memory_are_bounded(bale, seeded, capfd):
+def test_time_and_memory_are_bounded(bale, seeded):
     bale.directory.joinpath("big.log").write_bytes(text_of(seeded, 1 << 20) * 200)
     started = time.monotonic()
-    peak = peak_of(bale, "--output", "json", "--memory-limit", "256MiB", "bench", "big.log", "--levels", "1-19",
-                   "--seconds", "2")
-    assert '"complete":false' in capfd.readouterr().out
+    finished, peak = measured(bale, "--output", "json", "--memory-limit", "256MiB", "bench", "big.log", "--levels",
+                              "1-19", "--seconds", "2")
+    assert '"complete":false' in finished.out
     assert time.monotonic() - started < 20
     assert peak < 256 * MiB
 

@@ -160,5 +160,5 @@ def test_what_comes_meanwhile_is_left_and_counted(served):
     listed = iter(range(1000))
     served.server.when_listed = lambda: write() if next(listed) > 0 else None
     finished = served.run("s3", "rm", "--recursive", "--all-versions", "s3://bucket")
-    assert "came while this command ran" in finished.err and ("a", "v1") not in served.server.versions
+    assert "newer than the start of this command left" in finished.err and ("a", "v1") not in served.server.versions
     assert 1 <= len(served.server.versions) <= 3

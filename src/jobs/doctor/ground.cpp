@@ -75,30 +75,29 @@ using ForEach = void (*)(store::ObjectStore&, const BucketName&, const std::stri
 
 /// Removes what a listing gives, and lists again until it gives nothing: listings of some servers end early, and a
 /// removal that the server confirmed may have left something. Throws Error{precondition} when a listing goes on giving
-/// what was removed twice, and after ten listings.
+/// what was removed twice, or new versions of a key without end.
 void remove_all(store::ObjectStore& store, const BucketName& bucket, const std::string& root, ForEach for_each,
                 Removal& removal) {
   std::map<std::pair<std::string, std::string>, int> tries;  // by key and version
-  constexpr int most_tries = 2, most_rounds = 10;
-  const auto still_listed = [](const std::string& key) {
-    return Error(ErrorKind::precondition, "removed, and still listed: '" + escape_name(key) + "'");
-  };
-  std::string last;
-  int round = 0;
-  for (bool any = true; any; ++round) {
-    // Where each removal leaves a new delete marker, each listing gives something new.
-    if (round == most_rounds) throw still_listed(last);
+  std::map<std::string, int> removals;                       // by key
+  constexpr int most_tries = 2, most_removals = 50;
+  for (bool any = true; any;) {
     any = false;
     std::string left;
     for_each(store, bucket, root, [&](const ObjectAddress& object, const VersionId& version) {
       int& tried = tries[{object.key.str(), version.str()}];
-      if (tried == most_tries) left = object.key.str();
-      if (tried == most_tries) return;
+      // Where each removal leaves a new delete marker, each listing gives a version that was not tried.
+      int& removed = removals[object.key.str()];
+      if (tried == most_tries || removed == most_removals) {
+        left = object.key.str();
+        return;
+      }
+      ++removed;
       removal.remove(store, object, version, ++tried == 1);
-      last = object.key.str();
       any = true;
     });
-    if (!any && !left.empty() && !removal.has_failed()) throw still_listed(left);
+    if (!any && !left.empty() && !removal.has_failed())
+      throw Error(ErrorKind::precondition, "removed, and still listed: '" + escape_name(left) + "'");
   }
 }
 

@@ -2,6 +2,7 @@
 #include <sys/stat.h>
 
 #include <fstream>
+#include <mutex>
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <thread>
@@ -347,14 +348,19 @@ TEST_F(ArchiveCommandTest, FilesOfProcAreNotArchivedAsEmpty) {
 class SharedFiles final : public bale::testing::ForwardingFiles {
  public:
   std::vector<os::fs::path> make_directories(const os::fs::path& path) override {
+    const std::scoped_lock lock(mutex_);  // other threads make the destination too, and go on below it
     auto made = real_.make_directories(path);
     if (!made.empty() && meddle) std::exchange(meddle, nullptr)();
     return made;
   }
   std::unique_ptr<os::Directory> open_directory(const os::fs::path& path) override {
+    const std::scoped_lock lock(mutex_);
     return real_.open_directory(path);
   }
   std::function<void()> meddle;
+
+ private:
+  std::mutex mutex_;
 };
 
 TEST_F(ArchiveCommandTest, AFileThatAppearsDuringAnExtractionIsKept) {
