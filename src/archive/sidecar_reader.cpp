@@ -121,7 +121,7 @@ class SidecarReading {
       while (next_ < run.end) read_objects(bytes, names_of_one_member(run.end));
       if (is_all) bytes.drain();
     } catch (const Error& error) {
-      if (error.kind() != ErrorKind::corrupt) throw;
+      if (error.kind() != ErrorKind::corrupt) throw error.where().empty() ? error.with_where(source_.name()) : error;
       frame = std::min(frame, run.last_frame);
       return DamagedFrame(frame, error.with_where(fmt::format("{}, frame {}", source_.name(), frame)));
     }
