@@ -13,7 +13,7 @@ struct AsS3 {
   static constexpr bool has_reduced_redundancy = true;      ///< knows this storage class
   static constexpr bool has_storage_classes = true;         ///< besides STANDARD
   static constexpr bool has_tags = true;                    ///< of objects, in requests of their own too
-  static constexpr bool has_put_conditions = true;          ///< If-Match and If-None-Match of PUT and copy
+  static constexpr bool has_put_conditions = true;          ///< conditions of PUT and copy are one step with it
   static constexpr bool keeps_website_redirect = true;      ///< x-amz-website-redirect-location
   static constexpr bool has_s3_codes = true;                ///< where false: the kind of an error, but not its code
   static constexpr bool tells_missing_from_changed = true;  ///< If-Match without an object is NoSuchKey

@@ -4,7 +4,7 @@ import os
 import subprocess
 
 import pytest
-from conftest import Finished, MiB, binary, tree_of, write_tree
+from conftest import ACCOUNT, BACKUP_REGION, STACK, Finished, MiB, binary, tree_of, write_tree
 from fault_proxy import FaultProxy
 from fault_rules import Rule
 from test_servers import refused
@@ -133,3 +133,27 @@ def test_every_version_is_removed(swift, tmp_path):
     run(swift, tmp_path, "--connections", "4", "s3", "rm", "--recursive", "--all-versions", f"s3://{bucket}")
     versions = s3.list_object_versions(Bucket=bucket)
     assert versions.get("Versions", []) == [] and versions.get("DeleteMarkers", []) == []
+
+
+def test_restore_into_a_bucket(swift, bale, tmp_path):
+    """Conditions of PutObject are refused there: what they would keep is looked at before each write."""
+    files = {"a": b"content", "d/b": os.urandom(100_000), "large": os.urandom(17 * MiB)}
+    bale.mixed()
+    write_tree(bale.directory / "in", files)
+    bale.put_tree("source", "", bale.directory / "in", metadata={"owner": "me"})
+    bale.until_idle()
+    vault, catalog = bale.real("backup"), f"{STACK}-{ACCOUNT}-{BACKUP_REGION}-catalog"
+    s3, destination = swift.client("s3"), swift.bucket()
+    for name in (vault, catalog):
+        bale.run("s3", "cp", "--recursive", f"s3://{name}/", bale.directory / name)
+        run(swift, tmp_path, "s3", "mb", f"s3://{name}", status=None)
+        run(swift, tmp_path, "s3", "cp", "--recursive", bale.directory / name, f"s3://{name}/")
+    restore = ("restore", "*", "--to", f"s3://{destination}", "--catalog", f"s3://{catalog}")
+    run(swift, tmp_path, *restore)
+    for name, content in files.items():
+        assert s3.get_object(Bucket=destination, Key=name)["Body"].read() == content, name
+    s3.put_object(Bucket=destination, Key="a", Body=b"theirs")
+    kept = run(swift, tmp_path, *restore, status=1)
+    assert "a" in kept.err and s3.get_object(Bucket=destination, Key="a")["Body"].read() == b"theirs"
+    run(swift, tmp_path, *restore, "--overwrite")
+    assert s3.get_object(Bucket=destination, Key="a")["Body"].read() == b"content"
