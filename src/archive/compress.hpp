@@ -76,7 +76,7 @@ class StreamDecompressor {
   /// Error{corrupt}, and Error{unsupported} for a window that is larger than accepted, or where there is no memory for
   /// it, and for a foreign frame that needs a dictionary or is of an early version of zstd.
   Step step(ByteView input, MutableBytes output);
-  /// Whether the last step() threw because what should be the start of a frame is none, rather than for a damaged one.
+  /// Whether the last step() threw because the bytes where a frame should begin are no frame, rather than for damage.
   bool met_no_frame() const noexcept { return met_no_frame_; }
 
  private:

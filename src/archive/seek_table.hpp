@@ -38,7 +38,7 @@ Buffer encode_seek_table(const std::vector<SeekEntry>& entries);
 bool find_seek_footer(ByteView tail, std::uint64_t max_frames, SeekFooter& footer);
 
 /// Returns how many bytes of `tail` lie behind the last whole seek table in it, 0 where it ends with one; absent where
-/// there is none. What the table says is not looked at.
+/// there is none. The entries of the table are not read.
 std::optional<ByteCount> bytes_behind_seek_table(ByteView tail) noexcept;
 
 /// Reads a whole seek table (footer.table_bytes() bytes). Throws Error{corrupt} naming what is wrong.

@@ -123,7 +123,8 @@ void read_frames(ByteView entries, Sidecar& sidecar) {
     frame = {frame.file_end(), load_le<std::uint64_t>(entries, at), frame.tar_end(),
              load_le<std::uint64_t>(entries, at + 8)};
     const bool is_tail = sidecar.has_tail && at + frame_entry_bytes == entries.size();
-    if (is_tail && (at == 0 || frame.file_bytes == 0 || frame.tar_bytes != 0)) throw wrong("its tail is none");
+    if (is_tail && (at == 0 || frame.file_bytes == 0 || frame.tar_bytes != 0))
+      throw wrong("its tail has no bytes, or has content");
     if ((frame.file_bytes < least_frame_bytes && !is_tail) ||
         frame.file_bytes > sidecar.archive.bytes - frame.file_offset)
       throw wrong(fmt::format("frame {} lies outside of the archive", sidecar.frames.size()));

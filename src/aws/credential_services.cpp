@@ -53,7 +53,7 @@ http::Answer send_to_sts(const CredentialPlaces& places, http::Request request, 
   return http::fetch(places.client, request, &body, sts_deadlines, places.world.stop, most_answer_bytes);
 }
 
-/// A refusal of STS; a page of a proxy is none.
+/// The error of an answer that is no success: a refusal only where STS itself made the answer.
 Error sts_error(const http::Answer& answer, const std::string& where) {
   const ServiceFailure failure = parse_xml_failure(answer.head, answer.body);
   if (!failure.is_from_service) return to_error(failure, where);

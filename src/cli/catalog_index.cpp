@@ -116,14 +116,12 @@ int tell_damaged_files(Context& context, const recover::CatalogPlace& place, cat
   int status = exit_ok;
   for (const catalog::IndexedFile& file : index.file().damaged_files()) {
     const bool is_denied = file.damage_kind == ErrorKind::denied;
-    const bool is_archived = is_denied && file.damage.find("InvalidObjectState") != std::string::npos;
-    const Error error(file.damage_kind, file.damage, to_uri(place.bucket, file.key),
-                      is_archived ? "ask for it with RestoreObject, copy it onto itself with --storage-class STANDARD, "
-                                    "then sync again"
-                      : is_denied ? "let this user read the object, then sync again"
-                      : is_transient(file.damage_kind)
-                          ? "sync again: the service fails to give the file, and may give it later"
-                          : "`bale check --repair-catalog` makes it anew from its archive");
+    const Error error(
+        file.damage_kind, file.damage, to_uri(place.bucket, file.key),
+        is_denied ? "let this user read the object, and bring it back where it is in GLACIER or DEEP_ARCHIVE; "
+                    "then sync again"
+        : is_transient(file.damage_kind) ? "sync again: the service fails to give the file, and may give it later"
+                                         : "`bale check --repair-catalog` makes it anew from its archive");
     const bool is_damaged = is_lost(error);
     emit_failure(context, is_damaged ? "rows of a damaged catalog file are left out" : "a catalog file is left out",
                  error);

@@ -57,8 +57,8 @@ class WritableFile {
   virtual void sync() = 0;
 };
 
-/// Writes bytes at an offset as write_at() does, or write_past_cache() where `past_cache`, without the runs of zeros of
-/// at least `least_hole` bytes (a multiple of page_bytes): where nothing was written before, these become holes.
+/// Writes bytes at an offset as write_at() does, or write_past_cache() where `past_cache`, without runs of zeros of at
+/// least `least_hole` bytes (whole pages) or in a first or last page that is not whole: holes of a new file stay holes.
 /// Returns the end of what was written; `offset` where nothing was: the caller extends the file with extend_to().
 ByteCount write_leaving_holes(WritableFile& file, ByteCount offset, ByteView bytes, std::size_t least_hole = page_bytes,
                               bool past_cache = false);

@@ -74,8 +74,8 @@ void for_each_object(store::ObjectStore& store, const BucketName& bucket, const 
 using ForEach = void (*)(store::ObjectStore&, const BucketName&, const std::string&, const Visit&);
 
 /// Removes what a listing gives, and lists again until it gives nothing: listings of some servers end early, and a
-/// removal that the server confirmed may have left something. Throws Error{precondition} when a listing goes on giving
-/// what was removed twice, or new versions of a key without end.
+/// removal that the server confirmed may have left something. Throws Error{precondition} when a listing still has
+/// what was removed twice, or has new versions of a key each time.
 void remove_all(store::ObjectStore& store, const BucketName& bucket, const std::string& root, ForEach for_each,
                 Removal& removal) {
   std::map<std::pair<std::string, std::string>, int> tries;  // by key and version

@@ -91,6 +91,8 @@ class ArchiveLanding {
   }
 
   LandResult& result() { return result_; }
+  /// The catalog file that was there and could not be compared; empty where there was none.
+  const std::string& kept_catalog_file() const { return kept_catalog_file_; }
 
  private:
   /// Writes the catalog file, which may be there from an earlier attempt. The file of another archive stays: two
@@ -105,7 +107,10 @@ class ArchiveLanding {
       if (error.kind() != ErrorKind::precondition) throw;
     }
     const CatalogFileThere there = look_at(file);
-    if (!there.is_readable) return;  // the role may write files and not read them: the file that is there stays
+    if (!there.is_readable) {  // the role of the task may write catalog files and not read them
+      kept_catalog_file_ = to_uri(file);
+      return;
+    }
     if (!there.archive.empty() && there.archive != archive_.key) {
       throw Error(ErrorKind::precondition,
                   "the catalog file of another archive, " + escape_for_terminal(there.archive.str()) +
@@ -197,8 +202,9 @@ class ArchiveLanding {
   std::unique_ptr<transfer::RandomSource> source_;
   std::unique_ptr<archive::Reader> reader_;
   LandResult result_;
-  std::string lines_;  ///< of the catalog file, not yet handed on
-  ETag backup_etag_;   ///< of the first of result_.backup_buckets
+  std::string lines_;              ///< of the catalog file, not yet handed on
+  std::string kept_catalog_file_;  ///< see kept_catalog_file()
+  ETag backup_etag_;               ///< of the first of result_.backup_buckets
 };
 
 Lander::Lander(const config::ReplicationConfig& config, Region region, store::ObjectStore& store,
@@ -232,6 +238,13 @@ LandResult Lander::land(const ObjectAddress& archive, std::stop_token stop) {
   if (!result.backup_buckets.empty() && catalog.empty()) {
     log_.warning("land.uncatalogued", "a backup is stored without a catalog file: no catalog bucket is named",
                  {{"archive", to_uri(archive)}, {"hint", "set CATALOG_BUCKET_NAME"}});
+  }
+  if (!landing.kept_catalog_file().empty()) {
+    log_.warning(
+        "land.catalog_kept", "a catalog file of this name is there, cannot be read, and is left as it is",
+        {{"archive", to_uri(archive)},
+         {"catalog", landing.kept_catalog_file()},
+         {"hint", "allow s3:GetObject in the catalog bucket; `bale check` compares the file with the archive"}});
   }
   result.failures.insert(result.failures.end(), targets.refused.begin(), targets.refused.end());
   // The staged copy may go: it is in the inbound bucket, every write above was durable when it returned, and no target

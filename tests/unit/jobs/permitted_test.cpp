@@ -224,6 +224,18 @@ TEST_F(Permitted, ACatalogFileIsNeverReplacedByThatOfAnotherArchive) {
   EXPECT_EQ(keys_in(catalog), files);
 }
 
+TEST_F(Permitted, ACatalogFileThatMayNotBeReadStaysAndIsNamed) {
+  const ObjectAddress archive = bring_to_inbound(pack_one(plan()));
+  ASSERT_TRUE(land(archive).failures.empty());
+  const std::vector<std::string> files = keys_in(catalog);
+  const auto text = read(catalog, files.at(0));
+  store->copy({{vault, archive.key}, {}, {}}, archive);
+  target.arm("get", files[0], Error(ErrorKind::denied, "access denied").with_code("AccessDenied"));
+  EXPECT_TRUE(land(archive).failures.empty());
+  EXPECT_EQ(read(catalog, files[0]), text);
+  EXPECT_THAT(outside.terminal.errors(), HasSubstr(files[0]));
+}
+
 TEST_F(Permitted, RelayDoesNotReplaceAnotherArchiveThatWaits) {
   const ObjectKey key = pack_one(plan());
   ASSERT_EQ(relay({outbound, key}, configuration()).regions.size(), 1U);
