@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/bytes.hpp"
+#include "base/hash.hpp"
 #include "base/names.hpp"
 #include "base/time.hpp"
 
@@ -44,6 +45,15 @@ struct SystemHeaders {
   friend bool operator==(const SystemHeaders&, const SystemHeaders&) = default;
 };
 
+/// A checksum of bytes, as S3 keeps it: of a whole object, or of one part of an upload.
+/// https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html
+struct Checksum {
+  enum class Algorithm { crc64nvme, crc32c, crc32, sha256, sha1 };
+  Algorithm algorithm = Algorithm::crc64nvme;
+  std::string value;  ///< its bytes, the most significant first
+  friend bool operator==(const Checksum&, const Checksum&) = default;
+};
+
 /// What is stored with an object besides its bytes.
 struct ObjectAttributes {
   SystemHeaders headers;
@@ -51,15 +61,12 @@ struct ObjectAttributes {
   Tags tags;
   std::string storage_class = "STANDARD";
   std::string kms_key_arn;  ///< SSE-KMS key; empty: the bucket's default encryption
-};
-
-/// A checksum of all bytes of an object, as S3 keeps it.
-/// https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html
-struct Checksum {
-  enum class Algorithm { crc64nvme, crc32c, crc32, sha256, sha1 };
-  Algorithm algorithm = Algorithm::crc64nvme;
-  std::string value;  ///< its bytes, the most significant first
-  friend bool operator==(const Checksum&, const Checksum&) = default;
+  /// Encryption of the object where no kms_key_arn is given: "AES256" or "aws:kms" (x-amz-server-side-encryption);
+  /// empty: the bucket's default encryption.
+  std::string encryption = {};
+  /// Of uploads in parts: the algorithm of the checksum that the store keeps of the whole object. Parts may carry
+  /// checksums of this algorithm, and of no other. Absent: the store keeps none, or its own default.
+  std::optional<Checksum::Algorithm> checksum_algorithm = {};
 };
 
 /// What HEAD and GET tell.
@@ -118,6 +125,17 @@ class GetStream {
   virtual std::size_t read(MutableBytes bytes) = 0;
 };
 
+/// Digests of a body that its owner knows already. Who sends the body does not read it to compute them. Empty members
+/// are unknown.
+struct BodyDigests {
+  std::optional<Sha256Digest> sha256;  ///< signed as the digest of the payload
+  std::optional<Md5Digest> md5;        ///< sent as Content-MD5: the store refuses other bytes
+  std::optional<Checksum> checksum;    ///< sent as x-amz-checksum-*: the store refuses other bytes
+  /// The owner compares the ETag or the checksum in the response with those of the bytes that it gave. The signature
+  /// need not cover the payload then, where the server takes UNSIGNED-PAYLOAD.
+  bool response_is_compared = false;
+};
+
 /// The body of a PUT: pulled, of known size, and readable again from the start for another attempt.
 /// Used by one thread at a time.
 class Body {
@@ -130,6 +148,8 @@ class Body {
   /// So many more of the bytes that next() gave go to the service, and were not only read for a checksum: for those who
   /// show progress. rewind() takes it back.
   virtual void sent(ByteCount bytes) { static_cast<void>(bytes); }
+  /// Returns the digests of the body that are known before it is sent. None by default.
+  virtual BodyDigests digests() const { return {}; }
 };
 
 /// A body of pieces in memory, borrowed: they outlive it.
@@ -147,11 +167,16 @@ class MemoryBody final : public Body {
   std::size_t piece_ = 0, offset_ = 0;
 };
 
-/// Conditions of a write (PutObject, CompleteMultipartUpload). At most one is set.
+/// Conditions of a write (PutObject, CompleteMultipartUpload). At most one of if_none_match and if_match is set.
 /// https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
 struct WriteConditions {
   bool if_none_match = false;  ///< only if no current object has the key
   ETag if_match;               ///< only if the current object has this tag
+  /// Of complete_upload() alone: only if the parts have this size together (x-amz-mp-object-size).
+  /// https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
+  std::optional<ByteCount> size = {};
+  /// Of complete_upload() alone: only if the whole object has this checksum, of ObjectAttributes::checksum_algorithm.
+  std::optional<Checksum> checksum = {};
 };
 
 struct PutResult {
@@ -169,6 +194,7 @@ struct UploadedPart {
   std::uint32_t number = 0;  ///< 1..10,000
   ETag etag;
   ByteCount size = 0;
+  std::optional<Checksum> checksum = {};  ///< where the upload was begun with an algorithm, and the store keeps it
 };
 
 struct ListedObject {
@@ -239,6 +265,14 @@ enum class Versioning { never, enabled, suspended };
 class ObjectStore {
  public:
   virtual ~ObjectStore() = default;
+
+  /// Makes every later request to the bucket name the account that is to own it (x-amz-expected-bucket-owner): where
+  /// another account owns the bucket, the request is Error{denied} and has no effect. An empty account takes the
+  /// expectation back. Stores without accounts ignore it.
+  /// https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-owner-condition.html
+  virtual void expect_owner(const BucketName& bucket, const std::string& account) {
+    static_cast<void>(bucket), static_cast<void>(account);
+  }
 
   // Buckets
   /// Makes the bucket in this store's region. Error{precondition} with code BucketAlreadyOwnedByYou when it exists.
