@@ -1,6 +1,7 @@
 #include "os/clock.hpp"
 
 #include <condition_variable>
+#include <ctime>
 #include <mutex>
 
 namespace bale::os {
@@ -25,6 +26,13 @@ class SystemClock final : public Clock {
 Clock& system_clock() {
   static SystemClock clock;
   return clock;
+}
+
+std::chrono::seconds local_time_of_day(TimePoint time) {
+  const std::time_t seconds = std::chrono::system_clock::to_time_t(time);
+  std::tm local{};
+  ::localtime_r(&seconds, &local);
+  return std::chrono::hours(local.tm_hour) + std::chrono::minutes(local.tm_min) + std::chrono::seconds(local.tm_sec);
 }
 
 }  // namespace bale::os

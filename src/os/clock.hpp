@@ -20,6 +20,9 @@ class Clock {
   virtual bool sleep_for(Milliseconds duration, std::stop_token stop = {}) = 0;
 };
 
+/// Returns the time since midnight in the zone of this process (TZ, else /etc/localtime). Thread-safe.
+std::chrono::seconds local_time_of_day(TimePoint time);
+
 /// The machine's clock; never destroyed.
 Clock& system_clock();
 

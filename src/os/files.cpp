@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,6 +14,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <limits>
 #include <utility>
 
 #include "base/error.hpp"
@@ -175,6 +177,12 @@ class LinuxFiles final : public Files {
     sync_filesystem_of(fd.get(), path);
   }
 
+  ByteCount free_bytes(const fs::path& path) override {
+    struct statvfs status {};
+    if (::statvfs(path.c_str(), &status) != 0) throw system_error("ask for the free space of", path);
+    return ByteCount{status.f_bavail} * status.f_frsize;
+  }
+
   void set_modified(const fs::path& path, TimePoint time) override {
     const timespec stamp = to_timespec(time);
     const timespec times[2] = {stamp, stamp};
@@ -334,6 +342,8 @@ std::vector<fs::path> Files::make_private_directories(const fs::path& path) {
 void Files::set_mode(const fs::path&, std::uint32_t) {}
 
 fs::path Files::resolve(const fs::path& path) { return path; }
+
+ByteCount Files::free_bytes(const fs::path&) { return std::numeric_limits<ByteCount>::max(); }
 
 bool Files::is_stream(const fs::path&) { return false; }
 

@@ -27,6 +27,10 @@ class ReadableFile {
   virtual ByteCount size() const = 0;
   /// Reads up to bytes.size() bytes at `offset`; fewer only at the end of the file. Throws Error{unavailable}.
   virtual std::size_t read_at(ByteCount offset, MutableBytes bytes) = 0;
+  /// Asks the system to forget what it keeps of the file in memory, so that the next reads come from the disk
+  /// (posix_fadvise POSIX_FADV_DONTNEED). Bytes that are not on the disk yet stay: call WritableFile::sync() before.
+  /// File systems in memory ignore it. The default does nothing.
+  virtual void drop_cached() {}
 };
 
 /// A file being written from its start. Not thread-safe. Destroying it closes it without syncing.
@@ -75,6 +79,8 @@ struct FileInfo {
   FileType type = FileType::regular;
   ByteCount size = 0;
   TimePoint modified{};
+  /// The last change of content, name or permissions (st_ctime), which no program can set back.
+  TimePoint changed{};
   std::uint32_t mode = 0;  ///< permission bits, 07777
   // Together they say whether two paths lead to the same file (a directory reached again through a symlink).
   std::uint64_t device = 0;
@@ -139,6 +145,9 @@ class Files {
   virtual void sync_directory(const fs::path& path) = 0;
   /// Makes all data and names of the file system that holds `path` durable: cheaper than many single syncs.
   virtual void sync_filesystem(const fs::path& path) = 0;
+  /// Returns the bytes that an unprivileged process can still write to the file system that holds `path` (statvfs,
+  /// f_bavail). Throws Error{not_found}. The default knows no limit.
+  virtual ByteCount free_bytes(const fs::path& path);
   /// Sets the modification time of a file.
   virtual void set_modified(const fs::path& path, TimePoint time) = 0;
   /// The path without symlinks, absolute. Throws Error{not_found} when a link leads nowhere. The default knows no

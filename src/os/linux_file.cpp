@@ -35,6 +35,7 @@ class LinuxReadableFile final : public ReadableFile {
     }
     return done;
   }
+  void drop_cached() override { ::posix_fadvise(fd_.get(), 0, 0, POSIX_FADV_DONTNEED); }  // advice: may be ignored
 
  private:
   Descriptor fd_;
@@ -260,10 +261,14 @@ std::unique_ptr<WritableFile> make_stream(Descriptor fd, const fs::path& path, s
 }
 
 FileInfo file_info(const struct stat& status) {
-  const auto modified = std::chrono::seconds(status.st_mtim.tv_sec) + std::chrono::nanoseconds(status.st_mtim.tv_nsec);
+  const auto time_of = [](const timespec& time) {
+    const auto since_epoch = std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
+    return TimePoint(std::chrono::floor<std::chrono::milliseconds>(since_epoch));
+  };
   return FileInfo{.type = type_of(status.st_mode),
                   .size = static_cast<ByteCount>(status.st_size),
-                  .modified = TimePoint(std::chrono::floor<std::chrono::milliseconds>(modified)),
+                  .modified = time_of(status.st_mtim),
+                  .changed = time_of(status.st_ctim),
                   .mode = status.st_mode & 07777,
                   .device = status.st_dev,
                   .inode = status.st_ino};
