@@ -43,6 +43,8 @@ struct ConfiguredUrl {
 std::optional<ConfiguredUrl> configured_url(Service service, const PlaceOptions& options,
                                             const os::Environment& environment, const SharedConfig& config) {
   if (!options.endpoint_url.empty()) return ConfiguredUrl{options.endpoint_url, "--endpoint-url"};
+  if (service == Service::s3 && !options.s3_endpoint_url.empty())
+    return ConfiguredUrl{options.s3_endpoint_url, "endpoint_url of the configuration"};
   const std::string& profile = options.profile.name;
   if (is_true(environment, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS") ||
       to_lower(config.get(profile, "ignore_configured_endpoint_urls").value_or("")) == "true")

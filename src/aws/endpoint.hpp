@@ -30,13 +30,14 @@ struct PlaceOptions {
   std::string endpoint_url;  ///< --endpoint-url; for all services
   std::string region;        ///< --region
   ProfileChoice profile{"default", false};
+  std::string s3_endpoint_url = {};  ///< of S3 alone, from a configuration of Bale; endpoint_url counts more
 };
 
 /// --region, AWS_REGION, AWS_DEFAULT_REGION, `region` of the profile. Absent when none says one.
 std::optional<std::string> resolve_region(const PlaceOptions& options, const os::Environment& environment,
                                           const SharedConfig& config);
 
-/// The URL of the first that has one: --endpoint-url, AWS_ENDPOINT_URL_<SERVICE>, AWS_ENDPOINT_URL, the profile's
+/// The URL of the first that has one: --endpoint-url, for S3 s3_endpoint_url, AWS_ENDPOINT_URL_<SERVICE>, AWS_ENDPOINT_URL, the profile's
 /// `services` section, the profile's `endpoint_url`; else AWS's own, dual-stack or FIPS where
 /// AWS_USE_DUALSTACK_ENDPOINT or AWS_USE_FIPS_ENDPOINT is "true". AWS_IGNORE_CONFIGURED_ENDPOINT_URLS skips the
 /// environment and the files. Throws Error{invalid} for a URL that is none, naming where it stands, and for a region

@@ -14,6 +14,7 @@ cloud::SessionOptions session_options(const GlobalOptions& options) {
   return {.endpoint_url = options.endpoint_url,
           .region = options.region,
           .profile = options.profile,
+          .s3_endpoint_url = options.s3_endpoint_url,
           .ca_bundle = options.ca_bundle,
           .idle_connections = options.idle_connections};
 }

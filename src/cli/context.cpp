@@ -202,6 +202,8 @@ struct Context::Parts {
   Mutex mutex;
   std::unique_ptr<embedded::Backend> embedded_backend BALE_GUARDED_BY(mutex);
   std::unique_ptr<CloudBackend> cloud_backend BALE_GUARDED_BY(mutex);
+  std::unique_ptr<embedded::Backend> state_backend BALE_GUARDED_BY(mutex);  ///< of local_records()
+  std::unique_ptr<records::RecordStore> local_records BALE_GUARDED_BY(mutex);
   bool breaks_off BALE_GUARDED_BY(mutex) = false;
   PerRegion<store::ObjectStore> stores BALE_GUARDED_BY(mutex), bare_stores BALE_GUARDED_BY(mutex);
   PerRegion<queue::MessageQueue> queues BALE_GUARDED_BY(mutex);
@@ -267,6 +269,16 @@ records::RecordStore& Context::records(const Region& region) {
   const Lock lock(parts_->mutex);
   return parts_->open(parts_->records, region, options_, may_make_store_,
                       [&](auto& backend) { return backend.records(region); });
+}
+
+records::RecordStore& Context::local_records(const os::fs::path& directory) {
+  const Lock lock(parts_->mutex);
+  if (!parts_->local_records) {
+    world_.files.make_private_directories(directory);
+    parts_->state_backend = embedded::Backend::open(directory, parts_->world);
+    parts_->local_records = parts_->state_backend->records(Region(default_region));
+  }
+  return *parts_->local_records;
 }
 
 AthenaAccess Context::athena(const Region& region) {

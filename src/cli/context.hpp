@@ -28,11 +28,12 @@ enum class Output { text, json };
 
 /// Options that every command takes.
 struct GlobalOptions {
-  std::string local;         ///< --local or BALE_LOCAL: directory of the embedded backend; empty: AWS
-  std::string endpoint_url;  ///< --endpoint-url alone: cloud::Session knows the other places
-  std::string region;        ///< --region, AWS_REGION, AWS_DEFAULT_REGION; empty: see Context::region()
-  std::string profile;       ///< --profile alone: one that the environment chooses counts less than keys there
-  std::string ca_bundle;     ///< --ca-bundle: PEM file of trusted authorities; empty: see cloud::SessionOptions
+  std::string local;                 ///< --local or BALE_LOCAL: directory of the embedded backend; empty: AWS
+  std::string endpoint_url;          ///< --endpoint-url alone: cloud::Session knows the other places
+  std::string s3_endpoint_url = {};  ///< of S3 alone, from the configuration of raw files
+  std::string region;                ///< --region, AWS_REGION, AWS_DEFAULT_REGION; empty: see Context::region()
+  std::string profile;               ///< --profile alone: one that the environment chooses counts less than keys there
+  std::string ca_bundle;             ///< --ca-bundle: PEM file of trusted authorities; empty: see cloud::SessionOptions
   Output output = Output::text;
   std::string log_level = "warning";
   std::string log_format = "text";
@@ -96,6 +97,9 @@ class Context {
   void allow_new_store() noexcept { may_make_store_ = true; }
   /// Whether the embedded store is there; true for other kinds.
   bool store_exists();
+  /// Sets the address of S3 that a configuration names, where --endpoint-url is silent. To be called before any port is
+  /// asked for.
+  void use_s3_endpoint(const std::string& url) { options_.s3_endpoint_url = url; }
 
   /// The ports as seen from a region: of the embedded store with --local, else of AWS. With --local but without
   /// allow_new_store(), throws Error{not_found} where the embedded store is missing; without --local, Error{invalid}
@@ -109,6 +113,9 @@ class Context {
   store::ObjectStore& bare_store(const Region& region);
   queue::MessageQueue& queues(const Region& region);
   records::RecordStore& records(const Region& region);
+  /// Returns the records of an embedded store in `directory`, which is made where missing, whatever --local says: for
+  /// state of this machine. The first call's directory is used by all. Valid as long as the context.
+  records::RecordStore& local_records(const os::fs::path& directory);
   /// Athena in a region, valid as long as the context. Throws Error{unsupported} with --local, where there is none;
   /// otherwise as the ports do.
   AthenaAccess athena(const Region& region);

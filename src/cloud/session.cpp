@@ -81,7 +81,8 @@ struct Session::Sources {
 Session::Session(os::World& world, os::Processes& processes, const SessionOptions& options)
     : world_(world),
       config_(aws::SharedConfig::load(world.files, world.environment)),
-      places_{options.endpoint_url, options.region, aws::choose_profile(options.profile, world.environment)},
+      places_{options.endpoint_url, options.region, aws::choose_profile(options.profile, world.environment),
+              options.s3_endpoint_url},
       client_(settings_for(world.environment, config_, places_.profile.name, options), world.clock),
       direct_client_(direct(settings_for(world.environment, config_, places_.profile.name, options)), world.clock),
       sends_checksums_(wants_checksums(world.environment, config_, places_.profile.name)) {
