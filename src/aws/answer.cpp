@@ -353,6 +353,14 @@ std::optional<Milliseconds> skew_to_sign_again(const ServiceFailure& failure, co
   return may_be_time && (off > least_skew || off < -least_skew) ? skew : std::nullopt;
 }
 
+bool may_refuse_unsigned_payload(const ServiceFailure& failure) noexcept {
+  constexpr std::array<std::string_view, 5> codes_of_it{"AccessDenied", "InvalidArgument", "InvalidDigest",
+                                                        "SignatureDoesNotMatch", "XAmzContentSHA256Mismatch"};
+  constexpr int bad_request = 400, forbidden = 403;
+  return failure.is_from_service && (failure.status == bad_request || failure.status == forbidden) &&
+         std::find(codes_of_it.begin(), codes_of_it.end(), failure.code) != codes_of_it.end();
+}
+
 bool is_expired(std::string_view code) noexcept {
   return code == "ExpiredToken" || code == "ExpiredTokenException" || code == "TokenRefreshRequired";
 }

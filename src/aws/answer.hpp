@@ -83,6 +83,11 @@ bool is_clock_skew(std::string_view code) noexcept;
 std::optional<Milliseconds> skew_to_sign_again(const ServiceFailure& failure, const http::AnswerHead& head,
                                                http::Method method, TimePoint signed_at, TimePoint now);
 
+/// Decides whether a request with UNSIGNED-PAYLOAD may have been refused for that: by a server that does not know it,
+/// which finds an argument or the signature wrong, or by a policy that demands signed payloads (AccessDenied).
+/// https://docs.aws.amazon.com/AmazonS3/latest/API/bucket-policy-s3-sigv4-conditions.html
+bool may_refuse_unsigned_payload(const ServiceFailure& failure) noexcept;
+
 /// Whether the failure says that the credentials have expired: others may be had.
 bool is_expired(std::string_view code) noexcept;
 

@@ -19,7 +19,10 @@ namespace bale::aws {
 /// differently.
 class S3Requests {
  public:
-  S3Requests(Endpoint endpoint, Addressing addressing) : endpoint_(std::move(endpoint)), addressing_(addressing) {}
+  /// `sends_checksums` is false for servers that refuse x-amz-checksum-* headers: the requests carry none, nor
+  /// checksums of parts, whatever they are asked to carry.
+  S3Requests(Endpoint endpoint, Addressing addressing, bool sends_checksums = true)
+      : endpoint_(std::move(endpoint)), addressing_(addressing), sends_checksums_(sends_checksums) {}
   const Endpoint& endpoint() const noexcept { return endpoint_; }
 
   /// In the endpoint's region.
@@ -35,9 +38,9 @@ class S3Requests {
                          const std::string& others) const;
   Call get_notifications(const BucketName& bucket) const;
 
-  /// The body is streamed by whoever sends it, here and in upload_part().
+  /// The body is streamed by whoever sends it, here and in upload_part(); `digests` are those of its bytes.
   Call put(const ObjectAddress& object, const store::ObjectAttributes& attributes,
-           const store::WriteConditions& conditions) const;
+           const store::WriteConditions& conditions, const store::BodyDigests& digests = {}) const;
   Call get(const ObjectAddress& object, const std::optional<store::ByteRange>& range,
            const store::ReadConditions& conditions) const;
   Call head(const ObjectAddress& object, const store::ReadConditions& conditions) const;
@@ -52,7 +55,8 @@ class S3Requests {
   Call set_tags(const ObjectAddress& object, const store::Tags& tags, const VersionId& version) const;
 
   Call create_upload(const ObjectAddress& object, const store::ObjectAttributes& attributes) const;
-  Call upload_part(const ObjectAddress& object, const UploadId& upload, std::uint32_t number) const;
+  Call upload_part(const ObjectAddress& object, const UploadId& upload, std::uint32_t number,
+                   const store::BodyDigests& digests = {}) const;
   Call upload_part_copy(const ObjectAddress& object, const UploadId& upload, std::uint32_t number,
                         const store::CopySource& from, const std::optional<store::ByteRange>& range) const;
   Call complete_upload(const ObjectAddress& object, const UploadId& upload,
@@ -68,9 +72,12 @@ class S3Requests {
   Call to(http::Method method, const BucketName& bucket, std::string query) const;
   Call to(http::Method method, const ObjectAddress& object, std::string query) const;
   Call address(http::Method method, const ObjectAddress& object, std::string query) const;
+  void add_checksum(http::Headers& headers, const store::Checksum& checksum) const;
+  void add_digests(http::Headers& headers, const store::BodyDigests& digests) const;
 
   Endpoint endpoint_;
   Addressing addressing_;
+  bool sends_checksums_;
 };
 
 /// Which bytes of the object an answer to GET carries.

@@ -4,6 +4,7 @@
 #include <sstream>
 
 #include "aws/s3.hpp"
+#include "aws/s3_checksum.hpp"
 #include "aws/xml.hpp"
 #include "base/text.hpp"
 
@@ -85,31 +86,20 @@ void read_object(store::ListedObject& object, const pugi::xml_node& node, const 
   object.storage_class = storage_class_of(node);
 }
 
-/// The best checksum of the whole object that the answer tells. `is_part`: of an answer to a ranged read, which tells
-/// those of a part, perhaps.
+/// Returns the cheapest checksum of the whole object that the answer tells. `is_part`: the answer is of a ranged read,
+/// which may tell the checksum of a part.
 std::optional<store::Checksum> checksum_of(const AnswerHead& head, bool is_part) {
-  using Algorithm = store::Checksum::Algorithm;
-  struct Known {
-    const char* header;
-    Algorithm algorithm;
-    std::size_t bytes;
-  };
-  // The cheapest first. https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
-  static constexpr Known all[] = {{"x-amz-checksum-crc64nvme", Algorithm::crc64nvme, 8},
-                                  {"x-amz-checksum-crc32c", Algorithm::crc32c, 4},
-                                  {"x-amz-checksum-crc32", Algorithm::crc32, 4},
-                                  {"x-amz-checksum-sha1", Algorithm::sha1, 20},
-                                  {"x-amz-checksum-sha256", Algorithm::sha256, 32}};
   if (is_part || head.headers.get("x-amz-checksum-type") == "COMPOSITE") return std::nullopt;
-  for (const Known& known : all) {
-    const std::string_view text = head.headers.get(known.header);
-    if (text.empty() || text.find('-') != std::string_view::npos) continue;  // "...-3": of the parts' checksums
-    try {
-      std::string value = from_base64(text);
-      if (value.size() == known.bytes) return store::Checksum{known.algorithm, std::move(value)};
-    } catch (const Error&) {
-      // no checksum of S3
-    }
+  for (const ChecksumNames& names : checksum_names) {
+    if (auto checksum = parse_checksum(names, head.headers.get(names.header))) return checksum;
+  }
+  return std::nullopt;
+}
+
+/// Returns the checksum that a listing tells of a part; absent where it tells none.
+std::optional<store::Checksum> checksum_of_part(const pugi::xml_node& part) {
+  for (const ChecksumNames& names : checksum_names) {
+    if (auto checksum = parse_checksum(names, child_text(part, names.element))) return checksum;
   }
   return std::nullopt;
 }
@@ -401,8 +391,8 @@ Page<store::UploadedPart> parse_parts(std::string_view body, const std::string& 
   for (const pugi::xml_node& node : root.children("Part")) {
     const std::uint64_t number = child_number(node, "PartNumber", where);
     if (number == 0 || number > store::max_parts) throw corrupt("the answer has an impossible part number", where);
-    page.items.push_back(
-        {static_cast<std::uint32_t>(number), parse_etag(child_text(node, "ETag")), child_number(node, "Size", where)});
+    page.items.push_back({static_cast<std::uint32_t>(number), parse_etag(child_text(node, "ETag")),
+                          child_number(node, "Size", where), checksum_of_part(node)});
   }
   if (is_true(root, "IsTruncated")) {
     if (page.items.empty()) throw corrupt("the page is not the last, but is empty", where);

@@ -4,6 +4,7 @@
 
 #include "aws/answer.hpp"
 #include "aws/s3.hpp"
+#include "aws/s3_checksum.hpp"
 #include "aws/xml.hpp"
 #include "base/hash.hpp"
 #include "base/text.hpp"
@@ -79,6 +80,8 @@ void add_attributes(Headers& headers, const store::ObjectAttributes& attributes)
   if (!attributes.kms_key_arn.empty()) {
     headers.add("x-amz-server-side-encryption", "aws:kms");
     headers.add("x-amz-server-side-encryption-aws-kms-key-id", attributes.kms_key_arn);
+  } else {
+    add_header(headers, "x-amz-server-side-encryption", attributes.encryption);
   }
 }
 
@@ -104,6 +107,10 @@ std::string range_text(const store::ByteRange& range) {
 
 std::string element(std::string_view name, std::string_view text) {
   return fmt::format("<{0}>{1}</{0}>", name, escape_xml(text));
+}
+
+std::string checksum_element(const store::Checksum& checksum) {
+  return element(names_of(checksum.algorithm).element, encode_checksum(checksum));
 }
 
 /// Sets an XML body in S3's namespace, and its Content-MD5, which S3 demands for some of them.
@@ -150,6 +157,16 @@ Call S3Requests::address(Method method, const ObjectAddress& object, std::string
   call.request.query = std::move(query);
   address_bucket(call.request, endpoint_, addressing_, object.bucket, object.key);
   return call;
+}
+
+void S3Requests::add_checksum(Headers& headers, const store::Checksum& checksum) const {
+  if (sends_checksums_) headers.add(names_of(checksum.algorithm).header, encode_checksum(checksum));
+}
+
+/// Adds the digests of the body that the caller streams.
+void S3Requests::add_digests(Headers& headers, const store::BodyDigests& digests) const {
+  if (digests.md5) headers.add("Content-MD5", to_base64(*digests.md5));
+  if (digests.checksum) add_checksum(headers, *digests.checksum);
 }
 
 // --- Buckets --------------------------------------------------------------------------------------------------------
@@ -200,9 +217,10 @@ Call S3Requests::get_notifications(const BucketName& bucket) const { return to(M
 // --- Objects --------------------------------------------------------------------------------------------------------
 
 Call S3Requests::put(const ObjectAddress& object, const store::ObjectAttributes& attributes,
-                     const store::WriteConditions& conditions) const {
+                     const store::WriteConditions& conditions, const store::BodyDigests& digests) const {
   Call call = to(Method::put, object, "");
   add_attributes(call.request.headers, attributes);
+  add_digests(call.request.headers, digests);
   add_conditions(call.request, conditions);
   return call;
 }
@@ -296,13 +314,21 @@ Call S3Requests::create_upload(const ObjectAddress& object, const store::ObjectA
   Call call = to(Method::post, object, "uploads");
   call.request.may_repeat = false;  // a second upload would be left behind
   add_attributes(call.request.headers, attributes);
+  if (attributes.checksum_algorithm && sends_checksums_) {
+    const ChecksumNames& names = names_of(*attributes.checksum_algorithm);
+    call.request.headers.add("x-amz-checksum-algorithm", names.word);
+    call.request.headers.add("x-amz-checksum-type", names.type_of_uploads);
+  }
   return call;
 }
 
-Call S3Requests::upload_part(const ObjectAddress& object, const UploadId& upload, std::uint32_t number) const {
+Call S3Requests::upload_part(const ObjectAddress& object, const UploadId& upload, std::uint32_t number,
+                             const store::BodyDigests& digests) const {
   std::string query = fmt::format("partNumber={}", number);
   add_parameter(query, "uploadId", upload.str());
-  return to(Method::put, object, std::move(query));
+  Call call = to(Method::put, object, std::move(query));
+  add_digests(call.request.headers, digests);
+  return call;
 }
 
 Call S3Requests::upload_part_copy(const ObjectAddress& object, const UploadId& upload, std::uint32_t number,
@@ -323,14 +349,20 @@ Call S3Requests::complete_upload(const ObjectAddress& object, const UploadId& up
   ByteCount size = 0;
   bool sizes_known = true;
   for (const store::UploadedPart& part : parts) {
-    xml +=
-        "<Part>" + element("PartNumber", std::to_string(part.number)) + element("ETag", quoted(part.etag)) + "</Part>";
+    xml += "<Part>" + element("PartNumber", std::to_string(part.number)) + element("ETag", quoted(part.etag));
+    if (part.checksum && sends_checksums_) xml += checksum_element(*part.checksum);
+    xml += "</Part>";
     size += part.size;
     sizes_known = sizes_known && part.size > 0;
   }
   set_body(call, "CompleteMultipartUpload", xml);
   call.request.headers.remove("Content-Type");  // some servers take it for the object's
-  if (sizes_known) call.request.headers.add("x-amz-mp-object-size", std::to_string(size));
+  if (conditions.size || sizes_known)
+    call.request.headers.add("x-amz-mp-object-size", std::to_string(conditions.size.value_or(size)));
+  if (conditions.checksum && sends_checksums_) {
+    add_checksum(call.request.headers, *conditions.checksum);
+    call.request.headers.add("x-amz-checksum-type", names_of(conditions.checksum->algorithm).type_of_uploads);
+  }
   add_conditions(call.request, conditions);
   call.request.may_repeat = false;  // the second time says NoSuchUpload
   return call;

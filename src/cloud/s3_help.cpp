@@ -27,6 +27,13 @@ store::ListRequest versions_of(const ObjectAddress& object) {
   return request;
 }
 
+/// Returns the conditions without those on the object that the write replaces.
+store::WriteConditions without_target(store::WriteConditions conditions) {
+  conditions.if_none_match = false;
+  conditions.if_match = {};
+  return conditions;
+}
+
 /// Whether the server may not support a condition: it says so (501), or finds the request wrong (400) without
 /// naming another reason.
 bool refuses_to_know(const Error& error) {
@@ -59,7 +66,7 @@ store::PutResult S3Store::write_on(Refusable kind, const ObjectAddress& object,
   Seen seen = before_write([&] { return look_at_target(object, conditions, is_server_asked); });
   store::PutResult result;
   try {
-    result = write(goes_without ? store::WriteConditions{} : conditions);
+    result = write(goes_without ? without_target(conditions) : conditions);
   } catch (const Error& error) {
     // Ceph RGW 16 refuses every If-Match of a PUT where the bucket keeps versions, the one that holds too.
     const bool is_wrong = kind == Refusable::put && seen.is_watched && !conditions.if_match.empty() &&
@@ -67,7 +74,7 @@ store::PutResult S3Store::write_on(Refusable kind, const ObjectAddress& object,
     const bool is_unknown = has_conditions && is_helped(object.bucket) && refuses_to_know(error);
     if (goes_without || (!is_wrong && !is_unknown)) throw;
     seen = before_write([&] { return look_at_target(object, conditions, /*by_put=*/false); });
-    result = write({});
+    result = write(without_target(conditions));
     if (is_unknown) remember_refusal(object.bucket, kind);
   }
   look_below(object, seen, result.version_id);
@@ -107,7 +114,10 @@ Error S3Store::name_optionals(const Error& refusal, const BucketName& bucket, co
     optionals.emplace_back("user metadata (s3 cp --metadata '{}', restore --no-metadata)");
   if (!attributes.storage_class.empty() && attributes.storage_class != "STANDARD")
     optionals.push_back(fmt::format("the storage class {} (--storage-class STANDARD)", attributes.storage_class));
-  if (!attributes.kms_key_arn.empty()) optionals.emplace_back("the KMS key (--sse-kms-key-id)");
+  if (!attributes.kms_key_arn.empty())
+    optionals.emplace_back("the KMS key (--sse-kms-key-id)");
+  else if (!attributes.encryption.empty())
+    optionals.push_back(fmt::format("the encryption {} (sse)", attributes.encryption));
   if (sent.has_checksum) optionals.emplace_back("the checksum (AWS_REQUEST_CHECKSUM_CALCULATION=when_required)");
   if (optionals.empty()) return refusal;
   return refusal.with_hint(

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.hpp"
+#include "cloud/s3_bodies.hpp"
 #include "store/object_rules.hpp"
 
 namespace bale::cloud {
@@ -16,67 +17,17 @@ constexpr int not_found_status = 404;
 constexpr std::uint32_t most_parts_asked = 16;
 /// While S3 puts a large upload together it sends a space now and then; other servers are silent for minutes.
 constexpr Milliseconds patience_for_assembly{10 * 60'000};
+constexpr const char* source_owner_header = "x-amz-source-expected-bucket-owner";
 
-/// A body of the store's port as one of http's.
-class StoreBody final : public http::Body {
- public:
-  explicit StoreBody(store::Body& body) : body_(body) {}
-  ByteCount size() const override { return body_.size(); }
-  ByteView next(std::size_t most) override { return body_.next(most); }
-  void rewind() override { body_.rewind(); }
-  void sent(ByteCount bytes) override { body_.sent(bytes); }
-
- private:
-  store::Body& body_;
-};
-
-/// Throws unless the answer is of the object that was asked for: a proxy may drop the condition or the version.
-void check_is_asked(const store::ObjectInfo& info, const store::ReadConditions& conditions, const std::string& where) {
-  if (!conditions.if_match.empty() && info.etag != conditions.if_match) {
-    throw Error(ErrorKind::precondition, "the object is another one than was asked for: its ETag differs", where)
-        .with_code("PreconditionFailed");
-  }
-  const bool is_other =
-      !conditions.version_id.empty() && !info.version_id.empty() && info.version_id != conditions.version_id;
-  if (is_other) throw Error(ErrorKind::corrupt, "the server answered with another version than was asked for", where);
+/// Returns the digest that the signature of a request covers, where it is known before the body is read.
+std::optional<Sha256Digest> known_sha256(const store::BodyDigests& digests) {
+  if (digests.sha256) return digests.sha256;
+  const bool has_sha256 = digests.checksum && digests.checksum->algorithm == store::Checksum::Algorithm::sha256;
+  Sha256Digest digest;
+  if (!has_sha256 || digests.checksum->value.size() != digest.size()) return std::nullopt;
+  std::ranges::copy(as_bytes(digests.checksum->value), digest.begin());
+  return digest;
 }
-
-/// The head of an answer, with a Content-Length that it does not have itself; empty: as it is.
-http::AnswerHead with_length(http::AnswerHead head, const std::string& length) {
-  if (!length.empty()) head.headers.add("Content-Length", length);
-  return head;
-}
-
-class AnswerStream final : public store::GetStream {
- public:
-  /// Throws Error{corrupt} when the answer has other bytes than the ones that were asked for, and what
-  /// check_is_asked() throws.
-  AnswerStream(OpenCall answer, const std::optional<store::ByteRange>& asked, const store::ReadConditions& conditions,
-               const std::string& where)
-      : AnswerStream(std::move(answer), {}, asked, conditions, where) {}
-  /// The same, of an answer that does not say how long it is, for an object that is known to be empty.
-  AnswerStream(OpenCall answer, const store::ReadConditions& conditions, const std::string& where)
-      : AnswerStream(std::move(answer), "0", std::nullopt, conditions, where) {}
-  const store::ObjectInfo& info() const override { return info_; }
-  ByteCount length() const override { return range_.length; }
-  ByteCount offset() const override { return range_.offset; }
-  std::size_t read(MutableBytes bytes) override { return bytes.empty() ? 0 : answer_.exchange.read(bytes); }
-
- private:
-  AnswerStream(OpenCall answer, const std::string& length, const std::optional<store::ByteRange>& asked,
-               const store::ReadConditions& conditions, const std::string& where)
-      : answer_(std::move(answer)),
-        info_(aws::parse_object_info(with_length(answer_.exchange.head(), length), where)),
-        range_(aws::parse_got_range(with_length(answer_.exchange.head(), length), where)) {
-    check_is_asked(info_, conditions, where);
-    const store::Extent wanted = store::resolve_range(asked, info_.size);
-    if (wanted.offset != range_.offset || wanted.length != range_.length)
-      throw Error(ErrorKind::corrupt, "the server sent other bytes than were requested", where);
-  }
-  OpenCall answer_;
-  const store::ObjectInfo info_;
-  const aws::GotRange range_;
-};
 
 std::string where_of(const BucketName& bucket) { return "s3://" + bucket.str(); }
 
@@ -121,17 +72,53 @@ const aws::S3Requests& S3Store::requests_for(const std::string& region) {
   const Lock lock(mutex_);
   const auto found = requests_.find(region);
   if (found != requests_.end()) return found->second;
-  return requests_.try_emplace(region, session_.endpoint(aws::Service::s3, region), addressing_).first->second;
+  return requests_
+      .try_emplace(region, session_.endpoint(aws::Service::s3, region), addressing_, session_.sends_checksums())
+      .first->second;
+}
+
+void S3Store::expect_owner(const BucketName& bucket, const std::string& account) {
+  const Lock lock(mutex_);
+  if (account.empty())
+    owners_.erase(bucket);
+  else
+    owners_[bucket] = account;
+}
+
+/// Adds the account that is to own the bucket to a request, where it is known.
+void S3Store::name_owner(aws::Call& call, const BucketName& bucket, const char* header) {
+  const Lock lock(mutex_);
+  const auto owner = owners_.find(bucket);
+  if (owner != owners_.end()) call.request.headers.set(header, owner->second);
+}
+
+/// Returns how a body with these digests is signed. Over TLS the payload need not be where another digest protects it,
+/// or the caller compares what the response tells. Over plain HTTP others can change headers as well as bytes: there
+/// only the comparison protects it. AWS itself takes unsigned payloads over TLS alone.
+/// https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
+SendOptions S3Store::options_for(const BucketName& bucket, const store::BodyDigests& digests) {
+  const aws::Endpoint& endpoint = requests_for(region_of(bucket)).endpoint();
+  const bool has_digest = digests.md5 || (digests.checksum && session_.sends_checksums());
+  SendOptions options;
+  options.sha256 = known_sha256(digests);
+  options.may_be_unsigned = endpoint.origin.is_tls() ? has_digest || digests.response_is_compared
+                                                     : digests.response_is_compared && !aws::is_aws(endpoint);
+  return options;
 }
 
 Outcome S3Store::send(const BucketName& bucket, const Build& build, http::Body* body, const SendOptions& options) {
+  const auto build_for = [&](const std::string& region) {
+    aws::Call call = build(requests_for(region));
+    name_owner(call, bucket, "x-amz-expected-bucket-owner");
+    return call;
+  };
   const std::string region = region_of(bucket);
-  Outcome outcome = session_.send(build(requests_for(region)), aws::Service::s3, region, body, options);
+  Outcome outcome = session_.send(build_for(region), aws::Service::s3, region, body, options);
   if (!outcome.failure || outcome.failure->region.empty() || outcome.failure->region == region ||
       !is_redirect(*outcome.failure) || bucket.empty())
     return outcome;
   const std::string elsewhere = outcome.failure->region;
-  Outcome second = session_.send(build(requests_for(elsewhere)), aws::Service::s3, elsewhere, body, options);
+  Outcome second = session_.send(build_for(elsewhere), aws::Service::s3, elsewhere, body, options);
   if (second.failure && second.failure->region != elsewhere && !second.failure->region.empty()) return second;
   const Lock lock(mutex_);
   regions_[bucket] = elsewhere;
@@ -260,10 +247,14 @@ store::PutResult S3Store::put_once(const ObjectAddress& object, store::Body& bod
                                    const store::ObjectAttributes& attributes,
                                    const store::WriteConditions& conditions) {
   const std::string where = to_uri(object);
+  const store::BodyDigests digests = body.digests();
+  SendOptions options = options_for(object.bucket, digests);
+  options.with_checksum = true;
   StoreBody content(body);
   OpenCall answer = naming_optionals(object.bucket, {attributes, session_.sends_checksums()}, [&] {
-    return open(object.bucket, where, [&](const aws::S3Requests& s3) { return s3.put(object, attributes, conditions); },
-                &content, {.with_checksum = true});
+    return open(
+        object.bucket, where,
+        [&](const aws::S3Requests& s3) { return s3.put(object, attributes, conditions, digests); }, &content, options);
   });
   read_text(answer, most_answer_bytes);
   return aws::parse_put(answer.exchange.head(), where);
@@ -399,8 +390,12 @@ store::PutResult S3Store::copy_once(const store::CopySource& from, const ObjectA
   const store::ObjectAttributes attributes = replace.value_or(store::ObjectAttributes{});
   OpenCall answer = naming_optionals(to.bucket, {attributes}, [&] {
     return open(to.bucket, to_uri(to),
-                [&](const aws::S3Requests& s3) { return s3.copy(from, to, replace, conditions); }, nullptr,
-                {.deadlines = {.idle = patience_for_assembly}});
+                [&](const aws::S3Requests& s3) {
+                  aws::Call call = s3.copy(from, to, replace, conditions);
+                  name_owner(call, from.address.bucket, source_owner_header);
+                  return call;
+                },
+                nullptr, {.deadlines = {.idle = patience_for_assembly}});
   });
   const std::string body = read_text(answer, most_answer_bytes);
   return aws::parse_copy(answer.exchange.head(), body, to_uri(to));
@@ -446,7 +441,8 @@ UploadId S3Store::create_upload(const ObjectAddress& object, const store::Object
   check_object_key(object.key);
   store::check_attributes(attributes);
   const std::string where = to_uri(object);
-  const std::string body = naming_optionals(object.bucket, {attributes}, [&] {
+  const bool has_checksum = attributes.checksum_algorithm && session_.sends_checksums();
+  const std::string body = naming_optionals(object.bucket, {attributes, has_checksum}, [&] {
     return fetch(object.bucket, where, [&](const aws::S3Requests& s3) { return s3.create_upload(object, attributes); });
   });
   UploadId upload = aws::parse_create_upload(body, where);
@@ -459,12 +455,16 @@ ETag S3Store::upload_part(const ObjectAddress& object, const UploadId& upload, s
   store::check_part_number(number);
   store::check_upload_size(body.size());
   const std::string where = to_uri(object);
+  const store::BodyDigests digests = body.digests();
+  const bool has_checksum = digests.checksum && session_.sends_checksums();
   StoreBody content(body);
-  // No checksum header: parts may only have one when the upload was begun with its algorithm, and the signature covers
-  // the bytes.
-  OpenCall answer = open(
-      object.bucket, where, [&](const aws::S3Requests& s3) { return s3.upload_part(object, upload, number); },
-      &content);
+  // Only the checksum that the caller gives: parts may only have one when the upload was begun with its algorithm.
+  OpenCall answer = naming_optionals(object.bucket, {{}, has_checksum}, [&] {
+    return open(
+        object.bucket, where,
+        [&](const aws::S3Requests& s3) { return s3.upload_part(object, upload, number, digests); }, &content,
+        options_for(object.bucket, digests));
+  });
   read_text(answer, most_answer_bytes);
   return aws::parse_part(answer.exchange.head(), where);
 }
@@ -477,10 +477,13 @@ ETag S3Store::upload_part_copy(const ObjectAddress& object, const UploadId& uplo
   ETag etag;
   copy_from(from, [&](const store::CopySource& source) {
     const std::string where = to_uri(object);
-    OpenCall answer =
-        open(object.bucket, where,
-             [&](const aws::S3Requests& s3) { return s3.upload_part_copy(object, upload, number, source, range); },
-             nullptr, {.deadlines = {.idle = patience_for_assembly}});
+    OpenCall answer = open(object.bucket, where,
+                           [&](const aws::S3Requests& s3) {
+                             aws::Call call = s3.upload_part_copy(object, upload, number, source, range);
+                             name_owner(call, source.address.bucket, source_owner_header);
+                             return call;
+                           },
+                           nullptr, {.deadlines = {.idle = patience_for_assembly}});
     const std::string body = read_text(answer, most_answer_bytes);
     etag = aws::parse_part_copy(answer.exchange.head(), body, where);
   });
@@ -492,6 +495,7 @@ store::PutResult S3Store::complete_upload(const ObjectAddress& object, const Upl
                                           const std::vector<store::UploadedPart>& parts,
                                           const store::WriteConditions& conditions) {
   store::check_part_order(parts);
+  store::check_whole_checksum(conditions.checksum);
   try {
     store::PutResult result = complete(object, upload, parts, conditions);
     mend_tags(object, upload, result.version_id);
@@ -506,11 +510,16 @@ store::PutResult S3Store::complete_upload(const ObjectAddress& object, const Upl
 store::PutResult S3Store::complete(const ObjectAddress& object, const UploadId& upload,
                                    const std::vector<store::UploadedPart>& parts,
                                    const store::WriteConditions& conditions) {
+  const bool has_parts_checksum =
+      std::any_of(parts.begin(), parts.end(), [](const auto& part) { return part.checksum.has_value(); });
+  const bool has_checksum = (has_parts_checksum || conditions.checksum) && session_.sends_checksums();
   store::PutResult result = write_on(Refusable::complete, object, conditions, [&](const store::WriteConditions& sent) {
     const std::string where = to_uri(object);
-    OpenCall answer = open(object.bucket, where,
-                           [&](const aws::S3Requests& s3) { return s3.complete_upload(object, upload, parts, sent); },
-                           nullptr, {.deadlines = {.idle = patience_for_assembly}});
+    OpenCall answer = naming_optionals(object.bucket, {{}, has_checksum}, [&] {
+      return open(object.bucket, where,
+                  [&](const aws::S3Requests& s3) { return s3.complete_upload(object, upload, parts, sent); }, nullptr,
+                  {.deadlines = {.idle = patience_for_assembly}});
+    });
     const std::string body = read_text(answer, most_answer_bytes);
     return aws::parse_complete(answer.exchange.head(), body, where);
   });

@@ -32,11 +32,15 @@ enum class Help {
 /// two things that some of them leave out without a word: conditions of copies and completed uploads, and of puts into
 /// buckets that keep versions, are looked at before, and after where it can be told, and tags of uploads and copies are
 /// compared. Conditions that a server refuses to know (status 501, or 400) are looked at in the same way.
-/// docs/invariants.md says what remains. Thread-safe; each call takes a connection of the session's for itself.
+/// docs/invariants.md says what remains. Checksums that callers give are sent unless the user has them left out
+/// (Session::sends_checksums()); then uploads are begun without an algorithm, too. Thread-safe; each call takes a
+/// connection of the session's for itself.
 class S3Store final : public store::ObjectStore {
  public:
   /// Borrows the session. Throws Error{invalid} for an endpoint that is none.
   S3Store(Session& session, Region region, Help help = Help::where_not_aws);
+
+  void expect_owner(const BucketName& bucket, const std::string& account) override;
 
   void create_bucket(const BucketName& bucket) override;
   void delete_bucket(const BucketName& bucket) override;
@@ -82,6 +86,8 @@ class S3Store final : public store::ObjectStore {
   using Build = std::function<aws::Call(const aws::S3Requests&)>;
 
   std::string region_of(const BucketName& bucket);
+  void name_owner(aws::Call& call, const BucketName& bucket, const char* header);
+  SendOptions options_for(const BucketName& bucket, const store::BodyDigests& digests);
   const aws::S3Requests& requests_for(const std::string& region);
   Outcome send(const BucketName& bucket, const Build& build, http::Body* body = nullptr,
                const SendOptions& options = {});
@@ -157,6 +163,7 @@ class S3Store final : public store::ObjectStore {
   Mutex mutex_;
   std::map<std::string, aws::S3Requests> requests_ BALE_GUARDED_BY(mutex_);  // by region; its nodes stay where they are
   std::map<BucketName, std::string> regions_ BALE_GUARDED_BY(mutex_);        // of buckets elsewhere
+  std::map<BucketName, std::string> owners_ BALE_GUARDED_BY(mutex_);         // accounts that expect_owner() gave
   struct KnownVersioning {
     bool keeps_versions = false;
     std::chrono::steady_clock::time_point until;

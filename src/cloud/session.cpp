@@ -1,5 +1,8 @@
 #include "cloud/session.hpp"
 
+#include <algorithm>
+#include <utility>
+
 #include "aws/credential_sources.hpp"
 #include "aws/retry_choice.hpp"
 #include "base/error.hpp"
@@ -18,6 +21,11 @@ Sha256Digest digest_of(http::Body& body) {
   body.rewind();
   for (ByteView bytes; !(bytes = body.next(hash_block)).empty();) hash.update(bytes);
   return hash.finish();
+}
+
+bool has_checksum(const http::Headers& headers) {
+  return std::any_of(headers.begin(), headers.end(),
+                     [](const http::Header& header) { return to_lower(header.name).starts_with("x-amz-checksum-"); });
 }
 
 aws::SigningScope scope_of(aws::Service service, const std::string& region) {
@@ -124,18 +132,25 @@ bool Session::mend(const aws::ServiceFailure& failure, const http::AnswerHead& h
   return true;
 }
 
+/// Returns what is signed for the payload of a request: its SHA-256 in hex. Adds the checksum that the options ask for.
+std::string Session::hash_payload(aws::Call& call, http::Body* body, const SendOptions& options) const {
+  if (body == nullptr && call.body.empty()) return std::string(aws::empty_payload);
+  const Sha256Digest digest = options.sha256    ? *options.sha256
+                              : body != nullptr ? digest_of(*body)
+                                                : Sha256::of(as_bytes(call.body));
+  if (options.with_checksum && sends_checksums_ && !has_checksum(call.request.headers))
+    call.request.headers.set("x-amz-checksum-sha256", to_base64({digest.data(), digest.size()}));
+  return to_hex_digest(digest);
+}
+
 Outcome Session::send(aws::Call call, aws::Service service, const std::string& region, http::Body* body,
                       const SendOptions& options) {
   auto held = std::make_unique<aws::Call>(std::move(call));
-  std::string payload_hash(aws::empty_payload);
-  if (body != nullptr || !held->body.empty()) {
-    const Sha256Digest digest = body != nullptr ? digest_of(*body) : Sha256::of(as_bytes(held->body));
-    payload_hash = to_hex_digest(digest);
-    if (options.with_checksum && sends_checksums_)
-      held->request.headers.set("x-amz-checksum-sha256", to_base64({digest.data(), digest.size()}));
-  }
+  bool is_unsigned = body != nullptr && options.may_be_unsigned && !options.sha256 && !signs_all_payloads_;
+  std::string payload_hash = is_unsigned ? std::string(aws::unsigned_payload) : hash_payload(*held, body, options);
   const aws::SigningScope scope = scope_of(service, region);
-  for (bool first = true;; first = false) {
+  bool was_unsigned = false;
+  for (bool first = true;;) {
     const Signed attempt{held->request.method, sources_->provider.get(), service_time()};
     signer_.sign(held->request, scope, attempt.credentials, attempt.time, payload_hash);
     http::Exchange exchange(client_, deadlines_for(held->request, options.deadlines),
@@ -144,12 +159,18 @@ Outcome Session::send(aws::Call call, aws::Service service, const std::string& r
     http::Body* const sent = body != nullptr ? body : own.get();
     if (sent != nullptr) sent->rewind();
     const http::AnswerHead& head = exchange.send(held->request, sent);
-    if (head.is_success()) return {OpenCall{std::move(held), std::move(own), std::move(exchange)}, std::nullopt};
+    if (head.is_success()) {
+      if (was_unsigned) signs_all_payloads_ = true;
+      return {OpenCall{std::move(held), std::move(own), std::move(exchange)}, std::nullopt};
+    }
     const http::AnswerHead failed_head = head;
     aws::ServiceFailure failure = read_failure(exchange, service);
     if (!failure.is_from_service) client_.close_idle(held->request.origin);
-    if (first && mend(failure, failed_head, attempt)) continue;
-    return {std::nullopt, std::move(failure)};
+    if (std::exchange(first, false) && mend(failure, failed_head, attempt)) continue;
+    if (!is_unsigned || !aws::may_refuse_unsigned_payload(failure)) return {std::nullopt, std::move(failure)};
+    is_unsigned = false;
+    was_unsigned = true;
+    payload_hash = hash_payload(*held, body, options);
   }
 }
 

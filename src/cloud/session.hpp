@@ -12,6 +12,7 @@
 #include "aws/endpoint.hpp"
 #include "aws/shared_config.hpp"
 #include "aws/sigv4.hpp"
+#include "base/hash.hpp"
 #include "http/client.hpp"
 #include "os/process.hpp"
 #include "os/world.hpp"
@@ -46,8 +47,14 @@ struct Outcome {
 struct SendOptions {
   http::Deadlines deadlines;
   std::stop_token stop;  ///< breaks the exchange off
-  /// Send x-amz-checksum-sha256 with a body (S3): the digest that is signed anyway, for the service to keep.
+  /// Send x-amz-checksum-sha256 with a body (S3), for the service to keep: the digest that is signed anyway. Not where
+  /// the request has another checksum, or the body is not signed.
   bool with_checksum = false;
+  /// The SHA-256 of the body where the caller knows it: it is signed, and the body is not read to compute it.
+  std::optional<Sha256Digest> sha256 = {};
+  /// The signature need not cover the body (S3): something else protects its bytes. UNSIGNED-PAYLOAD is signed in place
+  /// of its digest, unless the digest is known.
+  bool may_be_unsigned = false;
 };
 
 /// Connections, credentials, endpoints and the services' clock. Thread-safe; outlives every store, queue and table made
@@ -73,9 +80,11 @@ class Session {
   bool sends_checksums() const noexcept { return sends_checksums_; }
 
   /// Signs the request for `region` and sends it with its own body, or with `body` (borrowed until the answer is read).
-  /// Bodies are read twice, first for the signature. A request that was refused because this machine's clock is wrong,
-  /// or because the credentials had expired, is signed and sent once more (aws::skew_to_sign_again(), is_expired()).
-  /// Throws what http::Exchange and the credentials' sources throw; a refusal is no exception.
+  /// Bodies are read twice, first for the signature, unless the options give their digest or do without one. A request
+  /// that was refused because this machine's clock is wrong, or because the credentials had expired, is signed and sent
+  /// once more (aws::skew_to_sign_again(), is_expired()). So is one with UNSIGNED-PAYLOAD that may have been refused
+  /// for that; where the signed one is taken, all later bodies of the session are signed. Throws what http::Exchange
+  /// and the credentials' sources throw; a refusal is no exception.
   Outcome send(aws::Call call, aws::Service service, const std::string& region, http::Body* body = nullptr,
                const SendOptions& options = {});
   /// From now on a stop of the world breaks requests off that are under way (Error{cancelled}), but for those that
@@ -96,6 +105,7 @@ class Session {
     TimePoint time;
   };
   bool mend(const aws::ServiceFailure& failure, const http::AnswerHead& head, const Signed& attempt);
+  std::string hash_payload(aws::Call& call, http::Body* body, const SendOptions& options) const;
 
   os::World& world_;
   aws::SharedConfig config_;
@@ -106,7 +116,8 @@ class Session {
   std::unique_ptr<Sources> sources_;
   bool sends_checksums_ = true;
   std::atomic<bool> breaks_off_{false};
-  std::atomic<std::int64_t> skew_ms_{0};  ///< how much the services' clock is ahead
+  std::atomic<bool> signs_all_payloads_{false};  ///< UNSIGNED-PAYLOAD was refused
+  std::atomic<std::int64_t> skew_ms_{0};         ///< how much the services' clock is ahead
 };
 
 /// The refusal of SQS or DynamoDB as an Error. A server that knows only S3 says that the method is not allowed: the

@@ -14,6 +14,8 @@ class EmbeddedStore final : public store::ObjectStore {
  public:
   EmbeddedStore(Core& core, Region region) : core_(core), region_(std::move(region)) {}
 
+  void expect_owner(const BucketName&, const std::string&) override {}  // a directory has no accounts
+
   void create_bucket(const BucketName& bucket) override;
   void delete_bucket(const BucketName& bucket) override;
   std::optional<store::BucketInfo> head_bucket(const BucketName& bucket) override;

@@ -73,6 +73,12 @@ void check_attributes(const ObjectAttributes& attributes) {
     throw refuse("InvalidStorageClass", fmt::format("'{}' is not a storage class", attributes.storage_class))
         .with_hint("use STANDARD, STANDARD_IA, ONEZONE_IA, INTELLIGENT_TIERING, GLACIER_IR, GLACIER or DEEP_ARCHIVE");
   }
+  const std::string& encryption = attributes.encryption;
+  if (!encryption.empty() && encryption != "AES256" && encryption != "aws:kms") {
+    throw refuse("InvalidEncryptionAlgorithmError",
+                 fmt::format("'{}' is not an encryption", escape_for_terminal(encryption)))
+        .with_hint("use AES256 or aws:kms");
+  }
   if (!is_utf8(attributes.kms_key_arn)) throw refuse("InvalidArgument", "the encryption key is not text");
 }
 
@@ -92,6 +98,13 @@ void check_part_order(const std::vector<UploadedPart>& parts) {
     if (i > 0 && parts[i].number <= parts[i - 1].number)
       throw refuse("InvalidPartOrder", fmt::format("part {} after part {}", parts[i].number, parts[i - 1].number));
   }
+}
+
+void check_whole_checksum(const std::optional<Checksum>& checksum) {
+  using Algorithm = Checksum::Algorithm;
+  if (!checksum || (checksum->algorithm != Algorithm::sha1 && checksum->algorithm != Algorithm::sha256)) return;
+  throw refuse("InvalidRequest", "an upload in parts has no SHA checksum of the whole object")
+      .with_hint("use CRC64NVME, CRC32C or CRC32");
 }
 
 void check_upload_size(ByteCount size) {

@@ -12,7 +12,8 @@ namespace bale::store {
 
 /// At most 10 tags; keys 1-128, values 0-256 Unicode characters. InvalidTag.
 void check_tags(const Tags& tags);
-/// Metadata (MetadataTooLarge), tags, storage class (InvalidStorageClass).
+/// Metadata (MetadataTooLarge), tags, storage class (InvalidStorageClass), encryption
+/// (InvalidEncryptionAlgorithmError).
 void check_attributes(const ObjectAttributes& attributes);
 /// Whether objects of this class can only be read after a restore.
 bool is_archive_class(std::string_view storage_class) noexcept;
@@ -20,6 +21,10 @@ bool is_archive_class(std::string_view storage_class) noexcept;
 void check_part_number(std::uint32_t number);
 /// The list of a complete request: not empty (MalformedXML), strictly ascending (InvalidPartOrder), numbers legal.
 void check_part_order(const std::vector<UploadedPart>& parts);
+/// Checks the checksum of a complete request: of uploads in parts, S3 keeps CRCs of the whole object, but SHA checksums
+/// of the parts' checksums only. InvalidRequest.
+/// https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html
+void check_whole_checksum(const std::optional<Checksum>& checksum);
 /// EntityTooLarge above `max_part_bytes`.
 void check_upload_size(ByteCount size);
 /// A copy of an object onto itself has to change something. InvalidRequest.

@@ -270,9 +270,7 @@ class ObjectStore {
   /// another account owns the bucket, the request is Error{denied} and has no effect. An empty account takes the
   /// expectation back. Stores without accounts ignore it.
   /// https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-owner-condition.html
-  virtual void expect_owner(const BucketName& bucket, const std::string& account) {
-    static_cast<void>(bucket), static_cast<void>(account);
-  }
+  virtual void expect_owner(const BucketName& bucket, const std::string& account) = 0;
 
   // Buckets
   /// Makes the bucket in this store's region. Error{precondition} with code BucketAlreadyOwnedByYou when it exists.
@@ -289,7 +287,8 @@ class ObjectStore {
   virtual std::vector<NotificationRule> get_notifications(const BucketName& bucket) = 0;
 
   // Objects
-  /// Durable when it returns. At most max_part_bytes.
+  /// Durable when it returns. At most max_part_bytes. Where the bytes have not the digests that the body tells, nothing
+  /// is written: Error{corrupt} BadDigest or, for a SHA-256 that was signed, XAmzContentSHA256Mismatch.
   virtual PutResult put(const ObjectAddress& object, Body& body, const ObjectAttributes& attributes,
                         const WriteConditions& conditions = {}) = 0;
   /// Throws Error{not_found} NoSuchKey or NoSuchVersion, and only where the store itself says that the object is
@@ -320,11 +319,14 @@ class ObjectStore {
 
   // Multipart
   virtual UploadId create_upload(const ObjectAddress& object, const ObjectAttributes& attributes) = 0;
+  /// Digests of the body as in put(). A checksum has to be of the upload's algorithm: Error{invalid} InvalidRequest.
   virtual ETag upload_part(const ObjectAddress& object, const UploadId& upload, std::uint32_t number, Body& body) = 0;
   virtual ETag upload_part_copy(const ObjectAddress& object, const UploadId& upload, std::uint32_t number,
                                 const CopySource& from, const std::optional<ByteRange>& range) = 0;
-  /// Parts ascending. Durable when it returns. Error{invalid} EntityTooSmall, InvalidPart, InvalidPartOrder;
-  /// NoSuchUpload.
+  /// Parts ascending, with their checksums where the upload has an algorithm and they were given. Durable when it
+  /// returns. Error{invalid} EntityTooSmall, InvalidPart (also for another checksum of a part), InvalidPartOrder,
+  /// InvalidRequest (the size is another one; a checksum of another algorithm); Error{corrupt} BadDigest (the checksum
+  /// is another one); NoSuchUpload.
   virtual PutResult complete_upload(const ObjectAddress& object, const UploadId& upload,
                                     const std::vector<UploadedPart>& parts, const WriteConditions& conditions = {}) = 0;
   /// No error when the upload is already gone.

@@ -23,7 +23,7 @@ bool is_md5(const ETag& etag) noexcept;
 /// a part's ETag is no MD5. The page is the one above.
 std::optional<ETag> multipart_etag(const std::vector<UploadedPart>& parts);
 
-/// ETag that S3 gives a PUT of the body. Reads the body to its end, from its start.
+/// ETag that S3 gives a PUT of the body. Reads the body to its end, from its start, unless it tells its MD5.
 ETag content_etag(Body& body);
 
 /// Whose object `found` is, seen from the writer of `size` bytes of user metadata `metadata`. `etag` is asked for the

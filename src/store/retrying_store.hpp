@@ -30,6 +30,10 @@ class RetryingStore final : public ObjectStore {
  public:
   RetryingStore(ObjectStore& inner, flow::Retrier& retrier) : inner_(inner), retrier_(retrier) {}
 
+  void expect_owner(const BucketName& bucket, const std::string& account) override {
+    inner_.expect_owner(bucket, account);
+  }
+
   void create_bucket(const BucketName& bucket) override;
   void delete_bucket(const BucketName& bucket) override;
   std::optional<BucketInfo> head_bucket(const BucketName& bucket) override;

@@ -110,6 +110,7 @@ class FaultyStore final : public store::ObjectStore {
   /// Called before every call with its method and key: to change things at the worst moment.
   std::function<void(const std::string&, const std::string&)> before;
 
+  void expect_owner(const BucketName& b, const std::string& a) override { inner_.expect_owner(b, a); }
   void create_bucket(const BucketName& b) override {
     call("create_bucket", b, "", [&] { inner_.create_bucket(b); });
   }

@@ -66,6 +66,7 @@ class OddStore final : public store::ObjectStore {
   std::function<std::vector<store::UploadedPart>()> list_parts_;
   std::function<std::vector<store::ListedUpload>(const std::string&)> list_uploads_;
 
+  void expect_owner(const BucketName& b, const std::string& a) override { inner_.expect_owner(b, a); }
   void create_bucket(const BucketName& b) override { inner_.create_bucket(b); }
   void delete_bucket(const BucketName& b) override { inner_.delete_bucket(b); }
   std::optional<store::BucketInfo> head_bucket(const BucketName& b) override { return inner_.head_bucket(b); }

@@ -284,6 +284,22 @@ TEST(S3Answers, ListPartsUploadsAndBuckets) {
       parse_parts("<ListPartsResult><Part><PartNumber>10001</PartNumber><Size>1</Size></Part></ListPartsResult>",
                   where));
   EXPECT_TRUE(parse_parts("<ListPartsResponse/>", where).items.empty()) << "moto's word";
+  const auto part = [](const std::string& checksum) {
+    return parse_parts("<ListPartsResult><Part><PartNumber>1</PartNumber><ETag>e</ETag><Size>9</Size>" + checksum +
+                           "</Part></ListPartsResult>",
+                       where)
+        .items.at(0)
+        .checksum;
+  };
+  using Algorithm = store::Checksum::Algorithm;
+  EXPECT_EQ(part("<ChecksumCRC64NVME>rosUhgp5mIg=</ChecksumCRC64NVME>"),
+            (store::Checksum{Algorithm::crc64nvme, from_hex("ae8b14860a799888")}));
+  EXPECT_EQ(part("<ChecksumCRC32>y/Q5Jg==</ChecksumCRC32>"), (store::Checksum{Algorithm::crc32, from_hex("cbf43926")}));
+  EXPECT_EQ(part("<ChecksumSHA1>YWFhYWFhYWFhYWFhYWFhYWFhYWE=</ChecksumSHA1>"),
+            (store::Checksum{Algorithm::sha1, std::string(20, 'a')}));
+  for (const char* none : {"", "<ChecksumCRC32>y/Q5</ChecksumCRC32>", "<ChecksumCRC32>?</ChecksumCRC32>",
+                           "<ChecksumSHA256/>", "<ChecksumMD5>y/Q5Jg==</ChecksumMD5>"})
+    EXPECT_EQ(part(none), std::nullopt) << none;
   EXPECT_ERROR(ErrorKind::unavailable, "", parse_parts("<html/>", where));
   const auto uploads = parse_uploads(
       "<ListMultipartUploadsResult><EncodingType>url</EncodingType><IsTruncated>true</IsTruncated><NextKeyMarker>k%20"

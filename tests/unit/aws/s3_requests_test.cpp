@@ -208,5 +208,69 @@ TEST(S3Requests, ForMultipartUploads) {
             "GET /b?uploads&encoding-type=url&key-marker=a&upload-id-marker=u");
 }
 
+/// The bytes of CRC64NVME's check value, that of "123456789".
+const store::Checksum crc64{store::Checksum::Algorithm::crc64nvme, from_hex("ae8b14860a799888")};
+
+TEST(S3Requests, ForUploadsWithAChecksum) {
+  using Algorithm = store::Checksum::Algorithm;
+  const std::vector<std::tuple<Algorithm, std::string, std::string>> all{
+      {Algorithm::crc64nvme, "CRC64NVME", "FULL_OBJECT"},
+      {Algorithm::crc32c, "CRC32C", "FULL_OBJECT"},
+      {Algorithm::crc32, "CRC32", "FULL_OBJECT"},
+      {Algorithm::sha1, "SHA1", "COMPOSITE"},
+      {Algorithm::sha256, "SHA256", "COMPOSITE"}};
+  for (const auto& [algorithm, word, type] : all) {
+    store::ObjectAttributes attributes;
+    attributes.checksum_algorithm = algorithm;
+    EXPECT_EQ(wire(s3.create_upload(object, attributes)),
+              "POST /b/k?uploads" + no_type + "\nx-amz-checksum-algorithm: " + word + "\nx-amz-checksum-type: " + type);
+  }
+  const UploadId upload("u");
+  const store::UploadedPart part{1, ETag("e"), 9, crc64};
+  EXPECT_EQ(wire(s3.complete_upload(object, upload, {part}, {.size = 10, .checksum = crc64})),
+            "POST /b/k?uploadId=u\nx-amz-mp-object-size: 10\nx-amz-checksum-crc64nvme: rosUhgp5mIg=\n"
+            "x-amz-checksum-type: FULL_OBJECT\n<CompleteMultipartUpload" +
+                xmlns +
+                "><Part><PartNumber>1</PartNumber><ETag>&quot;e&quot;</ETag>"
+                "<ChecksumCRC64NVME>rosUhgp5mIg=</ChecksumCRC64NVME></Part></CompleteMultipartUpload>");
+}
+
+TEST(S3Requests, CarryTheDigestsOfTheirBody) {
+  store::BodyDigests digests;
+  digests.sha256 = Sha256::of(as_bytes("x"));
+  digests.checksum = crc64;
+  EXPECT_EQ(wire(s3.upload_part(object, UploadId("u"), 1, digests)),
+            "PUT /b/k?partNumber=1&uploadId=u\nx-amz-checksum-crc64nvme: rosUhgp5mIg=");
+  EXPECT_EQ(wire(s3.put(object, {}, {}, digests)), "PUT /b/k" + no_type + "\nx-amz-checksum-crc64nvme: rosUhgp5mIg=");
+  digests.md5 = Md5::of(as_bytes("x"));
+  EXPECT_EQ(s3.upload_part(object, UploadId("u"), 1, digests).request.headers.get("Content-MD5"),
+            "nd1qyXqAO1FBqPnCdDg4Xg==");
+  EXPECT_EQ(s3.put(object, {}, {}, digests).request.headers.get("Content-MD5"), "nd1qyXqAO1FBqPnCdDg4Xg==");
+}
+
+TEST(S3Requests, CarryNoChecksumWhereTheUserWantsNone) {
+  const S3Requests without({{"http", "h", 1}, "", "eu-west-1", true}, Addressing::automatic, /*sends_checksums=*/false);
+  store::ObjectAttributes attributes;
+  attributes.checksum_algorithm = store::Checksum::Algorithm::crc64nvme;
+  store::BodyDigests digests;
+  digests.checksum = crc64;
+  EXPECT_EQ(wire(without.create_upload(object, attributes)), "POST /b/k?uploads" + no_type);
+  EXPECT_EQ(wire(without.upload_part(object, UploadId("u"), 1, digests)), "PUT /b/k?partNumber=1&uploadId=u");
+  EXPECT_EQ(wire(without.put(object, {}, {}, digests)), "PUT /b/k" + no_type);
+  EXPECT_EQ(wire(without.complete_upload(object, UploadId("u"), {{1, ETag("e"), 9, crc64}}, {.checksum = crc64})),
+            "POST /b/k?uploadId=u\nx-amz-mp-object-size: 9\n<CompleteMultipartUpload" + xmlns +
+                "><Part><PartNumber>1</PartNumber><ETag>&quot;e&quot;</ETag></Part></CompleteMultipartUpload>");
+}
+
+TEST(S3Requests, NameTheEncryptionUnlessAKeySaysIt) {
+  store::ObjectAttributes attributes;
+  attributes.encryption = "AES256";
+  EXPECT_EQ(wire(s3.put(object, attributes, {})), "PUT /b/k" + no_type + "\nx-amz-server-side-encryption: AES256");
+  attributes.kms_key_arn = "arn:key";
+  EXPECT_EQ(wire(s3.put(object, attributes, {})),
+            "PUT /b/k" + no_type +
+                "\nx-amz-server-side-encryption: aws:kms\nx-amz-server-side-encryption-aws-kms-key-id: arn:key");
+}
+
 }  // namespace
 }  // namespace bale::aws
