@@ -79,6 +79,7 @@ constexpr auto codes = std::to_array<CodeMeaning>({
     {"ResourceInUseException", ErrorKind::precondition},
     {"ResourceNotFoundException", ErrorKind::not_found, "check the table's name and region"},
     {"RestoreAlreadyInProgress", ErrorKind::precondition},
+    {"ServerSideEncryptionConfigurationNotFoundError", ErrorKind::not_found},
     {"ServiceUnavailable", ErrorKind::unavailable},
     {"SignatureDoesNotMatch", ErrorKind::denied, keys_hint},
     {"SlowDown", ErrorKind::throttled},

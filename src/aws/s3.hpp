@@ -9,6 +9,7 @@
 
 #include "aws/answer.hpp"
 #include "aws/endpoint.hpp"
+#include "aws/s3_settings.hpp"
 #include "store/object_store.hpp"
 
 namespace bale::aws {
@@ -37,6 +38,11 @@ class S3Requests {
   Call set_notifications(const BucketName& bucket, const std::vector<store::NotificationRule>& rules,
                          const std::string& others) const;
   Call get_notifications(const BucketName& bucket) const;
+
+  /// A setting of the bucket; `content` goes into the root of its document.
+  Call get_setting(const BucketName& bucket, const BucketSetting& setting) const;
+  Call set_setting(const BucketName& bucket, const BucketSetting& setting, const std::string& content) const;
+  Call remove_setting(const BucketName& bucket, const BucketSetting& setting) const;
 
   /// The body is streamed by whoever sends it, here and in upload_part(); `digests` are those of its bytes.
   Call put(const ObjectAddress& object, const store::ObjectAttributes& attributes,

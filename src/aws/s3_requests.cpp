@@ -214,6 +214,20 @@ Call S3Requests::set_notifications(const BucketName& bucket, const std::vector<s
 
 Call S3Requests::get_notifications(const BucketName& bucket) const { return to(Method::get, bucket, "notification"); }
 
+Call S3Requests::get_setting(const BucketName& bucket, const BucketSetting& setting) const {
+  return to(Method::get, bucket, setting.query);
+}
+
+Call S3Requests::set_setting(const BucketName& bucket, const BucketSetting& setting, const std::string& content) const {
+  Call call = to(Method::put, bucket, setting.query);
+  set_body(call, setting.root, content);
+  return call;
+}
+
+Call S3Requests::remove_setting(const BucketName& bucket, const BucketSetting& setting) const {
+  return to(Method::del, bucket, setting.query);
+}
+
 // --- Objects --------------------------------------------------------------------------------------------------------
 
 Call S3Requests::put(const ObjectAddress& object, const store::ObjectAttributes& attributes,
@@ -292,9 +306,7 @@ Call S3Requests::get_tags(const ObjectAddress& object, const VersionId& version)
 
 Call S3Requests::set_tags(const ObjectAddress& object, const store::Tags& tags, const VersionId& version) const {
   Call call = to(Method::put, object, with_version("tagging", version));
-  std::string xml;
-  for (const auto& [name, value] : tags) xml += "<Tag>" + element("Key", name) + element("Value", value) + "</Tag>";
-  set_body(call, "Tagging", "<TagSet>" + xml + "</TagSet>");
+  set_body(call, "Tagging", tags_xml(tags));
   return call;
 }
 

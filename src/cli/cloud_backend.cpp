@@ -5,6 +5,7 @@
 #include "base/error.hpp"
 #include "queue/retrying_queue.hpp"
 #include "records/retrying_records.hpp"
+#include "store/retrying_bucket_settings.hpp"
 #include "store/retrying_store.hpp"
 
 namespace bale::cli {
@@ -81,6 +82,11 @@ std::unique_ptr<store::ObjectStore> CloudBackend::store(const Region& region) {
 
 std::unique_ptr<store::ObjectStore> CloudBackend::bare_store(const Region& region) {
   return make_store(region, cloud::Help::never);
+}
+
+std::unique_ptr<store::BucketSettings> CloudBackend::bucket_settings(const Region& region) {
+  bucket_settings_.push_back(std::make_unique<cloud::S3BucketSettings>(session_, region));
+  return std::make_unique<store::RetryingBucketSettings>(*bucket_settings_.back(), s3_retrier_);
 }
 
 std::unique_ptr<queue::MessageQueue> CloudBackend::queues(const Region& region) {

@@ -9,6 +9,7 @@
 #include "cli/context.hpp"
 #include "cloud/athena_client.hpp"
 #include "cloud/dynamo_records.hpp"
+#include "cloud/s3_bucket_settings.hpp"
 #include "cloud/s3_store.hpp"
 #include "cloud/session.hpp"
 #include "cloud/sqs_queue.hpp"
@@ -51,6 +52,7 @@ class CloudBackend {
   std::unique_ptr<store::ObjectStore> store(const Region& region);
   /// The same store, that does nothing in the place of a server that leaves something out.
   std::unique_ptr<store::ObjectStore> bare_store(const Region& region);
+  std::unique_ptr<store::BucketSettings> bucket_settings(const Region& region);
   std::unique_ptr<queue::MessageQueue> queues(const Region& region);
   std::unique_ptr<records::RecordStore> records(const Region& region);
   /// Valid as long as the backend.
@@ -62,6 +64,7 @@ class CloudBackend {
   flow::Retrier s3_retrier_, sqs_retrier_, dynamodb_retrier_, athena_retrier_;
   // What the decorators borrow.
   std::vector<std::unique_ptr<cloud::S3Store>> stores_;
+  std::vector<std::unique_ptr<cloud::S3BucketSettings>> bucket_settings_;
   std::vector<std::unique_ptr<cloud::SqsQueues>> queues_;
   std::vector<std::unique_ptr<cloud::DynamoRecords>> records_;
   std::vector<std::unique_ptr<cloud::AthenaClient>> athenas_;

@@ -206,6 +206,7 @@ struct Context::Parts {
   std::unique_ptr<records::RecordStore> local_records BALE_GUARDED_BY(mutex);
   bool breaks_off BALE_GUARDED_BY(mutex) = false;
   PerRegion<store::ObjectStore> stores BALE_GUARDED_BY(mutex), bare_stores BALE_GUARDED_BY(mutex);
+  PerRegion<store::BucketSettings> bucket_settings BALE_GUARDED_BY(mutex);
   PerRegion<queue::MessageQueue> queues BALE_GUARDED_BY(mutex);
   PerRegion<records::RecordStore> records BALE_GUARDED_BY(mutex);
   ByteCount reserved_memory BALE_GUARDED_BY(mutex) = 0;
@@ -244,6 +245,12 @@ store::ObjectStore& Context::store(const Region& region) {
   const Lock lock(parts_->mutex);
   return parts_->open(parts_->stores, region, options_, may_make_store_,
                       [&](auto& backend) { return backend.store(region); });
+}
+
+store::BucketSettings& Context::bucket_settings(const Region& region) {
+  const Lock lock(parts_->mutex);
+  return parts_->open(parts_->bucket_settings, region, options_, may_make_store_,
+                      [&](auto& backend) { return backend.bucket_settings(region); });
 }
 
 store::ObjectStore& Context::bare_store(const Region& region) {

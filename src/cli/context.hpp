@@ -17,6 +17,7 @@
 #include "os/world.hpp"
 #include "queue/message_queue.hpp"
 #include "records/record_store.hpp"
+#include "store/bucket_settings.hpp"
 #include "store/object_store.hpp"
 #include "telemetry/log.hpp"
 
@@ -105,6 +106,7 @@ class Context {
   /// allow_new_store(), throws Error{not_found} where the embedded store is missing; without --local, Error{invalid}
   /// for configuration files or an endpoint that cannot be read.
   store::ObjectStore& store(const Region& region);
+  store::BucketSettings& bucket_settings(const Region& region);
   /// Which service the stores of a region are of: buckets of one service have distinct names. "file:///..." of the
   /// embedded store, else as CloudBackend::s3_service() says.
   std::string store_service(const Region& region);

@@ -106,7 +106,7 @@ void S3Store::copy_from(const store::CopySource& from, const std::function<void(
 /// Adds a hint that lists what a refused write can leave out: a server rarely says which of these it does not support.
 Error S3Store::name_optionals(const Error& refusal, const BucketName& bucket, const Optionals& sent) {
   const bool is_failure = refusal.kind() == ErrorKind::unavailable && refusal.code() == "InternalError";
-  if (!refusal.hint().empty() || is_aws(bucket) || (!is_failure && !refuses_to_know(refusal))) return refusal;
+  if (!refusal.hint().empty() || routes_.is_aws(bucket) || (!is_failure && !refuses_to_know(refusal))) return refusal;
   const store::ObjectAttributes& attributes = sent.attributes;
   std::vector<std::string> optionals;
   if (!attributes.tags.empty()) optionals.emplace_back("tags (s3 cp --tagging '', restore --no-tags)");

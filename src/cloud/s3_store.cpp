@@ -9,8 +9,6 @@
 namespace bale::cloud {
 namespace {
 
-/// A page of 1,000 keys of 1,024 bytes, each byte percent-encoded, with its markup, stays well below.
-constexpr ByteCount most_answer_bytes = 16 << 20;
 constexpr int not_found_status = 404;
 /// A request for each part of an object is worth a check of its bytes where there are few: 16 parts are two requests
 /// for each one that reads, at the usual 8 MiB a part and 16 MiB a request.
@@ -27,13 +25,6 @@ std::optional<Sha256Digest> known_sha256(const store::BodyDigests& digests) {
   if (!has_sha256 || digests.checksum->value.size() != digest.size()) return std::nullopt;
   std::ranges::copy(as_bytes(digests.checksum->value), digest.begin());
   return digest;
-}
-
-std::string where_of(const BucketName& bucket) { return "s3://" + bucket.str(); }
-
-/// Refusals that say that the request was signed for, or sent to, the wrong region.
-bool is_redirect(const aws::ServiceFailure& failure) {
-  return failure.status == 301 || failure.status == 307 || failure.status == 400 || failure.status == 403;
 }
 
 /// Whether an answer to HEAD leaves open what the service says, as it has no body that names the cause: a 404, a
@@ -58,46 +49,14 @@ auto S3Store::naming_optionals(const BucketName& bucket, const Optionals& sent, 
 }
 
 S3Store::S3Store(Session& session, Region region, Help help)
-    : session_(session), region_(std::move(region)), addressing_(session.addressing()), help_(help) {
-  requests_for(region_.str());
-}
-
-std::string S3Store::region_of(const BucketName& bucket) {
-  const Lock lock(mutex_);
-  const auto known = regions_.find(bucket);
-  return known == regions_.end() ? region_.str() : known->second;
-}
-
-const aws::S3Requests& S3Store::requests_for(const std::string& region) {
-  const Lock lock(mutex_);
-  const auto found = requests_.find(region);
-  if (found != requests_.end()) return found->second;
-  return requests_
-      .try_emplace(region, session_.endpoint(aws::Service::s3, region), addressing_, session_.sends_checksums())
-      .first->second;
-}
-
-void S3Store::expect_owner(const BucketName& bucket, const std::string& account) {
-  const Lock lock(mutex_);
-  if (account.empty())
-    owners_.erase(bucket);
-  else
-    owners_[bucket] = account;
-}
-
-/// Adds the account that is to own the bucket to a request, where it is known.
-void S3Store::name_owner(aws::Call& call, const BucketName& bucket, const char* header) {
-  const Lock lock(mutex_);
-  const auto owner = owners_.find(bucket);
-  if (owner != owners_.end()) call.request.headers.set(header, owner->second);
-}
+    : session_(session), routes_(session, std::move(region)), help_(help) {}
 
 /// Returns how a body with these digests is signed. Over TLS the payload need not be where another digest protects it,
 /// or the caller compares what the response tells. Over plain HTTP others can change headers as well as bytes: there
 /// only the comparison protects it. AWS itself takes unsigned payloads over TLS alone.
 /// https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
 SendOptions S3Store::options_for(const BucketName& bucket, const store::BodyDigests& digests) {
-  const aws::Endpoint& endpoint = requests_for(region_of(bucket)).endpoint();
+  const aws::Endpoint& endpoint = routes_.requests_for(routes_.region_of(bucket)).endpoint();
   const bool has_digest = digests.md5 || (digests.checksum && session_.sends_checksums());
   SendOptions options;
   options.sha256 = known_sha256(digests);
@@ -106,46 +65,8 @@ SendOptions S3Store::options_for(const BucketName& bucket, const store::BodyDige
   return options;
 }
 
-Outcome S3Store::send(const BucketName& bucket, const Build& build, http::Body* body, const SendOptions& options) {
-  const auto build_for = [&](const std::string& region) {
-    aws::Call call = build(requests_for(region));
-    name_owner(call, bucket, "x-amz-expected-bucket-owner");
-    return call;
-  };
-  const std::string region = region_of(bucket);
-  Outcome outcome = session_.send(build_for(region), aws::Service::s3, region, body, options);
-  if (!outcome.failure || outcome.failure->region.empty() || outcome.failure->region == region ||
-      !is_redirect(*outcome.failure) || bucket.empty())
-    return outcome;
-  const std::string elsewhere = outcome.failure->region;
-  Outcome second = session_.send(build_for(elsewhere), aws::Service::s3, elsewhere, body, options);
-  if (second.failure && second.failure->region != elsewhere && !second.failure->region.empty()) return second;
-  const Lock lock(mutex_);
-  regions_[bucket] = elsewhere;
-  return second;
-}
-
-OpenCall S3Store::open(const BucketName& bucket, const std::string& where, const Build& build, http::Body* body,
-                       const SendOptions& options) {
-  Outcome outcome = send(bucket, build, body, options);
-  if (outcome.failure) throw aws::to_error(*outcome.failure, where);
-  return std::move(*outcome.answer);
-}
-
-std::string S3Store::fetch(const BucketName& bucket, const std::string& where, const Build& build) {
-  OpenCall answer = open(bucket, where, build);
-  return read_text(answer, most_answer_bytes);
-}
-
-void S3Store::run(const BucketName& bucket, const std::string& where, const Build& build) {
-  aws::check_no_page(fetch(bucket, where, build), where);
-}
-
-/// Whether AWS answers for the bucket.
-bool S3Store::is_aws(const BucketName& bucket) { return aws::is_aws(requests_for(region_of(bucket)).endpoint()); }
-
 /// Whether the store looks after what the bucket's server may leave out.
-bool S3Store::is_helped(const BucketName& bucket) { return help_ == Help::where_not_aws && !is_aws(bucket); }
+bool S3Store::is_helped(const BucketName& bucket) { return help_ == Help::where_not_aws && !routes_.is_aws(bucket); }
 
 // Buckets
 
@@ -154,11 +75,12 @@ void S3Store::create_bucket(const BucketName& bucket) {
   // Some servers, S3 in us-east-1 among them, say 200 to whoever owns the bucket already.
   if (before_write([&] { return head_bucket(bucket); }))
     throw Error(ErrorKind::precondition, "the bucket exists", where_of(bucket)).with_code("BucketAlreadyOwnedByYou");
-  const aws::S3Requests& requests = requests_for(region_.str());
-  Outcome outcome = session_.send(requests.create_bucket(bucket), aws::Service::s3, region_.str());
+  const aws::S3Requests& requests = routes_.requests_for(routes_.region().str());
+  Outcome outcome = session_.send(requests.create_bucket(bucket), aws::Service::s3, routes_.region().str());
   // Other servers than S3 may know no regions: they take a bucket that asks for none, as those of us-east-1 do.
   if (outcome.failure && requests.endpoint().is_custom && outcome.failure->code == "InvalidLocationConstraint")
-    outcome = session_.send(requests_for("us-east-1").create_bucket(bucket), aws::Service::s3, region_.str());
+    outcome = session_.send(routes_.requests_for("us-east-1").create_bucket(bucket), aws::Service::s3,
+                            routes_.region().str());
   if (outcome.failure) throw aws::to_error(*outcome.failure, where_of(bucket));
   const bool is_from_service = aws::has_service_header(outcome.answer->exchange.head());
   aws::check_no_page(read_text(*outcome.answer, most_answer_bytes), where_of(bucket));
@@ -182,11 +104,11 @@ std::optional<store::BucketInfo> S3Store::head_bucket(const BucketName& bucket) 
       if (error.code() == "NoSuchBucket") return std::nullopt;
       throw;
     }
-    return store::BucketInfo{bucket, Region(region_of(bucket)), {}};
+    return store::BucketInfo{bucket, Region(routes_.region_of(bucket)), {}};
   }
   if (outcome.failure) throw aws::to_error(*outcome.failure, where_of(bucket));
   const std::string_view region = outcome.answer->exchange.head().headers.get("x-amz-bucket-region");
-  return store::BucketInfo{bucket, Region(region.empty() ? region_of(bucket) : std::string(region)), {}};
+  return store::BucketInfo{bucket, Region(region.empty() ? routes_.region_of(bucket) : std::string(region)), {}};
 }
 
 std::vector<store::BucketInfo> S3Store::list_buckets() {
@@ -197,7 +119,7 @@ std::vector<store::BucketInfo> S3Store::list_buckets() {
         fetch({}, "the buckets", [&](const aws::S3Requests& s3) { return s3.list_buckets(continuation); });
     auto page = aws::parse_buckets(body, "the buckets");
     for (store::BucketInfo& info : page.items) {
-      if (info.region.empty()) info.region = region_;
+      if (info.region.empty()) info.region = routes_.region();
       all.push_back(std::move(info));
     }
     aws::check_next(page.next, continuation, "the buckets");
@@ -392,7 +314,7 @@ store::PutResult S3Store::copy_once(const store::CopySource& from, const ObjectA
     return open(to.bucket, to_uri(to),
                 [&](const aws::S3Requests& s3) {
                   aws::Call call = s3.copy(from, to, replace, conditions);
-                  name_owner(call, from.address.bucket, source_owner_header);
+                  routes_.name_owner(call, from.address.bucket, source_owner_header);
                   return call;
                 },
                 nullptr, {.deadlines = {.idle = patience_for_assembly}});
@@ -422,7 +344,7 @@ store::Tags S3Store::get_tags(const ObjectAddress& object, const VersionId& vers
   OpenCall answer = open(object.bucket, where, [&](const aws::S3Requests& s3) { return s3.get_tags(object, version); });
   const std::string body = read_text(answer, most_answer_bytes);
   // Ceph RGW 16 says nothing about an object whose upload had tags: it has forgotten them.
-  if (body.empty() && !is_aws(object.bucket) && aws::has_service_header(answer.exchange.head())) return {};
+  if (body.empty() && !routes_.is_aws(object.bucket) && aws::has_service_header(answer.exchange.head())) return {};
   return aws::parse_tags(body, where);
 }
 
@@ -480,7 +402,7 @@ ETag S3Store::upload_part_copy(const ObjectAddress& object, const UploadId& uplo
     OpenCall answer = open(object.bucket, where,
                            [&](const aws::S3Requests& s3) {
                              aws::Call call = s3.upload_part_copy(object, upload, number, source, range);
-                             name_owner(call, source.address.bucket, source_owner_header);
+                             routes_.name_owner(call, source.address.bucket, source_owner_header);
                              return call;
                            },
                            nullptr, {.deadlines = {.idle = patience_for_assembly}});
@@ -576,8 +498,8 @@ void S3Store::restore(const ObjectAddress& object, int days, const std::string& 
 }
 
 std::string S3Store::presign_get(const ObjectAddress& object, std::chrono::seconds expires) {
-  const std::string region = region_of(object.bucket);
-  return session_.presign(requests_for(region).get(object, std::nullopt, {}), region, expires);
+  const std::string region = routes_.region_of(object.bucket);
+  return session_.presign(routes_.requests_for(region).get(object, std::nullopt, {}), region, expires);
 }
 
 }  // namespace bale::cloud

@@ -14,6 +14,7 @@
 #include "aws/s3.hpp"
 #include "base/error.hpp"
 #include "base/mutex.hpp"
+#include "cloud/s3_routes.hpp"
 #include "cloud/session.hpp"
 #include "store/object_store.hpp"
 
@@ -40,7 +41,9 @@ class S3Store final : public store::ObjectStore {
   /// Borrows the session. Throws Error{invalid} for an endpoint that is none.
   S3Store(Session& session, Region region, Help help = Help::where_not_aws);
 
-  void expect_owner(const BucketName& bucket, const std::string& account) override;
+  void expect_owner(const BucketName& bucket, const std::string& account) override {
+    routes_.expect_owner(bucket, account);
+  }
 
   void create_bucket(const BucketName& bucket) override;
   void delete_bucket(const BucketName& bucket) override;
@@ -82,22 +85,20 @@ class S3Store final : public store::ObjectStore {
   std::string presign_get(const ObjectAddress& object, std::chrono::seconds expires) override;
 
  private:
-  /// Makes a request for the endpoint that it is given: a redirect asks for it again.
-  using Build = std::function<aws::Call(const aws::S3Requests&)>;
+  using Build = S3Routes::Build;
 
-  std::string region_of(const BucketName& bucket);
-  void name_owner(aws::Call& call, const BucketName& bucket, const char* header);
   SendOptions options_for(const BucketName& bucket, const store::BodyDigests& digests);
-  const aws::S3Requests& requests_for(const std::string& region);
-  Outcome send(const BucketName& bucket, const Build& build, http::Body* body = nullptr,
-               const SendOptions& options = {});
-  /// As send(), where a refusal is an Error.
+  Outcome send(const BucketName& bucket, const Build& build) { return routes_.send(bucket, build); }
   OpenCall open(const BucketName& bucket, const std::string& where, const Build& build, http::Body* body = nullptr,
-                const SendOptions& options = {});
-  /// Sends and reads the whole answer.
-  std::string fetch(const BucketName& bucket, const std::string& where, const Build& build);
-  /// Sends what is answered with nothing, or nothing of interest. Throws Error{unavailable} for a page.
-  void run(const BucketName& bucket, const std::string& where, const Build& build);
+                const SendOptions& options = {}) {
+    return routes_.open(bucket, where, build, body, options);
+  }
+  std::string fetch(const BucketName& bucket, const std::string& where, const Build& build) {
+    return routes_.fetch(bucket, where, build);
+  }
+  void run(const BucketName& bucket, const std::string& where, const Build& build) {
+    routes_.run(bucket, where, build);
+  }
   store::ObjectInfo read_head(const ObjectAddress& object, const Outcome& outcome,
                               const store::ReadConditions& conditions);
   std::optional<store::ObjectInfo> look_by_get(const ObjectAddress& object, const store::ReadConditions& conditions,
@@ -114,7 +115,6 @@ class S3Store final : public store::ObjectStore {
     }
   }
 
-  bool is_aws(const BucketName& bucket);
   bool is_helped(const BucketName& bucket);
   /// What was there before a write on a condition.
   struct Seen {
@@ -157,13 +157,9 @@ class S3Store final : public store::ObjectStore {
                             const std::vector<store::UploadedPart>& parts, const store::WriteConditions& conditions);
 
   Session& session_;
-  const Region region_;
-  const aws::Addressing addressing_;
+  S3Routes routes_;
   const Help help_;
   Mutex mutex_;
-  std::map<std::string, aws::S3Requests> requests_ BALE_GUARDED_BY(mutex_);  // by region; its nodes stay where they are
-  std::map<BucketName, std::string> regions_ BALE_GUARDED_BY(mutex_);        // of buckets elsewhere
-  std::map<BucketName, std::string> owners_ BALE_GUARDED_BY(mutex_);         // accounts that expect_owner() gave
   struct KnownVersioning {
     bool keeps_versions = false;
     std::chrono::steady_clock::time_point until;

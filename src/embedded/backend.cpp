@@ -3,6 +3,7 @@
 #include <system_error>
 
 #include "base/error.hpp"
+#include "embedded/bucket_settings.hpp"
 #include "embedded/core.hpp"
 #include "embedded/message_queue.hpp"
 #include "embedded/object_store.hpp"
@@ -32,6 +33,10 @@ const LostFiles& Backend::lost() const noexcept { return core_->lost; }
 
 std::unique_ptr<store::ObjectStore> Backend::store(const Region& region) {
   return std::make_unique<EmbeddedStore>(*core_, region);
+}
+
+std::unique_ptr<store::BucketSettings> Backend::bucket_settings(const Region&) {
+  return std::make_unique<EmbeddedBucketSettings>(*core_);  // buckets of all regions are reached from each
 }
 
 std::unique_ptr<queue::MessageQueue> Backend::queues(const Region& region) {

@@ -8,6 +8,7 @@
 #include "os/world.hpp"
 #include "queue/message_queue.hpp"
 #include "records/record_store.hpp"
+#include "store/bucket_settings.hpp"
 #include "store/object_store.hpp"
 
 namespace bale::embedded {
@@ -32,6 +33,7 @@ class Backend {
 
   /// The ports as seen from one region. They borrow the backend.
   std::unique_ptr<store::ObjectStore> store(const Region& region);
+  std::unique_ptr<store::BucketSettings> bucket_settings(const Region& region);
   std::unique_ptr<queue::MessageQueue> queues(const Region& region);
   std::unique_ptr<records::RecordStore> records(const Region& region);
 

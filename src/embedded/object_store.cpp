@@ -6,6 +6,7 @@
 
 #include "base/error.hpp"
 #include "base/hash.hpp"
+#include "embedded/bucket_settings.hpp"
 #include "embedded/message_queue.hpp"
 #include "embedded/object_data.hpp"
 #include "store/content_check.hpp"
@@ -101,6 +102,7 @@ void EmbeddedStore::delete_bucket(const BucketName& bucket) {
       announced.push_back(core_.journal.announce(upload_directory(upload)));
       delete_upload(context.database, upload);
     }
+    delete_settings(context.database, row.id);
     context.database.execute("DELETE FROM buckets WHERE id = ?", row.id);
   });
   for (const UploadId& upload : uploads) core_.files.remove_tree(upload_directory(upload));

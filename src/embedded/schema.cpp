@@ -113,6 +113,17 @@ constexpr const char* store_clock =
 /// at the same path is another one.
 constexpr const char* store_identity = "CREATE TABLE IF NOT EXISTS store_identity(id TEXT NOT NULL)";
 
+/// Added to stores of all versions too: the settings of buckets as JSON. `created` is that of the bucket.
+constexpr const char* bucket_settings =
+    "CREATE TABLE IF NOT EXISTS bucket_settings(bucket INTEGER PRIMARY KEY, created INTEGER NOT NULL, "
+    "settings TEXT NOT NULL)";
+
+/// Added to stores of all versions too: the checksums of parts whose uploads were begun with an algorithm. An earlier
+/// Bale replaces a part and not its checksum: a row counts for the part with its ETag only.
+constexpr const char* part_checksums =
+    "CREATE TABLE IF NOT EXISTS part_checksums(upload TEXT NOT NULL, number INTEGER NOT NULL, etag TEXT NOT NULL, "
+    "checksum BLOB NOT NULL, PRIMARY KEY(upload, number)) WITHOUT ROWID";
+
 bool has_table(Database& database, const char* name) {
   return database.query("SELECT 1 FROM sqlite_master WHERE name = ?", name).step();
 }
@@ -126,7 +137,8 @@ std::int64_t version_of(Database& database) {
 }  // namespace
 
 void prepare_schema(Database& database, const std::string& new_identity) {
-  const bool has_added_tables = has_table(database, "store_clock") && has_table(database, "store_identity");
+  const bool has_added_tables = has_table(database, "store_clock") && has_table(database, "store_identity") &&
+                                has_table(database, "bucket_settings") && has_table(database, "part_checksums");
   if (version_of(database) == schema_version && has_added_tables) return;
   Transaction transaction(database);
   const std::int64_t found = version_of(database);  // again: another process may have been first
@@ -141,6 +153,8 @@ void prepare_schema(Database& database, const std::string& new_identity) {
   }
   database.run_script(store_clock);
   database.run_script(store_identity);
+  database.run_script(bucket_settings);
+  database.run_script(part_checksums);
   if (!database.query("SELECT 1 FROM store_identity").step())
     database.execute("INSERT INTO store_identity(id) VALUES(?)", new_identity);
   transaction.commit();

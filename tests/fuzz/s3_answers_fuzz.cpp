@@ -11,10 +11,17 @@ using namespace bale::aws;
 
 namespace {
 
+/// Rules that were read are sent as they were written: the same comes back.
+void parse_rules(std::string_view body, const std::string& where) {
+  const store::Lifecycle lifecycle = parse_lifecycle({200, {}}, body, where);
+  const std::string sent = "<LifecycleConfiguration>" + lifecycle_xml(lifecycle) + "</LifecycleConfiguration>";
+  if (lifecycle_xml(parse_lifecycle({200, {}}, sent, where)) != lifecycle_xml(lifecycle)) std::abort();
+}
+
 void parse(unsigned choice, std::string_view body) {
   const http::AnswerHead head{200, {}};
   const std::string where = "fuzz";
-  switch (choice % 14) {
+  switch (choice % 17) {
     case 0: parse_list(body, where); break;
     case 1: parse_versions(body, where); break;
     case 2: parse_tags(body, where); break;
@@ -28,6 +35,9 @@ void parse(unsigned choice, std::string_view body) {
     case 10: parse_complete(head, body, where); break;
     case 11: parse_part_copy(head, body, where); break;
     case 12: parse_sts_answer(body, where); break;
+    case 14: parse_encryption(body, where); break;
+    case 15: parse_public_access(body, where); break;
+    case 16: parse_rules(body, where); break;
     default:
       if (parse_xml_failure({400, {}}, body).code.empty()) std::abort();  // a failure always has a name
   }
