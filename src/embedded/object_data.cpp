@@ -3,10 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 
-#include "base/crc.hpp"
 #include "base/error.hpp"
 #include "base/hash.hpp"
+#include "store/checksum.hpp"
 
 namespace bale::embedded {
 namespace {
@@ -33,21 +34,62 @@ bool write_with_holes(os::WritableFile& file, ByteCount offset, ByteView bytes) 
   return pending < bytes.size();
 }
 
+Error bad_digest(const char* code, const char* digest) {
+  return Error(ErrorKind::corrupt, fmt::format("the bytes that came have another {} than the body tells", digest))
+      .with_code(code);
+}
+
+/// Computes of the bytes what is wanted, and what has to be held against the digests that the body tells, each once.
+class BodyHashes {
+ public:
+  BodyHashes(store::BodyDigests told, const std::optional<store::Checksum::Algorithm>& wanted)
+      : told_(std::move(told)), wanted_(wanted) {
+    if (wanted_) add(*wanted_);
+    if (told_.checksum) add(told_.checksum->algorithm);
+    if (told_.sha256) add(store::Checksum::Algorithm::sha256);
+  }
+  void update(ByteView bytes) {
+    md5_.update(bytes);
+    for (auto& [algorithm, checksum] : checksums_) checksum.update(bytes);
+  }
+  /// Throws where the body told other digests.
+  StoredDigests finish() {
+    StoredDigests digests{md5_.finish(), std::nullopt};
+    if (told_.md5 && *told_.md5 != digests.md5) throw bad_digest("BadDigest", "MD5");
+    for (auto& [algorithm, running] : checksums_) {
+      store::Checksum checksum = running.finish();
+      if (told_.checksum && told_.checksum->algorithm == algorithm && *told_.checksum != checksum)
+        throw bad_digest("BadDigest", "checksum");
+      if (told_.sha256 && algorithm == store::Checksum::Algorithm::sha256 &&
+          as_text({told_.sha256->data(), told_.sha256->size()}) != checksum.value)
+        throw bad_digest("XAmzContentSHA256Mismatch", "SHA-256");
+      if (wanted_ == algorithm) digests.checksum = std::move(checksum);
+    }
+    return digests;
+  }
+
+ private:
+  void add(store::Checksum::Algorithm algorithm) { checksums_.try_emplace(algorithm, algorithm); }
+  const store::BodyDigests told_;
+  const std::optional<store::Checksum::Algorithm> wanted_;
+  Md5 md5_;
+  std::map<store::Checksum::Algorithm, store::RunningChecksum> checksums_;
+};
+
 os::fs::path data_path(const ObjectAddress& object, const FileId& file) {
   return bucket_directory(object.bucket) / object_path(object.key, file);
 }
 
 }  // namespace
 
-BodyDigests write_body(os::WritableFile& file, ByteCount offset, store::Body& body) {
-  Md5 md5;
-  std::uint64_t crc64 = 0;
+StoredDigests write_body(os::WritableFile& file, ByteCount offset, store::Body& body,
+                         const std::optional<store::Checksum::Algorithm>& algorithm) {
+  BodyHashes hashes(body.digests(), algorithm);
   ByteCount written = 0;
   bool ends_in_hole = false;
   for (ByteView bytes; !(bytes = body.next(copy_block)).empty(); written += bytes.size()) {
     if (written + bytes.size() > body.size()) break;
-    md5.update(bytes);
-    crc64 = crc_of(crc64nvme, bytes, crc64);
+    hashes.update(bytes);
     ends_in_hole = !write_with_holes(file, offset + written, bytes);
     body.sent(bytes.size());
   }
@@ -55,21 +97,23 @@ BodyDigests write_body(os::WritableFile& file, ByteCount offset, store::Body& bo
     throw Error(ErrorKind::invalid, fmt::format("the body does not have the {} bytes that it should", body.size()))
         .with_code("IncompleteBody");
   }
+  StoredDigests digests = hashes.finish();
   if (ends_in_hole) file.extend_to(offset + written);
-  return {md5.finish(), crc64};
+  return digests;
 }
 
-Md5Digest md5_of(os::ReadableFile& file, const store::Extent& extent) {
-  Md5 md5;
+StoredDigests read_digests(os::ReadableFile& file, const store::Extent& extent,
+                           const std::optional<store::Checksum::Algorithm>& algorithm) {
+  BodyHashes hashes({}, algorithm);
   Buffer block(std::min<std::size_t>(copy_block, std::max<ByteCount>(extent.length, 1)));
   for (ByteCount done = 0; done < extent.length;) {
     const auto wanted = static_cast<std::size_t>(std::min<ByteCount>(block.capacity(), extent.length - done));
     const std::size_t got = file.read_at(extent.offset + done, {block.data(), wanted});
     if (got == 0) throw Error(ErrorKind::corrupt, "the data file is shorter than the object");
-    md5.update({block.data(), got});
+    hashes.update({block.data(), got});
     done += got;
   }
-  return md5.finish();
+  return hashes.finish();
 }
 
 void DoomedFiles::add(const ObjectAddress& object, const std::vector<FileId>& files) {

@@ -13,17 +13,20 @@
 
 namespace bale::embedded {
 
-/// What the bytes of a body are known by.
-struct BodyDigests {
+/// What the bytes of an object or part are known by.
+struct StoredDigests {
   Md5Digest md5{};
-  std::uint64_t crc64 = 0;  ///< CRC-64/NVME
+  std::optional<store::Checksum> checksum;  ///< where one was wanted
 };
 
-/// Writes a body at an offset of a file, blocks of zeros as holes. Returns its digests.
-/// Throws Error{invalid} IncompleteBody when the body has not the size that it claims.
-BodyDigests write_body(os::WritableFile& file, ByteCount offset, store::Body& body);
-/// The MD5 of a stretch of a file.
-Md5Digest md5_of(os::ReadableFile& file, const store::Extent& extent);
+/// Writes a body at an offset of a file, blocks of zeros as holes. Returns its MD5 and, where an algorithm is named,
+/// its checksum. Throws Error{invalid} IncompleteBody when the body has not the size that it claims, and Error{corrupt}
+/// BadDigest or XAmzContentSHA256Mismatch when its bytes have not the digests that it tells.
+StoredDigests write_body(os::WritableFile& file, ByteCount offset, store::Body& body,
+                         const std::optional<store::Checksum::Algorithm>& algorithm);
+/// Reads a stretch of a file and returns the same of it.
+StoredDigests read_digests(os::ReadableFile& file, const store::Extent& extent,
+                           const std::optional<store::Checksum::Algorithm>& algorithm);
 
 /// Files that belong to nobody once a transaction is committed. Used by one thread at a time.
 class DoomedFiles {

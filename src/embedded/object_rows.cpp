@@ -6,14 +6,17 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.hpp"
+#include "base/text.hpp"
 #include "embedded/message_queue.hpp"
 #include "embedded/object_rules.hpp"
+#include "store/checksum.hpp"
 #include "store/object_rules.hpp"
 
 namespace bale::embedded {
 namespace {
 
 using nlohmann::json;
+using Algorithm = store::Checksum::Algorithm;
 using store::Versioning;
 
 const VersionId null_version("null");
@@ -57,18 +60,37 @@ json parse_kept(const StoredAttributes& stored) {
   return stored.attributes.empty() ? json::object() : json::parse(stored.attributes);
 }
 
+// Members of the kept attributes. An earlier Bale knows no other checksum than the first, as a number.
 constexpr const char* crc64_member = "crc64nvme";
+constexpr const char* checksum_member = "checksum";
+constexpr const char* algorithm_member = "checksum_algorithm";  // of an upload
 
-std::optional<std::uint64_t> crc64_of(const json& kept) {
-  const auto found = kept.find(crc64_member);
-  return found == kept.end() ? std::nullopt : std::optional(found->get<std::uint64_t>());
+std::optional<Algorithm> algorithm_of(std::string_view name) {
+  for (const Algorithm each :
+       {Algorithm::crc64nvme, Algorithm::crc32c, Algorithm::crc32, Algorithm::sha256, Algorithm::sha1}) {
+    if (store::to_string(each) == name) return each;
+  }
+  return std::nullopt;  // of a newer Bale
 }
 
-store::Checksum checksum_of(std::uint64_t crc64) {
-  store::Checksum checksum{store::Checksum::Algorithm::crc64nvme, std::string(sizeof crc64, '\0')};
-  for (std::size_t i = 0; i < sizeof crc64; ++i)
-    checksum.value[i] = static_cast<char>(crc64 >> (8 * (sizeof crc64 - 1 - i)));
-  return checksum;
+void keep_checksum(json& kept, const std::optional<store::Checksum>& checksum) {
+  if (!checksum) return;
+  if (checksum->algorithm == Algorithm::crc64nvme)
+    kept[crc64_member] = std::stoull(to_hex(as_bytes(checksum->value)), nullptr, 16);
+  else
+    kept[checksum_member] = {{"algorithm", store::to_string(checksum->algorithm)},
+                             {"value", to_hex(as_bytes(checksum->value))}};
+}
+
+std::optional<store::Checksum> checksum_of(const json& kept) {
+  if (const auto found = kept.find(crc64_member); found != kept.end()) {
+    return store::Checksum{Algorithm::crc64nvme, from_hex(fmt::format("{:016x}", found->get<std::uint64_t>()))};
+  }
+  const auto found = kept.find(checksum_member);
+  if (found == kept.end()) return std::nullopt;
+  const auto algorithm = algorithm_of(found->at("algorithm").get<std::string>());
+  if (!algorithm) return std::nullopt;
+  return store::Checksum{*algorithm, from_hex(found->at("value").get<std::string>())};
 }
 
 store::ObjectAttributes attributes_of(const StoredAttributes& stored, const json& kept) {
@@ -140,28 +162,39 @@ BucketRow require_bucket(Database& database, const BucketName& bucket) {
   throw Error(ErrorKind::not_found, "there is no such bucket", "s3://" + bucket.str()).with_code("NoSuchBucket");
 }
 
-StoredAttributes to_stored(const store::ObjectAttributes& attributes, const std::optional<std::uint64_t>& crc64) {
+StoredAttributes to_stored(const store::ObjectAttributes& attributes, const std::optional<store::Checksum>& checksum) {
   json kept = json::object();
   for_each_header(attributes.headers, [&](const char* name, const std::string& value) {
     if (!value.empty()) kept["headers"][name] = value;
   });
   if (!attributes.metadata.empty()) kept["metadata"] = attributes.metadata;
   if (!attributes.kms_key_arn.empty()) kept["kms_key_arn"] = attributes.kms_key_arn;
-  if (crc64) kept[crc64_member] = *crc64;
+  keep_checksum(kept, checksum);
   return {attributes.storage_class, kept.empty() ? std::string() : kept.dump(), tags_to_json(attributes.tags)};
+}
+
+StoredAttributes to_stored_upload(const store::ObjectAttributes& attributes) {
+  StoredAttributes stored = to_stored(attributes);
+  if (!attributes.checksum_algorithm) return stored;
+  json kept = parse_kept(stored);
+  kept[algorithm_member] = store::to_string(*attributes.checksum_algorithm);
+  stored.attributes = kept.dump();
+  return stored;
 }
 
 store::ObjectAttributes from_stored(const StoredAttributes& stored) {
   return attributes_of(stored, parse_kept(stored));
 }
 
-std::optional<std::uint64_t> crc64_of(const StoredAttributes& stored) { return crc64_of(parse_kept(stored)); }
+std::optional<store::Checksum> checksum_of(const StoredAttributes& stored) { return checksum_of(parse_kept(stored)); }
 
-void set_part_bytes(StoredAttributes& stored, ByteCount part_bytes) {
-  if (part_bytes == 0) return;
+void complete_attributes(StoredAttributes& stored, const std::optional<store::Checksum>& checksum,
+                         ByteCount part_bytes) {
   json kept = parse_kept(stored);
-  kept["part_bytes"] = part_bytes;
-  stored.attributes = kept.dump();
+  kept.erase(algorithm_member);
+  keep_checksum(kept, checksum);
+  if (part_bytes != 0) kept["part_bytes"] = part_bytes;
+  stored.attributes = kept.empty() ? std::string() : kept.dump();
 }
 
 std::string tags_to_json(const store::Tags& tags) { return tags.empty() ? std::string() : json(tags).dump(); }
@@ -225,7 +258,7 @@ store::ObjectInfo to_info(const BucketRow& bucket, const VersionRow& row, TimePo
   if (row.restored_until && now < *row.restored_until) info.restore = restore_header(*row.restored_until);
   // A copy is one part, and yet has the attributes of what was uploaded in parts.
   if (row.etag.str().find('-') != std::string::npos) info.part_bytes = kept.value("part_bytes", ByteCount{0});
-  if (const auto crc64 = crc64_of(kept)) info.checksum = checksum_of(*crc64);
+  info.checksum = checksum_of(kept);
   return info;
 }
 
@@ -308,25 +341,38 @@ UploadRow require_upload(Database& database, const ObjectAddress& object, const 
     throw Error(ErrorKind::not_found, "there is no such upload: it was completed or aborted", to_uri(object))
         .with_code("NoSuchUpload");
   }
-  UploadRow found{{row.text(0), row.text(1), row.text(2)}, std::nullopt};
+  UploadRow found{{row.text(0), row.text(1), row.text(2)}, std::nullopt, std::nullopt};
   if (!row.is_null(3)) found.slot_bytes = row.integer(3);
+  found.algorithm = algorithm_of(parse_kept(found.stored).value(algorithm_member, std::string()));
   return found;
 }
 
-std::vector<PartRow> find_parts(Database& database, const UploadId& upload) {
-  Query row =
-      database.query("SELECT number, etag, size, file FROM parts WHERE upload = ? ORDER BY number", upload.str());
+std::vector<PartRow> find_parts(Database& database, const UploadId& upload, const std::optional<Algorithm>& algorithm) {
+  Query row = database.query(
+      "SELECT p.number, p.etag, p.size, p.file, c.checksum FROM parts p LEFT JOIN part_checksums c "
+      "ON c.upload = p.upload AND c.number = p.number AND c.etag = p.etag WHERE p.upload = ? ORDER BY p.number",
+      upload.str());
   std::vector<PartRow> parts;
   while (row.step()) {
     parts.push_back({static_cast<std::uint32_t>(row.integer(0)), ETag(row.text(1)),
                      static_cast<ByteCount>(row.integer(2)), row.text(3)});
+    if (algorithm && !row.is_null(4)) parts.back().checksum = store::Checksum{*algorithm, row.text(4)};
   }
   return parts;
+}
+
+void insert_part(Database& database, const UploadId& upload, const PartRow& part) {
+  database.execute("INSERT OR REPLACE INTO parts(upload, number, etag, size, file) VALUES(?, ?, ?, ?, ?)", upload.str(),
+                   part.number, part.etag.str(), part.size, part.file);
+  if (!part.checksum) return;  // the upload has no algorithm: there is no row of an earlier part either
+  database.execute("INSERT OR REPLACE INTO part_checksums(upload, number, etag, checksum) VALUES(?, ?, ?, ?)",
+                   upload.str(), part.number, part.etag.str(), Blob{part.checksum->value});
 }
 
 void delete_upload(Database& database, const UploadId& upload) {
   database.execute("DELETE FROM uploads WHERE id = ?", upload.str());
   database.execute("DELETE FROM parts WHERE upload = ?", upload.str());
+  database.execute("DELETE FROM part_checksums WHERE upload = ?", upload.str());
   database.execute("DELETE FROM slots WHERE upload = ?", upload.str());
 }
 

@@ -31,13 +31,18 @@ struct StoredAttributes {
   std::string attributes;  ///< headers, metadata, key, checksum, size of the parts
   std::string tags;
 };
-/// `crc64` is the CRC-64/NVME of the object's bytes; absent where it is not known.
-StoredAttributes to_stored(const store::ObjectAttributes& attributes, const std::optional<std::uint64_t>& crc64 = {});
-/// Returns the CRC-64/NVME stored with the object; nullopt if the row has no checksum.
-std::optional<std::uint64_t> crc64_of(const StoredAttributes& stored);
+/// `checksum` is that of the object's bytes; absent where none is known.
+StoredAttributes to_stored(const store::ObjectAttributes& attributes,
+                           const std::optional<store::Checksum>& checksum = {});
+/// The attributes of an upload in parts, with the algorithm that it is begun with.
+StoredAttributes to_stored_upload(const store::ObjectAttributes& attributes);
+/// Returns the checksum stored with the object; nullopt if the row has no checksum.
+std::optional<store::Checksum> checksum_of(const StoredAttributes& stored);
 store::ObjectAttributes from_stored(const StoredAttributes& stored);
-/// Notes with the attributes of an object that it was put together of parts of this size, 0: unlike ones.
-void set_part_bytes(StoredAttributes& stored, ByteCount part_bytes);
+/// Makes the attributes of an upload those of its object: with its checksum, and the size of the parts that it was put
+/// together of, 0: unlike ones.
+void complete_attributes(StoredAttributes& stored, const std::optional<store::Checksum>& checksum,
+                         ByteCount part_bytes);
 std::string tags_to_json(const store::Tags& tags);
 store::Tags tags_from_json(std::string_view json);
 
@@ -98,6 +103,7 @@ VersionChange delete_version(WriteContext& context, const ObjectAddress& object,
 struct UploadRow {
   StoredAttributes stored;
   std::optional<std::int64_t> slot_bytes;
+  std::optional<store::Checksum::Algorithm> algorithm;  ///< of the checksums of its parts and its object
 };
 /// Throws Error{not_found} NoSuchUpload, NoSuchBucket.
 UploadRow require_upload(Database& database, const ObjectAddress& object, const UploadId& upload);
@@ -107,9 +113,14 @@ struct PartRow {
   ETag etag;
   ByteCount size = 0;
   std::string file;  ///< empty: in its slot of the shared file
+  std::optional<store::Checksum> checksum = {};
   friend bool operator==(const PartRow&, const PartRow&) = default;
 };
-std::vector<PartRow> find_parts(Database& database, const UploadId& upload);
+/// `algorithm` is that of the upload.
+std::vector<PartRow> find_parts(Database& database, const UploadId& upload,
+                                const std::optional<store::Checksum::Algorithm>& algorithm);
+/// Adds a part, or replaces the one of its number.
+void insert_part(Database& database, const UploadId& upload, const PartRow& part);
 /// Forgets an upload and its parts.
 void delete_upload(Database& database, const UploadId& upload);
 

@@ -178,9 +178,12 @@ store::PutResult EmbeddedStore::put(const ObjectAddress& object, store::Body& bo
   store::check_attributes(attributes);
   check_target(object, conditions);
   NewObjectFile file(core_, object);
-  const BodyDigests digests = write_body(file.create(), 0, body);
+  // Of each object one checksum is kept: the one that came with it, else S3's own.
+  const auto told = body.digests().checksum;
+  const StoredDigests digests =
+      write_body(file.create(), 0, body, told ? told->algorithm : store::Checksum::Algorithm::crc64nvme);
   const ETag etag(to_hex_digest(digests.md5));
-  const NewVersion version{file.id(), body.size(), etag, to_stored(attributes, digests.crc64), "ObjectCreated:Put"};
+  const NewVersion version{file.id(), body.size(), etag, to_stored(attributes, digests.checksum), "ObjectCreated:Put"};
   const VersionChange change =
       file.publish([&](WriteContext& context) { return insert_version(context, object, version, conditions, now()); });
   return {etag, change.version};
@@ -235,13 +238,14 @@ store::PutResult EmbeddedStore::copy(const store::CopySource& from, const Object
                  from.address)
         .with_hint("copy it in parts");
   }
-  StoredAttributes stored = replace ? to_stored(*replace, crc64_of(source.row.stored)) : source.row.stored;
+  StoredAttributes stored = replace ? to_stored(*replace, checksum_of(source.row.stored)) : source.row.stored;
   if (!replace) stored.storage_class = "STANDARD";
   NewObjectFile file(core_, to);
   file.create().copy_from(*source.file, 0, source.row.size, 0);
   // The copy has one part, whatever the source had: its tag is an MD5.
   const bool has_md5 = source.row.etag.str().find('-') == std::string::npos;
-  const ETag etag = has_md5 ? source.row.etag : ETag(to_hex_digest(md5_of(*source.file, {0, source.row.size})));
+  const ETag etag = has_md5 ? source.row.etag
+                            : ETag(to_hex_digest(read_digests(*source.file, {0, source.row.size}, std::nullopt).md5));
   const NewVersion version{file.id(), source.row.size, etag, std::move(stored), "ObjectCreated:Copy"};
   const VersionChange change =
       file.publish([&](WriteContext& context) { return insert_version(context, to, version, conditions, now()); });

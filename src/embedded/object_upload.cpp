@@ -15,6 +15,7 @@
 #include "embedded/object_data.hpp"
 #include "embedded/object_rules.hpp"
 #include "embedded/object_store.hpp"
+#include "store/checksum.hpp"
 #include "store/object_rules.hpp"
 #include "store/own_write.hpp"
 
@@ -33,13 +34,13 @@ os::fs::path part_file(const UploadId& upload, const std::string& file) { return
 struct PartPlace {
   os::fs::path path;
   ByteCount offset = 0;
-  std::string file;  ///< as in PartRow
+  std::string file;                                     ///< as in PartRow
+  std::optional<store::Checksum::Algorithm> algorithm;  ///< of the upload
 };
 
-/// Claims a place for a part in the shared file; absent when it has to have a file of its own.
-std::optional<ByteCount> claim_slot(WriteContext& context, const ObjectAddress& object, const UploadId& upload,
-                                    std::uint32_t number, ByteCount size) {
-  UploadRow row = require_upload(context.database, object, upload);
+/// Claims a place for a part in the shared file of an upload; absent when it has to have a file of its own.
+std::optional<ByteCount> claim_slot(WriteContext& context, UploadRow row, const UploadId& upload, std::uint32_t number,
+                                    ByteCount size) {
   // The first part that can be followed by another one sets the size: the last may be smaller.
   if (!row.slot_bytes && size >= store::min_part_bytes) {
     row.slot_bytes = static_cast<std::int64_t>(size);
@@ -57,16 +58,20 @@ std::optional<ByteCount> claim_slot(WriteContext& context, const ObjectAddress& 
 PartPlace place_part(Core& core, const ObjectAddress& object, const UploadId& upload, std::uint32_t number,
                      ByteCount size) {
   std::optional<ByteCount> offset;
+  std::optional<store::Checksum::Algorithm> algorithm;
   // A claim that a power cut undoes had a part that was not acknowledged.
-  core.commits.run(Durability::process,
-                   [&](WriteContext& context) { offset = claim_slot(context, object, upload, number, size); });
-  if (offset) return {shared_file(upload), *offset, {}};
+  core.commits.run(Durability::process, [&](WriteContext& context) {
+    const UploadRow row = require_upload(context.database, object, upload);
+    algorithm = row.algorithm;
+    offset = claim_slot(context, row, upload, number, size);
+  });
+  if (offset) return {shared_file(upload), *offset, {}, algorithm};
   const std::string file = fmt::format("{}@{}", number, core.journal.new_file_id().str());
-  return {part_file(upload, file), 0, file};
+  return {part_file(upload, file), 0, file, algorithm};
 }
 
 /// Records a part that is durable. Returns the file of the part that it replaces, where that had one.
-void insert_part(Core& core, const ObjectAddress& object, const UploadId& upload, const PartRow& part) {
+void record_part(Core& core, const ObjectAddress& object, const UploadId& upload, const PartRow& part) {
   std::string replaced;
   core.commits.run(Durability::power_safe, [&](WriteContext& context) {
     require_upload(context.database, object, upload);
@@ -76,27 +81,45 @@ void insert_part(Core& core, const ObjectAddress& object, const UploadId& upload
           context.database.query("SELECT file FROM parts WHERE upload = ? AND number = ?", upload.str(), part.number);
       if (old.step()) replaced = old.text(0);
     }
-    context.database.execute("INSERT OR REPLACE INTO parts(upload, number, etag, size, file) VALUES(?, ?, ?, ?, ?)",
-                             upload.str(), part.number, part.etag.str(), part.size, part.file);
+    insert_part(context.database, upload, part);
   });
   if (!replaced.empty()) core.files.remove(part_file(upload, replaced));
 }
 
-/// Writes one part with `write(file, offset)`, which returns its ETag, and records it.
+/// Refuses a checksum of another algorithm than the upload was begun with, as S3 does.
+void check_algorithm(const std::optional<store::Checksum>& checksum,
+                     const std::optional<store::Checksum::Algorithm>& algorithm, const ObjectAddress& object) {
+  if (!checksum || checksum->algorithm == algorithm) return;
+  throw Error(ErrorKind::invalid,
+              fmt::format("a checksum {} for an upload that was begun with {}", store::to_string(checksum->algorithm),
+                          algorithm ? store::to_string(*algorithm) : "none"),
+              to_uri(object))
+      .with_code("InvalidRequest");
+}
+
+/// What a part is known by.
+struct PartDigests {
+  ETag etag;
+  std::optional<store::Checksum> checksum;
+};
+
+PartDigests to_part(StoredDigests digests) { return {ETag(to_hex_digest(digests.md5)), std::move(digests.checksum)}; }
+
+/// Writes one part with `write(file, place)`, which returns its digests, and records it.
 template <typename Write>
 ETag store_part(Core& core, const ObjectAddress& object, const UploadId& upload, std::uint32_t number, ByteCount size,
                 const Write& write) {
   const PartPlace place = place_part(core, object, upload, number, size);
   try {
-    ETag etag;
+    PartDigests digests;
     {
       const auto file = core.files.open_or_create(place.path);
-      etag = write(*file, place.offset);
+      digests = write(*file, place);
       file->sync();
     }
     core.files.sync_name(place.path);
-    insert_part(core, object, upload, {number, etag, size, place.file});
-    return etag;
+    record_part(core, object, upload, {number, digests.etag, size, place.file, digests.checksum});
+    return digests.etag;
   } catch (const Error& error) {
     // What was written in a slot stays there, unused, until the upload ends. An upload that has ended meanwhile has
     // lost its directory, which was made again for this part.
@@ -108,7 +131,8 @@ ETag store_part(Core& core, const ObjectAddress& object, const UploadId& upload,
   }
 }
 
-/// The parts that a complete request names, as they are stored. Throws InvalidPart, EntityTooSmall.
+/// The parts that a complete request names, as they are stored. Throws InvalidPart, EntityTooSmall; InvalidRequest
+/// where the object's checksum is made of those of the parts, and one is not named.
 std::vector<PartRow> choose_parts(const std::vector<PartRow>& stored, const std::vector<store::UploadedPart>& listed,
                                   const ObjectAddress& object) {
   std::vector<PartRow> chosen;
@@ -119,6 +143,18 @@ std::vector<PartRow> choose_parts(const std::vector<PartRow>& stored, const std:
       throw Error(ErrorKind::invalid, fmt::format("part {} was not uploaded, or with another ETag", part.number),
                   to_uri(object))
           .with_code("InvalidPart");
+    }
+    if (part.checksum && part.checksum != found->checksum) {
+      throw Error(ErrorKind::invalid, fmt::format("part {} was uploaded with another checksum", part.number),
+                  to_uri(object))
+          .with_code("InvalidPart");
+    }
+    if (!part.checksum && found->checksum && !store::is_joinable(found->checksum->algorithm)) {
+      throw Error(ErrorKind::invalid,
+                  fmt::format("the upload was begun with {}: the checksum of part {} is missing",
+                              store::to_string(found->checksum->algorithm), part.number),
+                  to_uri(object))
+          .with_code("InvalidRequest");
     }
     chosen.push_back(*found);
   }
@@ -149,11 +185,21 @@ ByteCount size_of_parts(const std::vector<PartRow>& parts) {
   return size;
 }
 
+/// The checksum of the object that the parts make; absent where it does not follow from theirs.
+std::optional<store::Checksum> checksum_of_parts(const std::vector<PartRow>& parts) {
+  std::optional<store::Checksum> whole;
+  for (const PartRow& part : parts) {
+    if (!part.checksum || !store::is_joinable(part.checksum->algorithm)) return std::nullopt;
+    whole = whole ? store::join(*whole, *part.checksum, part.size) : *part.checksum;
+  }
+  return whole;
+}
+
 /// An upload that is being completed.
 struct Completion {
   const ObjectAddress& object;
   const UploadId& upload;
-  std::optional<std::int64_t> slot_bytes;
+  UploadRow row;
   std::vector<PartRow> parts;
   std::int64_t slots = 0;  ///< claimed ones
 };
@@ -161,23 +207,40 @@ struct Completion {
 Completion read_completion(Database& database, const ObjectAddress& object, const UploadId& upload,
                            const std::vector<store::UploadedPart>& listed) {
   const Snapshot snapshot(database);
-  Completion completion{object, upload, require_upload(database, object, upload).slot_bytes, {}, 0};
-  completion.parts = choose_parts(find_parts(database, upload), listed, object);
+  Completion completion{object, upload, require_upload(database, object, upload), {}, 0};
+  completion.parts = choose_parts(find_parts(database, upload, completion.row.algorithm), listed, object);
   Query slots = database.query("SELECT count(*) FROM slots WHERE upload = ?", upload.str());
   slots.step();
   completion.slots = slots.integer(0);
   return completion;
 }
 
+/// Throws where the parts do not make the object that the conditions say, with S3's codes.
+/// https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
+void check_whole(const Completion& completion, const store::WriteConditions& conditions) {
+  const ByteCount size = total_size(completion.parts);
+  if (conditions.size && *conditions.size != size) {
+    throw Error(ErrorKind::invalid, fmt::format("the parts have {} bytes, not {}", size, *conditions.size),
+                to_uri(completion.object))
+        .with_code("InvalidRequest");
+  }
+  check_algorithm(conditions.checksum, completion.row.algorithm, completion.object);
+  if (conditions.checksum && conditions.checksum != checksum_of_parts(completion.parts))
+    throw Error(ErrorKind::corrupt, "the parts have another checksum than the whole is to have",
+                to_uri(completion.object))
+        .with_code("BadDigest");
+}
+
 /// Whether the shared file is the object: it holds the parts 1..n, each of its slot's size but the last, and nothing
 /// else was or is being written to it.
 bool is_shared_file_complete(const Completion& completion) {
-  if (!completion.slot_bytes || completion.slots != static_cast<std::int64_t>(completion.parts.size())) return false;
+  if (!completion.row.slot_bytes || completion.slots != static_cast<std::int64_t>(completion.parts.size()))
+    return false;
   for (std::size_t i = 0; i < completion.parts.size(); ++i) {
     const PartRow& part = completion.parts[i];
     const bool last = i + 1 == completion.parts.size();
     if (!part.file.empty() || part.number != i + 1) return false;
-    if (!last && part.size != static_cast<ByteCount>(*completion.slot_bytes)) return false;
+    if (!last && part.size != static_cast<ByteCount>(*completion.row.slot_bytes)) return false;
   }
   return true;
 }
@@ -185,10 +248,11 @@ bool is_shared_file_complete(const Completion& completion) {
 /// Copies a last part that came first, and so has a file of its own, into its slot.
 void adopt_last_part(Core& core, Completion& completion) {
   PartRow& last = completion.parts.back();
-  if (last.file.empty() || !completion.slot_bytes || completion.parts.size() < 2) return;
+  if (last.file.empty() || !completion.row.slot_bytes || completion.parts.size() < 2) return;
   std::optional<ByteCount> offset;
   core.commits.run(Durability::process, [&](WriteContext& context) {
-    offset = claim_slot(context, completion.object, completion.upload, last.number, last.size);
+    offset = claim_slot(context, require_upload(context.database, completion.object, completion.upload),
+                        completion.upload, last.number, last.size);
   });
   if (!offset) return;
   const auto source = core.world.files.open(core.files.absolute(part_file(completion.upload, last.file)));
@@ -197,7 +261,7 @@ void adopt_last_part(Core& core, Completion& completion) {
     file->copy_from(*source, 0, last.size, *offset);
     file->sync();
   }
-  insert_part(core, completion.object, completion.upload, {last.number, last.etag, last.size, {}});
+  record_part(core, completion.object, completion.upload, {last.number, last.etag, last.size, {}, last.checksum});
   last.file.clear();
   ++completion.slots;
 }
@@ -237,7 +301,7 @@ void assemble(Core& core, const Completion& completion, NewObjectFile& target) {
   ByteCount to = 0;
   for (const PartRow& part : completion.parts) {
     const bool in_slot = part.file.empty();
-    const ByteCount from = in_slot ? (part.number - 1) * static_cast<ByteCount>(*completion.slot_bytes) : 0;
+    const ByteCount from = in_slot ? (part.number - 1) * static_cast<ByteCount>(*completion.row.slot_bytes) : 0;
     const auto path = in_slot ? shared_file(completion.upload) : part_file(completion.upload, part.file);
     file.copy_from(*core.world.files.open(core.files.absolute(path)), from, part.size, to);
     to += part.size;
@@ -250,7 +314,7 @@ UploadId EmbeddedStore::create_upload(const ObjectAddress& object, const store::
   check_object_key(object.key);
   store::check_attributes(attributes);
   UploadId upload(core_.journal.new_file_id().str());
-  const StoredAttributes stored = to_stored(attributes);
+  const StoredAttributes stored = to_stored_upload(attributes);
   core_.commits.run(Durability::power_safe, [&](WriteContext& context) {
     const BucketRow bucket = require_bucket(context.database, object.bucket);
     context.database.execute(
@@ -265,8 +329,9 @@ ETag EmbeddedStore::upload_part(const ObjectAddress& object, const UploadId& upl
                                 store::Body& body) {
   store::check_part_number(number);
   store::check_upload_size(body.size());
-  return store_part(core_, object, upload, number, body.size(), [&](os::WritableFile& file, ByteCount offset) {
-    return ETag(to_hex_digest(write_body(file, offset, body).md5));
+  return store_part(core_, object, upload, number, body.size(), [&](os::WritableFile& file, const PartPlace& place) {
+    check_algorithm(body.digests().checksum, place.algorithm, object);
+    return to_part(write_body(file, place.offset, body, place.algorithm));
   });
 }
 
@@ -282,9 +347,10 @@ ETag EmbeddedStore::upload_part_copy(const ObjectAddress& object, const UploadId
   const store::Extent extent = store::resolve_range(range, source.row.size);
   store::check_upload_size(extent.length);
   const bool has_md5 = source.row.etag.str().find('-') == std::string::npos && extent.length == source.row.size;
-  return store_part(core_, object, upload, number, extent.length, [&](os::WritableFile& file, ByteCount offset) {
-    file.copy_from(*source.file, extent.offset, extent.length, offset);
-    return has_md5 ? source.row.etag : ETag(to_hex_digest(md5_of(*source.file, extent)));
+  return store_part(core_, object, upload, number, extent.length, [&](os::WritableFile& file, const PartPlace& place) {
+    file.copy_from(*source.file, extent.offset, extent.length, place.offset);
+    if (has_md5 && !place.algorithm) return PartDigests{source.row.etag, std::nullopt};
+    return to_part(read_digests(*source.file, extent, place.algorithm));
   });
 }
 
@@ -292,8 +358,10 @@ store::PutResult EmbeddedStore::complete_upload(const ObjectAddress& object, con
                                                 const std::vector<store::UploadedPart>& parts,
                                                 const store::WriteConditions& conditions) {
   store::check_part_order(parts);
+  store::check_whole_checksum(conditions.checksum);
   Completion completion = read_completion(*core_.readers.borrow(), object, upload, parts);
   check_target(object, conditions);
+  check_whole(completion, conditions);
   adopt_last_part(core_, completion);
   const EndedUpload ended(core_, upload);
   NewObjectFile file(core_, object);
@@ -301,9 +369,9 @@ store::PutResult EmbeddedStore::complete_upload(const ObjectAddress& object, con
   const ETag etag = store::multipart_etag(parts).value();
   const VersionChange change = file.publish([&](WriteContext& context) {
     UploadRow row = require_upload(context.database, object, upload);
-    set_part_bytes(row.stored, size_of_parts(completion.parts));
+    complete_attributes(row.stored, checksum_of_parts(completion.parts), size_of_parts(completion.parts));
     // A part that was sent again meanwhile is not the one that was put together.
-    if (choose_parts(find_parts(context.database, upload), parts, object) != completion.parts) {
+    if (choose_parts(find_parts(context.database, upload, row.algorithm), parts, object) != completion.parts) {
       throw Error(ErrorKind::unavailable, "a part was uploaded while the upload was completed", to_uri(object))
           .with_code("OperationAborted");
     }
@@ -344,9 +412,10 @@ void EmbeddedStore::abort_upload(const ObjectAddress& object, const UploadId& up
 std::vector<store::UploadedPart> EmbeddedStore::list_parts(const ObjectAddress& object, const UploadId& upload) {
   auto reader = core_.readers.borrow();
   const Snapshot snapshot(*reader);
-  require_upload(*reader, object, upload);
+  const UploadRow row = require_upload(*reader, object, upload);
   std::vector<store::UploadedPart> parts;
-  for (const PartRow& part : find_parts(*reader, upload)) parts.push_back({part.number, part.etag, part.size});
+  for (const PartRow& part : find_parts(*reader, upload, row.algorithm))
+    parts.push_back({part.number, part.etag, part.size, part.checksum});
   return parts;
 }
 

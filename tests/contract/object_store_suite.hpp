@@ -24,8 +24,10 @@
 #include "contract/checked.hpp"
 #include "contract/errors.hpp"
 #include "queue/message_queue.hpp"
+#include "store/checksum.hpp"
 #include "store/object_store.hpp"
 #include "support/counted_body.hpp"
+#include "support/digested_body.hpp"
 
 namespace bale::testing {
 
@@ -62,6 +64,30 @@ class ObjectStoreSuite : public ::testing::Test {
     for (std::uint32_t i = 0; i < parts.size(); ++i)
       listed.push_back({i + 1, upload_part(at(key), upload, i + 1, parts[i]), parts[i].size()});
     return store().complete_upload(at(key), upload, listed);
+  }
+  using Algorithm = store::Checksum::Algorithm;
+  store::PutResult put_with(const std::string& key, std::string_view content, const store::BodyDigests& digests) {
+    DigestedBody body(content, digests);
+    return store().put(at(key), body, {}, {});
+  }
+  ETag upload_part_with(const std::string& key, const UploadId& upload, std::uint32_t number, std::string_view content,
+                        const store::BodyDigests& digests) {
+    DigestedBody body(content, digests);
+    return store().upload_part(at(key), upload, number, body);
+  }
+  /// Begins an upload with an algorithm.
+  UploadId begin(const std::string& key, const std::optional<Algorithm>& algorithm) {
+    store::ObjectAttributes attributes;
+    attributes.checksum_algorithm = algorithm;
+    return store().create_upload(at(key), attributes);
+  }
+  static store::BodyDigests checksum_of(Algorithm algorithm, std::string_view content) {
+    store::BodyDigests digests;
+    digests.checksum = store::checksum_of(algorithm, as_bytes(content));
+    return digests;
+  }
+  std::optional<store::Checksum> checksum_told_of(const std::string& key) {
+    return store().head(at(key), {.version_id = {}, .if_match = {}, .with_evidence = true}).value().checksum;
   }
   /// Eight write the object at the same time, each on this condition and with content of its own.
   void one_of_many_wins(const std::string& key, const store::WriteConditions& conditions) {
@@ -720,6 +746,165 @@ TYPED_TEST_P(ObjectStoreSuite, RefusesPartsThatDoNotFit) {
   EXPECT_EQ(this->get("k"), small);
 }
 
+// Digests that the writer knows
+
+TYPED_TEST_P(ObjectStoreSuite, TakesBodiesWhoseDigestsAreKnown) {
+  const std::string content = this->bytes(300'000);
+  store::BodyDigests md5, sha256, compared, all;
+  all.md5 = md5.md5 = Md5::of(as_bytes(content));
+  all.sha256 = sha256.sha256 = Sha256::of(as_bytes(content));
+  all.response_is_compared = compared.response_is_compared = true;
+  all.checksum = this->checksum_of(store::Checksum::Algorithm::crc64nvme, content).checksum;
+  for (const store::BodyDigests& digests : {md5, sha256, compared, all}) {
+    const auto written = this->put_with("known", content, digests);
+    EXPECT_EQ(written.etag, ETag(this->md5(content)));
+    EXPECT_EQ(this->get("known"), content);
+    const UploadId upload =
+        this->begin("parts", digests.checksum ? std::optional(digests.checksum->algorithm) : std::nullopt);
+    const ETag part = this->upload_part_with("parts", upload, 1, content, digests);
+    EXPECT_EQ(part, ETag(this->md5(content)));
+    this->store().complete_upload(this->at("parts"), upload, {{1, part, content.size(), digests.checksum}});
+    EXPECT_EQ(this->get("parts"), content);
+  }
+}
+
+TYPED_TEST_P(ObjectStoreSuite, RefusesBodiesThatHaveOtherDigests) {
+  const UploadId upload = this->begin("parts", std::nullopt);
+  const auto refuses = [&](const store::BodyDigests& digests, const char* code) {
+    EXPECT_ERROR(ErrorKind::corrupt, code, this->put_with("other", "content", digests));
+    EXPECT_FALSE(this->store().head(this->at("other")));
+    EXPECT_ERROR(ErrorKind::corrupt, code, this->upload_part_with("parts", upload, 1, "content", digests));
+    EXPECT_TRUE(this->store().list_parts(this->at("parts"), upload).empty());
+  };
+  if constexpr (TypeParam::checks_body_digests) {
+    store::BodyDigests digests;
+    digests.md5 = Md5::of(as_bytes("another"));
+    refuses(digests, "BadDigest");
+  }
+  if constexpr (TypeParam::checks_signed_digests) {
+    store::BodyDigests digests;
+    digests.sha256 = Sha256::of(as_bytes("another"));
+    refuses(digests, "XAmzContentSHA256Mismatch");
+  }
+  if constexpr (TypeParam::keeps_checksums) {
+    EXPECT_ERROR(ErrorKind::corrupt, "BadDigest",
+                 this->put_with("other", "content", this->checksum_of(store::Checksum::Algorithm::crc32c, "another")));
+    EXPECT_FALSE(this->store().head(this->at("other")));
+  }
+  this->store().abort_upload(this->at("parts"), upload);
+}
+
+TYPED_TEST_P(ObjectStoreSuite, KeepsTheChecksumOfAnObject) {
+  using Algorithm = store::Checksum::Algorithm;
+  for (const Algorithm algorithm :
+       {Algorithm::crc64nvme, Algorithm::crc32c, Algorithm::crc32, Algorithm::sha256, Algorithm::sha1}) {
+    const auto digests = this->checksum_of(algorithm, "content");
+    this->put_with("kept", "content", digests);
+    EXPECT_EQ(this->get("kept"), "content");
+    if constexpr (TypeParam::keeps_checksums) {
+      EXPECT_EQ(this->checksum_told_of("kept"), digests.checksum);
+      this->store().copy({this->at("kept"), {}, {}}, this->at("copy"));
+      EXPECT_EQ(this->checksum_told_of("copy"), digests.checksum) << "survives a copy";
+    }
+  }
+}
+
+TYPED_TEST_P(ObjectStoreSuite, KeepsTheChecksumOfAnUploadInParts) {
+  using Algorithm = store::Checksum::Algorithm;
+  const std::string first = this->bytes(store::min_part_bytes, 1), second = this->bytes(1000, 2);
+  for (const Algorithm algorithm : {Algorithm::crc64nvme, Algorithm::crc32c, Algorithm::crc32}) {
+    const UploadId upload = this->begin("whole", algorithm);
+    const auto of_first = this->checksum_of(algorithm, first), of_second = this->checksum_of(algorithm, second);
+    const ETag second_etag = this->upload_part_with("whole", upload, 2, second, of_second);
+    const ETag first_etag = this->upload_part_with("whole", upload, 1, first, of_first);
+    std::vector<store::UploadedPart> parts = this->store().list_parts(this->at("whole"), upload);
+    ASSERT_EQ(parts.size(), 2U);
+    if constexpr (TypeParam::keeps_checksums) {
+      EXPECT_EQ(parts[0].checksum, of_first.checksum);
+      EXPECT_EQ(parts[1].checksum, of_second.checksum);
+    }
+    const auto of_all = this->checksum_of(algorithm, first + second).checksum;
+    const store::WriteConditions conditions{.size = first.size() + second.size(), .checksum = of_all};
+    this->store().complete_upload(
+        this->at("whole"), upload,
+        {{1, first_etag, first.size(), of_first.checksum}, {2, second_etag, second.size(), of_second.checksum}},
+        conditions);
+    EXPECT_EQ(this->get("whole"), first + second);
+    if constexpr (TypeParam::keeps_checksums) {
+      EXPECT_EQ(this->checksum_told_of("whole"), of_all);
+    }
+  }
+}
+
+TYPED_TEST_P(ObjectStoreSuite, KeepsTheChecksumsOfPartsThatDoNotJoin) {
+  using Algorithm = store::Checksum::Algorithm;
+  const std::string content = "content";
+  const auto digests = this->checksum_of(Algorithm::sha256, content);
+  const UploadId upload = this->begin("sha", Algorithm::sha256);
+  const ETag etag = this->upload_part_with("sha", upload, 1, content, digests);
+  if constexpr (TypeParam::keeps_checksums) {
+    EXPECT_EQ(this->store().list_parts(this->at("sha"), upload).at(0).checksum, digests.checksum);
+    EXPECT_ERROR(ErrorKind::invalid, "InvalidRequest",
+                 this->store().complete_upload(this->at("sha"), upload, {{1, etag, content.size()}}));
+  }
+  EXPECT_ERROR(ErrorKind::invalid, "InvalidRequest",
+               this->store().complete_upload(this->at("sha"), upload, {{1, etag, content.size(), digests.checksum}},
+                                             {.checksum = digests.checksum}));
+  this->store().complete_upload(this->at("sha"), upload, {{1, etag, content.size(), digests.checksum}});
+  EXPECT_EQ(this->get("sha"), content);
+  EXPECT_EQ(this->checksum_told_of("sha"), std::nullopt) << "it is one of checksums";
+}
+
+TYPED_TEST_P(ObjectStoreSuite, RefusesChecksumsThatDoNotFit) {
+  using Algorithm = store::Checksum::Algorithm;
+  const std::string content = "content";
+  const auto right = this->checksum_of(Algorithm::crc64nvme, content),
+             wrong = this->checksum_of(Algorithm::crc64nvme, "another"),
+             other = this->checksum_of(Algorithm::crc32, content);
+  const ObjectAddress object = this->at("fit");
+  const UploadId upload = this->begin("fit", Algorithm::crc64nvme);
+  if constexpr (TypeParam::keeps_checksums) {
+    EXPECT_ERROR(ErrorKind::corrupt, "BadDigest", this->upload_part_with("fit", upload, 1, content, wrong));
+    EXPECT_ERROR(ErrorKind::invalid, "InvalidRequest", this->upload_part_with("fit", upload, 1, content, other));
+    EXPECT_TRUE(this->store().list_parts(object, upload).empty());
+  }
+  const ETag etag = this->upload_part_with("fit", upload, 1, content, right);
+  const std::vector<store::UploadedPart> parts{{1, etag, content.size(), right.checksum}};
+  if constexpr (TypeParam::checks_upload_size) {
+    EXPECT_ERROR(ErrorKind::invalid, "InvalidRequest",
+                 this->store().complete_upload(object, upload, parts, {.size = content.size() + 1}));
+  }
+  if constexpr (TypeParam::keeps_checksums) {
+    EXPECT_ERROR(ErrorKind::invalid, "InvalidPart",
+                 this->store().complete_upload(object, upload, {{1, etag, content.size(), wrong.checksum}}));
+    EXPECT_ERROR(ErrorKind::corrupt, "BadDigest",
+                 this->store().complete_upload(object, upload, parts, {.checksum = wrong.checksum}));
+    EXPECT_ERROR(ErrorKind::invalid, "InvalidRequest",
+                 this->store().complete_upload(object, upload, parts, {.checksum = other.checksum}));
+    const UploadId plain = this->begin("plain", std::nullopt);
+    EXPECT_ERROR(ErrorKind::invalid, "InvalidRequest", this->upload_part_with("plain", plain, 1, content, right));
+    this->store().abort_upload(this->at("plain"), plain);
+  }
+  EXPECT_FALSE(this->store().head(object));
+  this->store().complete_upload(object, upload, parts, {.size = content.size(), .checksum = right.checksum});
+  EXPECT_EQ(this->get("fit"), content);
+}
+
+TYPED_TEST_P(ObjectStoreSuite, TakesAnEncryption) {
+  store::ObjectAttributes attributes;
+  attributes.encryption = "rot13";
+  EXPECT_ERROR(ErrorKind::invalid, "InvalidEncryptionAlgorithmError", this->put("e", "content", attributes));
+  attributes.encryption = "AES256";
+  if constexpr (TypeParam::takes_encryption) {
+    this->put("e", "content", attributes);
+    EXPECT_EQ(this->get("e"), "content");
+    this->put_parts("p", {"content"}, attributes);
+    EXPECT_EQ(this->get("p"), "content");
+  } else {
+    EXPECT_THROW(this->put("e", "content", attributes), Error);
+  }
+}
+
 TYPED_TEST_P(ObjectStoreSuite, ForgetsAbortedUploads) {
   const UploadId upload = this->store().create_upload(this->at("p/k"), {});
   this->upload_part(this->at("p/k"), upload, 1, "x");
@@ -902,20 +1087,20 @@ TYPED_TEST_P(ObjectStoreSuite, RefusesRulesThatS3Refuses) {
   set({});
 }
 
-REGISTER_TYPED_TEST_SUITE_P(ObjectStoreSuite, MakesAndRemovesBuckets, RefusesIllegalBucketNames,
-                            KeepsABucketThatIsNotEmpty, SaysWhichBucketIsMissing, GivesBackWhatWasPut, GivesBackZeros,
-                            PullsBodiesOfManyPieces, TellsABodyWhatIsSentOfIt, KeepsAllAttributes, TakesEveryLegalKey,
-                            RefusesWhatS3Refuses, CountsTagCharactersNotBytes, ReadsRanges, ChecksConditionsOfReads,
-                            ChecksConditionsOfWrites, ChecksConditionsOfWritesWhereVersionsAreKept,
-                            LetsOneOfManyConditionalWritersWinWhereVersionsAreKept, LetsOneOfManyConditionalWritersWin,
-                            RemovesObjects, KeepsAnOpenStreamConsistent, KeepsVersionsAndDeleteMarkers,
-                            WritesNullVersionsWhileSuspended, PagesThroughVersions, ListsInBytewiseOrder,
-                            RollsUpCommonPrefixes, PagesThroughKeysAndPrefixes, CopiesObjects,
-                            RefusesCopiesThatCannotBe, CopiesAVersion, ReplacesTags, PutsPartsTogether,
-                            TellsTheSizeOfPartsThatAreAlike, TellsEvidence, TakesAnUploadOfOnePart,
-                            TakesPartsInAnyOrderAndAgain, TakesTheLastPartFirst, LeavesOutPartsThatAreNotListed,
-                            TakesConcurrentParts, RefusesPartsThatDoNotFit, ForgetsAbortedUploads, CompletesOnCondition,
-                            CopiesParts, KeepsArchivedObjectsShutUntilRestored, ReadsEveryOtherStorageClass,
-                            SendsEvents, SendsVersionsInEvents, RefusesRulesThatS3Refuses);
+REGISTER_TYPED_TEST_SUITE_P(
+    ObjectStoreSuite, MakesAndRemovesBuckets, RefusesIllegalBucketNames, KeepsABucketThatIsNotEmpty,
+    SaysWhichBucketIsMissing, GivesBackWhatWasPut, GivesBackZeros, PullsBodiesOfManyPieces, TellsABodyWhatIsSentOfIt,
+    KeepsAllAttributes, TakesEveryLegalKey, RefusesWhatS3Refuses, CountsTagCharactersNotBytes, ReadsRanges,
+    ChecksConditionsOfReads, ChecksConditionsOfWrites, ChecksConditionsOfWritesWhereVersionsAreKept,
+    LetsOneOfManyConditionalWritersWinWhereVersionsAreKept, LetsOneOfManyConditionalWritersWin, RemovesObjects,
+    KeepsAnOpenStreamConsistent, KeepsVersionsAndDeleteMarkers, WritesNullVersionsWhileSuspended, PagesThroughVersions,
+    ListsInBytewiseOrder, RollsUpCommonPrefixes, PagesThroughKeysAndPrefixes, CopiesObjects, RefusesCopiesThatCannotBe,
+    CopiesAVersion, ReplacesTags, PutsPartsTogether, TellsTheSizeOfPartsThatAreAlike, TellsEvidence,
+    TakesAnUploadOfOnePart, TakesPartsInAnyOrderAndAgain, TakesTheLastPartFirst, LeavesOutPartsThatAreNotListed,
+    TakesConcurrentParts, RefusesPartsThatDoNotFit, TakesBodiesWhoseDigestsAreKnown, RefusesBodiesThatHaveOtherDigests,
+    KeepsTheChecksumOfAnObject, KeepsTheChecksumOfAnUploadInParts, KeepsTheChecksumsOfPartsThatDoNotJoin,
+    RefusesChecksumsThatDoNotFit, TakesAnEncryption, ForgetsAbortedUploads, CompletesOnCondition, CopiesParts,
+    KeepsArchivedObjectsShutUntilRestored, ReadsEveryOtherStorageClass, SendsEvents, SendsVersionsInEvents,
+    RefusesRulesThatS3Refuses);
 
 }  // namespace bale::testing
