@@ -56,6 +56,7 @@ class OddStore final : public store::ObjectStore {
   std::function<store::ListPage(const store::ListRequest&)> list_;
   std::function<store::VersionPage(const store::ListRequest&)> list_versions_;
   std::function<UploadId(const ObjectAddress&, const store::ObjectAttributes&)> create_upload_;
+  std::function<ETag(const ObjectAddress&, const UploadId&, std::uint32_t, store::Body&)> upload_part_;
   std::function<ETag(const ObjectAddress&, const UploadId&, std::uint32_t, const store::CopySource&,
                      const std::optional<store::ByteRange>&)>
       upload_part_copy_;
@@ -110,7 +111,7 @@ class OddStore final : public store::ObjectStore {
     return create_upload_ ? create_upload_(o, a) : inner_.create_upload(o, a);
   }
   ETag upload_part(const ObjectAddress& o, const UploadId& u, std::uint32_t n, store::Body& b) override {
-    return inner_.upload_part(o, u, n, b);
+    return upload_part_ ? upload_part_(o, u, n, b) : inner_.upload_part(o, u, n, b);
   }
   ETag upload_part_copy(const ObjectAddress& o, const UploadId& u, std::uint32_t n, const store::CopySource& f,
                         const std::optional<store::ByteRange>& r) override {
