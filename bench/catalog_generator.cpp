@@ -92,7 +92,7 @@ std::vector<catalog::Record> rows_of(std::size_t file, std::size_t files) {
     row.headers.content_type = "application/octet-stream";
     if (i % 200 == 199) offset += 4'000'000;
     row.location = archive::MemberLocation{offset, 4'000'000, skip};
-    skip += 1024 + row.object_size % 100'000;
+    skip += 1024 + *row.object_size % 100'000;
   }
   return rows;
 }

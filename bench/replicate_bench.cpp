@@ -184,7 +184,7 @@ class Replica {
         });
       });
     }
-    read.object_bytes = record->object_size;
+    read.object_bytes = record->object_size.value_or(0);
     read.seconds = times.wall;
     return read;
   }

@@ -103,7 +103,7 @@ class SqlValues {
       case backup_timestamp: return number(StoredColumn::backup_time, row);
       case backup_date: return backup_date_.of(number(StoredColumn::backup_time, row), date_of_seconds);
       case object_name: return block_.object_name(row);
-      case object_size: return number(StoredColumn::object_size, row);
+      case object_size: return size_or_null(row);
       case creation_time: return creation_time_.of(number(StoredColumn::last_modified, row), timestamp_of);
       case creation_date: return creation_date_.of(number(StoredColumn::last_modified, row), date_of);
       case event: return std::string_view(number(StoredColumn::deleted, row) != 0 ? "delete" : "put");
@@ -162,6 +162,11 @@ class SqlValues {
   Value number_or_null(StoredColumn column, std::size_t row) {
     const std::int64_t stored = number(column, row);
     return stored == 0 ? Value() : Value(stored);
+  }
+
+  Value size_or_null(std::size_t row) {
+    const std::int64_t stored = number(StoredColumn::object_size, row);
+    return stored == unknown_size ? Value() : Value(stored);
   }
 
   Value partition(std::size_t row, std::size_t begin, std::size_t length) {
@@ -415,7 +420,11 @@ Record record_of(const sqlite::Query& row, const RecordColumns& columns) {
   record.source_prefix = text();
   record.object_name = text();
   record.object_path = ObjectKey(text());
-  record.object_size = static_cast<ByteCount>(number());
+  if (row.is_null(columns[next]))
+    record.object_size.reset();
+  else
+    record.object_size = static_cast<ByteCount>(row.integer(columns[next]));
+  ++next;
   record.last_modified = from_epoch_ms(number());
   if (const std::int64_t ms = number(); ms != 0) record.current_since = from_epoch_ms(ms);  // NULL reads as 0
   record.target_buckets = buckets_from_json(text());

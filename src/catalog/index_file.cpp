@@ -13,7 +13,7 @@ namespace {
 
 // In the file's header, so that it is known for what it is ("Bale").
 constexpr int application_id = 0x42616c65;
-constexpr int format_version = 2;
+constexpr int format_version = 3;
 constexpr std::size_t block_granules = most_block_rows / granule_rows;
 
 constexpr const char* schema = R"(
@@ -352,7 +352,10 @@ Record BlockReader::record(std::size_t row) {
   record.source_prefix = text(source_prefix);
   record.object_name = this->object_name(row);
   record.object_path = ObjectKey(text(object_path));
-  record.object_size = bytes(object_size);
+  if (const std::int64_t size = numbers(object_size).at(row); size == unknown_size)
+    record.object_size.reset();
+  else
+    record.object_size = static_cast<ByteCount>(size);
   record.last_modified = from_epoch_ms(numbers(last_modified).at(row));
   if (const std::int64_t ms = numbers(current_since).at(row); ms != 0) record.current_since = from_epoch_ms(ms);
   record.target_buckets = buckets_from_json(texts(target_buckets).at(row));

@@ -237,7 +237,7 @@ std::string to_json_line(const Record& record) {
   put_bytes(line, "source_prefix", record.source_prefix);
   put_bytes(line, "object_name", record.object_name);
   put_bytes(line, "object_path", record.object_path.str());
-  line["object_size"] = record.object_size;
+  line["object_size"] = record.object_size ? OrderedJson(*record.object_size) : OrderedJson();
   line["creation_time"] = to_timestamp(record.last_modified);
   line["creation_date"] = to_date(record.last_modified);
   line["target_buckets"] = OrderedJson::array();
@@ -283,7 +283,7 @@ Row parse_row(std::string_view json) {
   record.source_prefix = text(line, "source_prefix");
   record.object_name = text(line, "object_name");
   record.object_path = ObjectKey(text(line, "object_path", true));
-  record.object_size = count(line, "object_size").value_or(0);
+  record.object_size = count(line, "object_size");
   record.last_modified = parse_modified(line);
   if (const auto ms = whole_number(line, "current_since", end_of_time_s * 1000))
     record.current_since = from_epoch_ms(*ms);

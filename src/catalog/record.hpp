@@ -23,11 +23,11 @@ struct Record {
   BucketName source_bucket;
   std::string source_prefix;
   std::string object_name;
-  ObjectKey object_path;  ///< the full key
-  ByteCount object_size = 0;
-  TimePoint last_modified{};               ///< creation_time and creation_date too, to the second
-  std::optional<TimePoint> current_since;  ///< since when the key had this content, where later than last_modified
-  std::vector<BucketName> target_buckets;  ///< backup buckets of this region that hold the archive
+  ObjectKey object_path;                     ///< the full key
+  std::optional<ByteCount> object_size = 0;  ///< absent where another program's row does not say it
+  TimePoint last_modified{};                 ///< creation_time and creation_date too, to the second
+  std::optional<TimePoint> current_since;    ///< since when the key had this content, where later than last_modified
+  std::vector<BucketName> target_buckets;    ///< backup buckets of this region that hold the archive
   Region source_region;
   BucketName archive_bucket;  ///< the first of target_buckets
   ObjectKey archive_key;

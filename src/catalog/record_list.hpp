@@ -35,7 +35,7 @@ class RecordList {
   /// What is cheaper than the whole record. The path is borrowed from the list.
   std::string_view object_path(std::size_t index) const;
   const std::optional<archive::MemberLocation>& location(std::size_t index) const { return rows_[index].location; }
-  ByteCount object_size(std::size_t index) const { return rows_[index].object_size; }
+  std::optional<ByteCount> object_size(std::size_t index) const { return rows_[index].object_size; }
   TimePoint last_modified(std::size_t index) const { return rows_[index].last_modified; }
   /// Bytes that the list holds, as nearly as can be said.
   ByteCount memory() const noexcept { return memory_; }
@@ -46,7 +46,7 @@ class RecordList {
     const char* texts;
     std::uint32_t text_bytes;
     bool deleted;
-    ByteCount object_size;
+    std::optional<ByteCount> object_size;
     TimePoint last_modified;
     const std::string* common;  ///< texts that other rows have, too
     std::optional<archive::MemberLocation> location;

@@ -98,7 +98,9 @@ void encode_number_columns(std::span<const IndexedRow> rows, EncodedColumns& col
   put(file, [](const IndexedRow& r) { return r.file; });
   put(backup_time, [](const IndexedRow& r) { return to_epoch_ms(r.record.backup_time) / 1000; });
   put(last_modified, [](const IndexedRow& r) { return to_epoch_ms(r.record.last_modified); });
-  put(object_size, [](const IndexedRow& r) { return r.record.object_size; });
+  put(object_size, [](const IndexedRow& r) {
+    return r.record.object_size ? static_cast<std::int64_t>(*r.record.object_size) : unknown_size;
+  });
   put(deleted, [](const IndexedRow& r) { return r.record.deleted ? 1 : 0; });
   const auto place = [](ByteCount archive::MemberLocation::*member) {
     return [member](const IndexedRow& r) { return r.record.location ? (*r.record.location).*member + 1 : 0; };

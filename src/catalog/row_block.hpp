@@ -23,7 +23,7 @@ enum class StoredColumn : std::uint8_t {
   file,  ///< number of the catalog file; 0: the row is no more
   backup_time,
   last_modified,
-  object_size,
+  object_size,  ///< unknown_size where the row does not say it
   deleted,
   frame_offset,  ///< and the next two: plus 1; 0 where the row has no place
   frame_length,
@@ -54,6 +54,9 @@ inline constexpr std::size_t stored_columns = static_cast<std::size_t>(StoredCol
 constexpr bool is_number(StoredColumn column) noexcept {
   return column < StoredColumn::object_path || column == StoredColumn::current_since;
 }
+
+/// The value of StoredColumn::object_size where a row does not say its object's size.
+inline constexpr std::int64_t unknown_size = -1;
 
 /// A row, and where it was read.
 struct IndexedRow {

@@ -66,7 +66,10 @@ class Totals {
         continue;
       }
       ++total.objects;
-      total.bytes += static_cast<ByteCount>(sizes.at(row));
+      if (sizes.at(row) == unknown_size)
+        ++total.unsized;
+      else
+        total.bytes += static_cast<ByteCount>(sizes.at(row));
       if (lengths.at(row) == 0)
         ++total.unplaced;
       else

@@ -14,7 +14,8 @@ struct PeriodTotals {
   std::string source_prefix;
   std::string period;  ///< "2025-01-23", "2025-01", or empty: all time
   std::uint64_t objects = 0, deletions = 0, archives = 0;
-  ByteCount bytes = 0;
+  ByteCount bytes = 0;         ///< of the objects whose rows say their size
+  std::uint64_t unsized = 0;   ///< objects whose rows do not say their size
   std::uint64_t unplaced = 0;  ///< objects of archives without random access: what they take there is not known
   ByteCount packed = 0;        ///< compressed bytes of the frames that hold the objects
 };

@@ -59,7 +59,7 @@ class FoundRecords {
       add_key_bytes(line, record.object_path);
       return emit_json(context_, line);
     }
-    table_.add({to_timestamp(record.last_modified), record.deleted ? "deleted" : format_bytes(record.object_size),
+    table_.add({to_timestamp(record.last_modified), record.deleted ? "deleted" : format_size(record.object_size),
                 escape_name(to_uri(record.source_bucket, record.object_path)), escape_name(record.backup_file)});
     if (++rows_ == most_rows) show();
   }

@@ -38,9 +38,9 @@ std::string source_of(const PeriodTotals& totals) {
                                       : totals.source_bucket.str() + "/" + totals.source_prefix;
 }
 
-/// How often the packed bytes go into the objects'; only where all of them have a place.
+/// How often the packed bytes go into the objects'; only where all of them have a place and a size.
 std::string ratio_of(const PeriodTotals& totals) {
-  return totals.unplaced > 0 ? "-" : format_ratio(totals.bytes, totals.packed);
+  return totals.unplaced > 0 || totals.unsized > 0 ? "-" : format_ratio(totals.bytes, totals.packed);
 }
 
 nlohmann::ordered_json json_of(const PeriodTotals& totals, const Growth& growth) {
@@ -50,7 +50,8 @@ nlohmann::ordered_json json_of(const PeriodTotals& totals, const Growth& growth)
                {"objects", totals.objects},
                {"deletions", totals.deletions},
                {"archives", totals.archives},
-               {"bytes", totals.bytes}});
+               {"bytes", totals.bytes},
+               {"objects_without_size", totals.unsized}});
   line["packed_bytes"] = totals.unplaced > 0 ? nlohmann::ordered_json() : nlohmann::ordered_json(totals.packed);
   line["total_bytes"] = growth.total;
   line["growth_percent"] = growth.percent ? nlohmann::ordered_json(*growth.percent) : nlohmann::ordered_json();
@@ -89,7 +90,13 @@ int stats(Context& context, const StatsOptions& options) {
                totals.unplaced > 0 ? "-" : format_bytes(totals.packed), ratio_of(totals), format_count(totals.archives),
                format_bytes(growth.total), growth.percent ? fmt::format("{:+.1f} %", *growth.percent) : "-"});
   }
+  std::uint64_t unsized = 0;
+  for (const PeriodTotals& totals : all) unsized += totals.unsized;
   if (!context.json()) context.print(all.empty() ? "nothing is in the catalog, or nothing of this" : table.text());
+  if (unsized > 0) {
+    emit_warning(context, fmt::format("the catalog does not say the size of {}: sizes and totals are of the others",
+                                      format_count(unsized, "object")));
+  }
   if (opened.status != exit_ok) return opened.status;
   return all.empty() ? exit_not_found : exit_ok;
 }

@@ -125,6 +125,8 @@ void emit_warning(os::Terminal& terminal, bool json, std::string_view text) {
   terminal.err(to_line({{"type", "warning"}, {"message", text}}) + "\n");
 }
 
+std::string format_size(std::optional<ByteCount> size) { return size ? format_bytes(*size) : "?"; }
+
 ByteCount bytes_of(double bytes) noexcept { return static_cast<ByteCount>(std::llround(bytes)); }
 
 std::size_t display_width(std::string_view text) noexcept {

@@ -75,6 +75,8 @@ class Table {
   std::vector<std::vector<std::string>> rows_;
 };
 
+/// Returns the size as format_bytes() writes it; "?" where it is not known.
+std::string format_size(std::optional<ByteCount> size);
 /// Reckoned bytes as a whole number of them.
 ByteCount bytes_of(double bytes) noexcept;
 

@@ -155,7 +155,7 @@ void count(const recover::RestoredObject& object, Totals& totals) {
       break;
     case recover::RestoreFate::restored:
       ++totals.restored;
-      totals.bytes += object.record->object_size;
+      totals.bytes += object.record->object_size.value_or(0);
       if (object.record->sha256.empty()) ++totals.unverified;
       break;
   }
@@ -172,11 +172,11 @@ void report(Context& context, const recover::RestoredObject& object, Totals& tot
   const std::string text =
       fmt::format("{}{}: {} to {}{}", context.options().dryrun ? "(dryrun) " : "",
                   restored ? "restore" : word_of(object.fate), escape_name(source), escape_name(object.destination),
-                  restored ? fmt::format(" ({} of {})", format_bytes(record.object_size), record.backup_file) : "");
+                  restored ? fmt::format(" ({} of {})", format_size(record.object_size), record.backup_file) : "");
   nlohmann::ordered_json line{{"type", word_of(object.fate)}};
   add_name(line, "source", source);
   add_name(line, "destination", object.destination);
-  line.update({{"size", record.object_size},
+  line.update({{"size", record.object_size ? nlohmann::ordered_json(*record.object_size) : nlohmann::ordered_json()},
                {"last_modified", to_iso8601(record.last_modified)},
                {"version_id", record.version_id.str()},
                {"bytes_read", object.bytes_read},

@@ -81,9 +81,10 @@ void check_header(const catalog::Record& record, ByteView before) {
   std::string_view relative = record.object_path.str();
   const std::string prefix = record.source_prefix + "/";
   if (prefix.size() > 1 && relative.starts_with(prefix)) relative.remove_prefix(prefix.size());
+  const ByteCount size = size_of(record);
   for (const std::string& name : archive::possible_member_names(relative)) {
-    const ByteCount length = archive::tar_header_bytes(name, record.object_size);
-    if (length <= before.size() && archive::is_tar_header_of(before.last(length), name, record.object_size)) return;
+    const ByteCount length = archive::tar_header_bytes(name, size);
+    if (length <= before.size() && archive::is_tar_header_of(before.last(length), name, size)) return;
   }
   throw Error(ErrorKind::corrupt,
               "another object, or none, is at the recorded place: the archive and the record differ",
@@ -101,8 +102,9 @@ std::size_t copy_part(MutableBytes out, ByteCount wanted, ByteView frame, ByteCo
 
 /// Whether the frames of an object are read together.
 bool is_small(const catalog::Record& record) {
-  return record.location->frame_length <= most_run_bytes && record.object_size <= most_run_bytes &&
-         record.location->frame_skip + record.object_size <= most_run_bytes;
+  const ByteCount size = size_of(record);
+  return record.location->frame_length <= most_run_bytes && size <= most_run_bytes &&
+         record.location->frame_skip + size <= most_run_bytes;
 }
 
 Error ends_early(const catalog::Record& record) {
@@ -111,6 +113,13 @@ Error ends_early(const catalog::Record& record) {
 }
 
 }  // namespace
+
+ByteCount size_of(const catalog::Record& record) {
+  if (record.object_size) return *record.object_size;
+  throw Error(ErrorKind::unsupported, "the catalog row does not say how large the object is",
+              to_uri(record.archive_bucket, record.archive_key),
+              "restore the object with `bale restore`, which reads the whole archive");
+}
 
 FrameIndexCache::Index FrameIndexCache::get(std::int64_t archive, const std::function<archive::FrameIndex()>& load) {
   const std::shared_ptr<Slot> slot = slot_of(archive);
@@ -283,7 +292,7 @@ std::optional<ByteCount> ObjectReader::next_frame(const StoredObject& object, By
   const ByteCount begin = frames[first].tar_offset + object.record.location->frame_skip;
   if (begin + offset >= index->tar_bytes()) return std::nullopt;
   const ByteCount next = frames[index->frame_of(begin + offset)].tar_end() - begin;
-  return next < object.record.object_size ? std::optional(next) : std::nullopt;
+  return next < size_of(object.record) ? std::optional(next) : std::nullopt;
 }
 
 Buffer ObjectReader::fetch(const StoredObject& object, ByteCount offset, ByteCount length) {

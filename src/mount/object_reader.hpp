@@ -15,6 +15,9 @@
 
 namespace bale::mount {
 
+/// Returns the object's size. Throws Error{unsupported} where the catalog row does not say it.
+ByteCount size_of(const catalog::Record& record);
+
 /// Seek tables of the archives that were used last, so that each is read once. Thread-safe.
 class FrameIndexCache {
  public:
@@ -50,8 +53,8 @@ class ObjectReader {
       : store_(store), cache_(cache), budget_(budget) {}
 
   /// Fills `out` with the object's bytes from `offset` on, which must lie in the object. Throws Error: corrupt, naming
-  /// the archive and what is wrong; unsupported where the row does not say where the object is; cancelled on `stop`;
-  /// what the store throws where the archive cannot be read.
+  /// the archive and what is wrong; unsupported where the row does not say where the object is, or its size; cancelled
+  /// on `stop`; what the store throws where the archive cannot be read.
   void read(const StoredObject& object, ByteCount offset, MutableBytes out, const std::stop_token& stop);
   /// Where in the object the frame behind the one that holds `offset` begins; absent where there is none, and for
   /// objects whose frames are read together. Throws as read() does.

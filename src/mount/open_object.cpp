@@ -13,7 +13,7 @@ constexpr std::size_t block_bytes = 256 << 10;
 }  // namespace
 
 std::size_t OpenObject::read(ByteCount offset, MutableBytes out, const std::stop_token& stop) {
-  const ByteCount size = object_.record.object_size;
+  const ByteCount size = size_of(object_.record);
   if (offset >= size) return 0;
   out = out.first(std::min<ByteCount>(out.size(), size - offset));
   {
@@ -55,7 +55,7 @@ void OpenObject::hash_up_to(ByteCount end, const std::stop_token& stop) {
     hash_.update(part);
     hashed_ += part.size();
   }
-  if (hashed_ == object_.record.object_size) compare();
+  if (hashed_ == size_of(object_.record)) compare();
 }
 
 void OpenObject::follow(ByteCount offset, ByteView bytes, const std::stop_token& stop) {
@@ -67,7 +67,7 @@ void OpenObject::follow(ByteCount offset, ByteView bytes, const std::stop_token&
   if (end <= hashed_) return;
   hash_.update(bytes.subspan(hashed_ - offset));
   hashed_ = end;
-  if (hashed_ == object_.record.object_size) compare();
+  if (hashed_ == size_of(object_.record)) compare();
 }
 
 void OpenObject::compare() {

@@ -143,10 +143,19 @@ void Service::open(fuse_req_t request, fuse_ino_t node, fuse_file_info* file) {
     fuse_reply_err(request, EISDIR);
     return;
   }
+  const auto opened = std::make_shared<OpenObject>(reader_, std::move(*object));
+  try {
+    size_of(opened->object().record);
+  } catch (const Error& error) {
+    // The kernel takes such a file for an empty one and reads nothing of it: only here can the caller be told.
+    tell(*opened, error);
+    fuse_reply_err(request, number_of_error(error));
+    return;
+  }
   {
     const Lock lock(mutex_);
     file->fh = ++last_handle_;
-    objects_[file->fh] = std::make_shared<OpenObject>(reader_, std::move(*object));
+    objects_[file->fh] = opened;
   }
   file->keep_cache = 1;
   fuse_reply_open(request, file);

@@ -3,12 +3,18 @@
 namespace bale::mount {
 namespace {
 
+/// Reads TreeBuilder's size of an object: absent where it is negative, which is a size that the catalog does not say.
+std::optional<ByteCount> size_of(const sqlite::Query& row, int column) {
+  const std::int64_t size = row.integer(column);
+  return size < 0 ? std::nullopt : std::optional(static_cast<ByteCount>(size));
+}
+
 /// Reads a Node from the columns id, size, directories, parent, modified, the first of them `column`.
 Node node_of(const sqlite::Query& row, int column) {
   Node node;
   node.id = row.integer(column);
   node.is_directory = row.is_null(column + 1);
-  node.size = static_cast<ByteCount>(row.integer(column + 1));
+  node.size = size_of(row, column + 1).value_or(0);
   node.directories = static_cast<std::uint64_t>(row.integer(column + 2));
   node.parent = row.integer(column + 3);
   node.modified = from_epoch_ms(row.integer(column + 4));
@@ -72,7 +78,7 @@ std::optional<StoredObject> Tree::object(NodeId id) {
   if (!row.step()) return std::nullopt;
   StoredObject object{id, row.integer(3), {}};
   catalog::Record& record = object.record;
-  record.object_size = static_cast<ByteCount>(row.integer(0));
+  record.object_size = size_of(row, 0);
   record.last_modified = from_epoch_ms(row.integer(1));
   record.object_path = ObjectKey(row.text(2));
   record.sha256 = row.text(4);

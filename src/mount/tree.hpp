@@ -23,7 +23,7 @@ using NodeId = std::int64_t;
 struct Node {
   NodeId id = 0;
   bool is_directory = false;
-  ByteCount size = 0;             ///< bytes; 0 for a directory
+  ByteCount size = 0;             ///< bytes; 0 for a directory, and for an object whose size the catalog does not say
   TimePoint modified{};           ///< of the object; of a directory, that of the newest object anywhere below
   std::uint64_t directories = 0;  ///< directories directly below
   NodeId parent = 0;              ///< of a directory; the root is its own
@@ -45,7 +45,7 @@ struct StoredObject {
 /// How much is shown.
 struct TreeTotals {
   std::uint64_t objects = 0, directories = 0;
-  ByteCount bytes = 0;  ///< sum of the objects' sizes
+  ByteCount bytes = 0;  ///< sum of the objects' sizes, as far as the catalog says them
 };
 
 /// A finished tree; TreeBuilder makes it. Thread-safe. Its functions throw Error (unavailable, corrupt) when the

@@ -51,6 +51,10 @@ std::optional<std::int64_t> number(const std::optional<archive::MemberLocation>&
   return static_cast<std::int64_t>((*location).*member);
 }
 
+/// The size that names are chosen by where a record says none: an object with content becomes a file, never a
+/// directory.
+constexpr ByteCount any_content = 1;
+
 // Of an escaped bucket name; with what stands around it, it stays below the 255 bytes that a file name may have.
 constexpr std::size_t most_escaped_bytes = 200;
 
@@ -91,9 +95,9 @@ void TreeBuilder::add(const catalog::Record& record) {
   const NodeId id = ++last_id_;
   add_object(id, record);
   const std::string& key = record.object_path.str();
-  paths_.add({key, archive::is_folder_marker(key, record.object_size)}, id);
+  paths_.add({key, archive::is_folder_marker(key, record.object_size.value_or(any_content))}, id);
   ++totals_.objects;
-  totals_.bytes += record.object_size;
+  totals_.bytes += record.object_size.value_or(0);
   commit_now_and_then();
 }
 
@@ -140,7 +144,7 @@ void TreeBuilder::add_object(NodeId id, const catalog::Record& record) {
   database_->execute(
       "INSERT INTO objects (id, size, modified, key, archive, frame_offset, frame_length, frame_skip, sha256, etag,"
       " version_id, storage_class, headers, metadata, tags) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-      id, static_cast<std::int64_t>(record.object_size), to_epoch_ms(record.last_modified),
+      id, record.object_size ? static_cast<std::int64_t>(*record.object_size) : -1, to_epoch_ms(record.last_modified),
       sqlite::Blob{record.object_path.str()}, number_of_archive(record),
       number(record.location, &archive::MemberLocation::frame_offset),
       number(record.location, &archive::MemberLocation::frame_length),

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <memory>
+#include <optional>
 
 #include "base/hash.hpp"
 #include "base/text.hpp"
@@ -28,7 +29,7 @@ constexpr std::size_t order_bytes = 256;
 struct Newest {
   SourceOrder order;
   TimePoint backup_time{};
-  ByteCount size = 0;
+  std::optional<ByteCount> size;  ///< absent where the row does not say it
   ETag etag;
   std::string sha256;
   bool deleted = false;
@@ -41,6 +42,9 @@ struct Newest {
     return backup_time > other.backup_time;
   }
 };
+/// Returns false where the record says another size.
+bool can_have(const Newest& record, ByteCount size) noexcept { return !record.size || *record.size == size; }
+
 using NewestByKey = std::map<std::string, Newest>;
 
 /// Whether equal tags are equal content, and different ones need not be: "md5", or "md5-N" of an upload in parts.
@@ -93,7 +97,7 @@ class DestinationCheck {
       report_.count([](Counts& counts) { ++counts.destination_objects; });
       ++report_.progress().items_done;
       const bool to_read = options_.read_data && options_.read_data->holds(key);
-      const bool equal = there && listing.peek()->size == record.size && listing.peek()->etag == record.etag &&
+      const bool equal = there && can_have(record, listing.peek()->size) && listing.peek()->etag == record.etag &&
                          tells_content(record.etag);
       if (equal && !to_read) continue;
       group.run(tools_.pools.connections,
@@ -128,12 +132,12 @@ class DestinationCheck {
     const std::string who = version == Version::older     ? "it is an older version: "
                             : version == Version::foreign ? "somebody else wrote it: "
                                                           : "";
-    if (info.size != record.size && version != Version::unknown) {
+    if (!can_have(record, info.size) && version != Version::unknown) {
       return add(FindingType::different_at_destination, key,
-                 fmt::format("{}it has {} bytes, the newest record {}", who, info.size, record.size));
+                 fmt::format("{}it has {} bytes, the newest record {}", who, info.size, record.size.value()));
     }
-    const bool equal = info.size == record.size && info.etag == record.etag && tells_content(record.etag);
-    if (to_read && info.size == record.size) return read(address, info, record, version, who);
+    const bool equal = can_have(record, info.size) && info.etag == record.etag && tells_content(record.etag);
+    if (to_read && can_have(record, info.size)) return read(address, info, record, version, who);
     if (equal) return;
     if (version == Version::older) return add(FindingType::different_at_destination, key, "it is an older version");
     // With a KMS key an ETag says nothing; of the source nobody knows here whether it had one.

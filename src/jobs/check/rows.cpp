@@ -65,7 +65,7 @@ catalog::Record as_reference(const catalog::Record& expected, const catalog::Rec
     made.source_prefix = expected.source_prefix;
   made.object_name = expected.object_name;
   made.object_path = expected.object_path;
-  made.object_size = expected.object_size;
+  if (row.object_size) made.object_size = expected.object_size;
   made.last_modified = std::chrono::floor<std::chrono::seconds>(expected.last_modified);
   return made;
 }

@@ -98,7 +98,7 @@ class RestoreRun {
     if (fate == RestoreFate::restored && record.location) object.bytes_read = record.location->frame_length;
     if (options_.progress != nullptr) {
       ++(fate == RestoreFate::failed ? options_.progress->items_failed : options_.progress->items_done);
-      if (fate != RestoreFate::failed) options_.progress->bytes_done += record.object_size;
+      if (fate != RestoreFate::failed) options_.progress->bytes_done += record.object_size.value_or(0);
     }
     const Lock lock(mutex_);
     done_(object);
@@ -128,7 +128,7 @@ class RestoreRun {
     if (options_.progress != nullptr) {
       options_.progress->items_total += records_.size();
       for (std::size_t index = 0; index < records_.size(); ++index)
-        options_.progress->bytes_total += records_.object_size(index);
+        options_.progress->bytes_total += records_.object_size(index).value_or(0);
     }
     std::vector<char> is_wanted(records_.size(), 0);
     for_each(records_.size(), [&](std::size_t index) {

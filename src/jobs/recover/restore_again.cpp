@@ -182,8 +182,8 @@ void GoneObjects::add(const catalog::Record& record, const Error& error) {
 
 bool is_same_version(const catalog::Record& a, const catalog::Record& b) {
   return !a.deleted && !b.deleted && object_of(a) == object_of(b) && a.last_modified == b.last_modified &&
-         a.object_size == b.object_size && agree(a.version_id, b.version_id) && agree(a.etag, b.etag) &&
-         agree(a.sha256, b.sha256);
+         (!a.object_size || !b.object_size || a.object_size == b.object_size) && agree(a.version_id, b.version_id) &&
+         agree(a.etag, b.etag) && agree(a.sha256, b.sha256);
 }
 
 Replacements find_replacements(const std::vector<CatalogPlace>& catalogs, const Query& query, const GoneObjects& gone,

@@ -16,6 +16,15 @@ constexpr ByteCount piece_bytes = 1_MiB;
 /// An object that comes in pieces is put together in memory up to this size; more is uploaded in parts as it comes.
 constexpr ByteCount whole_bytes = 8_MiB;
 
+/// The size that names are chosen by where a record says none: an object with content becomes a file, never a
+/// directory.
+constexpr ByteCount any_content = 1;
+
+/// Returns false where the record says another size.
+bool can_have(const catalog::Record& record, ByteCount size) noexcept {
+  return !record.object_size || *record.object_size == size;
+}
+
 Error is_different(const std::string& destination) {
   return Error(ErrorKind::precondition, "something else has this name already", destination,
                "restore to another place, or replace it with --overwrite");
@@ -49,7 +58,7 @@ class DirectoryDestination final : public RestoreDestination {
     return true;
   }
 
-  std::unique_ptr<archive::ObjectReceiver> receive(std::size_t index) override {
+  std::unique_ptr<archive::ObjectReceiver> receive(std::size_t index, ByteCount) override {
     const auto existing = overwrite_ ? os::Existing::replace : os::Existing::keep;
     return extractor_.receive(index, records_.last_modified(index), existing);
   }
@@ -62,13 +71,13 @@ class DirectoryDestination final : public RestoreDestination {
     std::vector<archive::ExtractedKey> keys;
     keys.reserve(records.size());
     for (std::size_t index = 0; index < records.size(); ++index)
-      keys.push_back({records.object_path(index), records.object_size(index)});
+      keys.push_back({records.object_path(index), records.object_size(index).value_or(any_content)});
     return keys;
   }
 
   bool is_same(std::size_t index, const os::FileInfo& there) {
     const catalog::Record record = records_[index];
-    if (there.type != os::FileType::regular || there.size != record.object_size || record.sha256.empty()) return false;
+    if (there.type != os::FileType::regular || !can_have(record, there.size) || record.sha256.empty()) return false;
     const auto file = extractor_.tree().open_if_exists(extractor_.name_of(index));
     if (!file) return false;
     Buffer buffer(std::clamp<ByteCount>(there.size, 1, piece_bytes));
@@ -195,9 +204,9 @@ class BucketDestination final : public RestoreDestination {
     return true;
   }
 
-  std::unique_ptr<archive::ObjectReceiver> receive(std::size_t index) override {
+  std::unique_ptr<archive::ObjectReceiver> receive(std::size_t index, ByteCount size) override {
     const catalog::Record record = records_[index];
-    return std::make_unique<BucketReceiver>(tools_, address(index), record.object_size, attributes_of(record, target_),
+    return std::make_unique<BucketReceiver>(tools_, address(index), size, attributes_of(record, target_),
                                             conditions_[index]);
   }
   bool takes_tickets(ByteCount size) const noexcept override { return size > whole_bytes; }
@@ -210,7 +219,7 @@ class BucketDestination final : public RestoreDestination {
   }
 
   bool is_same(const catalog::Record& record, const ObjectAddress& place, const store::ObjectInfo& there) {
-    if (there.size != record.object_size) return false;
+    if (!can_have(record, there.size)) return false;
     // An ETag is of the content and of how it was cut into parts: equal ones mean equal bytes, different ones nothing.
     if (there.etag == record.etag) return true;
     if (record.sha256.empty()) return false;

@@ -43,9 +43,9 @@ class RestoreDestination {
   /// Throws Error{precondition} when something else is there that may not be replaced, Error{denied} for a symbolic
   /// link on the way.
   virtual bool look(std::size_t index) = 0;
-  /// A receiver that gives the object its name on finish(). Bytes of an object that come in one write() have to stay
-  /// valid until then. finish() throws Error{precondition} when something came there since look().
-  virtual std::unique_ptr<archive::ObjectReceiver> receive(std::size_t index) = 0;
+  /// A receiver of `size` bytes that gives the object its name on finish(). Bytes of an object that come in one write()
+  /// have to stay valid until then. finish() throws Error{precondition} when something came there since look().
+  virtual std::unique_ptr<archive::ObjectReceiver> receive(std::size_t index, ByteCount size) = 0;
   /// Whether an object of this size that comes in pieces is written with tickets of the budget.
   virtual bool takes_tickets(ByteCount size) const noexcept = 0;
   /// How many objects one task should write one after the other.

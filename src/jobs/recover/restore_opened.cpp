@@ -41,8 +41,10 @@ class CountedSource final : public transfer::RandomSource {
 /// Passes an object on and settles it when it is the recorded one. Throws Error{corrupt} when it is another.
 class VerifiedWrite final : public archive::ObjectReceiver {
  public:
-  VerifiedWrite(const RestoreTools& tools, std::size_t index, const ObjectAddress& copy, char& is_settled)
-      : record_(tools.records[index]), copy_(copy), write_(tools, index), is_settled_(is_settled) {}
+  /// `size`: the object's bytes in the archive.
+  VerifiedWrite(const RestoreTools& tools, std::size_t index, ByteCount size, const ObjectAddress& copy,
+                char& is_settled)
+      : record_(tools.records[index]), copy_(copy), write_(tools, index, size), is_settled_(is_settled) {}
   void write(ByteView bytes) override {
     bytes_ += bytes.size();
     if (!record_.sha256.empty()) hash_.update(bytes);
@@ -52,7 +54,7 @@ class VerifiedWrite final : public archive::ObjectReceiver {
   void finish() override {
     if (write_.is_settled()) return;
     const bool differs = !record_.sha256.empty() && to_hex_digest(hash_.finish()) != record_.sha256;
-    if (differs || bytes_ != record_.object_size) {
+    if (differs || (record_.object_size && bytes_ != *record_.object_size)) {
       throw Error(ErrorKind::corrupt, "the object in the archive is not the one that was packed", to_uri(copy_));
     }
     write_.finish();
@@ -149,7 +151,7 @@ class OpenedReading {
       if (!object)
         missing_.push_back(position);
       else
-        (tools_.destination.takes_tickets(record.object_size) ? large_ : together_).emplace(*object, position);
+        (tools_.destination.takes_tickets(size_of(record, *object)) ? large_ : together_).emplace(*object, position);
     }
     const Error error(ErrorKind::not_found, "the archive does not hold the object", to_uri(copy_));
     for (const std::size_t position : missing_) batch_.blame(position, error);
@@ -159,7 +161,7 @@ class OpenedReading {
     if (together_.empty()) return;
     std::vector<std::size_t> objects;
     for (const auto& [object, position] : together_) objects.push_back(object);
-    const auto make = [&](std::size_t object) { return receiver(together_.at(object)); };
+    const auto make = [&](std::size_t object) { return receiver(object, together_.at(object)); };
     const archive::Delivery delivery =
         archive::deliver_objects(reader_, objects, make, tools_.pools, tools_.budget, tools_.world.stop);
     for (const auto& [object, error] : delivery.failures) {
@@ -169,7 +171,7 @@ class OpenedReading {
   }
 
   void read_one(std::size_t object, std::size_t position) {
-    const auto write = receiver(position);
+    const auto write = receiver(object, position);
     OneObject visitor(*write);
     try {
       reader_.read({object}, visitor, tools_.pools, tools_.budget, tools_.world.stop);
@@ -180,8 +182,15 @@ class OpenedReading {
     }
   }
 
-  std::unique_ptr<archive::ObjectReceiver> receiver(std::size_t position) {
-    return std::make_unique<VerifiedWrite>(tools_, batch_.records[position], copy_, settled_[position]);
+  std::unique_ptr<archive::ObjectReceiver> receiver(std::size_t object, std::size_t position) {
+    const std::size_t index = batch_.records[position];
+    return std::make_unique<VerifiedWrite>(tools_, index, size_of(tools_.records[index], object), copy_,
+                                           settled_[position]);
+  }
+
+  /// Returns the size that the record says; where it says none, that of the object in the archive.
+  ByteCount size_of(const catalog::Record& record, std::size_t object) const {
+    return record.object_size ? *record.object_size : reader_.manifest().objects.bytes_of(object);
   }
 
   void forget_settled() {

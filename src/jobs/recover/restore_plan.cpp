@@ -32,13 +32,14 @@ std::vector<ArchivePlan> plan_restore(const catalog::RecordList& records, const 
     std::vector<ObjectAddress> copies = buckets.places_of(record);
     ArchivePlan& plan = archives[copies.at(0)];
     if (plan.copies.empty()) plan.copies = std::move(copies);
-    (record.location ? plan.records : plan.unplaced).push_back(index);
+    const bool is_placed = record.location && record.object_size;
+    (is_placed ? plan.records : plan.unplaced).push_back(index);
   }
   std::vector<ArchivePlan> plans;
   for (auto& [address, plan] : archives) {
     std::vector<archive::LocatedObject> objects;  // places and sizes suffice
     for (const std::size_t index : plan.records)
-      objects.push_back({*records.location(index), records.object_size(index), {}, {}});
+      objects.push_back({*records.location(index), records.object_size(index).value(), {}, {}});
     plan.ranges = archive::plan_ranges(objects, limits);
     for (archive::LocatedRange& range : plan.ranges) {
       for (std::size_t& object : range.objects) object = plan.records[object];
@@ -49,7 +50,7 @@ std::vector<ArchivePlan> plan_restore(const catalog::RecordList& records, const 
 }
 
 archive::LocatedObject located(const catalog::Record& record) {
-  return {*record.location, record.object_size, record.sha256, names_of(record)};
+  return {*record.location, record.object_size.value(), record.sha256, names_of(record)};
 }
 
 }  // namespace bale::recover

@@ -94,14 +94,14 @@ void SettledWrite::refused(Error error) {
 
 bool SettledWrite::write(ByteView bytes) {
   return guarded([&] {
-    if (!receiver_) receiver_ = tools_.destination.receive(index_);
+    if (!receiver_) receiver_ = tools_.destination.receive(index_, size_);
     if (!bytes.empty()) receiver_->write(bytes);
   });
 }
 
 void SettledWrite::finish() {
   const bool done = guarded([&] {
-    if (!receiver_) receiver_ = tools_.destination.receive(index_);
+    if (!receiver_) receiver_ = tools_.destination.receive(index_, size_);
     receiver_->finish();
   });
   if (!done) return;
@@ -284,7 +284,7 @@ void RestoreReader::deliver(std::shared_ptr<const void> memory, std::vector<std:
   deliveries_.run(tools_.pools.connections, [this, memory = std::move(memory), objects = std::move(objects)] {
     for (const auto& [index, bytes] : objects) {
       check_stop();
-      SettledWrite write(tools_, index);
+      SettledWrite write(tools_, index, bytes.size());
       write.write(bytes);
       write.finish();
     }
@@ -296,7 +296,7 @@ void RestoreReader::read_alone(Work& work, std::size_t index) {
   ReadBatch batch({index});
   const archive::LocatedObject object = located(tools_.records[index]);
   from_copies(work, batch, [&](const ObjectAddress& copy, ReadBatch& wanted) {
-    SettledWrite write(tools_, index);
+    SettledWrite write(tools_, index, object.size);
     ++requests_;
     struct Refused {};
     try {

@@ -92,7 +92,9 @@ class RestoreReader {
 /// the other.
 class SettledWrite {
  public:
-  SettledWrite(const RestoreTools& tools, std::size_t index) : tools_(tools), index_(index) {}
+  /// `size`: how many bytes are going to be written.
+  SettledWrite(const RestoreTools& tools, std::size_t index, ByteCount size)
+      : tools_(tools), index_(index), size_(size) {}
   /// False when the object is settled: it failed.
   bool write(ByteView bytes);
   void finish();
@@ -104,6 +106,7 @@ class SettledWrite {
   void refused(Error error);
   const RestoreTools& tools_;
   const std::size_t index_;
+  const ByteCount size_;
   bool is_settled_ = false;
   std::unique_ptr<archive::ObjectReceiver> receiver_;
 };

@@ -29,8 +29,8 @@ bool matches(const Query& query, const catalog::Record& record) {
   if (!key.starts_with(query.prefix)) return false;
   if (query.objects && !query.objects->contains(std::pair(record.source_bucket.str(), key))) return false;
   if (query.regex && !query.regex->matches(key)) return false;
-  if (query.min_size && record.object_size < *query.min_size) return false;
-  if (query.max_size && record.object_size > *query.max_size) return false;
+  if (query.min_size && (!record.object_size || *record.object_size < *query.min_size)) return false;
+  if (query.max_size && (!record.object_size || *record.object_size > *query.max_size)) return false;
   if (!query.contains.empty() && key.find(query.contains) == std::string::npos) return false;
   if (query.since && record.last_modified < *query.since) return false;
   if (query.until && record.last_modified >= *query.until) return false;

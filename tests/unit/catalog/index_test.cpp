@@ -184,6 +184,20 @@ TEST_F(Index, ReadsCatalogsOfTheReplacedProgram) {
   expect_same(all(), truth());
 }
 
+TEST_F(Index, ASizeThatIsNotSaidIsNull) {
+  std::vector<Record> rows{row("a", "p", "2025-01-20", 1, "unknown"), row("a", "p", "2025-01-20", 1, "empty")};
+  rows[0].object_size.reset();
+  rows[1].object_size = 0;
+  write(rows);
+  sync();
+  EXPECT_THAT(ask("SELECT object_path, object_size FROM catalog ORDER BY object_path"),
+              ElementsAre("p/empty|0", "p/unknown|NULL"));
+  EXPECT_THAT(ask("SELECT object_path FROM catalog WHERE object_size >= 0"), ElementsAre("p/empty"));
+  EXPECT_THAT(ask("SELECT object_path FROM catalog WHERE object_size < 5"), ElementsAre("p/empty"));
+  EXPECT_THAT(ask("SELECT object_path FROM catalog WHERE object_size IS NULL"), ElementsAre("p/unknown"));
+  expect_same(all(), truth());
+}
+
 TEST_F(Index, IsOfOneCatalogAndOneKind) {
   sync();
   close();
@@ -207,6 +221,7 @@ TEST_F(Index, StatisticsAreThoseOfTheRows) {
     rows.back().location = archive::MemberLocation{i < 5 ? 0U : 300U, 300, 512};  // two frames
   }
   rows.back().location.reset();
+  rows[8].object_size.reset();
   write(rows);
   write({row("a", "p", "2025-02-01", 2, "later")});
   sync();
@@ -215,7 +230,8 @@ TEST_F(Index, StatisticsAreThoseOfTheRows) {
   EXPECT_EQ(totals[0].period, "2025-01");
   EXPECT_EQ(totals[0].objects, 9U);
   EXPECT_EQ(totals[0].deletions, 1U);
-  EXPECT_EQ(totals[0].bytes, 900U);
+  EXPECT_EQ(totals[0].bytes, 800U);
+  EXPECT_EQ(totals[0].unsized, 1U);
   EXPECT_EQ(totals[0].packed, 600U);
   EXPECT_EQ(totals[0].archives, 1U);
 }

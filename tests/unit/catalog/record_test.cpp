@@ -105,6 +105,17 @@ TEST(CatalogRecord, TakesWholeNumbersWithAFraction) {
   for (const char* number : {"5.5", "-1.0", "1e300", "\"5\"", "true"}) EXPECT_THROW(size_of(number), Error) << number;
 }
 
+TEST(CatalogRecord, ASizeThatIsNotSaidIsUnknown) {
+  const std::string start = R"({"backup_file":"f","source_bucket":"b","object_path":"p")";
+  for (const std::string& rest : {std::string(R"(,"object_size":null})"), std::string("}")}) {
+    const Record record = parse_json_line(start + rest);
+    EXPECT_FALSE(record.object_size) << rest;
+    EXPECT_NE(to_json_line(record).find(R"("object_size":null,)"), std::string::npos);
+    EXPECT_EQ(parse_json_line(to_json_line(record)), record);
+  }
+  EXPECT_EQ(parse_json_line(start + R"(,"object_size":0})").object_size, 0U);
+}
+
 TEST(CatalogRecord, SaysWhichMemberIsWrong) {
   const std::pair<const char*, const char*> cases[] = {
       {"nonsense", "not a JSON object"},

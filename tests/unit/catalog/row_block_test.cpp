@@ -26,6 +26,7 @@ IndexedRow row(std::size_t i) {
   made.record.object_path = ObjectKey("dir/" + std::to_string(i * 7919) + "\xff");
   made.record.object_name = basename(made.record.object_path.str());
   made.record.object_size = i * i;
+  if (i % 7 == 0) made.record.object_size.reset();
   if (i % 3 == 0) made.record.location = archive::MemberLocation{i, 0, 512};
   if (i % 5 == 0) made.record.tags["team"] = "n\xc3\xb6rd";
   made.file = static_cast<std::int64_t>(1 + i / 100);
@@ -48,7 +49,8 @@ TEST(RowBlock, ColumnsComeBack) {
   for (std::size_t i = 0; i < rows.size(); ++i) {
     EXPECT_EQ(paths.at(i), rows[i].record.object_path.str());
     EXPECT_EQ(map_from_json(tags.at(i)), rows[i].record.tags);
-    EXPECT_EQ(sizes.at(i), static_cast<std::int64_t>(rows[i].record.object_size));
+    const std::optional<ByteCount> size = rows[i].record.object_size;
+    EXPECT_EQ(sizes.at(i), size ? static_cast<std::int64_t>(*size) : unknown_size);
     EXPECT_EQ(offsets.at(i), rows[i].record.location ? static_cast<std::int64_t>(i + 1) : 0);
   }
   EXPECT_TRUE(is_derived(column_of(columns, StoredColumn::object_name)));

@@ -653,6 +653,9 @@ TEST(CheckRows, ThoseOfTheReplacedProgramAreComparedInWhatTheyHave) {
   EXPECT_EQ(different[0].type, FindingType::different_row);
   EXPECT_THAT(different[0].what, HasSubstr("object_size is 9, in the archive 1"));
   EXPECT_EQ(check::compare_rows(expected, {reference_row("a", 1)}).findings.at(0).type, FindingType::missing_row);
+  catalog::Record without_size = reference_row("a", 1);
+  without_size.object_size.reset();
+  EXPECT_THAT(check::compare_rows(expected, {without_size, reference_row("b", 2)}).findings, IsEmpty());
 }
 
 TEST(CheckRows, TwoRowsOfOneObjectAreOneTooMany) {

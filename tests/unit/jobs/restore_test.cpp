@@ -282,6 +282,32 @@ TEST_F(RestoreTest, ARowWithoutAPlaceIsFoundInItsArchiveWhichIsReadOnce) {
   EXPECT_EQ(fates_[RestoreFate::restored], 199u);
 }
 
+TEST_F(RestoreTest, ASizeThatIsNotSaidIsTheArchives) {
+  auto objects = many(20, "a");
+  objects["large"] = test::noise(9'000'000, 3);  // more than a bucket takes in one piece
+  objects["empty"] = "";
+  back_up(objects, 1 << 20);
+  for (std::size_t i = 0; i < rows_.size(); ++i) {
+    rows_[i].object_size.reset();
+    rows_[i].etag = ETag();
+    if (i % 2 == 0) rows_[i].location.reset();  // and others where the place alone is said
+    if (i % 3 == 0) rows_[i].sha256.clear();
+  }
+  restore();
+  EXPECT_EQ(fates_[RestoreFate::restored], rows_.size());
+  EXPECT_EQ(files(), expected_);
+  recover::RestoreTarget to;
+  to.bucket = copy;
+  restore(to);
+  for (const auto& [key, content] : expected_) EXPECT_TRUE(read(copy, key) == content) << key;
+  // What has a digest is recognised without a size.
+  std::erase_if(rows_, [](const catalog::Record& row) { return row.sha256.empty(); });
+  restore();
+  EXPECT_EQ(fates_[RestoreFate::same], rows_.size());
+  restore(to);
+  EXPECT_EQ(fates_[RestoreFate::same], rows_.size());
+}
+
 /// Rows of an archive of the published S3 Cross-Region Compressor, as earlier versions wrote them and as they are
 /// right.
 TEST_F(RestoreTest, ARowWhoseKeyWasMisreadIsFoundToo) {

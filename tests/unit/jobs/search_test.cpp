@@ -231,6 +231,7 @@ class SearchIndexed : public ReplicationKit {
     record.object_name = basename(record.object_path.str());
     record.backup_file = "backup_" + std::to_string(random_() % 50) + ".tar.zst";
     record.object_size = random_() % 1000;
+    if (random_() % 5 == 0) record.object_size.reset();
     record.last_modified = from_epoch_ms(static_cast<std::int64_t>(1'737'000'000'000 + random_() % 1'000'000));
     record.sequencer = random_() % 4 == 0 ? "" : std::to_string(100000 + random_() % 900000);
     record.deleted = random_() % 6 == 0;
@@ -265,6 +266,18 @@ class SearchIndexed : public ReplicationKit {
 
   std::mt19937 random_{11};
 };
+
+TEST(Selection, AnUnknownSizeMeetsNoConditionOnSizes) {
+  catalog::Record record;
+  record.object_size.reset();
+  recover::Query query;
+  EXPECT_TRUE(recover::matches(query, record));
+  query.min_size = 0;
+  EXPECT_FALSE(recover::matches(query, record));
+  query.min_size.reset();
+  query.max_size = 1'000'000;
+  EXPECT_FALSE(recover::matches(query, record));
+}
 
 TEST(Selection, AHotKeyDoesNotFillTheMemory) {
   recover::Query query;

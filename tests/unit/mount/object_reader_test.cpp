@@ -179,6 +179,11 @@ TEST_F(ObjectReaderTest, RecordsOfAnotherArchiveAreCorrupt) {
   wrong = object(0);
   wrong.record.location.reset();
   expect_failure(ErrorKind::unsupported, "where in its archive", [&] { read(wrong, 0, 10); });
+  wrong = object(0);
+  wrong.record.object_size.reset();
+  expect_failure(ErrorKind::unsupported, "how large", [&] { read(wrong, 0, 10); });
+  OpenObject open(reader(), wrong);
+  expect_failure(ErrorKind::unsupported, "how large", [&] { read(open, 0, 10); });
 }
 
 TEST_F(ObjectReaderTest, AStopEndsIt) {

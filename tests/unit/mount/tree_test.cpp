@@ -224,6 +224,22 @@ TEST_F(TreeTest, ObjectsKeepWhatTheirRecordsSay) {
   EXPECT_FALSE(tree->object(tree->find(tree->root(), "z")->id)->record.location);
 }
 
+TEST_F(TreeTest, ASizeThatIsNotSaidStaysUnknown) {
+  catalog::Record file = record_of("source", "file"), marker = record_of("source", "folder/");
+  file.object_size.reset();
+  marker.object_size.reset();
+  TreeBuilder builder(fake_.world());
+  builder.add(file);
+  builder.add(marker);
+  const auto tree = builder.finish();
+  const auto node = tree->find(tree->root(), "file");
+  ASSERT_TRUE(node);
+  EXPECT_EQ(node->size, 0U);
+  EXPECT_FALSE(tree->object(node->id)->record.object_size);
+  EXPECT_EQ(tree->totals().objects, 2U) << "nobody knows that the second is empty: it is a file";
+  EXPECT_EQ(tree->totals().bytes, 0U);
+}
+
 TEST_F(TreeTest, TheDatabaseHasNoNameOnceItIsOpen) {
   TreeBuilder builder(fake_.world());
   EXPECT_TRUE(std::filesystem::is_empty(fake_.path("tmp")));
