@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <map>
 
+#include "base/error.hpp"
+
 namespace bale::catalog {
 namespace {
 
@@ -34,11 +36,14 @@ class Packed {
 
 class Totals {
  public:
-  explicit Totals(Period period) : length_(length_of(period)) {}
+  Totals(Period period, const std::stop_token& stop) : length_(length_of(period)), stop_(stop) {}
 
   void add(IndexFile& index) {
     file_ = 0;
-    for (const BlockInfo& info : index.blocks()) add(index, info);
+    for (const BlockInfo& info : index.blocks()) {
+      if (stop_.stop_requested()) throw Error(ErrorKind::cancelled, "stopped while adding up the index");
+      add(index, info);
+    }
   }
 
   std::vector<PeriodTotals> take() {
@@ -90,6 +95,7 @@ class Totals {
   }
 
   const std::size_t length_;
+  const std::stop_token& stop_;
   std::map<Key, PeriodTotals> totals_;
   PeriodTotals* last_ = nullptr;
   std::int64_t file_ = 0;
@@ -98,8 +104,9 @@ class Totals {
 
 }  // namespace
 
-std::vector<PeriodTotals> totals_of(const std::vector<IndexFile*>& indexes, Period period) {
-  Totals totals(period);
+std::vector<PeriodTotals> totals_of(const std::vector<IndexFile*>& indexes, Period period,
+                                    const std::stop_token& stop) {
+  Totals totals(period, stop);
   for (IndexFile* index : indexes) totals.add(*index);
   return totals.take();
 }

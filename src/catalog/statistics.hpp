@@ -1,6 +1,7 @@
 // How much was backed up when.
 #pragma once
 
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -22,7 +23,9 @@ struct PeriodTotals {
 
 enum class Period { day, month, all };
 
-/// By source, then period. Backups of the same version count each: they take their space each.
-std::vector<PeriodTotals> totals_of(const std::vector<IndexFile*>& indexes, Period period);
+/// By source, then period. Backups of the same version count each: they take their space each. Throws Error{cancelled}
+/// after a stop.
+std::vector<PeriodTotals> totals_of(const std::vector<IndexFile*>& indexes, Period period,
+                                    const std::stop_token& stop = {});
 
 }  // namespace bale::catalog

@@ -66,6 +66,7 @@ FinishedQuery finish_query(Context& context, AthenaAccess athena, const cloud::Q
     return {id, std::move(execution)};
   } catch (...) {
     context.set_status({});
+    context.clean_up_after_stop();
     stop_quietly(athena.client, id);
     throw;
   }

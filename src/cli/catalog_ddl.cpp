@@ -161,6 +161,7 @@ bool create(Context& context, const Made& made, const AthenaOptions& options, co
 }
 
 int ddl(Context& context, const DdlOptions& options) {
+  context.break_off_on_stop();
   const config::ReplicationConfig config =
       config::load_replication_config(context.world().files, options.athena.config_directory);
   const std::vector<Made> all = plan(config, options, years_of(context, options));

@@ -65,6 +65,7 @@ int run_local_query(Context& context, const SqlOptions& options, ResultWriter& w
 }
 
 int sql(Context& context, const SqlOptions& options) {
+  context.break_off_on_stop();
   const ResultFormat usual = context.json() ? ResultFormat::jsonl : ResultFormat::table;
   ResultWriter writer(context,
                       {.format = options.format.value_or(usual), .line_type = context.json() ? "row" : std::string()});

@@ -59,10 +59,11 @@ nlohmann::ordered_json json_of(const PeriodTotals& totals, const Growth& growth)
 }
 
 int stats(Context& context, const StatsOptions& options) {
+  context.break_off_on_stop();
   const OpenIndexes opened = open_indexes(context, options.where);
   std::vector<catalog::IndexFile*> indexes;
   for (const auto& database : opened.databases) indexes.push_back(&database->file());
-  std::vector<PeriodTotals> all = catalog::totals_of(indexes, options.by);
+  std::vector<PeriodTotals> all = catalog::totals_of(indexes, options.by, context.stop());
   std::erase_if(all, [&](const PeriodTotals& totals) {
     const bool other_bucket = !options.where.bucket.empty() && totals.source_bucket.str() != options.where.bucket;
     return other_bucket || !totals.source_prefix.starts_with(options.where.prefix);

@@ -99,6 +99,7 @@ int exit_status_of(const check::Counts& counts) {
 }
 
 int check_all(Context& context, const CheckOptions& options) {
+  context.break_off_on_stop();
   check_usage(options);
   check::Options work{.read_data = share_of(options),
                       .repair = options.repair_catalog,

@@ -40,8 +40,8 @@ class CloudBackend {
   /// throw.
   std::optional<TimePoint> credentials_end();
 
-  /// As cloud::Session::break_off_on_stop().
-  void break_off_on_stop() noexcept { session_.break_off_on_stop(); }
+  /// As cloud::Session::break_off_on().
+  void break_off_on(std::stop_token stop) { session_.break_off_on(std::move(stop)); }
 
   /// Where S3 is, as far as it tells one service from another: "aws" for AWS itself, whose buckets' names are distinct
   /// in all regions, else the address. Throws as store() does.

@@ -132,6 +132,7 @@ struct CheckOptions {
 };
 
 int check(Context& context, const CheckOptions& options) {
+  context.break_off_on_stop();
   try {
     const config::ReplicationConfig config = config::load_replication_config(context.world().files, options.directory);
     print_summary(context, config);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <thread>
 #include <utility>
 
 #include "base/error.hpp"
@@ -27,6 +28,9 @@ constexpr std::size_t default_connections = 32;
 constexpr std::size_t default_cloud_connections = 64;
 /// What libcurl keeps for a connection: buffers to receive and to send, see http/client.cpp.
 constexpr ByteCount connection_memory = 512_KiB;
+/// What is cleaned up after a stop takes a few dozen requests, of a fraction of a second each.
+constexpr Milliseconds most_cleanup{5'000};
+constexpr Milliseconds stop_interval{200};  ///< how often a stop is looked for
 constexpr std::size_t max_connections = 1024;
 constexpr ByteCount least_memory = 64_MiB;  // a few frames of the default size
 /// Code, libraries, SQLite's page caches, the stacks of the pools and what the allocator keeps: measured by
@@ -153,7 +157,7 @@ struct Context::Parts {
     if (!embedded_backend) {
       check_store(world.files, options.local, may_make);
       tell_fitted(options);
-      embedded_backend = embedded::Backend::open(options.local, world);
+      embedded_backend = embedded::Backend::open(options.local, world, breaker);
       tell_lost_files(options, embedded_backend->lost());
     }
     return *embedded_backend;
@@ -179,7 +183,7 @@ struct Context::Parts {
     if (!cloud_backend) {
       tell_fitted(options);
       cloud_backend = std::make_unique<CloudBackend>(world, options, log);
-      if (breaks_off) cloud_backend->break_off_on_stop();
+      cloud_backend->break_off_on(breaker);
     }
     return *cloud_backend;
   }
@@ -198,13 +202,19 @@ struct Context::Parts {
 
   StatusTerminal terminal;
   os::World world;
+  void break_off_on(const std::stop_token& stop) BALE_REQUIRES(mutex) {
+    breaker = stop;
+    if (cloud_backend) cloud_backend->break_off_on(stop);
+  }
+
   telemetry::Log log;
   Mutex mutex;
   std::unique_ptr<embedded::Backend> embedded_backend BALE_GUARDED_BY(mutex);
   std::unique_ptr<CloudBackend> cloud_backend BALE_GUARDED_BY(mutex);
   std::unique_ptr<embedded::Backend> state_backend BALE_GUARDED_BY(mutex);  ///< of local_records()
   std::unique_ptr<records::RecordStore> local_records BALE_GUARDED_BY(mutex);
-  bool breaks_off BALE_GUARDED_BY(mutex) = false;
+  std::stop_token breaker BALE_GUARDED_BY(mutex);  ///< what breaks requests off
+  std::jthread grace BALE_GUARDED_BY(mutex);       ///< requests a stop when the time for cleaning up is over
   PerRegion<store::ObjectStore> stores BALE_GUARDED_BY(mutex), bare_stores BALE_GUARDED_BY(mutex);
   PerRegion<store::BucketSettings> bucket_settings BALE_GUARDED_BY(mutex);
   PerRegion<queue::MessageQueue> queues BALE_GUARDED_BY(mutex);
@@ -233,8 +243,20 @@ Region Context::region() {
 
 void Context::break_off_on_stop() {
   const Lock lock(parts_->mutex);
-  parts_->breaks_off = true;
-  if (parts_->cloud_backend) parts_->cloud_backend->break_off_on_stop();
+  parts_->break_off_on(world_.stop);
+  parts_->grace = {};
+}
+
+void Context::clean_up_after_stop() {
+  const Lock lock(parts_->mutex);
+  std::stop_source over;
+  parts_->break_off_on(over.get_token());
+  parts_->grace = std::jthread([over, &world = world_](const std::stop_token& end) mutable {
+    while (!world.stop.stop_requested()) {
+      if (!world.clock.sleep_for(stop_interval, end)) return;
+    }
+    if (world.clock.sleep_for(most_cleanup, end)) over.request_stop();
+  });
 }
 
 bool Context::store_exists() {

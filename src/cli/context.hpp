@@ -89,9 +89,13 @@ class Context {
   /// The stop token of the world: requested by SIGINT and SIGTERM.
   std::stop_token stop() const { return world_.stop; }
 
-  /// From now on a stop breaks off requests that are under way, but for those that abort an upload: for commands that a
-  /// stop ends, and that clean up nothing else then. Services and others finish what they have in hand.
+  /// From now on a stop breaks off requests that are under way, but for those that abort an upload, and waits for locks
+  /// of the embedded store: for commands that a stop ends. To be called before any port is asked for. Services and
+  /// others finish what they have in hand.
   void break_off_on_stop();
+  /// Gives requests from now on five seconds after a stop: for what has to be cleaned up then. Until the next
+  /// break_off_on_stop().
+  void clean_up_after_stop();
 
   /// Lets the ports make the embedded store when it is missing: for the commands that a store begins with. To be called
   /// before any port is asked for.

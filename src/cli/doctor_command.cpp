@@ -34,7 +34,8 @@ class Printer {
   doctor::Listener listener() {
     return {[this](const char* probe) { context_.set_status(fmt::format("examining  {}", probe)); },
             [this](const doctor::Finding& finding) { add(finding); },
-            [this](const doctor::Aborted& aborted) { add(aborted); }};
+            [this](const doctor::Aborted& aborted) { add(aborted); },
+            [this](bool begins) { begins ? context_.clean_up_after_stop() : context_.break_off_on_stop(); }};
   }
 
   void print_table() {
@@ -129,6 +130,7 @@ std::optional<Milliseconds> parse_age(const std::string& text) {
 }
 
 int examine(Context& context, const DoctorOptions& options, bool prefix_given) {
+  context.break_off_on_stop();
   const std::optional<Milliseconds> older_than = parse_age(options.abort_older_than);
   const ObjectAddress where = parse_s3_uri(options.uri);
   check_bucket_name(where.bucket);

@@ -166,6 +166,7 @@ void print_bill(Context& context, const Report& report) {
 }
 
 int run(Context& context, const EstimateOptions& options) {
+  context.break_off_on_stop();
   if (options.show_prices) {
     context.print(estimate::default_price_table());
     return exit_ok;

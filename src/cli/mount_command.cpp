@@ -122,6 +122,7 @@ void announce(Context& context, const MountCommandOptions& options, const mount:
 }
 
 int run_mount(Context& context, const MountCommandOptions& options) {
+  context.break_off_on_stop();
   mount::check_mount_point(context.world().files, options.directory);
   mount::MountOptions mount_options;
   mount_options.directory = options.directory;

@@ -406,6 +406,7 @@ void print_staging(Context& context, const service::ReplicationStatus& status) {
 }
 
 int status(Context& context, const ReplicateOptions& options) {
+  context.break_off_on_stop();
   const config::ReplicationConfig config = load(context, options);
   const service::ReplicationStatus status = service::replication_status(config, ports_of(context));
   const service::Orphans orphans = service::find_orphans(config, ports_of(context));

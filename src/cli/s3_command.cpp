@@ -32,6 +32,7 @@ BucketName parse_bucket(const std::string& uri) {
 }
 
 int make_bucket(Context& context, const std::string& uri, bool versioning) {
+  context.break_off_on_stop();
   const BucketName bucket = parse_bucket(uri);
   const bool dryrun = context.options().dryrun;
   if (!dryrun) {
@@ -74,6 +75,7 @@ void delete_bucket(Context& context, const BucketName& bucket) {
 }
 
 int remove_bucket(Context& context, const std::string& uri) {
+  context.break_off_on_stop();
   const BucketName bucket = parse_bucket(uri);
   const bool dryrun = context.options().dryrun;
   if (dryrun)
@@ -86,6 +88,7 @@ int remove_bucket(Context& context, const std::string& uri) {
 }
 
 int presign(Context& context, const std::string& uri, std::int64_t expires) {
+  context.break_off_on_stop();
   const ObjectAddress object = parse_object_uri(uri);
   const std::string url = context.store(context.region()).presign_get(object, std::chrono::seconds(expires));
   nlohmann::ordered_json line{{"type", "url"}, {"url", url}, {"expires_in", expires}};

@@ -115,8 +115,14 @@ std::optional<std::uint32_t> Session::max_attempts() const {
 /// What breaks a request off.
 std::stop_token Session::stop_for(const http::Request& request, const std::stop_token& given) const {
   const bool aborts = request.method == http::Method::del && request.query.find("uploadId=") != std::string::npos;
-  if (given.stop_possible() || !breaks_off_ || aborts) return given;
-  return world_.stop;
+  if (given.stop_possible() || aborts) return given;
+  const Lock lock(mutex_);
+  return breaker_;
+}
+
+void Session::break_off_on(std::stop_token stop) {
+  const Lock lock(mutex_);
+  breaker_ = std::move(stop);
 }
 
 TimePoint Session::service_time() const { return world_.clock.now() + Milliseconds(skew_ms_.load()); }

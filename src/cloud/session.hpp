@@ -13,6 +13,7 @@
 #include "aws/shared_config.hpp"
 #include "aws/sigv4.hpp"
 #include "base/hash.hpp"
+#include "base/mutex.hpp"
 #include "http/client.hpp"
 #include "os/process.hpp"
 #include "os/world.hpp"
@@ -87,9 +88,9 @@ class Session {
   /// and the credentials' sources throw; a refusal is no exception.
   Outcome send(aws::Call call, aws::Service service, const std::string& region, http::Body* body = nullptr,
                const SendOptions& options = {});
-  /// From now on a stop of the world breaks requests off that are under way (Error{cancelled}), but for those that
-  /// abort an upload: for programs that end then, and finish nothing.
-  void break_off_on_stop() noexcept { breaks_off_ = true; }
+  /// From now on `stop` breaks off requests that begin (Error{cancelled}), but for those that abort an upload: for
+  /// programs that end then, and finish nothing.
+  void break_off_on(std::stop_token stop);
   /// A URL with which anyone can send the request until `expires`.
   std::string presign(aws::Call call, const std::string& region, std::chrono::seconds expires);
   /// The credentials with which requests are signed now. Throws what their sources throw.
@@ -115,7 +116,8 @@ class Session {
   struct Sources;
   std::unique_ptr<Sources> sources_;
   bool sends_checksums_ = true;
-  std::atomic<bool> breaks_off_{false};
+  mutable Mutex mutex_;
+  std::stop_token breaker_ BALE_GUARDED_BY(mutex_);
   std::atomic<bool> signs_all_payloads_{false};  ///< UNSIGNED-PAYLOAD was refused
   std::atomic<std::int64_t> skew_ms_{0};         ///< how much the services' clock is ahead
 };

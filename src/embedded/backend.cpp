@@ -11,7 +11,7 @@
 
 namespace bale::embedded {
 
-std::unique_ptr<Backend> Backend::open(const os::fs::path& directory, os::World& world) {
+std::unique_ptr<Backend> Backend::open(const os::fs::path& directory, os::World& world, const std::stop_token& stop) {
   // Absolute, so that a later change of the working directory changes nothing.
   std::error_code failed;
   const os::fs::path absolute = os::fs::absolute(directory, failed);
@@ -19,7 +19,7 @@ std::unique_ptr<Backend> Backend::open(const os::fs::path& directory, os::World&
     throw Error(ErrorKind::not_found, "the current directory is gone: " + failed.message(), directory.native(),
                 "change to a directory that exists, or write the whole path of the store");
   }
-  return std::unique_ptr<Backend>(new Backend(std::make_unique<Core>(absolute, world)));
+  return std::unique_ptr<Backend>(new Backend(std::make_unique<Core>(absolute, world, stop)));
 }
 
 bool Backend::exists(const os::fs::path& directory, os::Files& files) {

@@ -22,8 +22,11 @@ class Backend {
  public:
   /// Opens the directory, making it when it is missing, and removes what processes that died have left in it. Files of
   /// objects that it does not know are moved to lost+found: see lost().
-  /// `world` is borrowed. Throws Error: denied, unavailable, corrupt; unsupported when a newer Bale wrote it.
-  static std::unique_ptr<Backend> open(const os::fs::path& directory, os::World& world);
+  /// `world` is borrowed. Once `stop` is requested, nothing waits longer than half a second for locks of other
+  /// processes: the call then throws Error{cancelled}. Throws Error: denied, unavailable, corrupt; unsupported when a
+  /// newer Bale wrote it.
+  static std::unique_ptr<Backend> open(const os::fs::path& directory, os::World& world,
+                                       const std::stop_token& stop = {});
   /// Whether the directory holds a store, be it one that has lost its database, which open() tells. Changes nothing.
   static bool exists(const os::fs::path& directory, os::Files& files);
   ~Backend();

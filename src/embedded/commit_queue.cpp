@@ -36,8 +36,8 @@ void WriteContext::store_sequence() {
 }
 
 CommitQueue::CommitQueue(const std::filesystem::path& file, std::function<void(const Committed&)> committed,
-                         StoreClock* clock)
-    : database_(file), clock_(clock), committed_(std::move(committed)) {}
+                         StoreClock* clock, std::stop_token stop)
+    : database_(file, {.damage_hint = {}, .stop = std::move(stop)}), clock_(clock), committed_(std::move(committed)) {}
 
 void CommitQueue::run(Database::Durability durability, const Work& work) {
   Request mine{.work = &work, .durability = durability};

@@ -5,6 +5,7 @@
 #include <deque>
 #include <exception>
 #include <functional>
+#include <stop_token>
 
 #include "base/mutex.hpp"
 #include "embedded/database.hpp"
@@ -50,9 +51,9 @@ class CommitQueue {
     bool foreign_commits = false;  ///< another process has committed since the last time
     std::int64_t number = 0;       ///< the highest one given out, where the commit is on stable storage; else 0
   };
-  /// `clock` is kept with the commits, where there is one; it is borrowed.
+  /// `clock` is kept with the commits, where there is one; it is borrowed. `stop` ends waits for other processes.
   CommitQueue(const std::filesystem::path& file, std::function<void(const Committed&)> committed,
-              StoreClock* clock = nullptr);
+              StoreClock* clock = nullptr, std::stop_token stop = {});
 
   /// Returns when the work is committed; throws what it threw, or Error when the commit failed: nothing is done then.
   void run(Database::Durability durability, const Work& work);

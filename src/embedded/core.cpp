@@ -59,7 +59,7 @@ void refuse_lost_database(os::Files& files, const os::fs::path& directory) {
               "there are files of objects below s3/: bring the database back from a copy, or use another directory");
 }
 
-os::fs::path prepare_database(os::World& world, const os::fs::path& directory) {
+os::fs::path prepare_database(os::World& world, const os::fs::path& directory, const std::stop_token& stop) {
   os::Files& files = world.files;
   refuse_lost_database(files, directory);
   os::fs::path file = directory / database_name;
@@ -68,7 +68,7 @@ os::fs::path prepare_database(os::World& world, const os::fs::path& directory) {
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::precondition) throw;  // made by another process meanwhile
   }
-  Database database(file);
+  Database database(file, {.damage_hint = {}, .stop = stop});
   prepare_schema(database, fmt::format("{:016x}", world.entropy.next_u64()));
   files.sync_directory(directory);
   return file;
@@ -85,7 +85,7 @@ ReaderPool::Reader ReaderPool::borrow() {
       idle_.pop_back();
     }
   }
-  if (!database) database = std::make_unique<Database>(file_);
+  if (!database) database = std::make_unique<Database>(file_, sqlite::OpenOptions{.damage_hint = {}, .stop = stop_});
   return Reader(*this, std::move(database));
 }
 
@@ -113,10 +113,10 @@ std::uint64_t ReceiverSignal::count() {
   return count_;
 }
 
-Core::Core(const os::fs::path& directory, os::World& outside)
+Core::Core(const os::fs::path& directory, os::World& outside, const std::stop_token& stop)
     : world(outside),
       files(outside.files, make_store_directory(outside.files, directory)),
-      readers(prepare_database(outside, directory)),
+      readers(prepare_database(outside, directory, stop), stop),
       time(outside, read_boot_id(outside.files)),
       newest(outside.files, directory / "newest-number"),
       commits(
@@ -127,7 +127,7 @@ Core::Core(const os::fs::path& directory, os::World& outside)
             if (committed.number > 0) newest.note(committed.number);
             if (committed.number > 0 && has_journal) journal.note(committed.number);
           },
-          &time),
+          &time, stop),
       journal(outside, directory / journal_directory,
               start(make_durable_directory(outside.files, directory / journal_directory))) {
   has_journal = true;

@@ -30,7 +30,8 @@ bool has_object_files(os::Files& files, const os::fs::path& directory);
 /// Connections for reading: one for each reader at a time, so that nobody waits for a writer. Thread-safe.
 class ReaderPool {
  public:
-  explicit ReaderPool(os::fs::path file) : file_(std::move(file)) {}
+  /// `stop` ends waits for other processes.
+  ReaderPool(os::fs::path file, std::stop_token stop) : file_(std::move(file)), stop_(std::move(stop)) {}
 
   /// A connection on loan.
   class Reader {
@@ -51,6 +52,7 @@ class ReaderPool {
  private:
   void give_back(std::unique_ptr<Database> database) noexcept;
   const os::fs::path file_;
+  const std::stop_token stop_;
   Mutex mutex_;
   std::vector<std::unique_ptr<Database>> idle_ BALE_GUARDED_BY(mutex_);
 };
@@ -71,8 +73,9 @@ class ReceiverSignal {
 
 /// Thread-safe, apart from its making.
 struct Core {
-  /// Makes the directory and the tables where they are missing, and sweeps what dead processes left.
-  Core(const os::fs::path& directory, os::World& outside);
+  /// Makes the directory and the tables where they are missing, and sweeps what dead processes left. `stop` ends waits
+  /// for other processes.
+  Core(const os::fs::path& directory, os::World& outside, const std::stop_token& stop);
 
   os::World& world;
   DataFiles files;

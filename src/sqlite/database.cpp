@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <sqlite3.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
@@ -14,6 +15,9 @@ namespace {
 
 /// Writers of other processes are waited for this long: far beyond the slowest commit, short of for ever.
 constexpr int busy_timeout_ms = 60'000;
+/// After a stop, all waits together: a few of another process's commits, of milliseconds each, so that what is cleaned
+/// up then succeeds on a busy store; well below the second in which the process has to end.
+constexpr int most_wait_after_stop_ms = 500;
 /// Pages (of 4 KiB) in the write-ahead log before they are moved into the database: large enough that a hot page is
 /// moved once for many commits.
 constexpr const char* checkpoint_pragma = "PRAGMA wal_autocheckpoint=4000";
@@ -149,13 +153,13 @@ void Query::bind(int index, const std::optional<std::int64_t>& value) {
 }
 
 Database::Database(const std::filesystem::path& file, const OpenOptions& options)
-    : where_(file.native()), damage_hint_(options.damage_hint) {
+    : where_(file.native()), damage_hint_(options.damage_hint), stop_(options.stop) {
   // One thread uses a connection at a time: SQLite's own mutexes would only cost.
   constexpr int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
   try {
     if (sqlite3_open_v2(file.c_str(), &handle_, flags, nullptr) != SQLITE_OK) fail("open the database");
     sqlite3_extended_result_codes(handle_, 1);
-    sqlite3_busy_timeout(handle_, busy_timeout_ms);
+    sqlite3_busy_handler(handle_, wait_for_lock, this);
     if (options.page_bytes > 0) run_script(fmt::format("PRAGMA page_size={}", options.page_bytes).c_str());
     run_script("PRAGMA journal_mode=WAL");
     run_script(checkpoint_pragma);
@@ -166,6 +170,21 @@ Database::Database(const std::filesystem::path& file, const OpenOptions& options
     sqlite3_close(handle_);
     throw;
   }
+}
+
+/// Returns 0 where the wait is over: SQLite then fails with SQLITE_BUSY.
+int Database::wait_for_lock(void* database, int earlier_waits) noexcept {
+  Database& self = *static_cast<Database*>(database);
+  if (earlier_waits == 0) self.waited_ms_ = 0;
+  const int pause_ms = std::min(1 << std::min(earlier_waits, 7), 100);
+  if (self.waited_ms_ >= busy_timeout_ms) return 0;
+  if (self.stop_.stop_requested()) {
+    if (self.waited_after_stop_ms_ >= most_wait_after_stop_ms) return 0;
+    self.waited_after_stop_ms_ += pause_ms;
+  }
+  sqlite3_sleep(pause_ms);
+  self.waited_ms_ += pause_ms;
+  return 1;
 }
 
 Database::~Database() {
@@ -243,7 +262,7 @@ void Database::run_script(const char* sql) {
   for (int attempt = 1;; ++attempt) {
     const int code = sqlite3_exec(handle_, sql, nullptr, nullptr, nullptr);
     if (code == SQLITE_OK) return;
-    if ((code & 0xff) != SQLITE_BUSY || attempt == most_attempts) fail("set up the database");
+    if ((code & 0xff) != SQLITE_BUSY || attempt == most_attempts || stop_.stop_requested()) fail("set up the database");
     sqlite3_sleep(10);
   }
 }
@@ -270,6 +289,8 @@ std::int64_t Database::changes() const { return sqlite3_changes64(handle_); }
 void Database::fail(std::string_view doing) const {
   const int code = handle_ == nullptr ? SQLITE_NOMEM : sqlite3_extended_errcode(handle_);
   if ((code & 0xff) == SQLITE_INTERRUPT) throw Error(ErrorKind::cancelled, "the query was stopped");
+  if ((code & 0xff) == SQLITE_BUSY && stop_.stop_requested())
+    throw Error(ErrorKind::cancelled, "stopped while another process was writing", where_);
   const char* message = handle_ == nullptr ? sqlite3_errstr(code) : sqlite3_errmsg(handle_);
   const bool is_over_limit = (code & 0xff) == SQLITE_NOMEM || (code & 0xff) == SQLITE_TOOBIG;
   if (is_over_limit && !foreign_limits_.expired()) {

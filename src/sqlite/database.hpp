@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -79,10 +80,12 @@ struct OpenOptions {
   std::int64_t cache_kib = 16 << 10;  ///< most memory for pages of the file
   std::int64_t page_bytes = 0;        ///< of a file that is made now; 0: SQLite's default, 4096
   std::string damage_hint;            ///< what a person can do about a damaged file
+  std::stop_token stop;               ///< ends waits for the locks of other processes within half a second
 };
 
 /// One connection to a database file in WAL mode. Not thread-safe. All throw Error: unavailable (another process holds
-/// the lock for a minute; the disk is full), corrupt, denied, internal.
+/// the lock for a minute; the disk is full), cancelled (the same, and OpenOptions::stop was requested), corrupt,
+/// denied, internal.
 class Database {
  public:
   enum class Durability {
@@ -156,12 +159,16 @@ class Database {
   Query prepare_once(const std::string& sql);
   std::int64_t changes() const;
   [[noreturn]] void fail(std::string_view doing) const;
+  static int wait_for_lock(void* database, int earlier_waits) noexcept;
 
   std::string where_;
   std::string damage_hint_;
   sqlite3* handle_ = nullptr;
   std::unordered_map<const char*, Prepared> statements_;
   std::optional<Durability> durability_;
+  const std::stop_token stop_;
+  int waited_ms_ = 0;             ///< for the lock that is wanted now
+  int waited_after_stop_ms_ = 0;  ///< for all locks
   bool has_checked_printf_ = false;
   std::vector<std::string> program_tables_;   ///< of add_table(), in lower case
   std::weak_ptr<const void> foreign_limits_;  ///< of the foreign query that is running

@@ -3,8 +3,11 @@ import http.server
 import os
 import re
 import signal
+import socket
+import sqlite3
 import subprocess
 import threading
+import time
 
 import pytest
 from conftest import SOURCE_REGION, Bale, MiB, wait_until, write_tree
@@ -220,6 +223,84 @@ def test_a_server_that_answers_no_read_does_not_hold_a_signal_up(silent, argumen
     process.send_signal(signal.SIGTERM)
     assert ends_within(process, SECONDS)[0] == 130
     assert not (bale.directory / "out").exists()
+
+
+@pytest.fixture
+def mute():
+    """A server that takes requests, and never answers one."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    asked, kept = threading.Event(), []
+
+    def take():
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            kept.append(connection)
+            threading.Thread(target=lambda: connection.recv(1) and asked.set(), daemon=True).start()
+
+    threading.Thread(target=take, daemon=True).start()
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}", asked
+    listener.close()
+    for connection in kept:
+        connection.close()
+
+
+KEYS = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
+
+
+@pytest.mark.parametrize("arguments", [
+    ("doctor", "s3://bucket"), ("estimate", "s3://bucket", "--to", "eu-west-1"), ("check", "--catalog", "s3://bucket"),
+    ("catalog", "sync", "--catalog", "s3://bucket"), ("catalog", "sql", "--catalog", "s3://bucket", "SELECT 1"),
+    ("catalog", "stats", "--catalog", "s3://bucket"), ("catalog", "search", "x", "--catalog", "s3://bucket"),
+    ("catalog", "sql", "--engine", "athena", "--workgroup", "w", "--database", "d", "SELECT 1"),
+    ("restore", "x", "--catalog", "s3://bucket", "--to", "out"), ("s3", "mb", "s3://bucket"),
+    ("s3", "rb", "s3://bucket"), ("s3", "rm", "s3://bucket/key")], ids=" ".join)
+def test_a_server_that_answers_nothing_does_not_hold_a_signal_up(mute, arguments, tmp_path):
+    assert_ends_of_a_signal(mute, tmp_path, arguments, KEYS)
+
+
+@pytest.mark.parametrize("service", ["container", "instance", "web identity"])
+def test_a_service_of_credentials_that_answers_nothing_does_not_hold_a_signal_up(mute, service, tmp_path):
+    (tmp_path / "token").write_text("token")
+    given = {"container": {"AWS_CONTAINER_CREDENTIALS_FULL_URI": mute[0] + "/keys"},
+             "instance": {"AWS_EC2_METADATA_SERVICE_ENDPOINT": mute[0], "AWS_EC2_METADATA_DISABLED": "false"},
+             "web identity": {"AWS_WEB_IDENTITY_TOKEN_FILE": str(tmp_path / "token"), "AWS_ENDPOINT_URL_STS": mute[0],
+                              "AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/r"}}[service]
+    assert_ends_of_a_signal(mute, tmp_path, ("s3", "ls", "s3://bucket"), given)
+
+
+def assert_ends_of_a_signal(mute, directory, arguments, variables):
+    endpoint, asked = mute
+
+    class OnMute(Bale):
+        def store_options(self):
+            return []
+
+        def environment(self):
+            common = {"AWS_EC2_METADATA_DISABLED": "true", "AWS_ENDPOINT_URL": endpoint, "AWS_REGION": "eu-west-1"}
+            return super().environment() | common | {"HOME": str(directory)} | variables
+
+    process = OnMute(directory).start(*arguments)
+    assert asked.wait(30)
+    process.send_signal(signal.SIGINT)
+    assert ends_within(process, SECONDS)[0] == 130
+
+
+@pytest.mark.parametrize("arguments", [("s3", "cp", "file", "s3://bucket/key"), ("s3", "rm", "s3://bucket/key"),
+                                       ("s3", "ls", "s3://bucket"), ("doctor", "s3://bucket")], ids=" ".join)
+def test_the_lock_of_another_process_does_not_hold_a_signal_up(stored, arguments):
+    (stored.directory / "file").write_bytes(b"new")
+    other = sqlite3.connect(stored.store / "bale.sqlite", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    process = stored.start(*arguments)
+    wait_until(lambda: takes_signals(process))
+    time.sleep(0.5)  # until it waits for the lock; earlier is right as well
+    process.send_signal(signal.SIGTERM)
+    assert ends_within(process, SECONDS)[0] == 130
+    other.execute("ROLLBACK")
+    other.close()
 
 
 # Closed standard streams

@@ -132,7 +132,7 @@ class Checkup {
     if (options_.dryrun) return;
     listener_.begins("cleanup");
     try {
-      const std::size_t removed = ground_.clear();
+      const std::size_t removed = clear_ground();
       tell("cleanup", ok(fmt::format("{} objects and versions of these probes are gone again", removed)));
     } catch (...) {
       const Error error = current_error();
@@ -141,11 +141,23 @@ class Checkup {
     }
   }
 
+  std::size_t clear_ground() {
+    listener_.cleaning_up(true);
+    try {
+      const std::size_t removed = ground_.clear();
+      listener_.cleaning_up(false);
+      return removed;
+    } catch (...) {
+      listener_.cleaning_up(false);
+      throw;
+    }
+  }
+
   /// On the way out with another failure, which is the one that is told.
   void clear_quietly() {
     if (options_.dryrun) return;
     try {
-      ground_.clear();
+      clear_ground();
     } catch (...) {
       const Error error = current_error();
       try {

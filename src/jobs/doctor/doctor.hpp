@@ -25,6 +25,8 @@ struct Listener {
   std::function<void(const char* probe)> begins;  ///< before each probe
   std::function<void(const Finding&)> found;
   std::function<void(const Aborted&)> aborted;
+  /// With true before what the probes wrote is removed, also after a stop, and with false behind it. Must not throw.
+  std::function<void(bool begins)> cleaning_up = [](bool) {};
 };
 
 struct CheckupResult {
