@@ -183,7 +183,8 @@ int extract_archive(Context& context, const ArchiveOptions& options) {
     extractor.sync();
   } catch (const Error& error) {
     if (!os::is_of_whole_target(error)) throw;
-    throw ended_run(error, progress.items_done, "extracted");
+    const std::uint64_t done = progress.items_done;
+    throw ended_run(error, {done, std::max(progress.items_total.load(), done) - done}, "extracted");
   }
   const auto elapsed = std::chrono::duration_cast<Milliseconds>(context.world().clock.steady() - started);
   const int status = report_failures(context, reader->manifest(), delivery, "not extracted:");

@@ -8,6 +8,7 @@
 #include "base/hash.hpp"
 #include "base/text.hpp"
 #include "cli/output.hpp"
+#include "os/target.hpp"
 
 namespace bale::cli {
 namespace {
@@ -87,6 +88,20 @@ std::shared_ptr<catalog::CatalogDatabase> open_index(Context& context, const Que
   return std::make_shared<catalog::CatalogDatabase>(path, identity_of(context, place));
 }
 
+namespace {
+
+/// Returns the Error with which a sync ends when the index cannot be written any more.
+Error ended_sync(const Error& error, catalog::CatalogDatabase& index) {
+  return error
+      .with_summary(fmt::format("{}; the index has {}, the others are left to do", error.summary(),
+                                format_count(index.file().count_files(), "catalog file")))
+      .with_hint(
+          "free some space, or name another place with --index; then run the command again: it goes on from "
+          "there");
+}
+
+}  // namespace
+
 catalog::SyncCounts sync_index(Context& context, const recover::CatalogPlace& place, catalog::CatalogDatabase& index,
                                const catalog::SyncOptions& options) {
   catalog::SyncCounts counts;
@@ -96,8 +111,13 @@ catalog::SyncCounts sync_index(Context& context, const recover::CatalogPlace& pl
     const catalog::SyncPlace from{*place.store, place.bucket, place.prefix,
                                   catalog::store_identity(*place.store, place.bucket)};
     // What is damaged is in the index: it is told when it matters.
-    counts = catalog::sync_index(index.file(), from, options, context.world(), context.pools(), context.budget(),
-                                 progress, [](const catalog::DamagedFile&) {});
+    try {
+      counts = catalog::sync_index(index.file(), from, options, context.world(), context.pools(), context.budget(),
+                                   progress, [](const catalog::DamagedFile&) {});
+    } catch (const Error& error) {
+      if (!os::is_of_whole_target(error)) throw;
+      throw ended_sync(error, index);
+    }
   }
   if (counts.is_of_new_store) {
     emit_warning(context, fmt::format("the local index of {} was of a store that was here before: it was made anew",

@@ -2,7 +2,6 @@
 
 #include <utility>
 
-#include "cli/output.hpp"
 #include "os/target.hpp"
 
 namespace bale::cli {
@@ -43,9 +42,9 @@ bool RunEnd::take(const Error& error) {
   return true;
 }
 
-void RunEnd::check(std::uint64_t items, std::string_view done) const {
+void RunEnd::check(const RunState& state, std::string_view done) const {
   const Lock lock(mutex_);
-  if (error_) throw ended_run(*error_, items, done);
+  if (error_) throw ended_run(*error_, state, done);
 }
 
 }  // namespace bale::cli

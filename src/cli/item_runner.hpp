@@ -10,6 +10,7 @@
 
 #include "base/error.hpp"
 #include "base/mutex.hpp"
+#include "cli/output.hpp"
 #include "flow/thread_pool.hpp"
 
 namespace bale::cli {
@@ -45,8 +46,8 @@ class RunEnd {
   bool take(const Error& error);
   /// Whether an error was kept: nothing more is to be started.
   bool is_over() const noexcept { return is_over_; }
-  /// Throws the error that was kept, as ended_run() makes it of `items` and `done`.
-  void check(std::uint64_t items, std::string_view done) const;
+  /// Throws the error that was kept, as ended_run() makes it of `state` and `done`.
+  void check(const RunState& state, std::string_view done) const;
 
  private:
   std::atomic<bool> is_over_{false};

@@ -106,14 +106,17 @@ void emit_failure(Context& context, std::string_view doing, const Error& error) 
   context.world().terminal.err(to_line(line) + "\n");
 }
 
-Error ended_run(const Error& error, std::uint64_t items, std::string_view done) {
-  const std::string before = items == 0 ? fmt::format("no object was {}", done)
-                                        : fmt::format("{} {} {} before, the others are left to do",
-                                                      format_count(items, "object"), items == 1 ? "was" : "were", done);
+Error ended_run(const Error& error, const RunState& state, std::string_view done, std::string_view again) {
+  const std::string before = state.done == 0 ? fmt::format("no object was {}", done)
+                                             : fmt::format("{} {} {} before", format_count(state.done, "object"),
+                                                           state.done == 1 ? "was" : "were", done);
+  const std::string left = !state.left ? "the others are left to do"
+                                       : fmt::format("{} {} left to do", format_count(*state.left, "object"),
+                                                     *state.left == 1 ? "is" : "are");
   const char* const hint = error.code() == "EROFS" ? "write to another place, or mount this one writable"
                                                    : "free some space, or write to another place";
-  return error.with_summary(fmt::format("{}; {}", error.summary(), before))
-      .with_hint(fmt::format("{}; then run the command again", hint));
+  return error.with_summary(fmt::format("{}; {}, {}", error.summary(), before, left))
+      .with_hint(fmt::format("{}; then run the command again{}{}", hint, again.empty() ? "" : ": ", again));
 }
 
 void emit_warning(Context& context, std::string_view text) {

@@ -39,9 +39,15 @@ std::string indent_lines(std::string_view text);
 /// A failure of one item among many: a line on stderr, JSON with --output json. The command goes on and exits with
 /// exit_some_failed. `doing` says what was tried ("upload failed: a to s3://b/a"). Thread-safe.
 void emit_failure(Context& context, std::string_view doing, const Error& error);
+/// How far a run over many items came.
+struct RunState {
+  std::uint64_t done = 0;
+  std::optional<std::uint64_t> left;  ///< absent where nobody knows
+};
 /// Returns the Error with which a run over many items ends when no more can be written (os::is_of_whole_target): one
-/// message that also says how many items were done before. `done` completes "12 objects were", such as "copied".
-Error ended_run(const Error& error, std::uint64_t items, std::string_view done);
+/// message that also says how many items were done before, and how many are left. `done` completes "12 objects were",
+/// such as "copied"; `again` says what running the command again does, and may be empty.
+Error ended_run(const Error& error, const RunState& state, std::string_view done, std::string_view again = {});
 /// Something a person should know that is no failure: a line on stderr, also with --quiet. Thread-safe.
 void emit_warning(Context& context, std::string_view text);
 /// The same where there is no context yet.

@@ -306,7 +306,9 @@ recover::RestoreResult run_restore(Context& context, const RestoreCommandOptions
     return run();
   } catch (const Error& error) {
     if (!os::is_of_whole_target(error)) throw;
-    throw ended_run(error, totals.restored + totals.same, "restored");
+    const std::uint64_t done = totals.restored + totals.same;
+    throw ended_run(error, {done, std::max<std::uint64_t>(records.size(), done) - done}, "restored",
+                    "what is restored is not read again");
   }
 }
 

@@ -216,7 +216,7 @@ class Copy {
       progress_.items_total = items_;
       progress_.bytes_total = bytes_;  // known only now: an estimate from a part of the listing would mislead
     }
-    end_.check(progress_.items_done, "copied");
+    end_.check({progress_.items_done, left_to_do()}, "copied");
     if (context_.stop().stop_requested()) throw Error(ErrorKind::cancelled, "interrupted");
     require_any();
     tell_summary(std::chrono::duration_cast<Milliseconds>(context_.world().clock.steady() - started));
@@ -246,9 +246,16 @@ class Copy {
                    "choose a destination that does not start with the source's prefix");
   }
 
-  /// Ends a listing when nothing more is to be started.
+  /// Ends a listing when nothing more is to be started: but what is left to do is counted first, up to a limit.
   void check_end() const {
-    if (context_.stop().stop_requested() || end_.is_over()) throw Ended();
+    if (context_.stop().stop_requested() || (end_.is_over() && !left_to_do())) throw Ended();
+  }
+
+  /// Returns how many of the items that were found are not copied; absent where there are too many to be counted.
+  std::optional<std::uint64_t> left_to_do() const {
+    constexpr std::uint64_t most_counted = 100'000;  // a hundred requests of a listing
+    const std::uint64_t left = items_ - progress_.items_done;
+    return left > most_counted ? std::nullopt : std::optional(left);
   }
 
   void start_files(ItemRunner& runner) {
@@ -321,7 +328,7 @@ class Copy {
 
   /// Of an empty object with a '/' at the end of its key, as consoles make them.
   void make_directory(const Item& item) {
-    if (context_.options().dryrun) return;
+    if (context_.options().dryrun || end_.is_over()) return;
     try {
       tree_->make_directories(item.name);
     } catch (const Error& error) {
@@ -335,6 +342,7 @@ class Copy {
     ++items_;
     ++found_;
     bytes_ += item.size;
+    if (end_.is_over()) return;
     runner.run([this, item = std::move(item)] { try_transfer(item); });
   }
 

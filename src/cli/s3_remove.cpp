@@ -47,7 +47,7 @@ class Removal {
       while (remove_listed(where, is_first ? std::nullopt : std::optional(began)) && !context_.options().dryrun)
         is_first = false;
     }
-    end_.check(progress_.items_done, "deleted");
+    end_.check({progress_.items_done, std::nullopt}, "deleted");
     if (context_.stop().stop_requested()) throw Error(ErrorKind::cancelled, "interrupted");
     require_any(where);
     if (newer_ > 0) {

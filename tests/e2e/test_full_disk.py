@@ -1,5 +1,7 @@
 """Disks that are full or read-only: one message, before much is read for nothing, and what is left to do."""
+import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -52,11 +54,19 @@ def assert_one_message(done, what):
     assert len([line for line in lines if "run the command again" in line]) == 1, done
 
 
+def numbers_in(text, pattern):
+    found = re.search(pattern, text)
+    assert found, text
+    return [0 if number == "no" else int(number) for number in found.groups()]
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_disk_that_fills_up_ends_the_run_with_one_message(packed, command):
     done = run_on_disk(packed, "true", COMMANDS[command])
     assert_one_message(done, FULL)
-    assert "the others are left to do" in done.stderr, done
+    how_far = r"(\d+|no) objects? w\w+ \w+(?: before)?, (\d+) objects? (?:is|are) left to do"
+    before, left = numbers_in(done.stderr, how_far)
+    assert 0 < before < FILES and before + left == FILES, done
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -72,6 +82,41 @@ def test_a_read_only_disk_is_known_before_anything_is_read(packed, command, plac
     make = "mkdir disk/out; " if place == "disk/out is there" else ""
     done = run_on_disk(packed, f"{make}mount -o remount,ro disk", COMMANDS[command])
     assert_one_message(done, READ_ONLY)
+    assert done.stdout == "", done
+
+
+CATALOG_FILES = 30
+
+
+@pytest.fixture
+def catalog(packed):
+    """A catalog of CATALOG_FILES files whose index does not fit on the disk."""
+    packed.make_bucket("rows", SOURCE_REGION)
+    names = [os.urandom(60).hex() for _ in range(2000)]
+    rows = [json.dumps({"backup_file": "b.tar.zst", "source_bucket": "source", "object_path": name, "object_size": 1})
+            for name in names]
+    write_tree(packed.directory / "rows", {
+        f"source/year=2025/month=01/day={i + 1:02}/b.tar.zst.jsonl": "\n".join(rows).encode() + b"\n"
+        for i in range(CATALOG_FILES)})
+    packed.put_tree("rows", "", packed.directory / "rows")
+    return packed
+
+
+SYNC = ("catalog", "sync", "--catalog", "s3://rows", "--index", "disk/index")
+
+
+def test_a_sync_whose_disk_fills_up_says_how_far_it_came(catalog):
+    done = run_on_disk(catalog, "true", SYNC)
+    assert_one_message(done, "full")
+    [known] = numbers_in(done.stderr, r"the index has (\d+) catalog files?, the others are left to do")
+    assert known < CATALOG_FILES, done
+
+
+@pytest.mark.parametrize("prepare, what", [("head -c 2000000 /dev/zero > disk/fill 2>/dev/null", FULL),
+                                           ("mount -o remount,ro disk", READ_ONLY)], ids=["full", "read-only"])
+def test_a_sync_reads_nothing_for_a_disk_that_cannot_be_written(catalog, prepare, what):
+    done = run_on_disk(catalog, prepare, SYNC)
+    assert_one_message(done, what)
     assert done.stdout == "", done
 
 
