@@ -1,6 +1,7 @@
 // bale s3 rm
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <unordered_set>
 
@@ -40,19 +41,21 @@ class Removal {
   /// Lists and removes until a listing gives nothing more: the listings of some servers end early.
   int recursive(const ObjectAddress& where) {
     require_bucket(context_, where.bucket);
-    const TimePoint began = context_.world().clock.now();
     {
       const ProgressPrinter printer(context_, progress_, "deleting");
-      bool is_first = true;
-      while (remove_listed(where, is_first ? std::nullopt : std::optional(began)) && !context_.options().dryrun)
-        is_first = false;
+      std::optional<TimePoint> until;
+      while (remove_listed(where, until) && !context_.options().dryrun) {
+        // By the server's clock: what is newer came meanwhile, and nobody asked for its removal.
+        if (!until) until = newest_;
+      }
     }
     end_.check({progress_.items_done, std::nullopt}, "deleted");
     if (context_.stop().stop_requested()) throw Error(ErrorKind::cancelled, "interrupted");
     require_any(where);
     if (newer_ > 0) {
-      emit_warning(context_, fmt::format("{} newer than the start of this command left: run it again to remove them",
-                                         format_count(newer_, request_.all_versions ? "version" : "object")));
+      emit_warning(context_,
+                   fmt::format("{} newer than all that was listed first left: run the command again to remove them",
+                               format_count(newer_, request_.all_versions ? "version" : "object")));
     }
     return progress_.items_failed == 0 ? exit_ok : exit_some_failed;
   }
@@ -77,6 +80,7 @@ class Removal {
         if (!is_wanted(request_.filters, std::string_view(listed.object.key.str()).substr(prefix.size()))) return;
         if (is_settled(listed)) return;
         if (until && listed.last_modified > *until) return void(++newer_);
+        newest_ = std::max(newest_, listed.last_modified);
         any = true;
         ++found_;
         if (until) tried.insert(number_of(listed));
@@ -161,6 +165,7 @@ class Removal {
   RunEnd end_;
   flow::Progress progress_;
   std::uint64_t found_ = 0;                  ///< objects or versions that are to be removed
+  TimePoint newest_{};                       ///< of what the first listing gave
   std::uint64_t newer_ = 0;                  ///< that the last listing gave and that were left
   std::unordered_set<std::uint64_t> tried_;  ///< after the listing before, unless that was the first
   Mutex mutex_;

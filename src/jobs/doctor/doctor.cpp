@@ -182,8 +182,7 @@ class Checkup {
     listener_.begins("leftovers");
     std::vector<Leftover> uploads;
     try {
-      uploads = find_leftovers(place_.store, place_.bucket, options_.leftovers_prefix, careful_now(),
-                               most_sized_uploads, place_.world.stop);
+      uploads = list_leftovers();
       tell("leftovers", outcome_of(uploads));
     } catch (const Error& error) {
       tell("leftovers", limited(words_of(error), "uploads that a crash left cannot be found here", error.hint()));
@@ -191,9 +190,15 @@ class Checkup {
       return;
     }
     if (options_.abort_older_than) {
-      abort_leftovers(place_.store, place_.bucket, uploads, *options_.abort_older_than, options_.dryrun,
-                      place_.world.stop, [this](const Aborted& each) { count(each); });
+      abort_leftovers(
+          place_.store, place_.bucket, std::move(uploads), *options_.abort_older_than, options_.dryrun,
+          place_.world.stop, [this] { return list_leftovers(); }, [this](const Aborted& each) { count(each); });
     }
+  }
+
+  std::vector<Leftover> list_leftovers() {
+    return find_leftovers(place_.store, place_.bucket, options_.leftovers_prefix, careful_now(), most_sized_uploads,
+                          place_.world.stop);
   }
 
   void count(const Aborted& each) {

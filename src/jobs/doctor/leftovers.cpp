@@ -1,7 +1,9 @@
 #include "jobs/doctor/leftovers.hpp"
 
 #include <algorithm>
+#include <map>
 #include <tuple>
+#include <utility>
 
 namespace bale::doctor {
 namespace {
@@ -36,19 +38,39 @@ std::vector<Leftover> find_leftovers(store::ObjectStore& store, const BucketName
   return found;
 }
 
-void abort_leftovers(store::ObjectStore& store, const BucketName& bucket, const std::vector<Leftover>& leftovers,
+void abort_leftovers(store::ObjectStore& store, const BucketName& bucket, std::vector<Leftover> leftovers,
                      Milliseconds older_than, bool dryrun, const std::stop_token& stop,
+                     const std::function<std::vector<Leftover>()>& list_again,
                      const std::function<void(const Aborted&)>& report) {
-  for (const Leftover& each : leftovers) {
-    if (stop.stop_requested()) return;
-    if (each.age < older_than) continue;
-    std::optional<Error> failure;
-    try {
-      if (!dryrun) store.abort_upload({bucket, each.upload.key}, each.upload.upload_id);
-    } catch (...) {
-      failure = current_error();
+  constexpr int most_tries = 2;
+  constexpr int most_listings = 1000;                        // of a server that lists other uploads each time
+  std::map<std::pair<std::string, std::string>, int> tries;  // by key and upload
+  bool any = true;
+  for (int listing = 0; any && listing < most_listings; ++listing) {
+    any = false;
+    for (const Leftover& each : leftovers) {
+      if (stop.stop_requested()) return;
+      if (each.age < older_than) continue;
+      int& tried = tries[{each.upload.key.str(), each.upload.upload_id.str()}];
+      if (tried > most_tries) continue;  // told
+      std::optional<Error> failure;
+      try {
+        if (tried == most_tries) throw Error(ErrorKind::precondition, "it is still listed after it was ended twice");
+        if (!dryrun) store.abort_upload({bucket, each.upload.key}, each.upload.upload_id);
+      } catch (...) {
+        failure = current_error();
+        // Ended at the first try, whatever the listing says.
+        if (tried > 0 && failure->kind() == ErrorKind::not_found) {
+          tried = most_tries + 1;
+          continue;
+        }
+      }
+      any = any || !failure;
+      if (tried == 0 || failure) report({each, failure});
+      tried = failure ? most_tries + 1 : tried + 1;
     }
-    report({each, failure});
+    if (dryrun) return;
+    if (any) leftovers = list_again();
   }
 }
 

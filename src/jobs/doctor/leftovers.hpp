@@ -33,10 +33,13 @@ struct Aborted {
   std::optional<Error> error;  ///< absent: it is gone, or would be with dryrun
 };
 
-/// Ends those that are `older_than` or older, one after the other, until `stop` is requested; `report` is told of each.
-/// Goes on after failures.
-void abort_leftovers(store::ObjectStore& store, const BucketName& bucket, const std::vector<Leftover>& leftovers,
+/// Ends those that are `older_than` or older, one after the other, and calls `list_again` until no others are there, or
+/// `stop` is requested: listings of some servers end early. With dryrun nothing is ended or listed. `report` is told of
+/// each, and of each that is still listed after it was ended twice. Goes on after failures. Throws what `list_again`
+/// throws.
+void abort_leftovers(store::ObjectStore& store, const BucketName& bucket, std::vector<Leftover> leftovers,
                      Milliseconds older_than, bool dryrun, const std::stop_token& stop,
+                     const std::function<std::vector<Leftover>()>& list_again,
                      const std::function<void(const Aborted&)>& report);
 
 }  // namespace bale::doctor

@@ -703,6 +703,49 @@ TEST_F(DoctorTest, GoesOnAfterALeftoverThatCannotBeAborted) {
   EXPECT_EQ(store->list_uploads(bucket).size(), 1U);
 }
 
+TEST_F(DoctorTest, AbortsUntilNothingIsListedAnyMore) {
+  for (int i = 0; i < 25; ++i) begin("key-" + std::to_string(i), "part");
+  odd.list_uploads_ = [&](const std::string& prefix) {  // a server whose listing ends early
+    auto uploads = store->list_uploads(bucket, prefix);
+    if (uploads.size() > 10) uploads.resize(10);
+    return uploads;
+  };
+  options.probes = false;
+  options.abort_older_than = Milliseconds(0);
+  options.dryrun = true;
+  EXPECT_EQ(check(odd).aborted, 10U);
+  options.dryrun = false;
+  const CheckupResult result = check(odd);
+  EXPECT_EQ(result.aborted, 25U);
+  EXPECT_EQ(result.not_aborted, 0U);
+  EXPECT_THAT(store->list_uploads(bucket), IsEmpty());
+}
+
+TEST_F(DoctorTest, TellsOfAnUploadThatIsThereAfterItWasAborted) {
+  begin("a");
+  begin("b");
+  int calls = 0;
+  odd.abort_upload_ = [&](const ObjectAddress&, const UploadId&) { ++calls; };
+  options.probes = false;
+  options.abort_older_than = Milliseconds(0);
+  const CheckupResult result = check(odd);
+  EXPECT_EQ(result.not_aborted, 2U);
+  EXPECT_FALSE(result.is_sound());
+  EXPECT_EQ(calls, 4);
+}
+
+TEST_F(DoctorTest, AnUploadThatIsGoneAndGoesOnBeingListedIsNoFailure) {
+  begin("a");
+  const auto first = store->list_uploads(bucket);
+  odd.list_uploads_ = [&](const std::string&) { return first; };
+  options.probes = false;
+  options.abort_older_than = Milliseconds(0);
+  const CheckupResult result = check(odd);
+  EXPECT_EQ(result.aborted, 1U);
+  EXPECT_TRUE(result.is_sound());
+  EXPECT_THAT(store->list_uploads(bucket), IsEmpty());
+}
+
 TEST_F(DoctorTest, TakesNothingForOlderThanItIsWhereThisClockIsAhead) {
   begin("running");
   world.clock.advance(std::chrono::days(10));  // this machine's clock; the store's stands still
