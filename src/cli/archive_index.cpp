@@ -122,7 +122,10 @@ int index_archive(Context& context, const ArchiveOptions& options) {
   const auto started = context.world().clock.steady();
   const std::string index = options.to.empty() ? index_beside(options.archive) : options.to;
   const auto source = open_archive_source(context, options.archive);
-  if (archive::has_own_index(*source, {.budget = &context.budget()})) return print_needless(context, options);
+  if (archive::has_own_index(*source, {.budget = &context.budget()})) {
+    const OpenArchive opened = open_archive(context, options);  // warns of bytes behind its end
+    return opened.status(print_needless(context, options));
+  }
   check_target(context, options.archive, index);
   if (context.options().dryrun) return print_planned(context, options, index, source->size());
   std::unique_ptr<transfer::ByteSink> sink;

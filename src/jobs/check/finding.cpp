@@ -49,6 +49,7 @@ std::string_view to_string(FindingType type) noexcept {
     case FindingType::unexamined: return "unexamined";
     case FindingType::not_readable: return "not-readable";
     case FindingType::unnamed_copy: return "unnamed-copy";
+    case FindingType::bytes_behind_archive: return "bytes-behind-archive";
   }
   return "?";
 }
@@ -57,7 +58,8 @@ Severity severity_of(FindingType type) noexcept {
   switch (type) {
     case FindingType::unexamined: return Severity::unexamined;
     case FindingType::not_readable:
-    case FindingType::unnamed_copy: return Severity::notice;
+    case FindingType::unnamed_copy:
+    case FindingType::bytes_behind_archive: return Severity::notice;
     default: return Severity::damage;
   }
 }
@@ -94,6 +96,8 @@ std::string_view hint_of(FindingType type) noexcept {
              "back";
     case FindingType::not_readable:
       return "ask S3 to make the archive readable for some days (RestoreObject), then check again";
+    case FindingType::bytes_behind_archive:
+      return "find out what was added to the archive; its objects are not touched";
     case FindingType::unnamed_copy: return "no restore reads a copy that the catalog does not name";
     case FindingType::refused_bucket:
       return "correct the configuration, or give --allow-bucket BUCKET if you trust what is in it";

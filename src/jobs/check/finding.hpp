@@ -30,6 +30,7 @@ enum class FindingType {
   unexamined,                ///< the store refused, or did not answer: nothing is known
   not_readable,              ///< archived (GLACIER, DEEP_ARCHIVE): to be asked for before it can be read
   unnamed_copy,              ///< a copy of an archive that its rows do not name, so that no restore uses it
+  bytes_behind_archive,      ///< bytes behind the end of an archive, which is readable all the same
 };
 
 /// Stable name of a type: "missing-archive".

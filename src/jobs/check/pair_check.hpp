@@ -68,6 +68,7 @@ class PairCheck {
   void open_copy(const Copy& copy);
   void compare_copies();
   void compare_etags();
+  void look_behind_ends();
   bool is_other_content(const Copy& copy, const ETag& other);
   const Copy* copy_in(const BucketName& bucket) const;
   void look_for_file();

@@ -119,7 +119,14 @@ TEST_F(ArchiveIndexTest, AnArchiveOfBaleNeedsNone) {
   ASSERT_EQ(run({"create", archive_, world_.path("in").string()}), 0);
   ASSERT_EQ(run({"index", archive_}), 0);
   EXPECT_THAT(out(), HasSubstr("needs no index"));
+  EXPECT_THAT(err(), Not(HasSubstr("warning")));
   EXPECT_FALSE(exists("x.tar.zst.index"));
+  const std::string whole = world_.read("x.tar.zst");
+  world_.write("x.tar.zst", whole + "garbage");
+  EXPECT_EQ(run({"index", archive_}), 1);
+  EXPECT_THAT(out(), HasSubstr("needs no index"));
+  EXPECT_THAT(err(), HasSubstr("7 bytes at the end of the file"));
+  world_.write("x.tar.zst", whole);
   world_.write("other.index", "whatever");
   ASSERT_EQ(run({"list", archive_, "--index", world_.path("other.index").string()}), 0);
   EXPECT_THAT(err(), HasSubstr("is not used: "));

@@ -193,6 +193,19 @@ TEST_F(Check, AnArchiveThatWasCutOrGrewIsFound) {
   }
 }
 
+TEST_F(Check, BytesBehindAnArchiveAreToldWhereNoETagTells) {
+  const ObjectKey key = back_up({{"a", noise(1000)}});
+  std::vector<catalog::Record> earlier = rows();
+  for (catalog::Record& row : earlier) row.archive_etag = ETag();
+  write(catalog, only_file(), catalog::to_file_text(earlier));
+  write(vault, key, *read(vault, key.str()) + "garbage");
+  EXPECT_EQ(run().damage, 0U);
+  EXPECT_THAT(types(), ElementsAre(FindingType::bytes_behind_archive));
+  options.read_data = check::Share{};
+  EXPECT_EQ(run().damage, 0U);
+  EXPECT_THAT(types(), ElementsAre(FindingType::bytes_behind_archive));
+}
+
 TEST_F(Check, OnlyTheObjectsOfADamagedFrameAreNamed) {
   const ObjectKey key = back_up({{"a.txt", noise(50'000)}, {"b.txt", noise(50'000)}, {"c.txt", noise(50'000)}});
   const auto all = rows();
