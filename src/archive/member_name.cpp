@@ -21,12 +21,10 @@ bool is_safe_component(std::string_view name) noexcept {
   return !name.empty() && name != "." && name != ".." && name.size() <= layout::max_component_bytes;
 }
 
-bool is_control(char c) noexcept { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; }
-
 }  // namespace
 
 bool is_safe_path(std::string_view path) noexcept {
-  if (path.size() > max_path_bytes || !is_utf8(path) || std::any_of(path.begin(), path.end(), is_control)) return false;
+  if (path.size() > max_path_bytes || path.find('\0') != std::string_view::npos) return false;
   for (;;) {
     const std::size_t slash = path.find('/');
     if (!is_safe_component(path.substr(0, slash))) return false;

@@ -7,8 +7,9 @@
 
 namespace bale::archive {
 
-/// Whether `path` can be made below a directory on any Linux file system as it is: not empty, not absolute, no empty,
-/// "." or ".." component, none longer than 255 bytes, UTF-8 without control characters, at most 1,024 bytes.
+/// Whether `path` can be made below a directory on a Linux file system as it is: not empty, not absolute, no empty, "."
+/// or ".." component, none longer than 255 bytes, no NUL, at most 1,024 bytes. Control characters and bytes that are no
+/// UTF-8 are what such file systems can hold.
 bool is_safe_path(std::string_view path) noexcept;
 
 /// A path for a relative key: the key itself where it is safe and does not start with "%/", else its escaped form: "%/"
@@ -23,8 +24,9 @@ std::string escaped_path(std::string_view key);
 /// beside "a/b") is escaped too. Throws Error{invalid} when a key comes twice.
 std::vector<std::string> safe_paths(const std::vector<std::string_view>& keys);
 
-/// The names that the tar member of an object can have, which depends on the objects beside it: "objects/" and
-/// safe_path() or escaped_path() of its relative key.
+/// The names that the tar member of an object can have, which depends on the objects beside it and on the version of
+/// Bale (earlier ones escaped control characters and what is no UTF-8): "objects/" and safe_path() or escaped_path() of
+/// its relative key.
 std::vector<std::string> possible_member_names(std::string_view relative_key);
 
 }  // namespace bale::archive

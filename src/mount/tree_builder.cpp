@@ -62,7 +62,8 @@ constexpr std::size_t most_escaped_bytes = 200;
 /// would accept: they are escaped, and different ones stay different.
 std::string directory_of(const BucketName& bucket, std::size_t number) {
   const std::string& name = bucket.str();
-  const bool is_safe = archive::is_safe_path(name) && name.find('/') == std::string::npos && name.front() != '%';
+  const bool is_safe = archive::is_safe_path(name) && escape_for_terminal(name) == name &&
+                       name.find('/') == std::string::npos && name.front() != '%';
   if (is_safe) return name;
   const std::string encoded = percent_encode(name);
   if (encoded.size() <= most_escaped_bytes) return fmt::format("%{}=", encoded);

@@ -50,6 +50,43 @@ def test_level_zero_stores_and_stock_tools_open_it(bale, archive):
     assert extracted(bale.directory / "again", files) == files
 
 
+ODD_NAMES = [b"tab\there", b"line\nend/x", b"\xff\xfe.bin", b"caf\xe9/\x01", b" blank ", b"-rf", b"a%b", b"q'\"\\"]
+
+
+def files_below(directory):
+    directory = os.fsencode(directory)
+    found = {}
+    for parent, _, names in os.walk(directory):
+        for name in names:
+            path = os.path.join(parent, name)
+            with open(path, "rb") as file:
+                found[os.path.relpath(path, directory)] = file.read()
+    return found
+
+
+@pytest.mark.parametrize("program", ["bale", "tar", "python"])
+def test_names_that_a_file_system_can_hold_come_back(bale, program):
+    given = os.fsencode(bale.directory / "in")
+    for name in ODD_NAMES:
+        os.makedirs(os.path.dirname(os.path.join(given, name)), exist_ok=True)
+        with open(os.path.join(given, name), "wb") as file:
+            file.write(b"content of " + name)
+    bale.run("archive", "create", "a.tar.zst", "in")
+    out = bale.directory / "out"
+    if program == "bale":
+        finished = bale.run("archive", "extract", "a.tar.zst", "--to", out)
+        assert finished.err == "", finished
+        found = files_below(out)
+    else:
+        out.mkdir()
+        unpack = "tar -C out -xf -" if program == "tar" else (
+            "python3 -c 'import sys, tarfile; tarfile.open(fileobj=sys.stdin.buffer, mode=\"r|\").extractall(\"out\")'")
+        subprocess.run(f"zstd -dc a.tar.zst | {unpack}", shell=True, check=True, cwd=bale.directory)
+        found = {name.removeprefix(b"objects/"): content for name, content in files_below(out).items()
+                 if name.startswith(b"objects/")}
+    assert found == {b"in/" + name: b"content of " + name for name in ODD_NAMES}
+
+
 def test_list_names_every_member(bale, archive):
     path, files = archive
     listed = bale.run("archive", "list", path).out

@@ -33,7 +33,8 @@ std::string corrupt_message(Step step) {
 // ---- Names
 
 TEST(MemberNameTest, KeysThatAreSafePathsStayAsTheyAre) {
-  for (const char* key : {"a", "a/b.txt", "100%", "%", "a b+c", "übung/日本.txt", "...", "a/..b", ".hidden"}) {
+  for (const char* key : {"a", "a/b.txt", "100%", "%", "a b+c", "übung/日本.txt", "...", "a/..b", ".hidden",
+                          "tab\there", "line\nend", "\x01\x7f", "\xff/\xc3\x28"}) {
     if (std::string_view(key) == "%") continue;  // would be the directory of the escaped ones
     EXPECT_EQ(safe_path(key), key);
     EXPECT_TRUE(is_safe_path(safe_path(key)));
@@ -49,8 +50,7 @@ TEST(MemberNameTest, OtherKeysAreEscaped) {
   EXPECT_EQ(safe_path("."), "%/.=");
   EXPECT_EQ(safe_path("%"), "%/%25=");
   EXPECT_EQ(safe_path("%/a"), "%/%25%2Fa=");
-  EXPECT_EQ(safe_path("a\nb"), "%/a%0Ab=");
-  EXPECT_EQ(safe_path("\xff"), "%/%FF=");
+  EXPECT_EQ(safe_path(std::string_view("a\0b", 3)), "%/a%00b=");
   EXPECT_EQ(safe_path(std::string(256, 'x')), "%/" + std::string(200, 'x') + "+/" + std::string(56, 'x') + "=");
 }
 
@@ -83,6 +83,11 @@ TEST(MemberNameTest, NoPathIsADirectoryOfAnother) {
 }
 
 TEST(MemberNameTest, AKeyThatComesTwiceIsRefused) { EXPECT_THROW(safe_paths({"a", "b", "a"}), Error); }
+
+TEST(MemberNameTest, MembersOfEarlierVersionsAreFoundByTheirEscapedNames) {
+  EXPECT_THAT(possible_member_names("a\nb"), ::testing::ElementsAre("objects/a\nb", "objects/%/a%0Ab="));
+  EXPECT_THAT(possible_member_names("\xff"), ::testing::ElementsAre("objects/\xff", "objects/%/%FF="));
+}
 
 // ---- Tar headers
 
