@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
 #include "base/error.hpp"
 #include "base/hash.hpp"
@@ -245,12 +246,29 @@ OpenIndexes open_indexes(Context& context, const QueryOptions& options) {
       indexes.status = exit_damaged;
     }
     warn_of_gaps(context, place, *index);
+    const auto synced = synced_at(*index);
+    if (indexes.databases.empty() || !synced || (indexes.synced && *synced < *indexes.synced)) indexes.synced = synced;
     indexes.status = worse_status(indexes.status, tell_damaged_files(context, place, *index));
     indexes.databases.push_back(std::move(index));
   }
   for (std::size_t i = 1; i < indexes.databases.size(); ++i)
     indexes.databases.front()->add(indexes.databases[i]->file());
   return indexes;
+}
+
+void tell_age(Context& context, const OpenIndexes& indexes) {
+  if (!indexes.synced) return;
+  const Milliseconds age = context.world().clock.now() - *indexes.synced;
+  if (age < std::chrono::seconds(1) || age >= old_index) return;
+  os::Terminal& terminal = context.world().terminal;
+  if (context.json()) {
+    const nlohmann::ordered_json line = {
+        {"type", "index"}, {"synced", to_iso8601(*indexes.synced)}, {"age_ms", age.count()}};
+    return terminal.err(line.dump() + "\n");
+  }
+  if (context.options().quiet) return;
+  terminal.err(fmt::format("from the local index of {} ago: `bale catalog sync` reads what is newer\n",
+                           format_duration(age)));
 }
 
 sqlite::ForeignLimits query_limits(Context& context) {

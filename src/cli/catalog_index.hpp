@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -51,9 +52,14 @@ struct OpenIndexes {
   /// exit_ok, or the status for what was named as a failure: exit_damaged (catalog files are damaged, a catalog is
   /// gone), exit_some_failed (catalog files cannot be read).
   int status = exit_ok;
+  std::optional<TimePoint> synced;  ///< when the one that is out of date most was synced; absent where one never was
 };
 /// The indexes of all catalogs that the options name, each synced now where it was not there.
 OpenIndexes open_indexes(Context& context, const QueryOptions& options);
+
+/// Says on standard error how old an answer from the indexes is: what was backed up since is not in it. Nothing for
+/// less than a second, for an age that open_indexes() warned of, and in text with --quiet.
+void tell_age(Context& context, const OpenIndexes& indexes);
 
 /// Returns how much memory a query that a person wrote may use: shares of --memory-limit.
 sqlite::ForeignLimits query_limits(Context& context);

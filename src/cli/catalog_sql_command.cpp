@@ -55,12 +55,21 @@ int run_local_query(Context& context, const SqlOptions& options, ResultWriter& w
   const OpenIndexes indexes = open_indexes(context, options.where);
   catalog::CatalogDatabase& database = *indexes.databases.front();
   const std::stop_callback interrupt(context.stop(), [&] { database.sql().interrupt(); });
-  sqlite::Query rows = database.sql().foreign_query(options.sql, query_limits(context));
+  std::optional<sqlite::Query> rows(database.sql().foreign_query(options.sql, query_limits(context)));
+  bool has_row = rows->step();
+  const bool looks_again = !has_row;
+  if (looks_again) {
+    // Before it says that there is no row: what is newer than the index.
+    rows.reset();
+    newer_than_indexes(context, options.where);
+    rows.emplace(database.sql().foreign_query(options.sql, query_limits(context)));
+    has_row = rows->step();
+  }
   const ByteCount most_row = context.memory_limit() / 32;
-  bool has_row = rows.step();
-  writer.begin(columns_of(rows, has_row));
-  for (; has_row; has_row = rows.step()) writer.add(row_of(rows, most_row));
+  writer.begin(columns_of(*rows, has_row));
+  for (; has_row; has_row = rows->step()) writer.add(row_of(*rows, most_row));
   writer.finish();
+  if (!looks_again) tell_age(context, indexes);
   return indexes.status;
 }
 

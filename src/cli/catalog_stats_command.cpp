@@ -58,9 +58,8 @@ nlohmann::ordered_json json_of(const PeriodTotals& totals, const Growth& growth)
   return line;
 }
 
-int stats(Context& context, const StatsOptions& options) {
-  context.break_off_on_stop();
-  const OpenIndexes opened = open_indexes(context, options.where);
+/// The totals that the options ask for, from indexes that are open.
+std::vector<PeriodTotals> totals_in(Context& context, const StatsOptions& options, const OpenIndexes& opened) {
   std::vector<catalog::IndexFile*> indexes;
   for (const auto& database : opened.databases) indexes.push_back(&database->file());
   std::vector<PeriodTotals> all = catalog::totals_of(indexes, options.by, context.stop());
@@ -68,6 +67,16 @@ int stats(Context& context, const StatsOptions& options) {
     const bool other_bucket = !options.where.bucket.empty() && totals.source_bucket.str() != options.where.bucket;
     return other_bucket || !totals.source_prefix.starts_with(options.where.prefix);
   });
+  return all;
+}
+
+int stats(Context& context, const StatsOptions& options) {
+  context.break_off_on_stop();
+  const OpenIndexes opened = open_indexes(context, options.where);
+  std::vector<PeriodTotals> all = totals_in(context, options, opened);
+  const bool looks_again = all.empty();
+  // Before it says that there is nothing: what is newer than the index.
+  if (looks_again && newer_than_indexes(context, options.where)) all = totals_in(context, options, opened);
   using enum Align;
   Table table({{"SOURCE"},
                {"BACKED UP"},
@@ -98,6 +107,7 @@ int stats(Context& context, const StatsOptions& options) {
     emit_warning(context, fmt::format("the catalog does not say the size of {}: sizes and totals are of the others",
                                       format_count(unsized, "object")));
   }
+  if (!looks_again) tell_age(context, opened);
   if (opened.status != exit_ok) return opened.status;
   return all.empty() ? exit_not_found : exit_ok;
 }

@@ -381,6 +381,38 @@ def test_what_is_newer_than_the_index_is_looked_at_before_anything_is_missing(ba
     assert names == {"first"} and "never" in finished.err and "no backup has this object" in finished.err
 
 
+def test_sql_and_stats_look_at_what_is_newer_than_an_index_that_has_nothing(bale):
+    bale.mixed()
+    index = ["--config", bale.config, "--index", bale.directory / "index"]
+    bale.run("catalog", "sync", *index, status=1)
+    bale.put("source", "first", b"one")
+    bale.until_idle()
+    assert "source" in bale.run("catalog", "stats", *index).out
+    bale.run("catalog", "sync", *index)
+    bale.put("source", "second", b"two")
+    bale.until_idle()
+    asked = ("catalog", "sql", "SELECT object_path FROM catalog WHERE object_path = 'second'", *index)
+    assert bale.run("--output", "json", *asked).out.count("second") == 1
+    assert "ago" not in bale.run("catalog", "sql", "SELECT 1 WHERE 1 = 0", *index).err
+
+
+def test_sql_and_stats_say_how_old_their_index_is(bale):
+    bale.mixed()
+    index = ["--config", bale.config, "--index", bale.directory / "index"]
+    bale.put("source", "first", b"one")
+    bale.until_idle()
+    bale.run("catalog", "sync", *index)
+    bale.put("source", "second", b"two")
+    bale.until_idle()
+    time.sleep(1.1)
+    for command in (("sql", "SELECT count(*) AS n FROM catalog"), ("stats",)):
+        finished = bale.run("catalog", *command, *index)
+        assert "ago: `bale catalog sync` reads what is newer" in finished.err, finished
+        assert bale.run("--quiet", "catalog", *command, *index).err == ""
+        told = bale.run("--output", "json", "catalog", *command, *index)
+        assert json.loads(told.err)["type"] == "index" and json.loads(told.err)["age_ms"] >= 1000, told
+
+
 @pytest.mark.parametrize("index", [True, False], ids=["index", "no-index"])
 def test_names_with_wildcards_in_them(bale, index):
     """An exact name wins, a backslash escapes, and % is a wildcard in SQL only."""
