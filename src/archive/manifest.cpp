@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <numeric>
@@ -141,10 +142,12 @@ class Fields {
     if (find(name) == nullptr) throw wrong(path(name), "is missing");
     return text(name);
   }
-  /// A number of bytes or milliseconds: an integer from 0 to 2^63-1.
+  /// A number of bytes or milliseconds: an integer from 0 to 2^63-1, which programs that compute with floating point
+  /// write as 5.0.
   std::optional<std::uint64_t> number(const char* name) const {
     const Json* value = find(name);
     if (value == nullptr) return std::nullopt;
+    if (const auto whole = whole_float(*value); whole && *whole >= 0) return static_cast<std::uint64_t>(*whole);
     if (!value->is_number_unsigned() || value->get<std::uint64_t>() > most_number)
       throw wrong(path(name), "is not an integer from 0 to 2^63-1");
     return value->get<std::uint64_t>();
@@ -152,6 +155,7 @@ class Fields {
   std::optional<std::int64_t> signed_number(const char* name) const {
     const Json* value = find(name);
     if (value == nullptr) return std::nullopt;
+    if (const auto whole = whole_float(*value)) return whole;
     if (!value->is_number_integer() || (value->is_number_unsigned() && value->get<std::uint64_t>() > most_number))
       throw wrong(path(name), "is not a 64-bit integer");
     return value->get<std::int64_t>();
@@ -168,6 +172,14 @@ class Fields {
 
  private:
   static constexpr std::uint64_t most_number = std::numeric_limits<std::int64_t>::max();
+  /// Absent where the value is no floating-point number, or none that is surely whole.
+  static std::optional<std::int64_t> whole_float(const Json& value) {
+    constexpr double end_of_exact = 9'007'199'254'740'992;  // 2^53
+    if (!value.is_number_float()) return std::nullopt;
+    const double number = value.get<double>();
+    const bool is_whole = std::abs(number) <= end_of_exact && number == std::floor(number);
+    return is_whole ? std::optional(static_cast<std::int64_t>(number)) : std::nullopt;
+  }
   std::string decoded(const char* name, const std::string& base64) const {
     try {
       return from_base64(base64);

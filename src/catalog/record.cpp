@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <initializer_list>
 #include <nlohmann/json.hpp>
 
 #include "archive/json_elements.hpp"
@@ -136,16 +137,31 @@ store::SystemHeaders parse_headers(const Json& object) {
   return headers;
 }
 
-/// last_modified in milliseconds, or the reference's creation_time to the second.
+/// The time in the first of the members that is there; 1970 where none is.
+TimePoint parse_written_time(const Json& object, std::initializer_list<const char*> members) {
+  for (const char* each : members) {
+    const std::string written = text(object, each);
+    if (written.empty()) continue;
+    try {
+      return parse_time(written);
+    } catch (const Error&) {
+      throw wrong(each, "is not a time");
+    }
+  }
+  return {};
+}
+
+/// last_modified in milliseconds, or the reference's creation_time to the second, or its day alone.
 TimePoint parse_modified(const Json& object) {
   if (const auto ms = whole_number(object, "last_modified", end_of_time_s * 1000)) return from_epoch_ms(*ms);
-  const std::string created = text(object, "creation_time");
-  if (created.empty()) return {};
-  try {
-    return parse_time(created);
-  } catch (const Error&) {
-    throw wrong("creation_time", "is not a time");
-  }
+  return parse_written_time(object, {"creation_time", "creation_date"});
+}
+
+/// backup_timestamp in seconds, or the day alone.
+TimePoint parse_backup_time(const Json& object) {
+  if (const auto seconds = whole_number(object, "backup_timestamp", end_of_time_s))
+    return from_epoch_ms(*seconds * 1000);
+  return parse_written_time(object, {"backup_date"});
 }
 
 std::vector<BucketName> parse_buckets(const Json& object) {
@@ -278,7 +294,7 @@ Row parse_row(std::string_view json) {
   Row row;
   Record& record = row.record;
   record.backup_file = text(line, "backup_file", true);
-  record.backup_time = from_epoch_ms(whole_number(line, "backup_timestamp", end_of_time_s).value_or(0) * 1000);
+  record.backup_time = parse_backup_time(line);
   record.source_bucket = BucketName(text(line, "source_bucket", true));
   record.source_prefix = text(line, "source_prefix");
   record.object_name = text(line, "object_name");

@@ -499,6 +499,38 @@ def test_a_backup_of_the_replaced_program_is_searched_and_restored(bale, place):
     assert tree_of(bale.directory / "all") == contents
 
 
+@pytest.mark.parametrize("indexed", [True, False], ids=["index", "no-index"])
+def test_a_size_that_a_foreign_row_does_not_say_is_unknown(bale, indexed):
+    contents = {"docs/a": b"content", "docs/b": b"x" * 3000, "docs/c": b""}
+    bale.make_bucket("vault", BACKUP_REGION)
+    bale.put("vault", "docs/0a1b.tar.zst", archive(
+        [(entry("src", "docs", key, content, "etag"), content) for key, content in contents.items()], []))
+    catalog = Catalog(bale)
+    catalog.add("0a1b.tar.zst", "2025-01-21", [
+        (key, len(content) if key == "docs/c" else None, "2025-01-20 10:00:00") for key, content in contents.items()])
+    catalog.write()
+    if indexed:
+        catalog.sync()
+        assert [row["object_size"] for row in catalog.rows_of("SELECT object_size FROM catalog ORDER BY object_path")] \
+            == [None, None, 0]
+        totals, = bale.json("catalog", "stats", "--by", "source", *catalog.options())
+        assert totals["bytes"] == 0 and totals["objects_without_size"] == 2
+        assert "the size of 2 objects" in bale.run("catalog", "stats", *catalog.options()).err
+    how = [] if indexed else ["--no-index"]
+    found = bale.json("catalog", "search", *catalog.options(), *how)
+    assert {line["object_path"]: line["object_size"] for line in found} == {"docs/a": None, "docs/b": None, "docs/c": 0}
+    assert " ?  s3://src/docs/a" in bale.run("catalog", "search", *catalog.options(), *how).out
+    assert catalog.search("--min-size", "0", *how) == catalog.search("--max-size", "1000000", *how) == ["docs/c"]
+    told = bale.json("restore", "--prefix", "docs/", "--to", "out", *catalog.options())
+    assert {line["source"]: line["size"] for line in told if line["type"] == "restored"} == {
+        "s3://src/docs/a": None, "s3://src/docs/b": None, "s3://src/docs/c": 0}
+    assert tree_of(bale.directory / "out") == contents
+    bale.make_bucket("copy", BACKUP_REGION)
+    bale.run("restore", "--prefix", "docs/", "--to", "s3://copy", *catalog.options())
+    assert {key: bale.get("copy", key) for key in contents} == contents
+    assert "different-row" not in bale.run("check", *catalog.options()[:2], status=None).out
+
+
 def test_an_index_is_of_one_catalog(documented):
     documented.sync()
     documented.bale.make_bucket("other", BACKUP_REGION)

@@ -92,7 +92,7 @@ TEST(ManifestTest, ManifestsOfTheReferenceAreRead) {
     "targets": [{"region": "us-east-1", "bucket": "b", "kms_key_arn": "", "backup": true, "unknown": {"x": [1]}}],
     "objects": [
       {"source_bucket": "s", "source_region": "eu-west-1", "source_prefix": "p/", "object_name": "a.txt",
-       "relative_key": "d/a.txt", "creation_time": "2024-05-06 07:08:09", "etag": "e", "size": 3,
+       "relative_key": "d/a.txt", "creation_time": "2024-05-06 07:08:09", "etag": "e", "size": 3.0,
        "storage_class": "STANDARD", "tags": [{"Key": "k1", "Value": "v1"}, {"key": "k2", "value": "v2"}]},
       {"relative_key": "b", "size": 0, "tags": [{"k3": "v3"}, {"k4": "v4"}]},
       {"relative_key": "c", "size": 0, "tags": {"k5": "v5"}}]})");
@@ -105,6 +105,7 @@ TEST(ManifestTest, ManifestsOfTheReferenceAreRead) {
   EXPECT_EQ(first.key.str(), "p/d/a.txt");
   EXPECT_EQ(first.member, "objects/d/a.txt");
   EXPECT_EQ(to_timestamp(first.last_modified), "2024-05-06 07:08:09");
+  EXPECT_EQ(first.size, 3U);
   EXPECT_EQ(first.tags, (store::Tags{{"k1", "v1"}, {"k2", "v2"}}));
   EXPECT_EQ(manifest.objects[1].tags, (store::Tags{{"k3", "v3"}, {"k4", "v4"}}));
   EXPECT_EQ(manifest.objects[2].tags, (store::Tags{{"k5", "v5"}}));
@@ -137,6 +138,8 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{R"({"objects":[{"relative_key":5,"size":1}]})", "objects[0].relative_key is not a string"},
         Wrong{R"({"objects":[{"relative_key":"a"}]})", "objects[0].size is missing"},
         Wrong{R"({"objects":[{"relative_key":"a","size":-1}]})", "objects[0].size is not an integer"},
+        Wrong{R"({"objects":[{"relative_key":"a","size":5.5}]})", "objects[0].size is not an integer"},
+        Wrong{R"({"objects":[{"relative_key":"a","size":-5.0}]})", "objects[0].size is not an integer"},
         Wrong{R"({"objects":[{"relative_key":"a","size":1e99}]})", "objects[0].size is not an integer"},
         Wrong{R"({"objects":[{"relative_key":"a","size":9223372036854775808}]})", "objects[0].size"},
         Wrong{R"({"objects":[{"relative_key":"a","size":1,"data_offset":-5}]})", "objects[0].data_offset"},

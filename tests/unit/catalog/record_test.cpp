@@ -116,6 +116,14 @@ TEST(CatalogRecord, ASizeThatIsNotSaidIsUnknown) {
   EXPECT_EQ(parse_json_line(start + R"(,"object_size":0})").object_size, 0U);
 }
 
+TEST(CatalogRecord, ATimeThatIsNotSaidIsTheDay) {
+  const Record record = parse_json_line(
+      R"({"backup_file":"f","source_bucket":"b","object_path":"p","backup_timestamp":null,"backup_date":"2025-07-24",)"
+      R"("creation_time":null,"creation_date":"2025-07-01"})");
+  EXPECT_EQ(to_timestamp(record.backup_time), "2025-07-24 00:00:00");
+  EXPECT_EQ(to_timestamp(record.last_modified), "2025-07-01 00:00:00");
+}
+
 TEST(CatalogRecord, SaysWhichMemberIsWrong) {
   const std::pair<const char*, const char*> cases[] = {
       {"nonsense", "not a JSON object"},
