@@ -329,8 +329,10 @@ ETag EmbeddedStore::upload_part(const ObjectAddress& object, const UploadId& upl
                                 store::Body& body) {
   store::check_part_number(number);
   store::check_upload_size(body.size());
+  // Before a slot is claimed, which a refused part would leave empty.
+  if (const auto told = body.digests().checksum)
+    check_algorithm(told, require_upload(*core_.readers.borrow(), object, upload).algorithm, object);
   return store_part(core_, object, upload, number, body.size(), [&](os::WritableFile& file, const PartPlace& place) {
-    check_algorithm(body.digests().checksum, place.algorithm, object);
     return to_part(write_body(file, place.offset, body, place.algorithm));
   });
 }
