@@ -14,6 +14,7 @@ import pytest
 
 pytest.register_assert_rewrite("fidelity_cases", "kill_cases", "cloud")
 
+from scripted_s3 import scripted_s3  # noqa: E402, F401  (a fixture)
 from servers import dynalite, moto, rgw, road, swift  # noqa: E402, F401  (fixtures)
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]

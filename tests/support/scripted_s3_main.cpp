@@ -1,0 +1,30 @@
+// The scripted S3 server as a program: prints its port, and serves until its standard input ends.
+//
+//   scripted_s3 [SETTINGS]      SETTINGS: a JSON object of "region", "account", "discard" and "page" (s3::Settings)
+#include <unistd.h>
+
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "support/scripted_s3.hpp"
+
+int main(int argc, char** argv) {
+  try {
+    const nlohmann::json given = argc > 1 ? nlohmann::json::parse(argv[1]) : nlohmann::json::object();
+    bale::testing::s3::Settings settings;
+    settings.region = given.value("region", settings.region);
+    settings.account = given.value("account", settings.account);
+    settings.discard = given.value("discard", settings.discard);
+    settings.page = given.value("page", settings.page);
+    const bale::testing::ScriptedS3 server(settings);
+    std::printf("%d\n", server.port());
+    std::fflush(stdout);
+    char ignored[256];
+    while (::read(STDIN_FILENO, ignored, sizeof ignored) > 0) {
+    }
+    return 0;
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "scripted_s3: %s\n", error.what());
+    return 1;
+  }
+}
