@@ -35,6 +35,9 @@ echo
 echo "== peers: s3 cp against rclone and the AWS CLI, on Ceph RGW"
 servers rgw -- bench/peers.py --directory "$work"
 echo
+echo "== raw: one large file, copied and uploaded, on Ceph RGW"
+servers rgw -- bench/raw.py --directory "$work"
+echo
 echo "== services: replicate source and target on Ceph RGW, with moto's queues and dynalite's tables"
 servers rgw moto dynalite -- bench/services.py
 

@@ -1,0 +1,292 @@
+#include "jobs/raw/upload_files.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+
+#include "base/crc.hpp"
+#include "base/error.hpp"
+#include "base/mutex.hpp"
+#include "base/text.hpp"
+#include "flow/stop_after.hpp"
+#include "jobs/raw/evidence.hpp"
+#include "jobs/raw/part_size.hpp"
+#include "jobs/raw/verify.hpp"
+#include "transfer/file_upload.hpp"
+
+namespace bale::raw {
+namespace {
+
+/// Small files wait for the store most of the time.
+constexpr std::size_t small_files_at_once = 4;
+constexpr std::chrono::seconds between_saves{10};
+
+class Uploading {
+ public:
+  Uploading(RawRecord& record, const config::RawS3& settings, store::ObjectStore& store, const UploadHooks& hooks,
+            flow::RateLimit* limit, const Tools& tools)
+      : record_(record),
+        settings_(settings),
+        store_(store),
+        hooks_(hooks),
+        limit_(limit),
+        tools_(tools),
+        failed_(tools.world.stop, tools.world.clock, std::nullopt) {}
+
+  UploadReport run() {
+    std::vector<std::size_t> small, large;
+    for (std::size_t i = 0; i < record_.files.size(); ++i)
+      (record_.files[i].size < settings_.part_bytes ? small : large).push_back(i);
+    upload_small(small);
+    for (const std::size_t i : large) upload(i);
+    const Lock lock(mutex_);
+    hooks_.save();
+    return report_;
+  }
+
+ private:
+  void upload_small(const std::vector<std::size_t>& files) {
+    if (files.empty()) return;
+    flow::ThreadPool threads(std::min(files.size(), small_files_at_once), "raw file");
+    flow::TaskGroup group;
+    for (const std::size_t i : files) {
+      group.wait_until_at_most(2 * small_files_at_once);
+      if (group.failed()) break;
+      group.run(threads, [this, i] {
+        try {
+          upload(i);
+        } catch (...) {
+          failed_.request();
+          throw;
+        }
+      });
+    }
+    group.wait();
+  }
+
+  void upload(std::size_t index) {
+    FileRecord file = record_.files[index];  // no other thread changes it
+    if (failed_.token().stop_requested()) throw Error(ErrorKind::cancelled, "interrupted");
+    const os::fs::path path = local_path(record_, file);
+    const std::string shown = escape_name(path.native());
+    const ObjectAddress to{record_.bucket, file.key};
+    const auto local = tools_.world.files.open_if_exists(path);
+    if (!local)
+      throw Error(ErrorKind::not_found, "the local file is gone", shown, "restore it, or run `bale raw backup` again")
+          .with_code(copy_changed);
+    if (local->size() != file.size) throw changed(file, shown, fmt::format("it has {} bytes", local->size()));
+    const std::optional<store::ObjectInfo> there = look(to);
+    if (there && adopt(file, *local, *there)) return keep(index, std::move(file), /*adopted=*/true, 0);
+    const transfer::FileUploaded uploaded = send(index, file, *local, to, there);
+    if (file.crc64nvme && to_checksum(*file.crc64nvme) != uploaded.checksum)
+      throw changed(file, shown, "its CRC64NVME is another");
+    check_object(file, uploaded, to);
+    file.etag = uploaded.object.etag;
+    file.version_id = uploaded.object.version_id;
+    keep(index, std::move(file), /*adopted=*/false, uploaded.sent_bytes);
+  }
+
+  static store::Checksum to_checksum(std::uint64_t crc) {
+    store::Checksum checksum{store::Checksum::Algorithm::crc64nvme, {}};
+    for (int shift = 56; shift >= 0; shift -= 8) checksum.value += static_cast<char>(crc >> shift & 0xFF);
+    return checksum;
+  }
+
+  static Error changed(const FileRecord& file, const std::string& shown, const std::string& how) {
+    return Error(ErrorKind::precondition,
+                 fmt::format("the local file is not the recorded one of {} bytes: {}", file.size, how), shown,
+                 "run `bale raw backup` with a new id if the new content is right")
+        .with_code(copy_changed);
+  }
+
+  /// Looks at the object. Absent where there is none, and where the credentials may not know.
+  std::optional<store::ObjectInfo> look(const ObjectAddress& to) {
+    try {
+      return store_.head(to, {.version_id = {}, .if_match = {}, .with_evidence = true});
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::denied) throw;
+      remark_once(
+          is_look_denied_,
+          "S3 does not say whether an object exists without the right s3:ListBucket: files that are in the bucket "
+          "already may be sent again");
+      may_look_ = false;
+      return std::nullopt;
+    }
+  }
+
+  /// Whether the object has the file's bytes; the record of the file is then that of the object.
+  bool adopt(FileRecord& file, os::ReadableFile& local, const store::ObjectInfo& there) {
+    const KnownFile known{file.size, read_md5(file.md5), file.etag, file.part_bytes, file.crc64nvme};
+    Evidence evidence = compare_known(known, there);
+    if (evidence.verdict == Verdict::unknown) evidence = compare_reading(local, there, tools_);
+    if (evidence.digests) {
+      const std::string md5 = to_hex_digest(evidence.digests->md5);
+      if (!file.md5.empty() && file.md5 != md5)
+        throw changed(file, escape_name(local_path(record_, file).native()), "its MD5 is another");
+      file.md5 = md5;
+      file.crc64nvme = evidence.digests->crc64nvme;
+    }
+    tools_.log.info("raw.compare", "compared with the object that is there",
+                    {{"file", file.name}, {"verdict", to_string(evidence.verdict)}, {"by", evidence.by}});
+    if (evidence.verdict != Verdict::same) return false;
+    file.etag = there.etag;
+    file.part_bytes = evidence.part_bytes;
+    file.version_id = there.version_id;
+    return true;
+  }
+
+  transfer::FileUploaded send(std::size_t index, FileRecord& file, os::ReadableFile& local, const ObjectAddress& to,
+                              const std::optional<store::ObjectInfo>& there) {
+    const ByteCount part_bytes = part_size_of(file.size, settings_.part_bytes);
+    if (part_bytes != settings_.part_bytes)
+      remark_once(is_part_raised_,
+                  fmt::format("parts of {} instead of {}: an upload has at most {} parts", format_bytes(part_bytes),
+                              format_bytes(settings_.part_bytes), store::max_parts));
+    const bool is_resumable = !file.upload_id.empty() && file.part_bytes == part_bytes;
+    if (!is_resumable) file.upload_token = new_token();
+    file.part_bytes = part_bytes;
+    transfer::FileUpload upload{.attributes = attributes_of(file)};
+    upload.conditions = conditions_for(there);
+    upload.part_bytes = part_bytes;
+    if (is_resumable) upload.resume = file.upload_id;
+    upload.remember = [&](const UploadId& id) {
+      file.upload_id = id;
+      file.state = FileState::uploading;
+      const Lock lock(mutex_);
+      record_.files[index] = file;
+      hooks_.save();
+    };
+    upload.before_complete = [&] {
+      const Lock lock(mutex_);
+      hooks_.before_object();
+    };
+    upload.moved = [&](std::int64_t bytes) {
+      tools_.progress.bytes_done += static_cast<std::uint64_t>(bytes);
+      if (limit_ != nullptr && bytes > 0) limit_->pass(static_cast<ByteCount>(bytes), failed_.token());
+    };
+    upload.stop = failed_.token();
+    const auto begun = tools_.world.clock.steady();
+    tools_.log.info("raw.upload.begin", "begins an upload",
+                    {{"file", file.name}, {"object", to_uri(to)}, {"bytes", file.size}, {"part_bytes", part_bytes}});
+    transfer::FileUploaded uploaded =
+        transfer::upload_file(store_, tools_.pools.connections, tools_.budget, local, to, upload);
+    const auto took = std::chrono::duration_cast<Milliseconds>(tools_.world.clock.steady() - begun);
+    const double seconds = std::max(0.001, static_cast<double>(took.count()) / 1000);
+    tools_.log.info("raw.upload.end", "uploaded",
+                    {{"file", file.name},
+                     {"object", to_uri(to)},
+                     {"bytes", file.size},
+                     {"sent_bytes", uploaded.sent_bytes},
+                     {"seconds", seconds},
+                     {"bytes_per_second", static_cast<double>(uploaded.sent_bytes) / seconds},
+                     {"etag", uploaded.object.etag.str()}});
+    return uploaded;
+  }
+
+  store::ObjectAttributes attributes_of(const FileRecord& file) const {
+    store::ObjectAttributes attributes;
+    attributes.headers.content_type = "binary/octet-stream";
+    attributes.metadata = {{"bale-upload", file.upload_token}, {"bale-modified", to_iso8601(file.modified)}};
+    if (!settings_.storage_class.empty()) attributes.storage_class = settings_.storage_class;
+    attributes.encryption = settings_.sse;
+    attributes.kms_key_arn = settings_.kms_key_arn;
+    attributes.checksum_algorithm = store::Checksum::Algorithm::crc64nvme;
+    return attributes;
+  }
+
+  /// Nobody else's object is replaced that came since the look. Without a look there is no condition.
+  store::WriteConditions conditions_for(const std::optional<store::ObjectInfo>& there) const {
+    store::WriteConditions conditions;
+    if (!may_look_) return conditions;
+    if (there)
+      conditions.if_match = there->etag;
+    else
+      conditions.if_none_match = true;
+    return conditions;
+  }
+
+  std::string new_token() {
+    constexpr std::size_t token_bytes = 16;
+    Md5Digest random{};
+    static_assert(sizeof(random) == token_bytes);
+    tools_.world.entropy.fill(random);
+    return to_hex_digest(random);
+  }
+
+  /// Compares the object with what was sent, by HEAD.
+  void check_object(const FileRecord& file, const transfer::FileUploaded& uploaded, const ObjectAddress& to) {
+    std::uint64_t crc = 0;
+    for (const char byte : uploaded.checksum.value) crc = crc << 8 | static_cast<unsigned char>(byte);
+    const KnownFile known{uploaded.size, std::nullopt, uploaded.etag, file.part_bytes, crc};
+    const auto differs = [&](const std::string& how) {
+      return Error(ErrorKind::corrupt, "the object in the bucket is not the file that was sent: " + how, to_uri(to),
+                   "run `bale raw upload` again: the object is then replaced")
+          .with_code(upload_differs);
+    };
+    std::optional<store::ObjectInfo> object;
+    try {
+      object = store_.head(to, {.version_id = uploaded.object.version_id, .if_match = {}, .with_evidence = true});
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::denied) throw;
+      remark_once(is_head_denied_,
+                  "objects cannot be looked at after the upload without the right s3:GetObject: the ETag in "
+                  "the response to the upload is the evidence");
+      if (uploaded.object.etag == uploaded.etag) return;
+      throw differs("the ETag in the response is another");
+    }
+    if (!object) throw differs("it is not there");
+    const Evidence evidence = compare_known(known, *object);
+    tools_.log.info("raw.verify", "compared the object with what was sent",
+                    {{"file", file.name}, {"verdict", to_string(evidence.verdict)}, {"by", evidence.by}});
+    if (evidence.verdict == Verdict::differs) throw differs("its " + evidence.by + " is another");
+    if (evidence.verdict == Verdict::unknown)
+      remark_once(is_unproven_, fmt::format("objects are compared by size alone: {}", evidence.by));
+  }
+
+  void keep(std::size_t index, FileRecord file, bool is_adopted, ByteCount sent) {
+    file.state = FileState::uploaded;
+    file.upload_id = {};
+    const Lock lock(mutex_);
+    ++(is_adopted ? report_.adopted : report_.uploaded);
+    report_.sent_bytes += sent;
+    if (is_adopted) {
+      report_.adopted_bytes += file.size;
+    }
+    ++tools_.progress.items_done;
+    record_.files[index] = std::move(file);
+    const auto now = tools_.world.clock.steady();
+    if (now - saved_ < between_saves) return;
+    hooks_.save();
+    saved_ = now;
+  }
+
+  void remark_once(bool& is_said, const std::string& text) {
+    const Lock lock(mutex_);
+    if (std::exchange(is_said, true)) return;
+    hooks_.remark(text);
+  }
+
+  RawRecord& record_;
+  const config::RawS3& settings_;
+  store::ObjectStore& store_;
+  const UploadHooks& hooks_;
+  flow::RateLimit* const limit_;
+  const Tools& tools_;
+  flow::StopAfter failed_;
+  Mutex mutex_;
+  std::atomic<bool> may_look_{true};
+  bool is_look_denied_ = false, is_head_denied_ = false, is_part_raised_ = false, is_unproven_ = false;
+  std::chrono::steady_clock::time_point saved_{};
+  UploadReport report_;
+};
+
+}  // namespace
+
+UploadReport upload_files(RawRecord& record, const config::RawS3& settings, store::ObjectStore& store,
+                          const UploadHooks& hooks, flow::RateLimit* limit, const Tools& tools) {
+  return Uploading(record, settings, store, hooks, limit, tools).run();
+}
+
+}  // namespace bale::raw

@@ -1,0 +1,321 @@
+"""`bale raw` on the embedded store: local copy, upload, record, verify, purge, restore."""
+import hashlib
+import json
+import os
+import pathlib
+
+import pytest
+
+from conftest import Bale, MiB, wait_until
+
+PART = 5 * MiB  # the least that S3 takes
+
+
+def part_etag(data, part):
+    """The ETag that S3 gives to bytes that are uploaded in parts of one size."""
+    if len(data) < part:
+        return hashlib.md5(data).hexdigest()
+    digests = [hashlib.md5(data[at:at + part]).digest() for at in range(0, len(data), part)]
+    return f"{hashlib.md5(b''.join(digests)).hexdigest()}-{len(digests)}"
+
+
+class Raw(Bale):
+    """The program with a configuration of raw files, an instrument and a pool."""
+
+    def __init__(self, directory):
+        super().__init__(directory)
+        self.instrument, self.pool = self.directory / "instrument", self.directory / "pool"
+        self.instrument.mkdir()
+        self.yaml = self.directory / "raw.yaml"
+        self.configure()
+
+    def configure(self, backup_type="s3", top="", s3=""):
+        self.yaml.write_text(f"""
+backup:
+  backup_type: {backup_type}
+  pool_path: {self.pool}
+{top}
+  s3:
+    region: eu-central-1
+    bucket_prefix: lab
+    auto_create_buckets: true
+    chunk_size_mb: 5
+    retry_delay_seconds: 0
+{s3}
+""")
+
+    def environment(self):
+        return super().environment() | {"BALE_RAW_CONFIG": str(self.yaml)}
+
+    def raw(self, *arguments, status=0):
+        return self.run("--output", "json", "raw", *arguments, status=status)
+
+    def record(self, raw_id):
+        return self.raw("status", raw_id).lines()[0]
+
+    def write(self, name, data):
+        path = self.instrument / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        return path
+
+    def object(self, uri):
+        out = self.directory / "object"
+        self.run("s3", "cp", uri, out)
+        return out.read_bytes()
+
+
+@pytest.fixture
+def raw(tmp_path):
+    return Raw(tmp_path)
+
+
+def pool_file(raw, name, instrument="i1"):
+    found = list(raw.pool.glob(f"{instrument}/*/{name}"))
+    assert len(found) == 1, found
+    return found[0]
+
+
+def test_a_fresh_backup_is_copied_uploaded_and_recorded(raw):
+    data = os.urandom(2 * PART + 1)
+    path = raw.write("x.raw", data)
+    os.utime(path, (1_700_000_000, 1_700_000_000))
+    line = raw.raw("backup", "x", "--path", path, "--project", "PRJ_001", "--instrument", "i1").lines()[0]
+    assert (line["result"], line["backup_status"], line["bucket"]) == ("uploaded", "DONE", "lab-prj-001")
+    assert line["s3_backup_key"] == "x.raw" and line["s3_etag"] == part_etag(data, PART)
+    copy = pool_file(raw, "x.raw")
+    assert copy.read_bytes() == data and copy.stat().st_mtime == 1_700_000_000
+    assert raw.object("s3://lab-prj-001/x.raw") == data
+    record = raw.record("x")
+    assert record["backup_status"] == "DONE" and record["file_list"][0]["md5"] == hashlib.md5(data).hexdigest()
+    assert not list(raw.pool.rglob("*.partial"))
+
+
+@pytest.mark.parametrize("size", [0, 1, PART - 1, PART, PART + 1, 3 * PART + 1])
+def test_etags_are_those_of_the_aws_command_line_at_each_size(raw, size):
+    data = os.urandom(size)
+    raw.raw("backup", "x", "--path", raw.write("x.raw", data), "--project", "P", "--instrument", "i1")
+    assert raw.record("x")["s3_etag"] == part_etag(data, PART)
+
+
+def test_a_second_run_sends_nothing(raw):
+    path = raw.write("x.raw", os.urandom(PART + 1))
+    raw.raw("backup", "x", "--path", path, "--project", "P", "--instrument", "i1")
+    again = raw.raw("backup", "x", "--path", path, "--project", "P", "--instrument", "i1").lines()[0]
+    assert (again["result"], again["sent_bytes"], again["adopted"]) == ("adopted", 0, 1)
+
+
+@pytest.mark.parametrize("part_mib", [5, 8, 100])
+def test_an_object_of_another_part_size_is_adopted(raw, part_mib):
+    data = os.urandom(12 * MiB)
+    path = raw.write("x.raw", data)
+    raw.run("s3", "mb", "s3://lab-p", "--region", "eu-central-1")
+    raw.run("s3", "cp", "--part-size", f"{part_mib}MB", path, "s3://lab-p/x.raw")
+    line = raw.raw("backup", "x", "--path", path, "--project", "P", "--instrument", "i1").lines()[0]
+    assert (line["result"], line["sent_bytes"], line["backup_status"]) == ("adopted", 0, "DONE")
+    assert raw.record("x")["s3_etag"] == part_etag(data, part_mib * MiB)
+    assert raw.raw("verify", "x").lines()[-1]["proven"] == 1
+
+
+def test_an_object_of_other_bytes_is_replaced(raw):
+    path = raw.write("x.raw", b"right" * 1000)
+    raw.run("s3", "mb", "s3://lab-p", "--region", "eu-central-1")
+    (raw.directory / "wrong").write_bytes(b"wrong" * 1000)
+    raw.run("s3", "cp", raw.directory / "wrong", "s3://lab-p/x.raw")
+    line = raw.raw("backup", "x", "--path", path, "--project", "P", "--instrument", "i1").lines()[0]
+    assert line["result"] == "uploaded" and raw.object("s3://lab-p/x.raw") == b"right" * 1000
+
+
+def test_backup_type_local_ends_after_the_copy(raw):
+    raw.configure(backup_type="local")
+    path = raw.write("x.raw", b"data")
+    line = raw.raw("backup", "x", "--path", path, "--project", "P", "--instrument", "i1").lines()[0]
+    assert (line["result"], line["backup_status"], line["step"]) == ("copied", "DONE", "done")
+    assert pool_file(raw, "x.raw").read_bytes() == b"data"
+    assert raw.raw("upload", "x", status=2)
+
+
+def test_with_backup_type_s3_the_copy_leaves_the_status_to_the_upload(raw):
+    path = raw.write("x.raw", b"data")
+    raw.raw("backup", "x", "--path", path, "--project", "P", "--instrument", "i1", "--copy-only")
+    assert raw.record("x")["backup_status"] is None
+    assert raw.raw("upload", "x").lines()[0]["backup_status"] == "DONE"
+    assert raw.record("x")["backup_status"] == "DONE"
+
+
+def test_a_missing_bucket_fails_and_names_bucket_and_region(raw):
+    raw.yaml.write_text(raw.yaml.read_text().replace("auto_create_buckets: true", "auto_create_buckets: false"))
+    path = raw.write("x.raw", b"data")
+    done = raw.raw("backup", "x", "--path", path, "--project", "P", "--instrument", "i1", status=1)
+    assert "lab-p" in done.err and "eu-central-1" in done.err and "auto_create_buckets" in done.err
+    record = raw.record("x")
+    assert record["backup_status"] == "FAILED" and record["last_error"]["code"] == "NoSuchBucket"
+    assert pool_file(raw, "x.raw").read_bytes() == b"data"  # what is local stays
+
+
+def test_two_projects_of_one_bucket_name_never_share_it(raw):
+    path = raw.write("x.raw", b"data")
+    raw.raw("backup", "x", "--path", path, "--project", "PRJ_001", "--instrument", "i1")
+    done = raw.raw("backup", "y", "--path", path, "--project", "prj.001", "--instrument", "i1", status=1)
+    assert "PRJ_001" in done.err
+    assert raw.record("y")["last_error"]["code"] == "BucketOfOtherProject"
+
+
+def test_a_source_that_is_gone_has_an_exit_status_of_its_own(raw):
+    done = raw.raw("backup", "x", "--path", raw.instrument / "x.raw", "--project", "P", "--instrument", "i1", status=3)
+    assert "gone" in done.err
+    (raw.instrument / "x_CORRUPTED.raw").write_bytes(b"data")
+    raw.raw("backup", "x", "--path", raw.instrument / "x.raw", "--project", "P", "--instrument", "i1", status=3)
+
+
+def write_folder(raw, name="x.d"):
+    for file, data in {"analysis.tdf": b"tdf" * 100, "analysis.tdf_bin": os.urandom(PART + 7),
+                       "method/a.xml": b"<a/>", "zero": b""}.items():
+        raw.write(f"{name}/{file}", data)
+    (raw.instrument / name / "empty").mkdir()
+    return raw.instrument / name
+
+
+def tree(directory):
+    return {str(path.relative_to(directory)): path.read_bytes() if path.is_file() else None
+            for path in sorted(pathlib.Path(directory).rglob("*"))}
+
+
+def test_a_folder_comes_back_with_its_empty_folders_and_empty_files(raw):
+    folder = write_folder(raw)
+    raw.raw("backup", "x", "--path", folder, "--project", "P", "--instrument", "i1")
+    assert tree(pool_file(raw, "x.d")) == tree(folder)
+    raw.raw("restore", "x", "--to", raw.directory / "back")
+    assert tree(raw.directory / "back" / "x.d") == tree(folder)
+    assert not list((raw.directory / "back").glob(".bale*"))
+    again = raw.raw("restore", "x", "--to", raw.directory / "back").lines()[0]
+    assert (again["restored"], again["same"]) == (0, 4)
+
+
+@pytest.mark.parametrize("break_it, word", [
+    (lambda folder: (folder / "analysis.tdf_bin").unlink(), "analysis.tdf_bin"),
+    (lambda folder: os.mkfifo(folder / "pipe"), "pipe"),
+    (lambda folder: (folder / "link").symlink_to("/etc/passwd"), "link"),
+])
+def test_a_folder_that_is_not_whole_is_refused_before_the_first_byte(raw, break_it, word):
+    folder = write_folder(raw)
+    break_it(folder)
+    done = raw.raw("backup", "x", "--path", folder, "--project", "P", "--instrument", "i1", status=2)
+    assert word in done.err
+    assert not list(raw.pool.rglob("*.tdf"))
+
+
+def test_files_of_one_stem_are_a_set_by_exact_stem(raw):
+    for name in ["x.wiff", "x.wiff2", "x.wiff.scan", "x_2.wiff", "x.1.wiff"]:
+        raw.write(name, name.encode())
+    raw.raw("backup", "x", "--path", raw.instrument / "x.wiff", "--project", "P", "--instrument", "i1")
+    keys = [entry["key"] for entry in raw.record("x")["file_list"]]
+    assert sorted(keys) == ["x/x.wiff", "x/x.wiff.scan", "x/x.wiff2"]
+
+
+def test_verify_finds_a_damaged_copy_and_a_missing_object(raw):
+    raw.raw("backup", "x", "--path", raw.write("x.raw", b"data" * 100), "--project", "P", "--instrument", "i1")
+    copy = pool_file(raw, "x.raw")
+    copy.write_bytes(b"dbta" * 100)
+    found = raw.raw("verify", "x", status=5).lines()
+    assert {line["right"]["place"]: line["verdict"] for line in found if line["type"] == "evidence"} == {
+        "s3://lab-p/x.raw": "same", str(copy): "differs"}
+    copy.write_bytes(b"data" * 100)
+    raw.run("s3", "rm", "s3://lab-p/x.raw")
+    assert "missing" in [line.get("verdict") for line in raw.raw("verify", "x", status=1).lines()]
+
+
+def test_purge_deletes_what_is_proven_and_keeps_a_set_in_doubt_as_a_whole(raw):
+    folder = write_folder(raw)
+    raw.raw("backup", "x", "--path", folder, "--project", "P", "--instrument", "i1")
+    copy = pool_file(raw, "x.d")
+    (copy / "zero").write_bytes(b"1")
+    kept = raw.raw("verify", "x", "--purge-local", status=5).lines()
+    assert [line["purged"] for line in kept if line["type"] == "purge"] == [False]
+    assert (copy / "analysis.tdf_bin").exists()
+    (copy / "zero").write_bytes(b"")
+    dry = raw.run("--output", "json", "--dryrun", "raw", "verify", "x", "--purge-local").lines()
+    assert copy.exists() and dry[-1]["purged"] == 1
+    raw.raw("verify", "x", "--purge-local")
+    assert not copy.exists() and folder.exists()
+    assert raw.record("x")["purged"] is not None
+
+
+def test_purge_keeps_what_is_not_done(raw):
+    raw.raw("backup", "x", "--path", raw.write("x.raw", b"data"), "--project", "P", "--instrument", "i1", "--copy-only")
+    kept = raw.raw("verify", "x", "--purge-local", status=1).lines()
+    assert "DONE" in kept[0]["reasons"][0] and pool_file(raw, "x.raw").exists()
+
+
+def test_a_copy_that_is_there_is_skipped_and_another_file_is_never_replaced(raw):
+    path = raw.write("x.raw", b"data" * 10)
+    raw.raw("backup", "x", "--path", path, "--project", "P", "--instrument", "i1", "--copy-only")
+    before = pool_file(raw, "x.raw").stat().st_ino
+    raw.raw("backup", "x", "--path", path, "--project", "P", "--instrument", "i1", "--copy-only")
+    assert pool_file(raw, "x.raw").stat().st_ino == before
+    pool_file(raw, "x.raw").write_bytes(b"other" * 8)
+    done = raw.raw("backup", "x", "--path", path, "--project", "P", "--instrument", "i1", "--copy-only", status=1)
+    assert "LocalNameTaken" == raw.record("x")["last_error"]["code"], done
+    assert pool_file(raw, "x.raw").read_bytes() == b"other" * 8
+
+
+def test_dryrun_shows_files_and_keys_and_changes_nothing(raw):
+    path = raw.write("x.raw", b"data")
+    shown = raw.run("--output", "json", "--dryrun", "raw", "backup", "x", "--path", path, "--project", "P",
+                    "--instrument", "i1").lines()
+    assert shown[0]["object"] == "s3://lab-p/x.raw"
+    assert not raw.pool.exists() and raw.raw("status").lines() == []
+
+
+def test_status_filters_and_names_failures(raw):
+    raw.raw("backup", "a", "--path", raw.write("a.raw", b"a"), "--project", "P", "--instrument", "i1")
+    raw.raw("backup", "b", "--path", raw.instrument / "b.raw", "--project", "P", "--instrument", "i1", status=3)
+    assert [line["id"] for line in raw.raw("status", "--status", "FAILED").lines()] == ["b"]
+    assert [line["id"] for line in raw.raw("status", "--failed-since", "1h").lines()] == ["b"]
+    assert raw.raw("status", "--project", "other").lines() == []
+    text = raw.run("raw", "status").out
+    assert "gone" in text and text.splitlines()[0].split()[:3] == ["ID", "STATUS", "STEP"]
+    raw.raw("status", "unknown", status=3)
+
+
+def test_a_list_reports_adopted_uploaded_and_missing(raw):
+    raw.run("s3", "mb", "s3://lab-p", "--region", "eu-central-1")
+    lines = []
+    for number in range(6):
+        name, data = f"f{number}.raw", os.urandom(1000)
+        path = raw.pool / "i1" / "2025_01" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        if number < 2:
+            raw.run("s3", "cp", path, f"s3://lab-p/{name}")
+        if number == 5:
+            path.unlink()
+        lines.append({"_id": f"f{number}", "path": str(path), "project_id": "P", "instrument_id": "i1",
+                      "file_info": {name: [len(data), hashlib.md5(data).hexdigest()]}})
+    (raw.directory / "list").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    summary = raw.raw("backup", "--from", raw.directory / "list", status=3).lines()[-1]
+    assert (summary["adopted"], summary["uploaded"], summary["missing"]) == (2, 3, 1)
+    again = raw.raw("backup", "--from", raw.directory / "list", status=3).lines()[-1]
+    assert again["adopted"] == 5
+
+
+def test_settle_waits_until_the_acquisition_is_over(raw):
+    path = raw.write("x.raw", b"a")
+    process = raw.start("--output", "json", "raw", "backup", "x", "--path", path, "--project", "P", "--instrument",
+                        "i1", "--settle", "3s")
+    for number in range(8):
+        with path.open("ab") as file:
+            file.write(b"b")
+        assert process.poll() is None
+        wait_until(lambda: True)
+        import time
+        time.sleep(0.5)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert json.loads(out.splitlines()[0])["bytes"] == 9
+
+
+def test_bad_configurations_are_refused_with_line_and_column(raw):
+    raw.yaml.write_text("backup:\n  backup_type: s4\n  s3:\n    regoin: x\n")
+    done = raw.raw("backup", "x", "--path", "y", status=2)
+    assert ":2:" in done.err and ":4:" in done.err and "region" in done.err
