@@ -19,12 +19,12 @@ struct ProcessIdentity {
   friend bool operator==(const ProcessIdentity&, const ProcessIdentity&) = default;
 };
 
-/// Returns the identity of this process, out of `proc`, the directory where the system shows its processes (proc(5)).
-/// Members that the system does not tell are empty or 0. Never throws for files that are missing. Thread-safe.
-ProcessIdentity this_process(Files& files, const fs::path& proc = "/proc");
+/// Returns the identity of this process. Members that the system does not tell are empty or 0. Thread-safe.
+ProcessIdentity this_process(Files& files);
 
-/// Returns true when the process has certainly ended: it is of this machine and process namespace, and no process has
-/// its pid, or a process that started at another time. False in every doubt. Thread-safe.
-bool has_ended(Files& files, const ProcessIdentity& process, const fs::path& proc = "/proc");
+/// Returns true when the process has certainly ended: it is of this host, boot and process namespace, and no process
+/// has its pid, or one that started at another time, or one that only waits to be reaped. False in every doubt.
+/// Thread-safe.
+bool has_ended(Files& files, const ProcessIdentity& process);
 
 }  // namespace bale::os

@@ -18,6 +18,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -28,6 +29,7 @@
 #include "base/time.hpp"
 #include "os/clock.hpp"
 #include "os/entropy.hpp"
+#include "os/process_identity.hpp"
 #include "records/record_store.hpp"
 
 namespace bale::records {
@@ -50,7 +52,7 @@ struct LeaseHolder {
 };
 
 struct LeaseSettings {
-  Milliseconds duration{std::chrono::seconds(60)};  ///< without a heartbeat for so long, the lease is lost
+  Milliseconds duration{std::chrono::seconds(60)};  ///< without a heartbeat for so long it is lost; at most 24 hours
   Milliseconds wait{0};  ///< how long acquire_lease() waits for a lease that is held; 0 looks once
   Milliseconds clock_tolerance{std::chrono::minutes(30)};  ///< rule 3 above
 };
@@ -89,6 +91,11 @@ inline constexpr const char* lease_lost_code = "LeaseLost";  ///< this process h
 /// Returns whether a process has certainly ended; false where that is not known.
 using HasEnded = std::function<bool(const LeaseHolder&)>;
 
+/// Returns this process as a holder; `run` names its run.
+LeaseHolder this_holder(os::Files& files, std::string run);
+/// Returns the judge of rule 1: os::has_ended() of the holder's process. `files` is borrowed and outlives the result.
+HasEnded ended_processes(os::Files& files);
+
 /// A lease that this process has acquired. Thread-safe; store and clock are borrowed and outlive it.
 class Lease {
  public:
@@ -105,6 +112,9 @@ class Lease {
 
   /// The conditions for each write of the item: a write of a former owner does not pass them.
   std::vector<Condition> conditions() const;
+  /// Marks the lease as lost because a write with conditions() was refused; `refusal` is its Error{precondition}.
+  /// Returns the Error{precondition} LeaseLost to throw.
+  Error lost_by(const Error& refusal);
 
   /// Throws Error{precondition} LeaseLost when the lease was lost or released, or the last heartbeat is too old by this
   /// process's steady clock. Asks nobody: to be called before each step with an effect.

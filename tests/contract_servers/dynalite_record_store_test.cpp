@@ -1,5 +1,6 @@
 // The DynamoDB kind against dynalite.
 #include "cloud/dynamo_records.hpp"
+#include "contract/lease_suite.hpp"
 #include "contract/record_store_suite.hpp"
 #include "contract_servers/server_kind.hpp"
 
@@ -17,5 +18,6 @@ class DynaliteRecordsKind : public AsDynamoDb {
 };
 
 INSTANTIATE_TYPED_TEST_SUITE_P(Dynalite, RecordStoreSuite, DynaliteRecordsKind);
+INSTANTIATE_TYPED_TEST_SUITE_P(Dynalite, LeaseSuite, DynaliteRecordsKind);
 
 }  // namespace bale::testing

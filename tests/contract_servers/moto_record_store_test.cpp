@@ -1,5 +1,6 @@
 // The DynamoDB kind against moto.
 #include "cloud/dynamo_records.hpp"
+#include "contract/lease_suite.hpp"
 #include "contract/record_store_suite.hpp"
 #include "contract_servers/server_kind.hpp"
 
@@ -22,5 +23,6 @@ class MotoRecordsKind : public AsDynamoDb {
 };
 
 INSTANTIATE_TYPED_TEST_SUITE_P(Moto, RecordStoreSuite, MotoRecordsKind);
+INSTANTIATE_TYPED_TEST_SUITE_P(Moto, LeaseSuite, MotoRecordsKind);
 
 }  // namespace bale::testing
