@@ -33,6 +33,7 @@ OWNERS = {
     "pugixml.hpp": {"aws"},
     "re2/": {"jobs/recover"},
     "fuse_lowlevel.h": {"mount"},
+    "yaml-cpp/": {"config"},
 }
 
 # Headers of the operating system: os/ alone, but for these files, each with its reason.

@@ -22,11 +22,12 @@ enum class BackupType {
   s3,     ///< the upload, which follows the local copy
 };
 
-/// backup.purging_verification_type: what has to be proven before a local copy is deleted.
+/// backup.purging_verification_type: what has to be proven before a local copy is deleted. Default: that of
+/// backup_type.
 enum class PurgingVerification {
-  local,        ///< as force_local, but refused where backup_type is s3
-  s3,           ///< the object in the bucket has the recorded size and ETag, and the local file is the recorded one
-  force_local,  ///< the local copy is the recorded one, and the instrument's file equals it; the bucket is not asked
+  local,        ///< another local copy, the instrument's, equals it; refused where backup_type is s3
+  s3,           ///< the object in the bucket is the recorded one, and so is the local copy; needs backup_type s3
+  force_local,  ///< as local, whatever backup_type is
 };
 
 /// backup.layout: how keys of objects are formed (jobs/raw/layout.hpp).
@@ -88,7 +89,7 @@ struct RawConfig {
   BackupType backup_type = BackupType::local;
   /// Absent: no section s3. Where backup_type is s3 it is there, with region and bucket_prefix.
   std::optional<RawS3> s3;
-  PurgingVerification purging_verification = PurgingVerification::s3;
+  PurgingVerification purging_verification = PurgingVerification::local;
   KeyLayout layout = KeyLayout::by_id;
   os::fs::path pool_path;  ///< where local copies go: {pool_path}/{instrument}/{YYYY_MM}/...; empty: step 1 is not done
   std::map<std::string, os::fs::path> instruments;  ///< directory in which each instrument leaves its files
@@ -96,9 +97,10 @@ struct RawConfig {
 };
 
 /// Reads a configuration. `file` names it in findings, which carry line and column.
-/// `text`: YAML 1.2 of at most max_raw_config_bytes and 64 levels, one document. Inside of `backup` aliases are
-/// refused; elsewhere they are not followed, so that no text takes more memory than a few times its size. A name that
-/// one mapping gives twice is refused in the whole file. Throws InvalidConfig with everything that is wrong. Pure.
+/// `text`: one document of YAML, UTF-8, of at most max_raw_config_bytes and max_yaml_depth levels. Anchors and aliases
+/// are refused in `backup`; elsewhere they are not followed, so that no text takes more memory than a few times its
+/// size. Names that are given twice are refused in `backup` and at the top. true, yes and on are the same, as for
+/// programs that read YAML 1.1. Throws InvalidConfig with everything that is wrong. Pure.
 RawConfig parse_raw_config(std::string_view text, const std::string& file);
 inline constexpr ByteCount max_raw_config_bytes = 1 << 20;
 

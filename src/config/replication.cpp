@@ -368,8 +368,10 @@ json read_file(std::string_view text, const char* file, const Shape& shape, std:
 }  // namespace
 
 std::string to_string(const Finding& finding) {
-  if (finding.path.empty()) return fmt::format("{}: {}", finding.file, finding.message);
-  return fmt::format("{}: {}: {}", finding.file, escape_for_terminal(finding.path), finding.message);
+  std::string text = finding.file;
+  if (finding.line != 0) text += fmt::format(":{}:{}", finding.line, finding.column);
+  if (!finding.path.empty()) text += fmt::format(": {}", escape_for_terminal(finding.path));
+  return fmt::format("{}: {}", text, finding.message);
 }
 
 InvalidConfig::InvalidConfig(std::vector<Finding> findings, const std::string& directory)

@@ -97,9 +97,12 @@ struct Finding {
   std::string file;     ///< "settings.json"
   std::string path;     ///< "replication_configuration[1].source.cpu"; empty: the file as a whole
   std::string message;  ///< what is wrong and what is allowed: "100 is not in 256-16384"
+  // Of YAML files, from 1; 0: not known.
+  std::uint32_t line = 0, column = 0;
   friend bool operator==(const Finding&, const Finding&) = default;
 };
-/// "replication_config.json: replication_configuration[1].source.cpu: 100 is not in 256-16384".
+/// "replication_config.json: replication_configuration[1].source.cpu: 100 is not in 256-16384"; with a line,
+/// "backup.yaml:7:13: backup.s3.region: ...".
 std::string to_string(const Finding& finding);
 
 /// A configuration that is refused, with everything that is wrong in it. kind() is invalid; what() lists the findings,

@@ -28,6 +28,7 @@ std::string_view type_words(Type type) {
     case Type::object: return "an object {...}";
     case Type::array: return "an array [...]";
     case Type::string_map: return "an object whose values are strings";
+    case Type::other: return "anything";
   }
   return "";
 }
@@ -40,6 +41,7 @@ bool has_type(const json& value, Type type) {
     case Type::array: return value.is_array();
     case Type::object:
     case Type::string_map: return value.is_object();
+    case Type::other: return true;
   }
   return false;
 }
@@ -65,7 +67,8 @@ class Checker {
       case Type::object: return check_object(value, *member.shape, path);
       case Type::array: return check_array(value, member, path);
       case Type::string_map: return check_map(value, path);
-      case Type::boolean: return;
+      case Type::boolean:
+      case Type::other: return;
     }
   }
 
@@ -97,7 +100,7 @@ class Checker {
     std::vector<std::string> names;
     for (const Member& member : shape.members) names.push_back(member.name);
     for (const auto& [name, child] : value.items()) {
-      if (std::find(names.begin(), names.end(), name) != names.end()) continue;
+      if (shape.is_open || std::find(names.begin(), names.end(), name) != names.end()) continue;
       const std::string near = closest_match(name, names);
       add(member_path(path, name), near.empty()
                                        ? fmt::format("unknown member; allowed here: {}", fmt::join(names, ", "))
@@ -151,6 +154,7 @@ ordered_json value_schema(const Member& member) {
       if (member.least_elements != 0) schema["minItems"] = member.least_elements;
       return schema;
     }
+    case Type::other: return ordered_json::parse(member.schema);
   }
   return {};
 }
@@ -175,7 +179,7 @@ ordered_json to_schema(const Shape& shape) {
     properties[member.name] = member_schema(member);
     if (member.required) required.push_back(member.name);
   }
-  ordered_json schema = {{"type", "object"}, {"properties", properties}, {"additionalProperties", false}};
+  ordered_json schema = {{"type", "object"}, {"properties", properties}, {"additionalProperties", shape.is_open}};
   if (!required.empty()) schema["required"] = required;
   return schema;
 }

@@ -17,7 +17,8 @@ struct Shape;
 
 /// A member of an object, or an element of an array.
 struct Member {
-  enum class Type { string, boolean, integer, object, array, string_map };
+  /// `other`: what it may be is checked elsewhere; `schema` says it to editors.
+  enum class Type { string, boolean, integer, object, array, string_map, other };
 
   std::string name;
   Type type = Type::string;
@@ -33,11 +34,14 @@ struct Member {
   const Shape* shape = nullptr;
   std::shared_ptr<const Member> element;
   std::size_t least_elements = 0;
+  // Others
+  std::string schema;  ///< JSON Schema, as JSON text
 };
 
 /// An object: the members it may have, and no others.
 struct Shape {
   std::vector<Member> members;
+  bool is_open = false;  ///< others are passed over
 };
 
 /// Checks `value` against `member`, adding a Finding of `file` for everything that is wrong. `path` is where the value

@@ -7,6 +7,7 @@
 
 #include "cli/app.hpp"
 #include "cli/context.hpp"
+#include "config/raw.hpp"
 #include "config/replication.hpp"
 #include "support/fake_world.hpp"
 
@@ -63,12 +64,47 @@ TEST(ConfigCheck, AMissingDirectoryIsNotFound) {
   EXPECT_EQ(run({"config", "check"}, world.world()), exit_usage);
 }
 
-TEST(ConfigSchema, PrintsEither) {
+TEST(ConfigCheck, ShowsWhatAConfigurationOfRawFilesMeans) {
+  testing::FakeWorld world;
+  const std::string file = world.write("backup.yaml", R"(
+backup:
+  backup_type: s3
+  pool_path: /pool
+  instruments: {tims1: /instruments/tims1}
+  s3: {region: eu-central-1, bucket_prefix: kraken, auto_create_buckets: true,
+       bandwidth_limit: {08:00-18:00: 20MiB, 18:00-08:00: unlimited}}
+)");
+  EXPECT_EQ(run({"config", "check", file}, world.world()), exit_ok);
+  const std::string shown = world.terminal.take_output();
+  for (const char* part : {"kraken-{project} in eu-central-1, made where missing", "500.0 MiB", "tims1", "by_id",
+                           "08:00-18:00 20.0 MiB/s, 18:00-08:00 unlimited", "bale-raw"})
+    EXPECT_THAT(shown, HasSubstr(part));
+  EXPECT_EQ(run({"--output", "json", "config", "check", "--config", file}, world.world()), exit_ok);
+  const json summary = json::parse(world.terminal.take_output());
+  EXPECT_EQ(summary["type"], "raw");
+  EXPECT_EQ(summary["part_bytes"], 524'288'000);
+}
+
+TEST(ConfigCheck, FindingsOfRawFilesHaveLineAndColumn) {
+  testing::FakeWorld world;
+  const std::string file = world.write("backup.yaml", "backup:\n  layout: x\n");
+  EXPECT_EQ(run({"--output", "json", "config", "check", file}, world.world()), exit_usage);
+  const json finding = json::parse(world.terminal.take_output());
+  EXPECT_EQ(finding["file"], file);
+  EXPECT_EQ(finding["line"], 2);
+  EXPECT_EQ(finding["column"], 11);
+  EXPECT_EQ(run({"config", "check", world.path("none.yaml").string()}, world.world()), exit_not_found);
+  EXPECT_EQ(run({"config", "check", file, "--config", golden("everything")}, world.world()), exit_usage);
+}
+
+TEST(ConfigSchema, PrintsEach) {
   testing::FakeWorld world;
   EXPECT_EQ(run({"config", "schema", "settings"}, world.world()), exit_ok);
   EXPECT_EQ(world.terminal.take_output(), config::settings_schema());
   EXPECT_EQ(run({"config", "schema", "replication"}, world.world()), exit_ok);
   EXPECT_EQ(world.terminal.take_output(), config::replication_schema());
+  EXPECT_EQ(run({"config", "schema", "raw"}, world.world()), exit_ok);
+  EXPECT_EQ(world.terminal.take_output(), config::raw_schema());
   EXPECT_EQ(run({"config", "schema", "other"}, world.world()), exit_usage);
 }
 

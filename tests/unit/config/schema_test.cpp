@@ -12,6 +12,8 @@
 #include <regex>
 #include <set>
 
+#include "config/raw_shape.hpp"
+
 namespace bale::config {
 namespace {
 
@@ -144,6 +146,7 @@ TEST(Schema, EveryMemberIsInTheGuideWithItsRange) {
   std::vector<std::string> missing;
   find_undocumented(settings_shape(), guide, missing);
   find_undocumented(replication_shape(), guide, missing);
+  find_undocumented(raw_shape(), guide, missing);
   EXPECT_EQ(missing, std::vector<std::string>{});
 }
 
