@@ -1,16 +1,19 @@
 // The record of a raw file: what is copied, what is uploaded, and how far both are. Conversions are pure.
 //
 // A record is one item {id, part: "record"} of the records' table. Where its list of files is long, the list is in
-// further items {id, part: "files#..."} ("pages"), because an item has at most 400 KB and each heartbeat of the lease
-// costs what the item's size costs. Pages are never changed: a save writes pages with new names, then the record that
-// names them, on the condition that the writer still holds the record's lease, then removes the pages that the record
-// named before. So a writer that lost its lease changes nothing that a reader sees, and a reader sees all of one state.
+// further items {id, part: "files#{fence}-{digest}"} ("pages"), because an item has at most 400 KB and each heartbeat
+// of the lease costs what the item's size costs. A page is named after the fencing number of its writer's lease and
+// after its content, and is never changed. A save writes the pages that are new, then the record that names them, on
+// the condition that the writer still holds the record's lease, then removes pages of its own and earlier owners that
+// the record does not name. So a writer that lost its lease changes nothing that a reader sees, a reader sees all of
+// one state, and a save writes again only pages that differ.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -77,6 +80,13 @@ struct StepTimes {
   friend bool operator==(const StepTimes&, const StepTimes&) = default;
 };
 
+/// Which pages of a record are stored. Bookkeeping of RawRecords: all values are equal.
+struct StoredPages {
+  std::vector<std::string> names;
+  std::int64_t swept_by = 0;  ///< fencing number of the owner who removed pages that nobody names
+  friend bool operator==(const StoredPages&, const StoredPages&) noexcept { return true; }
+};
+
 /// Everything that is known of a raw file. Empty strings and nullopt: not known yet.
 struct RawRecord {
   std::string id;
@@ -102,6 +112,7 @@ struct RawRecord {
   std::uint32_t attempts = 0;           ///< runs that were begun, of both steps
   std::optional<LastError> last_error;  ///< of the last run, where it failed
   std::optional<TimePoint> purged;      ///< when the local copy was deleted
+  StoredPages pages;
   friend bool operator==(const RawRecord&, const RawRecord&) = default;
 
   ByteCount bytes() const noexcept;
@@ -112,17 +123,24 @@ struct RecordItems {
   records::Item record;              ///< with the key attributes, without those of the lease
   std::vector<records::Item> pages;  ///< none where the list of files is in `record`
 };
-/// Converts a record. `page_prefix` begins the names of pages ("files#3-17-").
-/// Throws Error{invalid} for what breaks a limit: s3_backup_key over 1024 bytes, s3_etag over 128, a name over 1024,
-/// more files than the record can name pages of (about a million).
+inline constexpr std::size_t max_key_bytes = 1024;  ///< of s3_backup_key and names
+inline constexpr std::size_t max_etag_bytes = 128;  ///< of s3_etag
+inline constexpr std::size_t max_files = 1'000'000;
+/// Converts a record. Names of pages begin with `page_prefix` ("files#3-").
+/// Throws Error{invalid} for what breaks a limit above. Texts without a limit of their own (paths) must leave the item
+/// below 400 KB; the store refuses others.
 RecordItems to_items(const RawRecord& record, std::string_view page_prefix);
 /// Converts items back. Tolerant: unknown attributes are passed over; missing ones, and ones of a wrong type, are not
 /// known. Reads the records of alphakraken's pipeline too: `file_info` (path -> [size, md5] or [size, md5,
 /// "{etag}__{chunk size in MiB}"]), `project_id`, `instrument_id`, `created_at`, `s3_upload_path`, statuses
-/// UPLOAD_IN_PROGRESS, UPLOAD_DONE, UPLOAD_FAILED and lower case; they say what the pipeline believed: files have the
-/// state `planned`, whatever the status is.
+/// UPLOAD_IN_PROGRESS, UPLOAD_DONE, UPLOAD_FAILED, in upper or lower case; they say what the pipeline believed: files
+/// have the state `planned`, whatever the status is.
 /// Throws Error{corrupt} naming the id where a page that the record names is not among `pages`.
 RawRecord from_items(const records::Item& record, const std::vector<records::Item>& pages);
+/// Reads a record of alphakraken's pipeline out of JSON, as mongoexport writes it (with "$oid", "$date", "$numberLong")
+/// or as plain JSON: from_items() of its members. Throws Error{invalid} for what is no JSON object or has no id (`_id`,
+/// `id` or `name`).
+RawRecord from_pipeline_json(std::string_view json);
 /// Names (sort keys) of the pages that a record's item names.
 std::vector<std::string> page_names(const records::Item& record);
 
@@ -145,17 +163,20 @@ class RawRecords {
   records::LeasePlace lease_place(const std::string& id) const;
 
   /// Writes the whole record, and sets record.updated to `now` (record.created, too, where it is not set).
-  /// Throws Error{precondition} LeaseLost when the lease was lost; nothing is changed then. `lease` is of record.id.
-  void save(RawRecord& record, const records::Lease& lease, TimePoint now);
+  /// Throws Error{precondition} LeaseLost when the lease was lost; nothing that a reader sees is changed then. `lease`
+  /// is of lease_place(record.id). `record` is one that get() or an earlier save() left, or a new one. Called by one
+  /// thread at a time for one record.
+  void save(RawRecord& record, records::Lease& lease, TimePoint now);
   /// Calls `visit` with each record of the table, in no order; read in pages, one record in memory at a time but for
   /// the store's page. Records that cannot be read are told to `unreadable` instead (id, error).
   void for_each(const std::function<void(const StoredRecord&)>& visit,
                 const std::function<void(const std::string&, const Error&)>& unreadable);
 
  private:
-  std::optional<records::Item> get_item(const std::string& id, const std::string& part);
-  StoredRecord read(const records::Item& item);
-  void remove_pages_except(const std::string& id, const std::vector<std::string>& named, const records::Lease& lease);
+  records::Item key_of(const std::string& id, std::string_view part) const;
+  StoredRecord read(records::Item item);
+  void remove_pages(RawRecord& record, const std::set<std::string>& before, std::int64_t fence);
+  void sweep_pages(const RawRecord& record, std::int64_t fence);
   records::RecordStore& records_;
   const TableName table_;
 };
