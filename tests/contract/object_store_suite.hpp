@@ -65,7 +65,6 @@ class ObjectStoreSuite : public ::testing::Test {
       listed.push_back({i + 1, upload_part(at(key), upload, i + 1, parts[i]), parts[i].size()});
     return store().complete_upload(at(key), upload, listed);
   }
-  using Algorithm = store::Checksum::Algorithm;
   store::PutResult put_with(const std::string& key, std::string_view content, const store::BodyDigests& digests) {
     DigestedBody body(content, digests);
     return store().put(at(key), body, {}, {});
@@ -76,12 +75,12 @@ class ObjectStoreSuite : public ::testing::Test {
     return store().upload_part(at(key), upload, number, body);
   }
   /// Begins an upload with an algorithm.
-  UploadId begin(const std::string& key, const std::optional<Algorithm>& algorithm) {
+  UploadId begin(const std::string& key, const std::optional<store::Checksum::Algorithm>& algorithm) {
     store::ObjectAttributes attributes;
     attributes.checksum_algorithm = algorithm;
     return store().create_upload(at(key), attributes);
   }
-  static store::BodyDigests checksum_of(Algorithm algorithm, std::string_view content) {
+  static store::BodyDigests checksum_of(store::Checksum::Algorithm algorithm, std::string_view content) {
     store::BodyDigests digests;
     digests.checksum = store::checksum_of(algorithm, as_bytes(content));
     return digests;

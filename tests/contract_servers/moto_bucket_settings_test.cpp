@@ -5,8 +5,11 @@
 
 namespace bale::testing {
 
+// moto 5. docs/testing.md says what each deviation means.
 class MotoSettingsKind : public AsS3Settings {
  public:
+  static constexpr bool names_rules = false;
+
   store::BucketSettings& settings() { return settings_; }
   store::ObjectStore& store() { return store_; }
   BucketName bucket(const std::string& name) {

@@ -5,8 +5,12 @@
 
 namespace bale::testing {
 
+// Ceph RGW 16.2. docs/testing.md says what each deviation means.
 class RgwSettingsKind : public AsS3Settings {
  public:
+  static constexpr bool has_encryption = false;
+  static constexpr bool takes_writes_where_acls_are_blocked = false;  // every PUT is AccessDenied
+
   store::BucketSettings& settings() { return settings_; }
   store::ObjectStore& store() { return store_; }
   BucketName bucket(const std::string& name) {

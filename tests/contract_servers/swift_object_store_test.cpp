@@ -21,6 +21,8 @@ class SwiftKind : public AsS3 {
   static constexpr bool gives_copies_own_tags = false;  // they keep the source's
   static constexpr bool checks_if_match_of_uploads = false;
   static constexpr bool checks_ranges_of_part_copies = false;
+  static constexpr bool keeps_checksums = false;  // ignored
+  static constexpr bool checks_upload_size = false;
 
   store::ObjectStore& store() { return store_; }
   queue::MessageQueue& queues() { throw Error(ErrorKind::unsupported, "Swift has no queues"); }

@@ -239,6 +239,7 @@ TEST(ContextTest, ReachesAServicesPortsPerRegion) {
   EXPECT_NE(&context.store(Region("eu-west-1")), &context.store(Region("us-east-1")));
   EXPECT_EQ(&context.queues(Region("eu-west-1")), &context.queues(Region("eu-west-1")));
   EXPECT_NE(&context.records(Region("eu-west-1")), &context.records(Region("us-east-1")));
+  EXPECT_NE(&context.bucket_settings(Region("eu-west-1")), &context.bucket_settings(Region("us-east-1")));
   EXPECT_EQ(testing::error_of([&] { context.store(Region("../x")); }).kind(), ErrorKind::invalid);
 }
 
@@ -255,6 +256,7 @@ TEST(ContextTest, MakesOnePortPerRegionOnce) {
   EXPECT_NE(&context.store(Region("eu-west-1")), &context.store(Region("us-east-1")));
   EXPECT_EQ(&context.queues(Region("eu-west-1")), &context.queues(Region("eu-west-1")));
   EXPECT_EQ(&context.records(Region("eu-west-1")), &context.records(Region("eu-west-1")));
+  EXPECT_EQ(&context.bucket_settings(Region("eu-west-1")), &context.bucket_settings(Region("eu-west-1")));
   EXPECT_THROW(context.store(Region("../x")), Error);
   EXPECT_GE(context.budget().limit(), 192u << 20);
   EXPECT_EQ(context.pools().connections.size(), 32u);
