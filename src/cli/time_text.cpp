@@ -56,6 +56,38 @@ bool is_weekday(std::string_view word) {
   return std::find(days.begin(), days.end(), to_lower(word)) != days.end();
 }
 
+bool is_half_day(std::string_view word) {
+  const std::string lower = to_lower(word);
+  return lower == "am" || lower == "pm";
+}
+
+/// Makes "21:05:07" of "09:05:07" and PM. Returns false where the hour is not one of twelve.
+bool to_24_hours(std::string& clock, bool is_afternoon) {
+  if (clock.size() > 1 && clock[1] == ':') clock.insert(0, "0");
+  unsigned hour = 0;
+  const auto [end, error] = std::from_chars(clock.data(), clock.data() + std::min<std::size_t>(clock.size(), 2), hour);
+  if (error != std::errc() || end != clock.data() + 2 || hour < 1 || hour > 12) return false;
+  clock.replace(0, 2, fmt::format("{:02}", hour % 12 + (is_afternoon ? 12 : 0)));
+  return true;
+}
+
+/// "2025-01-23T09:05:07Z" of "20250123T090507Z", and "2025-01-23T09:00+00:00" of "2025-01-23T09+00:00"; anything else
+/// as it is.
+std::string extended(std::string text) {
+  const auto digits = [&](std::size_t at, std::size_t count) {
+    return text.size() >= at + count && is_number(std::string_view(text).substr(at, count));
+  };
+  const bool is_basic = digits(0, 8) && text.size() > 8 && text[8] == 'T' && digits(9, 6);
+  if (is_basic) {
+    return fmt::format("{}-{}-{}T{}:{}:{}", text.substr(0, 4), text.substr(4, 2), text.substr(6, 2), text.substr(9, 2),
+                       text.substr(11, 2), text.substr(13));
+  }
+  constexpr std::size_t behind_hour = 13;
+  const bool has_hour_alone = text.size() > behind_hour && text[10] == 'T' && digits(11, 2) &&
+                              (text[behind_hour] == '+' || text[behind_hour] == '-' || text[behind_hour] == 'Z');
+  return has_hour_alone ? text.insert(behind_hour, ":00") : text;
+}
+
 /// Seconds since 1970, "1737623107.5": of "@" followed by them, or of as many digits as no other form has.
 std::optional<TimePoint> epoch_of(std::string_view word) {
   const bool is_marked = word.starts_with('@');
@@ -78,7 +110,7 @@ std::optional<TimePoint> epoch_of(std::string_view word) {
 /// "2025-01-23T09:05:07+0000" of "[Thu,] 23 Jan 2025 09:05:07 [zone]" or "Thu Jan 23 09:05:07 [zone] 2025 [zone]".
 std::optional<std::string> iso_of_words(std::vector<std::string> words) {
   if (!words.empty() && is_weekday(words.front())) words.erase(words.begin());
-  std::string year, day, clock, zone = "+0000";
+  std::string year, day, clock, half, zone = "+0000";
   unsigned month = 0;
   for (const std::string& word : words) {
     const auto found_zone = zone_of(word);
@@ -90,12 +122,15 @@ std::optional<std::string> iso_of_words(std::vector<std::string> words) {
       year = word;
     else if (word.find(':') != std::string::npos && clock.empty() && !found_zone)
       clock = word;
+    else if (is_half_day(word) && half.empty())
+      half = to_lower(word);
     else if (found_zone)
       zone = *found_zone;
     else
       return std::nullopt;
   }
   if (month == 0 || day.empty() || year.empty() || clock.empty()) return std::nullopt;
+  if (!half.empty() && !to_24_hours(clock, half == "pm")) return std::nullopt;
   return fmt::format("{}-{:02}-{}T{}{}", year, month, day, clock, zone);
 }
 
@@ -136,7 +171,7 @@ TimePoint parse_time_text(std::string_view text) {
   }
   const std::string iso = iso_of_words(words).value_or(plain_iso(words));
   try {
-    return parse_time(iso);
+    return parse_time(extended(iso));
   } catch (const Error&) {
     throw failure;
   }
