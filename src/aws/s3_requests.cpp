@@ -41,10 +41,12 @@ std::string quoted(const ETag& etag) { return "\"" + etag.str() + "\""; }
 constexpr const char* default_content_type = "binary/octet-stream";
 
 /// Returns the header value for `value`: an encoded word of RFC 2047, as S3 returns it, if `value` is not ASCII or
-/// looks like an encoded word itself. Bytes that are not UTF-8 stay as they are.
+/// looks like an encoded word itself, or begins or ends with a space, which HTTP would drop. Bytes that are not UTF-8
+/// stay as they are.
 std::string encoded_word(const std::string& value) {
   const bool is_ascii = std::all_of(value.begin(), value.end(), [](char c) { return c >= 0x20 && c < 0x7F; });
-  if ((is_ascii && decode_words(value) == value) || !is_utf8(value)) return value;
+  const bool is_trimmed = !value.starts_with(' ') && !value.ends_with(' ');
+  if ((is_ascii && is_trimmed && decode_words(value) == value) || !is_utf8(value)) return value;
   return "=?UTF-8?B?" + to_base64(as_bytes(value)) + "?=";
 }
 

@@ -182,6 +182,20 @@ void add_once(Pairs& pairs, std::string name, std::string value, std::string_vie
   if (!is_new) throw given_twice(place->first, option);
 }
 
+/// Metadata travel in headers whose names end with theirs: RFC 9110, 5.6.2, token.
+void add_metadata_pair(store::UserMetadata& metadata, const std::string& name, std::string value) {
+  constexpr std::string_view marks = "!#$%&'*+-.^_`|~";
+  const bool is_token = !name.empty() && std::all_of(name.begin(), name.end(), [&](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           marks.find(c) != std::string_view::npos;
+  });
+  if (!is_token) {
+    throw Error(ErrorKind::invalid, fmt::format("'{}' is no name of metadata", escape_name(name)), "--metadata",
+                "use ASCII letters, digits and '-' in names; values may have any characters");
+  }
+  add_once(metadata, to_lower(name), std::move(value), "--metadata");
+}
+
 /// Whether `text` starts with "name=": what a comma must be followed by to end a value.
 bool starts_with_name(std::string_view text) {
   const auto equals = text.find('=');
@@ -206,8 +220,7 @@ void add_metadata_json(std::string_view text, store::UserMetadata& metadata) {
   const bool fits = json.is_object() && std::all_of(json.begin(), json.end(),
                                                     [](const nlohmann::json& value) { return value.is_string(); });
   if (!fits) throw Error(ErrorKind::invalid, "not a JSON object of strings", "--metadata");
-  for (const auto& [name, value] : json.items())
-    add_once(metadata, to_lower(name), value.get<std::string>(), "--metadata");
+  for (const auto& [name, value] : json.items()) add_metadata_pair(metadata, name, value.get<std::string>());
 }
 
 }  // namespace
@@ -294,7 +307,7 @@ void add_metadata(std::string_view text, store::UserMetadata& metadata) {
     std::size_t end = text.find(',');
     while (end != std::string_view::npos && !starts_with_name(text.substr(end + 1))) end = text.find(',', end + 1);
     const auto [name, value] = split_pair(text.substr(0, end), "--metadata");
-    add_once(metadata, to_lower(name), value, "--metadata");
+    add_metadata_pair(metadata, name, value);
     text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
   }
 }

@@ -62,6 +62,9 @@ TEST(S3Requests, EncodeMetadataThatAreNotAscii) {
   EXPECT_THAT(sent({{"a", "plain =? text"}}), ElementsAre("plain =? text"));
   EXPECT_THAT(sent({{"a", "Gr\xC3\xBC\xC3\x9F"}}), ElementsAre("=?UTF-8?B?R3LDvMOf?="));
   EXPECT_THAT(sent({{"a", "tab\t"}}), ElementsAre("=?UTF-8?B?dGFiCQ==?="));
+  EXPECT_THAT(sent({{"a", " first"}}), ElementsAre("=?UTF-8?B?IGZpcnN0?="));
+  EXPECT_THAT(sent({{"a", "last "}}), ElementsAre("=?UTF-8?B?bGFzdCA=?="));
+  EXPECT_THAT(sent({{"a", "in between"}}), ElementsAre("in between"));
   EXPECT_THAT(sent({{"a", "=?UTF-8?B?eA==?="}}), ElementsAre("=?UTF-8?B?PT9VVEYtOD9CP2VBPT0/PQ==?="))
       << "what looks like a word comes back as it is";
   EXPECT_THAT(sent({{"a", "\xFF"}}), ElementsAre("\xFF"));

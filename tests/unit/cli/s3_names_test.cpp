@@ -101,6 +101,12 @@ TEST(Metadata, IsReadInEveryForm) {
   for (const char* text : {"a", "=1", "{", R"({"a": 1})", "[]"}) EXPECT_THROW(metadata(text), Error) << text;
 }
 
+TEST(Metadata, HasNamesThatAHeaderCanHave) {
+  for (const char* text : {"n\xc3\xb6me=x", "a b=x", "a:b=x", "a\tb=x", R"({"": "x"})", R"({"a b": "x"})"})
+    EXPECT_THROW(metadata(text), Error) << text;
+  EXPECT_EQ(metadata("A_b.c-1=\xc3\xb6"), (store::UserMetadata{{"a_b.c-1", "\xc3\xb6"}}));
+}
+
 TEST(Metadata, TakesEachNameOnce) {
   for (const char* text : {"a=1,a=1", "a=1,b=2,A=3", R"({"a": "1", "a": "2"})", R"({"a": "1", "A": "2"})"})
     EXPECT_THROW(metadata(text), Error) << text;
