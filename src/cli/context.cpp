@@ -200,13 +200,13 @@ struct Context::Parts {
     return cached(ports, region, [&] { return make(backend); });
   }
 
-  StatusTerminal terminal;
-  os::World world;
   void break_off_on(const std::stop_token& stop) BALE_REQUIRES(mutex) {
     breaker = stop;
     if (cloud_backend) cloud_backend->break_off_on(stop);
   }
 
+  StatusTerminal terminal;
+  os::World world;
   telemetry::Log log;
   Mutex mutex;
   std::unique_ptr<embedded::Backend> embedded_backend BALE_GUARDED_BY(mutex);
@@ -251,7 +251,7 @@ void Context::clean_up_after_stop() {
   const Lock lock(parts_->mutex);
   std::stop_source over;
   parts_->break_off_on(over.get_token());
-  parts_->grace = std::jthread([over, &world = world_](const std::stop_token& end) mutable {
+  parts_->grace = std::jthread([over, &world = parts_->world](const std::stop_token& end) mutable {
     while (!world.stop.stop_requested()) {
       if (!world.clock.sleep_for(stop_interval, end)) return;
     }
@@ -304,7 +304,7 @@ records::RecordStore& Context::local_records(const os::fs::path& directory) {
   const Lock lock(parts_->mutex);
   if (!parts_->local_records) {
     world_.files.make_private_directories(directory);
-    parts_->state_backend = embedded::Backend::open(directory, parts_->world);
+    parts_->state_backend = embedded::Backend::open(directory, parts_->world, parts_->breaker);
     parts_->local_records = parts_->state_backend->records(Region(default_region));
   }
   return *parts_->local_records;

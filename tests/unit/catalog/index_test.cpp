@@ -191,10 +191,10 @@ TEST_F(Index, ASizeThatIsNotSaidIsNull) {
   write(rows);
   sync();
   EXPECT_THAT(ask("SELECT object_path, object_size FROM catalog ORDER BY object_path"),
-              ElementsAre("p/empty|0", "p/unknown|NULL"));
-  EXPECT_THAT(ask("SELECT object_path FROM catalog WHERE object_size >= 0"), ElementsAre("p/empty"));
-  EXPECT_THAT(ask("SELECT object_path FROM catalog WHERE object_size < 5"), ElementsAre("p/empty"));
-  EXPECT_THAT(ask("SELECT object_path FROM catalog WHERE object_size IS NULL"), ElementsAre("p/unknown"));
+              ElementsAre("empty|0", "unknown|NULL"));
+  EXPECT_THAT(ask("SELECT object_path FROM catalog WHERE object_size >= 0"), ElementsAre("empty"));
+  EXPECT_THAT(ask("SELECT object_path FROM catalog WHERE object_size < 5"), ElementsAre("empty"));
+  EXPECT_THAT(ask("SELECT object_path FROM catalog WHERE object_size IS NULL"), ElementsAre("unknown"));
   expect_same(all(), truth());
 }
 
