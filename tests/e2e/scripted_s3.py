@@ -12,6 +12,7 @@ docs/testing.md describes the rules. The program is $BALE_SCRIPTED_S3, or what w
 import json
 import os
 import pathlib
+import ssl
 import subprocess
 import sys
 import urllib.error
@@ -38,31 +39,42 @@ def program():
 
 
 class ScriptedS3(Server):
-    """A running server; `settings` are those of the program: region, account, discard, page. Ends with stop()."""
+    """A running server; `settings` are those of the program: region, account, discard, page, and tls, the path of a
+    file to which the server writes the certificate that its clients are to trust. Ends with stop()."""
 
     def __init__(self, **settings):
         path = program()
         if path is None:
             raise FileNotFoundError("the program scripted_s3 is not built: run `make test`")
         # A session of its own: Ctrl-C on the terminal reaches the tests, which stop their servers last.
-        self.process = subprocess.Popen([path, json.dumps(settings)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        start_new_session=True)
+        self.process = subprocess.Popen([path, json.dumps(settings, default=str)], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, start_new_session=True)
         self.port = int(self.process.stdout.readline())
-        super().__init__("scripted_s3", {"endpoint": f"http://127.0.0.1:{self.port}", "access_key": "test",
+        self.ca_bundle = str(settings["tls"]) if "tls" in settings else None
+        scheme = "https" if self.ca_bundle else "http"
+        super().__init__("scripted_s3", {"endpoint": f"{scheme}://127.0.0.1:{self.port}", "access_key": "test",
                                          "secret_key": "test", "region": settings.get("region", "eu-west-1")})
+
+    def client(self, service, endpoint=None, **changes):
+        """A boto3 client that tries once."""
+        return super().client(service, endpoint, verify=self.ca_bundle, **changes)
 
     def environment(self):
         """Environment for a program that uses this server: the test's own, with its keys and endpoint."""
         changes = launching.environment({}) | {
             "AWS_ACCESS_KEY_ID": self.access_key, "AWS_SECRET_ACCESS_KEY": self.secret_key, "AWS_REGION": self.region,
             "AWS_DEFAULT_REGION": self.region, "AWS_ENDPOINT_URL_S3": self.endpoint}
+        if self.ca_bundle:
+            changes["AWS_CA_BUNDLE"] = self.ca_bundle
         return launching.changed(os.environ, changes)
 
     def page(self, method, page, content=None):
         """Asks for one of the server's own pages, /-/PAGE; ValueError with its reason where it refuses."""
         body = None if content is None else json.dumps(content).encode()
         request = urllib.request.Request(f"{self.endpoint}/-/{page}", data=body, method=method)
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        trust = ssl.create_default_context(cafile=self.ca_bundle)
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}),
+                                             urllib.request.HTTPSHandler(context=trust))
         try:
             with opener.open(request, timeout=SLOW) as answer:
                 return json.load(answer)

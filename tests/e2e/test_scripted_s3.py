@@ -313,6 +313,18 @@ def test_zeros_take_no_memory():
         assert peak < 64 << 10, f"{peak} KiB"
 
 
+def test_tls(tmp_path):
+    with ScriptedS3(tls=tmp_path / "ca.pem") as server:
+        boto = Boto(server)
+        server.rules([{"action": "flip", "of": "stored", "offset": 8}])
+        boto.s3.put_object(Bucket="b", Key="k", Body=DIGITS, ChecksumAlgorithm="CRC32")  # in a trailer, as over TLS
+        assert boto.get() == b"123456788"
+        put, = server.asked("PutObject")
+        assert put["headers"]["x-amz-content-sha256"] == "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
+        assert (put["content_bytes"], put["crc64nvme"]) == (9, CRC64NVME_OF_DIGITS)
+        assert server.environment()["AWS_CA_BUNDLE"] == str(tmp_path / "ca.pem")
+
+
 def test_program_ends_with_its_input():
     with ScriptedS3() as server:
         assert server.stop() == 0
@@ -374,6 +386,13 @@ def test_rule_delay_and_hold(boto, scripted_s3):
     scripted_s3.release("gate")
     writer.join()
     assert len(scripted_s3.state("b")["objects"]) == 2
+
+
+def test_rule_spaces(boto, scripted_s3):
+    upload = boto.begin()
+    etag = boto.part(upload)
+    scripted_s3.rules([{"action": "spaces", "seconds": 0.3}])
+    assert boto.complete(upload, [etag])["ETag"] == etag_of([DIGITS])
 
 
 def test_rule_throttle(boto, scripted_s3):

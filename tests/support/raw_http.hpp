@@ -13,6 +13,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "http/message.hpp"
 
@@ -77,6 +78,13 @@ class RawConnection {
     answer.is_whole = answer.body.size() == length;
     input_.erase(0, answer.body.size());
     return answer;
+  }
+
+  /// Reads until the server closes the connection.
+  std::string read_all() {
+    while (fill()) {
+    }
+    return std::exchange(input_, {});
   }
 
  private:

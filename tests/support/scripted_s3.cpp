@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <list>
 #include <stdexcept>
 #include <thread>
@@ -123,7 +124,8 @@ struct ScriptedS3::Impl {
     std::thread thread;
   };
 
-  explicit Impl(s3::Settings settings) {
+  Impl(s3::Settings settings, SSL_CTX* context) : tls(context) {
+    std::signal(SIGPIPE, SIG_IGN);  // OpenSSL writes without MSG_NOSIGNAL; a client that hangs up is nothing special
     core.settings = std::move(settings);
     listener = listen_anywhere(port);
     accepter = std::thread([this] { accept(); });
@@ -165,6 +167,7 @@ struct ScriptedS3::Impl {
   }
 
   void serve(Wire& wire, int number) {
+    if (tls != nullptr && !wire.start_tls(tls)) return;
     for (bool goes_on = true; goes_on && !core.over;) {
       const std::optional<std::string> head = wire.read_head();
       if (!head) return;
@@ -186,6 +189,7 @@ struct ScriptedS3::Impl {
     }
   }
 
+  SSL_CTX* tls;
   Core core;
   int listener = -1;
   std::uint16_t port = 0;
@@ -194,11 +198,13 @@ struct ScriptedS3::Impl {
   std::thread accepter;
 };
 
-ScriptedS3::ScriptedS3(s3::Settings settings) : impl_(std::make_unique<Impl>(std::move(settings))) {}
+ScriptedS3::ScriptedS3(s3::Settings settings, SSL_CTX* tls) : impl_(std::make_unique<Impl>(std::move(settings), tls)) {}
 ScriptedS3::~ScriptedS3() = default;
 
 std::uint16_t ScriptedS3::port() const noexcept { return impl_->port; }
-std::string ScriptedS3::url() const { return fmt::format("http://127.0.0.1:{}", port()); }
+std::string ScriptedS3::url() const {
+  return fmt::format("{}://127.0.0.1:{}", impl_->tls != nullptr ? "https" : "http", port());
+}
 
 void ScriptedS3::set_rules(const json& rules) { impl_->core.rules.set(rules); }
 void ScriptedS3::add_rules(const json& rules) { impl_->core.rules.add(rules); }

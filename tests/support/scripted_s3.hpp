@@ -6,6 +6,8 @@
 // be one. docs/testing.md describes the rules; over HTTP they are at /-/rules, and the rest beside them.
 #pragma once
 
+#include <openssl/ssl.h>
+
 #include <cstdint>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -20,14 +22,14 @@ namespace bale::testing {
 /// A running server on a free port of 127.0.0.1, until it is destroyed. Thread-safe.
 class ScriptedS3 {
  public:
-  /// Throws std::runtime_error where no port can be listened on.
-  explicit ScriptedS3(s3::Settings settings = {});
+  /// Speaks TLS where `tls` is given, which is borrowed. Throws std::runtime_error where no port can be listened on.
+  explicit ScriptedS3(s3::Settings settings = {}, SSL_CTX* tls = nullptr);
   ~ScriptedS3();
   ScriptedS3(const ScriptedS3&) = delete;
   ScriptedS3& operator=(const ScriptedS3&) = delete;
 
   std::uint16_t port() const noexcept;
-  std::string url() const;  ///< "http://127.0.0.1:port"
+  std::string url() const;  ///< "http://127.0.0.1:port", or https
 
   /// Replaces the rules, or adds to them. Throws std::invalid_argument, or nlohmann's exceptions, for what is no rule.
   void set_rules(const nlohmann::json& rules);

@@ -1,12 +1,18 @@
 // The scripted S3 server as a program: prints its port, and serves until its standard input ends.
 //
-//   scripted_s3 [SETTINGS]      SETTINGS: a JSON object of "region", "account", "discard" and "page" (s3::Settings)
+//   scripted_s3 [SETTINGS]      SETTINGS: a JSON object of "region", "account", "discard" and "page" (s3::Settings),
+//   and
+//                               "tls", a file to be written: the certificate that clients are to trust
 #include <unistd.h>
 
 #include <cstdio>
+#include <fstream>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
 
 #include "support/scripted_s3.hpp"
+#include "support/test_certificate.hpp"
 
 int main(int argc, char** argv) {
   try {
@@ -16,7 +22,12 @@ int main(int argc, char** argv) {
     settings.account = given.value("account", settings.account);
     settings.discard = given.value("discard", settings.discard);
     settings.page = given.value("page", settings.page);
-    const bale::testing::ScriptedS3 server(settings);
+    std::optional<bale::testing::TestCertificate> certificate;
+    if (given.contains("tls")) {
+      certificate.emplace("IP:127.0.0.1");
+      std::ofstream(given.at("tls").get<std::string>()) << certificate->pem();
+    }
+    const bale::testing::ScriptedS3 server(settings, certificate ? certificate->context() : nullptr);
     std::printf("%d\n", server.port());
     std::fflush(stdout);
     char ignored[256];

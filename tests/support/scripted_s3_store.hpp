@@ -27,9 +27,12 @@ class TestCredentials final : public os::Environment {
 /// A server and a store that asks it. The store tries everything once.
 class ScriptedS3Store {
  public:
-  explicit ScriptedS3Store(s3::Settings settings = {}, cloud::Help help = cloud::Help::where_not_aws)
-      : server_(settings),
-        session_(world_, os::system_processes(), {.endpoint_url = server_.url(), .region = settings.region}),
+  /// `tls`: the store speaks TLS with the server, and trusts only the PEM of `ca_bundle`, a file.
+  explicit ScriptedS3Store(const s3::Settings& settings = {}, cloud::Help help = cloud::Help::where_not_aws,
+                           SSL_CTX* tls = nullptr, const std::string& ca_bundle = {})
+      : server_(settings, tls),
+        session_(world_, os::system_processes(),
+                 {.endpoint_url = server_.url(), .region = settings.region, .profile = {}, .ca_bundle = ca_bundle}),
         store_(session_, Region(settings.region), help) {}
   ScriptedS3& server() noexcept { return server_; }
   cloud::S3Store& store() noexcept { return store_; }

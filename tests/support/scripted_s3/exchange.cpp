@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <thread>
 
 #include "base/text.hpp"
 
@@ -253,16 +254,26 @@ bool Exchange::receive() {
   return true;
 }
 
+/// Waits until `time` is over; `anyway`: also when the client has gone, and what it asked for is done all the same.
+bool Exchange::rest(std::chrono::duration<double> time, bool anyway) {
+  if (!anyway) return wire_.pause(time);
+  const auto until = std::chrono::steady_clock::now() + time;
+  while (!core_.over && std::chrono::steady_clock::now() < until)
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  return !core_.over;
+}
+
 /// Waits for as long as rules want before the work, or between it and the answer.
 bool Exchange::wait_for_turn(std::string_view when) {
   if (const Chosen* const delay = find("delay", "when", when)) {
     core_.rules.hit(delay->id);
-    if (!wire_.pause(std::chrono::duration<double>(delay->rule->number("seconds", 1)))) return false;
+    const std::chrono::duration<double> time(delay->rule->number("seconds", 1));
+    if (!rest(time, delay->rule->source.value("anyway", false))) return false;
   }
   if (const Chosen* const hold = find("hold", "when", when)) {
     core_.rules.hit(hold->id);
     while (core_.rules.holds(hold->id)) {
-      if (!wire_.pause(std::chrono::milliseconds(5))) return false;
+      if (!rest(std::chrono::milliseconds(5), hold->rule->source.value("anyway", false))) return false;
     }
   }
   return true;
@@ -403,7 +414,27 @@ bool Exchange::send_piece(std::string_view bytes) {
   return true;
 }
 
+/// Sends the head at once, then spaces, then the document: as S3 does while it completes an upload of many parts.
+bool Exchange::answer_after_spaces(const Answer& answer, const Chosen& rule) {
+  core_.rules.hit(rule.id);
+  std::string head = head_of(answer, request_, 0);
+  const std::string length = "Content-Length: 0\r\n";
+  head.replace(head.find(length), length.size(), "Transfer-Encoding: chunked\r\n");
+  const auto send_chunk = [&](std::string_view bytes) {
+    return bytes.empty() || wire_.send(fmt::format("{:x}\r\n{}\r\n", bytes.size(), bytes));
+  };
+  const std::size_t declared = answer.body.starts_with("<?xml") ? answer.body.find("?>") + 2 : 0;
+  if (!wire_.send(head) || !send_chunk(std::string_view(answer.body).substr(0, declared))) return false;
+  const auto until = std::chrono::steady_clock::now() + std::chrono::duration<double>(rule.rule->number("seconds", 1));
+  while (std::chrono::steady_clock::now() < until) {
+    if (!send_chunk(" ") || !wire_.pause(std::chrono::milliseconds(50))) return false;
+  }
+  return send_chunk(std::string_view(answer.body).substr(declared)) && wire_.send("0\r\n\r\n");
+}
+
 bool Exchange::answer_with(const Answer& answer) {
+  const Chosen* const spaces = find("spaces");
+  if (spaces != nullptr && !answer.content && !answer.body.empty()) return answer_after_spaces(answer, *spaces);
   const std::string head = head_of(answer, request_, length_of(answer));
   const ByteCount length = request_.method == "HEAD" ? 0 : length_of(answer);
   cut_ = find("cut", "of", "response");
@@ -436,8 +467,8 @@ bool Exchange::run() {
   if (respond != nullptr && respond->rule->source.value("early", false)) {
     Answer answer = decide();
     answer.headers.set("Connection", "close");
-    send_answer(wire_, request_, answer);
     core_.journal.end(number_, answer.status);
+    send_answer(wire_, request_, answer);
     wire_.end();
     return false;
   }
@@ -451,9 +482,13 @@ bool Exchange::run() {
     core_.journal.end(number_, 0);
     return drop(*lose);
   }
-  const int status = answer.status;
-  goes_on = wait_for_turn("after") && answer_with(answer);
-  core_.journal.end(number_, goes_on ? status : 0);
+  goes_on = wait_for_turn("after");
+  // Before it is sent: who has the answer finds it in the journal.
+  core_.journal.end(number_, goes_on ? answer.status : 0);
+  if (goes_on && !answer_with(answer)) {
+    goes_on = false;
+    core_.journal.end(number_, 0);
+  }
   return goes_on;
 }
 

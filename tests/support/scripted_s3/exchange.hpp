@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <functional>
 #include <optional>
 #include <string>
@@ -49,6 +50,7 @@ class Exchange {
                    const std::function<bool()>& is_done);
   bool pass_request_rules(std::size_t& step);
   void keep(std::string_view bytes, Digester& digester);
+  bool rest(std::chrono::duration<double> time, bool anyway);
   bool wait_for_turn(std::string_view when);
   void change_world(std::string_view when);
   void write_as_another(const Rule& rule, Bucket& bucket) const BALE_REQUIRES(core_.mutex);
@@ -56,6 +58,7 @@ class Exchange {
   Answer work();
   Answer decide();
   bool answer_with(const Answer& answer);
+  bool answer_after_spaces(const Answer& answer, const Chosen& rule);
   bool send_piece(std::string_view bytes);
   bool drop(const Chosen& rule);
 

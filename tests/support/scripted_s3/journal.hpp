@@ -25,7 +25,7 @@ class Journal {
   void digested(std::uint64_t number, const Digests& digests);
   /// An action was denied to it.
   void denied(std::uint64_t number, const std::string& action);
-  /// Its answer was sent, with this status; 0: it got none, or not the whole of it.
+  /// Its answer is sent now, with this status; 0: it gets none, or not the whole of it.
   void end(std::uint64_t number, int status);
   /// Returns {"count", "body_bytes", "operations": {name: {"count", "body_bytes", "statuses"}}, "requests": [...]}.
   nlohmann::json list() const;

@@ -147,7 +147,7 @@ Attributes Operations::attributes_of(const Request& request, const Bucket& bucke
     add_default_encryption(attributes, bucket);
   }
   if (attributes.encryption != "AES256" && !attributes.encryption.starts_with("aws:kms"))
-    throw Refusal{400, "InvalidArgument", "The encryption method specified is not supported"};
+    throw Refusal{400, "InvalidEncryptionAlgorithmError", "The encryption request you specified is not valid."};
   return attributes;
 }
 
@@ -358,7 +358,7 @@ Answer Operations::copy_object(const Request& request, const Received&) {
   version.content = source.content;
   version.digests = source.parts.empty() ? source.digests : digest(source.content, {});
   std::string name = to_lower(request.header("x-amz-checksum-algorithm"));
-  if (name.empty()) name = "crc64nvme";
+  if (name.empty()) name = source.checksum ? source.checksum->name : "crc64nvme";
   if (checksum_bytes(version.digests, name).empty()) version.digests = digest(source.content, {true, true});
   version.checksum = KeptChecksum{name, "FULL_OBJECT", checksum_bytes(version.digests, name), 0};
   version.etag = etag_of(version.digests, version.attributes);

@@ -286,6 +286,7 @@ Answer Operations::handle(const Request& request, const Received& received) {
     if (row == rows().end())
       throw Refusal{501, "NotImplemented", "A header or query you provided implies functionality not implemented"};
     check_access(request, row->second);
+    if (row->second.needs_bucket) end_old_uploads(bucket_of(request));
     return (this->*row->second.run)(request, received);
   } catch (const Refusal& refusal) {
     return to_answer(refusal, request);

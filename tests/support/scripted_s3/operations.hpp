@@ -102,6 +102,7 @@ class Operations {
   Version& copy_source(const Request& request);
 
   // uploads.cpp
+  void end_old_uploads(Bucket& bucket);
   Upload& upload_of(const Request& request, Bucket& bucket);
   Answer create_upload(const Request& request, const Received& received);
   Answer upload_part(const Request& request, const Received& received);

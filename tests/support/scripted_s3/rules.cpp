@@ -22,15 +22,16 @@ const std::map<std::string, std::set<std::string>>& actions() {
       {"lose_answer", {"reset"}},
       {"fail_answer", {"status", "code", "message"}},
       {"cut", {"of", "bytes", "reset"}},
-      {"delay", {"seconds", "when"}},
-      {"hold", {"when"}},
+      {"delay", {"seconds", "when", "anyway"}},
+      {"hold", {"when", "anyway"}},
       {"throttle", {"of", "bytes_per_second"}},
       {"silence", {"of", "bytes", "seconds"}},
       {"flip", {"of", "offset", "bit"}},
       {"deny", {"deny", "allow"}},
       {"other_writer", {"when", "body", "size", "metadata", "remove"}},
       {"abort_uploads", {"when"}},
-      {"advance", {"seconds"}}};
+      {"spaces", {"seconds"}},
+      {"advance", {"seconds", "when"}}};
   return all;
 }
 

@@ -108,12 +108,17 @@ std::optional<std::pair<std::string, int>> abort_rule(const Bucket& bucket, cons
   return std::nullopt;
 }
 
+/// When the bucket's lifecycle ends the upload: S3 rounds up to the next midnight.
+std::optional<TimePoint> abort_date(const Bucket& bucket, const Upload& upload) {
+  const auto rule = abort_rule(bucket, upload.key);
+  if (!rule) return std::nullopt;
+  return TimePoint(std::chrono::ceil<std::chrono::days>(upload.initiated + std::chrono::days(rule->second)));
+}
+
 void add_abort_rule(http::Headers& headers, const Bucket& bucket, const Upload& upload) {
   const auto rule = abort_rule(bucket, upload.key);
   if (!rule) return;
-  // S3 rounds up to the next midnight.
-  const auto day = std::chrono::ceil<std::chrono::days>(upload.initiated + std::chrono::days(rule->second));
-  headers.add("x-amz-abort-date", to_http_date(TimePoint(day)));
+  headers.add("x-amz-abort-date", to_http_date(*abort_date(bucket, upload)));
   headers.add("x-amz-abort-rule-id", rule->first);
 }
 
@@ -146,6 +151,14 @@ std::string part_checksum_element(const Upload& upload, const Part& part) {
 }
 
 }  // namespace
+
+void Operations::end_old_uploads(Bucket& bucket) {
+  if (!bucket.documents.contains("lifecycle")) return;
+  std::erase_if(bucket.uploads, [&](const auto& each) {
+    const auto date = abort_date(bucket, each.second);
+    return date && *date < state_.now();
+  });
+}
 
 Upload& Operations::upload_of(const Request& request, Bucket& bucket) {
   const auto found = bucket.uploads.find(request.parameter("uploadId"));

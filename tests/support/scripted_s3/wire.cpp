@@ -21,6 +21,11 @@ constexpr int tick_ms = 20;             // how soon a wait notices that it is ov
 
 Wire::~Wire() { ::close(socket_); }
 
+bool Wire::start_tls(SSL_CTX* context) {
+  tls_.reset(SSL_new(context));
+  return SSL_set_fd(tls_.get(), socket_) == 1 && SSL_accept(tls_.get()) == 1;
+}
+
 std::optional<std::string> Wire::read_head() {
   for (;;) {
     const std::size_t end = input_.find("\r\n\r\n");
@@ -46,8 +51,9 @@ std::string Wire::read_some(std::size_t most) {
   }
   std::string bytes(std::min(most, read_bytes), '\0');
   for (;;) {
-    const ssize_t got = ::recv(socket_, bytes.data(), bytes.size(), 0);
-    if (got < 0 && errno == EINTR) continue;
+    const ssize_t got = tls_ ? SSL_read(tls_.get(), bytes.data(), static_cast<int>(bytes.size()))
+                             : ::recv(socket_, bytes.data(), bytes.size(), 0);
+    if (got < 0 && !tls_ && errno == EINTR) continue;
     bytes.resize(got > 0 && !over_ ? static_cast<std::size_t>(got) : 0);
     return bytes;
   }
@@ -55,8 +61,10 @@ std::string Wire::read_some(std::size_t most) {
 
 bool Wire::send(std::string_view bytes) {
   while (!bytes.empty()) {
-    const ssize_t sent = ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-    if (sent < 0 && errno == EINTR) continue;
+    const int step = static_cast<int>(std::min<std::size_t>(bytes.size(), 1 << 20));
+    const ssize_t sent =
+        tls_ ? SSL_write(tls_.get(), bytes.data(), step) : ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    if (sent < 0 && !tls_ && errno == EINTR) continue;
     if (sent <= 0) return false;
     bytes.remove_prefix(static_cast<std::size_t>(sent));
   }

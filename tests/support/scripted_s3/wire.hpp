@@ -1,15 +1,19 @@
 // One connection of a scripted S3 server: bytes in, bytes out, pauses. And the chunks that bodies come in.
 #pragma once
 
+#include <openssl/ssl.h>
+
 #include <atomic>
 #include <chrono>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 
 #include "base/bytes.hpp"
+#include "support/test_certificate.hpp"
 
 namespace bale::testing::s3 {
 
@@ -22,6 +26,8 @@ class Wire {
   Wire(const Wire&) = delete;
   Wire& operator=(const Wire&) = delete;
 
+  /// From now on the connection speaks TLS; returns false when the handshake fails.
+  bool start_tls(SSL_CTX* context);
   /// Returns a head with its empty line; absent when the client goes first, or sends more than 1 MiB.
   std::optional<std::string> read_head();
   /// Returns 1 to `most` bytes; empty when the client has gone.
@@ -45,6 +51,7 @@ class Wire {
  private:
   int socket_;
   const std::atomic<bool>& over_;
+  std::unique_ptr<SSL, FreeWith<SSL_free>> tls_;
   std::string input_;
 };
 

@@ -178,6 +178,45 @@ TEST_F(ScriptedS3Rules, HoldUntilReleased) {
   EXPECT_EQ(bucket()["objects"].size(), 1u);
 }
 
+TEST_F(ScriptedS3Rules, HoldForAClientThatHasGone) {
+  for (const bool anyway : {false, true}) {
+    arm({{"action", "hold"}, {"anyway", anyway}});
+    {
+      RawConnection connection(server_.port());
+      connection.send(raw_head("PUT", "/b/k", with_credentials({}), digits.size()));
+      connection.send(digits);
+      while (hits() == 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    EXPECT_TRUE(bucket()["objects"].empty());
+    server_.release("it");
+    while (server_.requests()["requests"].back()["status"].is_null())
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    EXPECT_EQ(bucket()["objects"].size(), anyway ? 1u : 0u) << "a part in flight may arrive after its sender's end";
+  }
+}
+
+TEST_F(ScriptedS3Rules, SendSpacesFirst) {
+  const std::string upload = begin();
+  const std::string etag = upload_digits(upload);
+  const std::string xml = fmt::format(
+      "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>{}</ETag></Part></CompleteMultipartUpload>",
+      etag);
+  server_.set_rules({{{"name", "spaces"}, {"action", "spaces"}, {"seconds", 0.2}},
+                     {{"name", "error"}, {"action", "fail_answer"}, {"code", "InternalError"}}});
+  RawConnection connection(server_.port());
+  connection.send(raw_head("POST", "/b/k?uploadId=" + upload, with_credentials({{"Connection", "close"}}), xml.size()));
+  connection.send(xml);
+  const RawAnswer head = connection.read(false);
+  EXPECT_EQ(head.status, 200);
+  EXPECT_EQ(head.header("transfer-encoding"), "chunked");
+  std::string rest;
+  EXPECT_GE(seconds([&] { rest = connection.read_all(); }), 0.15);
+  EXPECT_THAT(rest, HasSubstr("1\r\n \r\n"));
+  EXPECT_THAT(rest, HasSubstr("<Code>InternalError</Code>"));
+  EXPECT_EQ(server_.hits("spaces") + server_.hits("error"), 2u);
+}
+
 TEST_F(ScriptedS3Rules, Throttle) {
   const std::string content(200'000, 'x');
   arm({{"action", "throttle"}, {"of", "request"}, {"bytes_per_second", 400'000}, {"times", 1}});

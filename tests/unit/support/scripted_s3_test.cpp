@@ -82,8 +82,7 @@ TEST_F(ScriptedS3Test, KeepsAndVerifiesChecksums) {
   EXPECT_EQ(ask("PUT", "/b/k", {}, digits).header("x-amz-checksum-crc64nvme"), crc64nvme_of_digits)
       << "what S3 keeps where nothing is said";
   EXPECT_EQ(code(ask("PUT", "/b/k",
-                     {{values[0].first, ""},
-                      {"x-amz-checksum-crc32", std::string(crc32_of_digits)},
+                     {{"x-amz-checksum-crc32", std::string(crc32_of_digits)},
                       {"x-amz-checksum-crc32c", std::string(crc32c_of_digits)}},
                      digits)),
             "InvalidRequest")
@@ -213,6 +212,10 @@ TEST_F(ScriptedS3Test, SaysWhenTheLifecycleEndsAnUpload) {
   const RawAnswer parts = ask("GET", "/b/k?uploadId=" + upload);
   EXPECT_EQ(parts.header("x-amz-abort-rule-id"), "seven");
   EXPECT_THAT(parts.header("x-amz-abort-date"), HasSubstr("00:00:00 GMT"));
+  server_.advance(std::chrono::hours(24 * 7 - 1));
+  EXPECT_EQ(part(upload, 1, digits).status, 200);
+  server_.advance(std::chrono::hours(26));
+  EXPECT_EQ(code(part(upload, 2, digits)), "NoSuchUpload");
 }
 
 // Encryption, time, sizes
