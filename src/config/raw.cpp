@@ -159,6 +159,7 @@ RawConfig read_backup(const json& object) {
     for (const auto& [name, path] : all->items())
       if (path.is_string()) config.instruments[name] = path.get<std::string>();
   }
+  config.records = text_of(object, "records");
   if (auto table = text_of(object, "records_table"); !table.empty()) config.records_table = TableName(std::move(table));
   return config;
 }

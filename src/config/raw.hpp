@@ -93,6 +93,8 @@ struct RawConfig {
   KeyLayout layout = KeyLayout::by_id;
   os::fs::path pool_path;  ///< where local copies go: {pool_path}/{instrument}/{YYYY_MM}/...; empty: step 1 is not done
   std::map<std::string, os::fs::path> instruments;  ///< directory in which each instrument leaves its files
+  /// Where records are kept: a directory of this machine, or "dynamodb"; empty: not said.
+  std::string records;
   TableName records_table{"bale-raw"};              ///< one record a raw file
 };
 

@@ -88,6 +88,7 @@ const Shape& backup_shape() {
       {.name = "instruments",
        .type = Type::string_map,
        .description = "Directory in which each instrument leaves files"},
+      text("records", "Where records are kept: a directory of this machine, or dynamodb"),
       text("records_table", "Table of the records; default bale-raw", "^[A-Za-z0-9_.-]{3,255}$",
            "a table name (3-255 of A-Z, a-z, 0-9, '_', '-' and '.')"),
       text("backup_base_path", "Not used: alphakraken shows it to its users"),

@@ -201,7 +201,15 @@ class Uploader {
 
   FileUploaded put() {
     PartBuffer buffer(budget_, size_, upload_.stop);
-    FileBody body(file_, {0, size_, /*is_end=*/true}, buffer.bytes(), upload_, tell_moved_);
+    const Range whole{0, size_, /*is_end=*/true};
+    std::optional<Digests> known;
+    if (upload_.expected_checksum) {
+      FileBody first(file_, whole, buffer.bytes(), upload_, tell_moved_);
+      first.read_all();
+      known = first.computed();
+      check_expected(crc64nvme_checksum(known->crc));
+    }
+    FileBody body(file_, whole, buffer.bytes(), upload_, tell_moved_, known);
     if (upload_.before_complete) upload_.before_complete();
     FileUploaded uploaded;
     uploaded.size = uploaded.sent_bytes = size_;
@@ -305,6 +313,7 @@ class Uploader {
     store::WriteConditions conditions = upload_.conditions;
     if (upload_.computes_digests) {
       join(parts, uploaded);
+      check_expected(uploaded.checksum);
       conditions.checksum = uploaded.checksum;
     }
     if (upload_.before_complete) upload_.before_complete();
@@ -346,6 +355,13 @@ class Uploader {
       throw error.with_summary(fmt::format("the server refuses part {} of {}: {}", number, count, error.summary()))
           .with_hint(upload_.part_bytes_hint);
     }
+  }
+
+  void check_expected(const store::Checksum& found) const {
+    if (!upload_.expected_checksum || *upload_.expected_checksum == found) return;
+    throw Error(ErrorKind::precondition, "the file has other bytes than expected: its CRC64NVME is another", {},
+                "look whether the file was written or damaged since it was recorded")
+        .with_code(file_differs);
   }
 
   /// The digests of the whole file, from those of its parts.

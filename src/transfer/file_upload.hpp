@@ -14,6 +14,9 @@
 
 namespace bale::transfer {
 
+/// Code of the error for a file that is not the expected one.
+inline constexpr const char* file_differs = "FileDiffers";
+
 /// How a file is uploaded.
 struct FileUpload {
   store::ObjectAttributes attributes;
@@ -27,6 +30,9 @@ struct FileUpload {
   std::optional<UploadId> resume = {};
   /// As MultipartOptions::remember. Where it is given, an upload that fails stays in the store, to be resumed.
   std::function<void(const UploadId&)> remember = {};
+  /// The CRC64NVME that the file should have. Where the bytes that were read have another, no object is made:
+  /// Error{precondition} with the code file_differs. A file that goes up in one request is then read twice.
+  std::optional<store::Checksum> expected_checksum = {};
   /// Called before the object is made (complete_upload(), or the one request): what it throws ends the upload.
   std::function<void()> before_complete = {};
   /// Told the bytes that are sent, and those that were sent before (resume); negative when a request starts again.

@@ -80,8 +80,6 @@ class Uploading {
     const std::optional<store::ObjectInfo> there = look(to);
     if (there && adopt(file, *local, *there)) return keep(index, std::move(file), /*adopted=*/true, 0);
     const transfer::FileUploaded uploaded = send(index, file, *local, to, there);
-    if (file.crc64nvme && to_checksum(*file.crc64nvme) != uploaded.checksum)
-      throw changed(file, shown, "its CRC64NVME is another");
     check_object(file, uploaded, to);
     file.etag = uploaded.object.etag;
     file.version_id = uploaded.object.version_id;
@@ -150,6 +148,7 @@ class Uploading {
     transfer::FileUpload upload{.attributes = attributes_of(file)};
     upload.conditions = conditions_for(there);
     upload.part_bytes = part_bytes;
+    if (file.crc64nvme) upload.expected_checksum = to_checksum(*file.crc64nvme);
     if (is_resumable) upload.resume = file.upload_id;
     upload.remember = [&](const UploadId& id) {
       file.upload_id = id;
@@ -170,8 +169,7 @@ class Uploading {
     const auto begun = tools_.world.clock.steady();
     tools_.log.info("raw.upload.begin", "begins an upload",
                     {{"file", file.name}, {"object", to_uri(to)}, {"bytes", file.size}, {"part_bytes", part_bytes}});
-    transfer::FileUploaded uploaded =
-        transfer::upload_file(store_, tools_.pools.connections, tools_.budget, local, to, upload);
+    transfer::FileUploaded uploaded = upload_expected(file, local, to, upload);
     const auto took = std::chrono::duration_cast<Milliseconds>(tools_.world.clock.steady() - begun);
     const double seconds = std::max(0.001, static_cast<double>(took.count()) / 1000);
     tools_.log.info("raw.upload.end", "uploaded",
@@ -183,6 +181,16 @@ class Uploading {
                      {"bytes_per_second", static_cast<double>(uploaded.sent_bytes) / seconds},
                      {"etag", uploaded.object.etag.str()}});
     return uploaded;
+  }
+
+  transfer::FileUploaded upload_expected(const FileRecord& file, os::ReadableFile& local, const ObjectAddress& to,
+                                         const transfer::FileUpload& upload) {
+    try {
+      return transfer::upload_file(store_, tools_.pools.connections, tools_.budget, local, to, upload);
+    } catch (const Error& error) {
+      if (error.code() != transfer::file_differs) throw;
+      throw changed(file, escape_name(local_path(record_, file).native()), "its CRC64NVME is another");
+    }
   }
 
   store::ObjectAttributes attributes_of(const FileRecord& file) const {

@@ -1,0 +1,111 @@
+// bale raw: the command line of backup, upload, verify, status, restore, abort.
+#include <CLI/CLI.hpp>
+#include <memory>
+
+#include "cli/commands.hpp"
+#include "cli/option_values.hpp"
+#include "cli/raw_commands.hpp"
+
+namespace bale::cli {
+namespace {
+
+void add_backup(CLI::App& raw, Action& action) {
+  CLI::App* command =
+      raw.add_subcommand("backup", "Copy a raw file to the pool, and upload it where backup_type is s3");
+  const auto options = std::make_shared<RawBackupOptions>();
+  command->add_option("ID", options->id, "id of the raw file")->check(refuse_empty);
+  add_raw_options(*command, options->common);
+  command->add_option("--path", options->paths, "file, .d folder or .wiff file of the instrument; its further files")
+      ->type_name("PATH");
+  command->add_option("--project", options->project, "project, which names the bucket [no project]")->type_name("NAME");
+  command->add_option("--instrument", options->instrument, "instrument, a folder of the pool")->type_name("NAME");
+  command->add_option("--settle", options->settle, "wait until no file was written for so long, such as 60m")
+      ->type_name("DURATION");
+  command->add_flag("--copy-only", options->copy_only, "make the local copy alone; `bale raw upload` follows");
+  command
+      ->add_option("--from", options->from,
+                   "back up many: a file of JSON lines with id, path, project, "
+                   "instrument")
+      ->type_name("LIST");
+  command
+      ->add_option("--key-layout", options->key_layout, "keys of objects: by_id or alphakraken [the configuration's]")
+      ->type_name("LAYOUT");
+  command->add_option("--metrics-file", options->metrics_file, "write Prometheus metrics to a file at the end")
+      ->type_name("FILE");
+  command->add_flag("--exit-zero", options->exit_zero, "exit with 0 after a failure too; the record has it");
+  command->callback(
+      [&action, options] { action = [options](Context& context) { return raw_backup(context, *options); }; });
+}
+
+void add_upload(CLI::App& raw, Action& action) {
+  CLI::App* command = raw.add_subcommand("upload", "Upload a raw file from the pool, or go on with its upload");
+  const auto options = std::make_shared<RawUploadOptions>();
+  command->add_option("ID", options->id, "id of the raw file")->required()->check(refuse_empty);
+  add_raw_options(*command, options->common);
+  command->add_option("--metrics-file", options->metrics_file, "write Prometheus metrics to a file at the end")
+      ->type_name("FILE");
+  command->add_flag("--exit-zero", options->exit_zero, "exit with 0 after a failure too; the record has it");
+  command->callback(
+      [&action, options] { action = [options](Context& context) { return raw_upload(context, *options); }; });
+}
+
+void add_verify(CLI::App& raw, Action& action) {
+  CLI::App* command = raw.add_subcommand("verify", "Compare records with the bucket and with the local copies");
+  const auto options = std::make_shared<RawVerifyOptions>();
+  command->add_option("ID", options->ids, "ids of raw files [every record]");
+  add_raw_options(*command, options->common);
+  command->add_flag("--purge-local", options->purge_local, "delete local copies that are proven to be safe elsewhere");
+  command->add_flag("--bucket-only", options->bucket_only, "do not read local files");
+  command->callback(
+      [&action, options] { action = [options](Context& context) { return raw_verify(context, *options); }; });
+}
+
+void add_status(CLI::App& raw, Action& action) {
+  CLI::App* command = raw.add_subcommand("status", "List raw files with the state of their backup");
+  const auto options = std::make_shared<RawStatusOptions>();
+  command->add_option("ID", options->ids, "ids of raw files [every record]");
+  add_raw_options(*command, options->common);
+  command->add_option("--status", options->status, "only with this backup_status")
+      ->type_name("STATUS")
+      ->check(CLI::IsMember({"IN_PROGRESS", "DONE", "FAILED"}));
+  command->add_option("--project", options->project, "only of this project")->type_name("NAME");
+  command->add_option("--instrument", options->instrument, "only of this instrument")->type_name("NAME");
+  command->add_option("--failed-since", options->failed_since, "only those that failed since then: a time, or 24h, 7d")
+      ->type_name("TIME");
+  command->callback(
+      [&action, options] { action = [options](Context& context) { return raw_status(context, *options); }; });
+}
+
+void add_restore(CLI::App& raw, Action& action) {
+  CLI::App* command = raw.add_subcommand("restore", "Bring a raw file back from its bucket");
+  const auto options = std::make_shared<RawRestoreOptions>();
+  command->add_option("ID", options->id, "id of the raw file")->required()->check(refuse_empty);
+  add_raw_options(*command, options->common);
+  command->add_option("--to", options->to, "directory to write to")->type_name("DIR")->required()->check(refuse_empty);
+  command->callback(
+      [&action, options] { action = [options](Context& context) { return raw_restore(context, *options); }; });
+}
+
+void add_abort(CLI::App& raw, Action& action) {
+  CLI::App* command = raw.add_subcommand("abort", "Abort the uploads of a raw file, and remove their parts");
+  const auto options = std::make_shared<RawAbortOptions>();
+  command->add_option("ID", options->id, "id of the raw file")->required()->check(refuse_empty);
+  add_raw_options(*command, options->common);
+  command->callback(
+      [&action, options] { action = [options](Context& context) { return raw_abort(context, *options); }; });
+}
+
+}  // namespace
+
+void add_raw_command(CLI::App& app, Action& action) {
+  CLI::App* raw = app.add_subcommand("raw", "Back up raw files of instruments");
+  raw->require_subcommand(1);
+  add_backup(*raw, action);
+  add_upload(*raw, action);
+  add_verify(*raw, action);
+  add_status(*raw, action);
+  add_restore(*raw, action);
+  add_abort(*raw, action);
+}
+
+}  // namespace bale::cli
