@@ -185,12 +185,12 @@ std::optional<archive::MemberLocation> parse_location(const Json& object) {
 }
 
 constexpr std::string_view known_members[] = {
-    "archive_bucket", "archive_etag",  "archive_key",    "backup_file",   "backup_timestamp",
-    "creation_time",  "current_since", "etag",           "event",         "frame_length",
-    "frame_offset",   "frame_skip",    "headers",        "last_modified", "metadata",
-    "object_name",    "object_path",   "object_size",    "row",           "rows",
-    "sequencer",      "sha256",        "source_bucket",  "source_prefix", "source_region",
-    "storage_class",  "tags",          "target_buckets", "version_id"};
+    "archive_bucket", "archive_etag",  "archive_key",   "backup_date",   "backup_file", "backup_timestamp",
+    "creation_date",  "creation_time", "current_since", "etag",          "event",       "frame_length",
+    "frame_offset",   "frame_skip",    "headers",       "last_modified", "metadata",    "object_name",
+    "object_path",    "object_size",   "row",           "rows",          "sequencer",   "sha256",
+    "source_bucket",  "source_prefix", "source_region", "storage_class", "tags",        "target_buckets",
+    "version_id"};
 static_assert(std::is_sorted(std::begin(known_members), std::end(known_members)));
 
 bool is_known(std::string_view name) {
