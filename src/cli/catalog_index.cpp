@@ -267,8 +267,8 @@ void tell_age(Context& context, const OpenIndexes& indexes) {
     return terminal.err(line.dump() + "\n");
   }
   if (context.options().quiet) return;
-  terminal.err(fmt::format("from the local index of {} ago: `bale catalog sync` reads what is newer\n",
-                           format_duration(age)));
+  terminal.err(
+      fmt::format("from the local index of {} ago: `bale catalog sync` reads what is newer\n", format_duration(age)));
 }
 
 sqlite::ForeignLimits query_limits(Context& context) {
