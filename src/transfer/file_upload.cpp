@@ -8,8 +8,8 @@
 #include <utility>
 #include <vector>
 
-#include "base/crc.hpp"
 #include "base/error.hpp"
+#include "store/checksum.hpp"
 #include "store/own_write.hpp"
 #include "transfer/multipart.hpp"
 
@@ -36,22 +36,15 @@ bool goes_on(os::ReadableFile& file, ByteCount size) {
   return file.read_at(size, next) > 0;
 }
 
-store::Checksum crc64nvme_checksum(std::uint64_t crc) {
-  store::Checksum checksum{store::Checksum::Algorithm::crc64nvme, std::string(sizeof crc, '\0')};
-  for (char& byte : checksum.value) {
-    byte = static_cast<char>(crc >> 56);
-    crc <<= 8;
-  }
-  return checksum;
-}
+constexpr store::Checksum::Algorithm algorithm = store::Checksum::Algorithm::crc64nvme;
 
 /// Digests of the bytes of one part, computed in one pass.
 struct Digests {
   ByteCount size = 0;
   Md5Digest md5{};
-  std::uint64_t crc = 0;
+  store::Checksum checksum;
 
-  PartDigests of_part() const { return {size, md5, crc64nvme_checksum(crc)}; }
+  PartDigests of_part() const { return {size, md5, checksum}; }
 };
 
 /// Bytes of a file that are part of an upload.
@@ -108,8 +101,8 @@ class FileBody final : public store::Body {
     store::BodyDigests digests;
     digests.response_is_compared = upload_.computes_digests;
     if (is_known_before_sent_) digests.md5 = known_->md5;
-    const bool takes_checksum = upload_.attributes.checksum_algorithm == store::Checksum::Algorithm::crc64nvme;
-    if (is_known_before_sent_ && takes_checksum) digests.checksum = crc64nvme_checksum(known_->crc);
+    if (is_known_before_sent_ && upload_.attributes.checksum_algorithm == algorithm)
+      digests.checksum = known_->checksum;
     return digests;
   }
 
@@ -122,7 +115,7 @@ class FileBody final : public store::Body {
   const Digests& computed() {
     if (!known_) {
       if (hashed_ != range_.size) throw Error(ErrorKind::internal, "a body was not read to its end");
-      known_ = Digests{range_.size, md5_.finish(), crc_};
+      known_ = Digests{range_.size, md5_.finish(), checksum_.finish()};
     }
     return *known_;
   }
@@ -133,7 +126,7 @@ class FileBody final : public store::Body {
     if (read_ + bytes.size() <= hashed_) return;
     const ByteView fresh = bytes.subspan(hashed_ - read_);
     md5_.update(fresh);
-    crc_ = crc_of(crc64nvme, fresh, crc_);
+    checksum_.update(fresh);
     hashed_ += fresh.size();
   }
 
@@ -147,7 +140,7 @@ class FileBody final : public store::Body {
   ByteCount read_ = 0, sent_ = 0;  ///< since the start
   ByteCount hashed_;               ///< in all passes
   Md5 md5_;
-  std::uint64_t crc_ = 0;
+  store::RunningChecksum checksum_{algorithm};
 };
 
 /// A buffer for one part, paid for.
@@ -217,7 +210,7 @@ class Uploader {
     uploaded.etag = uploaded.object.etag;
     if (!upload_.computes_digests) return uploaded;
     uploaded.etag = ETag(to_hex_digest(body.computed().md5));
-    uploaded.checksum = crc64nvme_checksum(body.computed().crc);
+    uploaded.checksum = body.computed().checksum;
     if (!agrees(uploaded)) put_again(body, uploaded);
     return uploaded;
   }
@@ -367,13 +360,12 @@ class Uploader {
   /// The digests of the whole file, from those of its parts.
   static void join(const std::vector<Digests>& parts, FileUploaded& uploaded) {
     Md5 all;
-    std::uint64_t crc = 0;
+    uploaded.checksum = store::checksum_of(algorithm, {});
     for (const Digests& part : parts) {
       all.update({part.md5.data(), part.md5.size()});
-      crc = join_crcs(crc64nvme, crc, part.crc, part.size);
+      uploaded.checksum = store::join(uploaded.checksum, part.checksum, part.size);
     }
     uploaded.etag = ETag(fmt::format("{}-{}", to_hex_digest(all.finish()), parts.size()));
-    uploaded.checksum = crc64nvme_checksum(crc);
   }
 
   store::ObjectStore& store_;

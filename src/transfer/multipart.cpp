@@ -192,9 +192,10 @@ void MultipartUpload::send(std::uint32_t number, store::Body& body, const std::f
   if (sent) {
     const PartDigests digests = sent();
     if (!agrees(number, etag, digests)) etag = send_again(number, body, etag, sent);
-    if (digests.checksum && digests.checksum->algorithm == options_.attributes.checksum_algorithm)
-      part.checksum = digests.checksum;
   }
+  // A checksum that the store was not told is not named in the completion either: it computes its own.
+  const std::optional<store::Checksum> told = body.digests().checksum;
+  if (told && told->algorithm == options_.attributes.checksum_algorithm) part.checksum = told;
   part.etag = std::move(etag);
   keep(std::move(part));
 }
