@@ -4,14 +4,13 @@
 #include <filesystem>
 #include <functional>
 #include <optional>
-#include <stop_token>
 
 #include "base/names.hpp"
 #include "cli/context.hpp"
 #include "flow/progress.hpp"
 #include "os/directory_tree.hpp"
-#include "store/content_check.hpp"
 #include "store/object_store.hpp"
+#include "transfer/file_download.hpp"
 
 namespace bale::cli {
 
@@ -60,16 +59,9 @@ class ObjectMover {
   using ReadSome = std::function<std::size_t(MutableBytes bytes)>;
   ByteCount upload_stream(const ReadSome& read, const ObjectAddress& to, const store::ObjectAttributes& attributes,
                           const store::WriteConditions& conditions, ByteCount expected_bytes);
-  void upload_in_parts(os::ReadableFile& file, ByteCount size, const ObjectAddress& to,
-                       const store::ObjectAttributes& attributes, const store::WriteConditions& conditions);
-  ETag send_part(const ObjectAddress& to, const UploadId& upload, std::uint32_t number, std::uint32_t count,
-                 store::Body& body);
-  using OpenFile = std::function<os::AtomicFile&()>;
-  store::ObjectInfo receive(const ObjectAddress& from, const VersionId& version, std::optional<ByteCount> known_size,
-                            const OpenFile& open);
-  void download_in_parts(const ObjectAddress& from, const store::ObjectInfo& info, os::AtomicFile& file);
-  void read_again(os::ReadableFile& file, store::ContentCheck& check);
-  void stream(store::GetStream& stream, const std::function<void(ByteView)>& write);
+  transfer::FileDownload how_to_download(const VersionId& version, std::optional<ByteCount> known_size);
+  store::ObjectInfo receive(const ObjectAddress& from, const transfer::FileDownload& download,
+                            const std::function<os::AtomicFile&()>& open);
   void check_stop() const;
   store::ObjectStore& store() { return context_.store(context_.region()); }
 
