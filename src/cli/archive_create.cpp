@@ -12,10 +12,10 @@
 #include "base/error.hpp"
 #include "base/text.hpp"
 #include "cli/archive_commands.hpp"
-#include "cli/local_tree.hpp"
 #include "cli/output.hpp"
 #include "cli/s3_commands.hpp"
 #include "cli/s3_transfer.hpp"
+#include "os/tree_walk.hpp"
 
 namespace bale::cli {
 namespace {
@@ -91,15 +91,15 @@ class Walker {
 
   void add_directory(const fs::path& path) {
     check_stop();
-    walk_tree(context_.world().files, path, Links::leave_out,
-              {.file = [&](const LocalFile& file) { add(path / file.name, file.info); },
-               .skipped = [&](const fs::path& skipped, const std::string& reason) { skip(skipped, reason); },
-               .failed =
-                   [&](const fs::path& failed, const Error& error) {
-                     check_stop();
-                     fail(failed, error);
-                   },
-               .empty_directory = [&] { ++empty_directories_; }});
+    os::walk_tree(context_.world().files, path, {.links = os::Links::leave_out},
+                  {.file = [&](const os::WalkedFile& file) { add(path / file.name, file.info); },
+                   .skipped = [&](const fs::path& skipped, const std::string& reason) { skip(skipped, reason); },
+                   .failed =
+                       [&](const fs::path& failed, const Error& error) {
+                         check_stop();
+                         fail(failed, error);
+                       },
+                   .empty_directory = [&](const std::string&) { ++empty_directories_; }});
   }
 
   void add(const fs::path& path, const os::FileInfo& info) {

@@ -13,11 +13,11 @@
 #include "cli/commands.hpp"
 #include "cli/level_options.hpp"
 #include "cli/level_tables.hpp"
-#include "cli/local_tree.hpp"
 #include "cli/output.hpp"
 #include "compression/cpu_benchmark.hpp"
 #include "compression/level_bench.hpp"
 #include "jobs/estimate/inventory.hpp"
+#include "os/tree_walk.hpp"
 
 namespace bale::cli {
 namespace {
@@ -82,16 +82,16 @@ void take_stock(Context& context, const std::string& name, estimate::Inventory& 
   if (info->type != os::FileType::directory)
     throw Error(ErrorKind::invalid, "it is neither a file nor a directory", escape_name(name));
   const os::fs::path directory(name);
-  walk_tree(files, directory, Links::follow,
-            {.file =
-                 [&](const LocalFile& file) {
-                   if (context.stop().stop_requested()) throw Error(ErrorKind::cancelled, "interrupted");
-                   add(directory / file.name, file.info.size);
-                 },
-             .skipped = [&](const os::fs::path& path,
-                            const std::string& reason) { warn_left_out(context, sample, path, reason); },
-             .failed = [&](const os::fs::path& path,
-                           const Error& error) { warn_left_out(context, sample, path, error.summary()); }});
+  os::walk_tree(files, directory, {.links = os::Links::follow},
+                {.file =
+                     [&](const os::WalkedFile& file) {
+                       if (context.stop().stop_requested()) throw Error(ErrorKind::cancelled, "interrupted");
+                       add(directory / file.name, file.info.size);
+                     },
+                 .skipped = [&](const os::fs::path& path,
+                                const std::string& reason) { warn_left_out(context, sample, path, reason); },
+                 .failed = [&](const os::fs::path& path,
+                               const Error& error) { warn_left_out(context, sample, path, error.summary()); }});
 }
 
 /// The bytes of a piece; fewer where the file has become shorter.

@@ -6,12 +6,12 @@
 #include "base/text.hpp"
 #include "cli/download_names.hpp"
 #include "cli/item_runner.hpp"
-#include "cli/local_tree.hpp"
 #include "cli/name_changes.hpp"
 #include "cli/output.hpp"
 #include "cli/s3_commands.hpp"
 #include "cli/s3_transfer.hpp"
 #include "os/target.hpp"
+#include "os/tree_walk.hpp"
 #include "transfer/copy.hpp"
 
 namespace bale::cli {
@@ -260,27 +260,27 @@ class Copy {
 
   void start_files(ItemRunner& runner) {
     const std::string prefix = as_directory(destination_.object.key.str());
-    const TreeVisitor visitor{.file =
-                                  [&](const LocalFile& found) {
-                                    check_end();
-                                    if (!is_wanted(request_.filters, found.name)) return;
-                                    start(runner, {source_.path / found.name,
-                                                   {},
-                                                   {},
-                                                   {destination_.object.bucket, ObjectKey(prefix + found.name)},
-                                                   found.info.size});
-                                  },
-                              .skipped =
-                                  [&](const os::fs::path& path, const std::string& reason) {
-                                    emit_warning(context_,
-                                                 fmt::format("skipped {}: {}", escape_name(path.native()), reason));
-                                  },
-                              .failed =
-                                  [&](const os::fs::path& path, const Error& error) {
-                                    ++progress_.items_failed;
-                                    emit_failure(context_, "upload failed: " + escape_name(path.native()), error);
-                                  }};
-    walk_tree(context_.world().files, source_.path, Links::follow, visitor);
+    const os::TreeVisitor visitor{.file =
+                                      [&](const os::WalkedFile& found) {
+                                        check_end();
+                                        if (!is_wanted(request_.filters, found.name)) return;
+                                        start(runner, {source_.path / found.name,
+                                                       {},
+                                                       {},
+                                                       {destination_.object.bucket, ObjectKey(prefix + found.name)},
+                                                       found.info.size});
+                                      },
+                                  .skipped =
+                                      [&](const os::fs::path& path, const std::string& reason) {
+                                        emit_warning(context_,
+                                                     fmt::format("skipped {}: {}", escape_name(path.native()), reason));
+                                      },
+                                  .failed =
+                                      [&](const os::fs::path& path, const Error& error) {
+                                        ++progress_.items_failed;
+                                        emit_failure(context_, "upload failed: " + escape_name(path.native()), error);
+                                      }};
+    os::walk_tree(context_.world().files, source_.path, {.links = os::Links::follow}, visitor);
   }
 
   void start_copies(ItemRunner& runner) {

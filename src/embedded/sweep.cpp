@@ -1,6 +1,7 @@
 #include "embedded/sweep.hpp"
 
 #include "base/error.hpp"
+#include "os/tree_walk.hpp"
 
 namespace bale::embedded {
 namespace {
@@ -83,12 +84,18 @@ class Sweep {
   }
 
   void search_below(const os::fs::path& relative) {
-    for (const os::DirectoryEntry& entry : list(relative)) {
-      const os::fs::path path = relative / entry.name;
-      if (entry.type == os::FileType::directory)
-        search_below(path);
-      else
-        add(path);
+    const os::fs::path directory = core_.files.absolute(relative);
+    const auto unless_removed = [](const Error& error) {  // as empty, by another process
+      if (error.kind() != ErrorKind::not_found) throw error;
+    };
+    try {
+      os::walk_tree(core_.world.files, directory, {.describes_files = false},
+                    {.file = [&](const os::WalkedFile& file) { add(relative / file.name); },
+                     .skipped = [&](const os::fs::path& path,
+                                    const std::string&) { add(relative / path.lexically_relative(directory)); },
+                     .failed = [&](const os::fs::path&, const Error& error) { unless_removed(error); }});
+    } catch (const Error& error) {
+      unless_removed(error);
     }
   }
 
