@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 
 #include "base/error.hpp"
-#include "os/signals.hpp"
 #include "transfer/byte_io.hpp"
+#include "transfer/multipart.hpp"
 
 namespace bale::transfer {
 namespace {
@@ -38,32 +38,21 @@ store::PutResult copy_in_parts(store::ObjectStore& store, const store::CopySourc
   const auto check_stop = [&] {
     if (stop.stop_requested()) throw Error(ErrorKind::cancelled, "stopped while copying", to_uri(to));
   };
-  const os::CleanUp to_abort;
-  const UploadId upload = store.create_upload(to, attributes);
+  MultipartUpload upload(store, to, {.attributes = attributes, .stop = stop});
   try {
-    std::vector<store::UploadedPart> parts(count);
-    {
-      flow::TaskGroup group;
-      for (std::uint32_t i = 0; i < count; ++i) {
-        group.run(connections, [&, i] {
-          check_stop();
-          const ByteCount offset = i * part_size;
-          const ByteCount length = std::min(part_size, size - offset);
-          parts[i] = {i + 1, store.upload_part_copy(to, upload, i + 1, from, store::ByteRange::at(offset, length)),
-                      length};
-        });
-      }
-      group.wait();
+    flow::TaskGroup group;
+    for (std::uint32_t i = 0; i < count; ++i) {
+      group.run(connections, [&, i] {
+        check_stop();
+        const ByteCount offset = i * part_size;
+        upload.copy(i + 1, from, store::ByteRange::at(offset, std::min(part_size, size - offset)));
+      });
     }
+    group.wait();
     check_stop();
-    return store.complete_upload(to, upload, parts, conditions);
-  } catch (...) {
-    try {
-      store.abort_upload(to, upload);
-    } catch (const Error&) {
-      // The first failure is the one to report; what stays behind is found by `list_uploads`.
-    }
-    throw;
+    return upload.complete(conditions);
+  } catch (const Error& error) {
+    throw upload.failed_with(error);
   }
 }
 

@@ -7,9 +7,9 @@
 
 #include "base/error.hpp"
 #include "base/mutex.hpp"
-#include "os/signals.hpp"
 #include "store/own_write.hpp"
 #include "transfer/byte_io.hpp"
+#include "transfer/multipart.hpp"
 
 namespace bale::transfer {
 namespace {
@@ -97,7 +97,6 @@ class MultipartObjectSink final : public ObjectSink {
       }
     });
     upload_.reset();
-    to_abort_.reset();
   }
 
   ByteCount written() const override { return written_; }
@@ -155,13 +154,7 @@ class MultipartObjectSink final : public ObjectSink {
     if (filling_.bytes > 0) start_part();
     parts_.wait();
     check_stop(options_.stop);
-    std::vector<store::UploadedPart> uploaded;
-    {
-      const Lock lock(mutex_);
-      uploaded = std::move(uploaded_);
-    }
-    std::sort(uploaded.begin(), uploaded.end(), [](const auto& a, const auto& b) { return a.number < b.number; });
-    result_ = store_.complete_upload(object_, *upload_, uploaded, options_.conditions);
+    result_ = upload_->complete(options_.conditions);
   }
 
   void start_part() {
@@ -169,10 +162,8 @@ class MultipartObjectSink final : public ObjectSink {
       throw Error(ErrorKind::internal,
                   fmt::format("more bytes than were expected ({}): too many parts", options_.expected_bytes), name());
     }
-    if (!upload_) {
-      to_abort_.emplace();
-      upload_ = store_.create_upload(object_, options_.attributes);
-    }
+    if (!upload_)
+      upload_.emplace(store_, object_, MultipartOptions{.attributes = options_.attributes, .stop = options_.stop});
     wait_for_room();
     const std::uint32_t number = ++parts_started_;
     // std::function copies its task, so what it holds is shared.
@@ -182,9 +173,7 @@ class MultipartObjectSink final : public ObjectSink {
 
   void upload(std::uint32_t number, const Part& part) {
     PartBody body(part, options_.stop);
-    const ETag etag = store_.upload_part(object_, *upload_, number, body);
-    const Lock lock(mutex_);
-    uploaded_.push_back({number, etag, part.bytes});
+    upload_->send(number, body);
   }
 
   void wait_for_room() {
@@ -200,19 +189,12 @@ class MultipartObjectSink final : public ObjectSink {
   void abandon() noexcept {
     abandoned_ = true;
     filling_ = {};
-    if (!upload_) return to_abort_.reset();
     try {
       parts_.wait();  // a part that arrives after the abort would stay, and be paid for
     } catch (...) {
       // Why the upload is abandoned is known to the caller already.
     }
-    try {
-      store_.abort_upload(object_, *upload_);
-    } catch (...) {
-      // A sweep of old uploads removes what an unreachable store keeps.
-    }
     upload_.reset();
-    to_abort_.reset();
   }
 
   store::ObjectStore& store_;
@@ -223,15 +205,13 @@ class MultipartObjectSink final : public ObjectSink {
   const std::size_t most_in_flight_;
   Part filling_;
   ByteCount written_ = 0;
-  std::optional<UploadId> upload_;
-  std::optional<os::CleanUp> to_abort_;  ///< while there is an upload
+  std::optional<MultipartUpload> upload_;
   std::uint32_t parts_started_ = 0;
   bool abandoned_ = false;
   store::PutResult result_;
   Mutex mutex_;
   std::condition_variable left_;
   std::size_t in_flight_ BALE_GUARDED_BY(mutex_) = 0;
-  std::vector<store::UploadedPart> uploaded_ BALE_GUARDED_BY(mutex_);
   flow::TaskGroup parts_;  // last: waits for the tasks before what they use is gone
 };
 
