@@ -97,13 +97,11 @@ bool Destination::is_wanted(const archive::Target& target, const archive::Manife
 }
 
 Outcome Destination::complete(const archive::Target& target, const archive::ManifestObject& object,
-                              const UploadId& upload, const std::vector<store::UploadedPart>& parts) {
+                              transfer::MultipartUpload& upload) {
   const ObjectAddress address{target.bucket, destination_key(object)};
   const LandingAttributes landing = landing_attributes(object, target);
   return write_in_order(address, order_of(object), landing.order_left_out, /*look_first=*/true,
-                        [&](const store::WriteConditions& conditions) {
-                          return store_.complete_upload(address, upload, parts, conditions);
-                        });
+                        [&](const store::WriteConditions& conditions) { return upload.complete(conditions); });
 }
 
 }  // namespace bale::land

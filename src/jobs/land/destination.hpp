@@ -3,12 +3,12 @@
 
 #include <array>
 #include <mutex>
-#include <vector>
 
 #include "archive/manifest.hpp"
 #include "jobs/land/landing.hpp"
 #include "records/record_store.hpp"
 #include "store/object_store.hpp"
+#include "transfer/multipart.hpp"
 
 namespace bale::land {
 
@@ -31,9 +31,10 @@ class Destination {
 
   /// Whether an upload of the object is worth starting: false when something as new is there.
   bool is_wanted(const archive::Target& target, const archive::ManifestObject& object);
-  /// Completes a multipart upload under the same conditions. The caller aborts it unless `written` comes back.
-  Outcome complete(const archive::Target& target, const archive::ManifestObject& object, const UploadId& upload,
-                   const std::vector<store::UploadedPart>& parts);
+  /// Completes a multipart upload of the object under the same conditions. It is still open unless `written` comes
+  /// back.
+  Outcome complete(const archive::Target& target, const archive::ManifestObject& object,
+                   transfer::MultipartUpload& upload);
 
   store::ObjectStore& store() noexcept { return store_; }
 

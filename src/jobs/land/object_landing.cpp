@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "transfer/byte_io.hpp"
+#include "transfer/multipart.hpp"
 
 namespace bale::land {
 namespace {
@@ -27,15 +28,6 @@ class ObjectLanding::LargeObject {
  public:
   LargeObject(ObjectLanding& landing, std::size_t index)
       : landing_(landing), index_(index), object_(landing.manifest_.objects[index]) {}
-
-  ~LargeObject() {
-    try {
-      parts_group_.wait();
-    } catch (const std::exception&) {
-      // Already given up: what brought us here is being reported.
-    }
-    abort();
-  }
 
   void add(const Frame& frame, const archive::MemberPiece& piece) {
     if (broken_) return;
@@ -62,7 +54,7 @@ class ObjectLanding::LargeObject {
     landing_.fail(index_, std::move(error));
   }
 
-  /// Completes the uploads, or aborts them. Waits for the parts.
+  /// Completes the uploads; those that are not completed are aborted. Waits for the parts.
   void finish() {
     try {
       parts_group_.wait();
@@ -70,12 +62,12 @@ class ObjectLanding::LargeObject {
         throw Error(ErrorKind::corrupt, "the object is cut off in the archive", name_of(object_));
       if (!broken_) {
         check_sha256(object_, digest_);
-        for (Upload& upload : uploads_) complete(upload);
+        for (const Upload& upload : uploads_) complete(upload);
       }
     } catch (const Error& error) {
       give_up(error);
     }
-    abort();
+    uploads_.clear();
   }
 
  private:
@@ -85,9 +77,7 @@ class ObjectLanding::LargeObject {
   };
   struct Upload {
     const archive::Target* target;
-    UploadId id;
-    std::vector<store::UploadedPart> parts;
-    bool open = true;
+    std::unique_ptr<transfer::MultipartUpload> parts;
   };
 
   void start_uploads() {
@@ -103,33 +93,25 @@ class ObjectLanding::LargeObject {
         landing_.count(Outcome::kept, 0);
         continue;
       }
-      const auto attributes = landing_attributes(object_, target).attributes;
-      uploads_.push_back({&target, landing_.destination_.store().create_upload(address(target), attributes), {}, true});
+      uploads_.push_back(
+          {&target, std::make_unique<transfer::MultipartUpload>(
+                        landing_.destination_.store(), ObjectAddress{target.bucket, destination_key(object_)},
+                        transfer::MultipartOptions{landing_attributes(object_, target).attributes})});
     }
     is_multipart_ = true;
   }
 
-  ObjectAddress address(const archive::Target& target) const { return {target.bucket, destination_key(object_)}; }
-
   void send_part() {
-    ++part_number_;
+    const std::uint32_t number = ++part_number_;
     const auto pieces = std::make_shared<std::vector<Piece>>(std::move(pending_));
     pending_.clear();
-    const ByteCount size = std::exchange(pending_bytes_, 0);
-    for (Upload& upload : uploads_) {
-      const std::size_t slot = part_number_ - 1;
-      {
-        const Lock lock(parts_mutex_);
-        upload.parts.push_back({part_number_, ETag(), size});
-      }
-      parts_group_.run(landing_.connections_, [this, &upload, slot, pieces] {
+    pending_bytes_ = 0;
+    for (const Upload& upload : uploads_) {
+      parts_group_.run(landing_.connections_, [&parts = *upload.parts, number, pieces] {
         std::vector<ByteView> views;
         for (const Piece& piece : *pieces) views.push_back(piece.bytes);
         store::MemoryBody body(std::move(views));
-        const std::uint32_t number = static_cast<std::uint32_t>(slot + 1);
-        const ETag etag = landing_.destination_.store().upload_part(address(*upload.target), upload.id, number, body);
-        const Lock lock(parts_mutex_);
-        upload.parts[slot].etag = etag;
+        parts.send(number, body);
       });
     }
   }
@@ -149,22 +131,9 @@ class ObjectLanding::LargeObject {
     pending_.clear();
   }
 
-  void complete(Upload& upload) {
-    const Outcome outcome = landing_.destination_.complete(*upload.target, object_, upload.id, upload.parts);
-    if (outcome == Outcome::written) upload.open = false;
+  void complete(const Upload& upload) {
+    const Outcome outcome = landing_.destination_.complete(*upload.target, object_, *upload.parts);
     landing_.count(outcome, outcome == Outcome::written ? object_.size : 0);
-  }
-
-  void abort() noexcept {
-    for (Upload& upload : uploads_) {
-      if (!upload.open) continue;
-      upload.open = false;
-      try {
-        landing_.destination_.store().abort_upload(address(*upload.target), upload.id);
-      } catch (const std::exception&) {
-        // What stays behind is found by listing uploads; the failure that led here has been reported.
-      }
-    }
   }
 
   ObjectLanding& landing_;
@@ -179,9 +148,8 @@ class ObjectLanding::LargeObject {
   std::uint32_t part_number_ = 0;
   bool is_multipart_ = false;
   bool broken_ = false;
-  std::deque<Upload> uploads_;  ///< addresses stay: tasks refer to them
-  Mutex parts_mutex_;           ///< guards the vectors of parts, which grow while tasks fill in tags
-  flow::TaskGroup parts_group_;
+  std::vector<Upload> uploads_;
+  flow::TaskGroup parts_group_;  // last: its tasks use the uploads
 };
 
 ObjectLanding::ObjectLanding(const archive::Manifest& manifest, std::vector<archive::Target> targets,

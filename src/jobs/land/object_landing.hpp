@@ -1,7 +1,6 @@
 // The objects of an archive on their way into normal destinations.
 #pragma once
 
-#include <deque>
 #include <map>
 #include <memory>
 #include <vector>
