@@ -14,6 +14,25 @@ std::string name_of(const archive::ManifestObject& object) {
   return to_uri(object.source_bucket, destination_key(object));
 }
 
+/// An object's bytes, borrowed, with the SHA-256 that was computed when they were checked: the signature of a request
+/// takes it, and nobody reads the bytes to compute it again.
+class CheckedBody final : public store::Body {
+ public:
+  CheckedBody(const std::vector<ByteView>& pieces, const Sha256Digest& digest) : body_(pieces), digest_(digest) {}
+  ByteCount size() const override { return body_.size(); }
+  ByteView next(std::size_t most) override { return body_.next(most); }
+  void rewind() override { body_.rewind(); }
+  store::BodyDigests digests() const override {
+    store::BodyDigests digests;
+    digests.sha256 = digest_;
+    return digests;
+  }
+
+ private:
+  store::MemoryBody body_;
+  const Sha256Digest digest_;
+};
+
 }  // namespace
 
 void check_sha256(const archive::ManifestObject& object, const Sha256Digest& digest) {
@@ -126,7 +145,7 @@ class ObjectLanding::LargeObject {
     landing_.group_.run(landing_.connections_, [this, pieces = std::move(pending_)] {
       std::vector<ByteView> views;
       for (const Piece& piece : pieces) views.push_back(piece.bytes);
-      landing_.put_whole(index_, object_, views);
+      landing_.put_whole(index_, object_, views, digest_);
     });
     pending_.clear();
   }
@@ -176,8 +195,9 @@ void ObjectLanding::frame(Frame frame, const std::vector<archive::MemberPiece>& 
       group_.run(connections_, [this, frame, piece] {
         try {
           const archive::ManifestObject object = manifest_.objects[piece.object];
-          check_sha256(object, Sha256::of(piece.bytes));
-          put_whole(piece.object, object, {piece.bytes});
+          const Sha256Digest digest = Sha256::of(piece.bytes);
+          check_sha256(object, digest);
+          put_whole(piece.object, object, {piece.bytes}, digest);
         } catch (const Error& error) {
           fail(piece.object, error);
         }
@@ -189,8 +209,8 @@ void ObjectLanding::frame(Frame frame, const std::vector<archive::MemberPiece>& 
 }
 
 void ObjectLanding::put_whole(std::size_t index, const archive::ManifestObject& object,
-                              const std::vector<ByteView>& pieces) {
-  store::MemoryBody body(pieces);
+                              const std::vector<ByteView>& pieces, const Sha256Digest& digest) {
+  CheckedBody body(pieces, digest);
   for (const archive::Target& target : targets_) {
     try {
       const Outcome outcome = destination_.put(target, object, body);

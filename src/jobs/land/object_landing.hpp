@@ -48,7 +48,9 @@ class ObjectLanding final : public archive::FrameVisitor {
 
  private:
   class LargeObject;
-  void put_whole(std::size_t index, const archive::ManifestObject& object, const std::vector<ByteView>& pieces);
+  /// `digest` is the SHA-256 of the pieces.
+  void put_whole(std::size_t index, const archive::ManifestObject& object, const std::vector<ByteView>& pieces,
+                 const Sha256Digest& digest);
   void fail(std::size_t object, Error error);
   void count(Outcome outcome, ByteCount bytes);
   LargeObject& large(std::size_t object);

@@ -3,6 +3,7 @@
 #include "base/hash.hpp"
 #include "catalog/scan.hpp"
 #include "support/foreign_archive.hpp"
+#include "support/odd_store.hpp"
 #include "unit/jobs/replication_kit.hpp"
 
 namespace bale::testing {
@@ -201,6 +202,35 @@ TEST_F(Land, ObjectsThatSpanFramesLandWhole) {
   EXPECT_TRUE(read(copy, "large") == content);
   EXPECT_TRUE(read(copy, "medium") == content.substr(0, 3 << 20));
   EXPECT_TRUE(store->list_uploads(copy).empty());
+}
+
+TEST_F(Land, TheDigestOfACheckedObjectIsNotComputedAgain) {
+  targets.pop_back();
+  const std::map<std::string, std::string> contents{{"a/small", "hello"},
+                                                    {"b/spans-frames", std::string(200 << 10, 'x')}};
+  std::vector<pack::Item> items;
+  for (const auto& [key, content] : contents) {
+    put(key, content);
+    items.push_back(item(key));
+  }
+  const ObjectAddress archive = packed(items);
+  OddStore odd(target);
+  std::mutex mutex;
+  std::set<std::string> seen;
+  odd.put_ = [&](const ObjectAddress& to, store::Body& body, const auto& attributes, const auto& conditions) {
+    if (to.bucket == copy) {
+      const std::scoped_lock lock(mutex);
+      seen.insert(to.key.str());
+      EXPECT_EQ(body.digests().sha256, Sha256::of(as_bytes(contents.at(to.key.str()))));
+      EXPECT_FALSE(body.digests().response_is_compared);
+    }
+    return target.put(to, body, attributes, conditions);
+  };
+  const auto records = backend->records(region);
+  land::Lander lander(configuration(), region, odd, *records, world, log, pools, budget);
+  EXPECT_TRUE(lander.land(archive, {}).failures.empty());
+  EXPECT_EQ(seen, (std::set<std::string>{"a/small", "b/spans-frames"}));
+  for (const auto& [key, content] : contents) EXPECT_EQ(read(copy, key), content);
 }
 
 TEST_F(Land, AFailedPartAbortsTheUploadAndKeepsTheStagingObject) {
