@@ -1,7 +1,7 @@
 """An S3 server that follows rules, as a process of its own: tests/support/scripted_s3.hpp, from Python.
 
     def test_something(scripted_s3):
-        scripted_s3.bucket("b")
+        scripted_s3.bucket("raw")
         scripted_s3.rules([{"action": "lose_answer", "operation": "CompleteMultipartUpload"}])
         ...                                             # a program with scripted_s3.environment(), or .client("s3")
         assert scripted_s3.requests()["operations"]["UploadPart"]["count"] == 3

@@ -98,8 +98,8 @@ def boto(scripted_s3):
 
 def test_objects(boto):
     content = bytes_of(100_000)
-    put = boto.s3.put_object(Bucket="bucket", Key="a b/ü+%.txt", Body=content, ContentType="text/plain", Metadata={"m": "v"},
-                             Tagging="t=1", StorageClass="STANDARD_IA")
+    put = boto.s3.put_object(Bucket="bucket", Key="a b/ü+%.txt", Body=content, ContentType="text/plain",
+                             Metadata={"m": "v"}, Tagging="t=1", StorageClass="STANDARD_IA")
     assert put["ETag"] == f'"{hashlib.md5(content).hexdigest()}"'
     got = boto.s3.get_object(Bucket="bucket", Key="a b/ü+%.txt")
     assert got["Body"].read() == content
@@ -146,10 +146,11 @@ def test_checksums(boto):
         assert boto.head(x_amz_checksum_mode="ENABLED")[header.replace("_", "-")] == value
         with refused("BadDigest"):
             boto.put(body=b"12345678X", **{header: value})
-    put = boto.s3.put_object(Bucket="bucket", Key="k", Body=DIGITS, ChecksumAlgorithm="CRC32")  # boto3 computes it itself
+    put = boto.s3.put_object(Bucket="bucket", Key="k", Body=DIGITS, ChecksumAlgorithm="CRC32")  # boto3 computes it
     assert put["ChecksumCRC32"] == base64_of(binascii.crc32(DIGITS))
     put = boto.s3.put_object(Bucket="bucket", Key="k", Body=DIGITS, ChecksumAlgorithm="SHA256")
-    assert boto.s3.head_object(Bucket="bucket", Key="k", ChecksumMode="ENABLED")["ChecksumSHA256"] == put["ChecksumSHA256"]
+    head = boto.s3.head_object(Bucket="bucket", Key="k", ChecksumMode="ENABLED")
+    assert head["ChecksumSHA256"] == put["ChecksumSHA256"]
     with refused("BadDigest"):
         boto.put(content_md5=base64.b64encode(hashlib.md5(b"other").digest()).decode())
 
@@ -301,13 +302,13 @@ def test_discarded_bodies_keep_their_digests():
 
 
 def test_zeros_take_no_memory():
-    """A sparse file of some GiB: its parts are zeros, and the server keeps but their number."""
+    """A sparse file: its parts are zeros, and the server keeps but their number."""
     with ScriptedS3() as server:
         boto = Boto(server)
         upload = boto.begin()
         zeros = b"\0" * (128 * MiB)
-        etags = [boto.part(upload, number, zeros) for number in range(1, 9)]
-        assert boto.complete(upload, etags)["ETag"] == etag_of([zeros] * 8)
+        etags = [boto.part(upload, number, zeros) for number in range(1, 4)]
+        assert boto.complete(upload, etags)["ETag"] == etag_of([zeros] * 3)
         with open(f"/proc/{server.process.pid}/status", encoding="ascii") as status:
             peak = next(int(line.split()[1]) for line in status if line.startswith("VmHWM:"))
         assert peak < 64 << 10, f"{peak} KiB"
@@ -317,7 +318,7 @@ def test_tls(tmp_path):
     with ScriptedS3(tls=tmp_path / "ca.pem") as server:
         boto = Boto(server)
         server.rules([{"action": "flip", "of": "stored", "offset": 8}])
-        boto.s3.put_object(Bucket="bucket", Key="k", Body=DIGITS, ChecksumAlgorithm="CRC32")  # in a trailer, as over TLS
+        boto.s3.put_object(Bucket="bucket", Key="k", Body=DIGITS, ChecksumAlgorithm="CRC32")  # in a trailer
         assert boto.get() == b"123456788"
         put, = server.asked("PutObject")
         assert put["headers"]["x-amz-content-sha256"] == "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
