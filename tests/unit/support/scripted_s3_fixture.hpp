@@ -19,7 +19,7 @@ namespace bale::testing {
 
 inline constexpr std::string_view digits = "123456789";
 // Check values of https://reveng.sourceforge.io/crc-catalogue/all.htm, most significant byte first, in base64.
-inline constexpr std::string_view crc64nvme_of_digits = "rosUhgoHmYg=";  // AE8B14860A799888
+inline constexpr std::string_view crc64nvme_of_digits = "rosUhgp5mIg=";  // AE8B14860A799888
 inline constexpr std::string_view crc32c_of_digits = "4waSgw==";         // E3069283
 inline constexpr std::string_view crc32_of_digits = "y/Q5Jg==";          // CBF43926
 

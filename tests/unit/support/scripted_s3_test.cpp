@@ -28,8 +28,9 @@ TEST_F(ScriptedS3Test, KnowsOwners) {
   const std::string here =
       "<CreateBucketConfiguration><LocationConstraint>eu-west-1</LocationConstraint></CreateBucketConfiguration>";
   EXPECT_EQ(code(ask("PUT", "/theirs", {}, here)), "BucketAlreadyExists");
-  EXPECT_EQ(code(ask("PUT", "/b", {}, here)), "BucketAlreadyOwnedByYou");
   EXPECT_EQ(ask("PUT", "/free", {}, here).status, 200);
+  EXPECT_EQ(code(ask("PUT", "/free", {}, here)), "BucketAlreadyOwnedByYou");
+  EXPECT_EQ(code(ask("PUT", "/b", {}, here)), "InvalidBucketName");
   EXPECT_EQ(code(ask("HEAD", "/none-here")), "");
   EXPECT_EQ(ask("HEAD", "/none-here").status, 404);
 }
