@@ -258,3 +258,27 @@ def test_messages_stay_invisible_while_landing_is_slow(stack):
     stored, = of(journal, f"^PUT /{stack.vault}/")
     assert len([entry for entry in of(journal, EXTENDS) if entry.asked < stored.answered]) >= 4
     assert len(of(journal, DELETES)) == 1 and stack.waiting(stack.arrivals, TARGET) == 0
+
+
+@pytest.mark.parametrize("role", ["source", "target"])
+def test_hangups_during_the_grace_after_sigterm_let_the_work_in_hand_end(stack, role):
+    """A terminal or session that goes away after `kill` sends SIGHUP: that is no second request to end."""
+    stack.put("k", b"content")
+    staging, written, queue, region = stack.bucket, stack.outbound, stack.events, SOURCE
+    if role == "target":
+        stack.service("source")
+        stack.replicate_as_s3_does()
+        staging, written, queue, region = stack.inbound, stack.vault, stack.arrivals, TARGET
+    read = stack.proxy.rules.arm(Rule("delay", match=f"^GET /{staging}/", seconds=3))
+    with stack.serving(role) as service:
+        service.until(lambda: read.chosen, seconds=30)
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGHUP):
+            service.process.send_signal(number)
+            time.sleep(0.3)
+        assert service.process.poll() is None and stack.keys(written) == [], "the work is in hand"
+        for _ in range(3):
+            service.process.send_signal(signal.SIGHUP)
+            time.sleep(0.1)
+        assert service.process.wait(timeout=30) == 0
+    assert read.fired == 1
+    assert len(stack.keys(written)) == 1 and stack.waiting(queue, region) == 0
