@@ -136,6 +136,29 @@ void check_given_archive(const Settings& settings, const Region& region, const O
               to_uri(archive), "set BUCKET to the name of the inbound bucket");
 }
 
+bool is_stack_bucket(const Settings& settings, const Region& region, std::string_view role, const BucketName& bucket) {
+  const std::string begin = settings.stack_name + "-", end = fmt::format("-{}-{}", region.str(), role);
+  const std::string_view name = bucket.str();
+  constexpr std::size_t account_digits = 12;
+  return name.size() == begin.size() + account_digits + end.size() && name.starts_with(begin) && name.ends_with(end) &&
+         name.substr(begin.size(), account_digits).find_first_not_of("0123456789") == name.npos;
+}
+
+bool is_inbound(const Settings& settings, const Region& region, const BucketName& bucket) {
+  const BucketName inbound = inbound_bucket(settings, region);
+  if (!inbound.empty()) return bucket == inbound;
+  const std::string& queue = settings.given->queue.str();  // on AWS a URL
+  return is_stack_bucket(settings, region, "inbound", bucket) ||
+         std::string_view(queue).substr(queue.find_last_of('/') + 1) == bucket.str() + "-queue";
+}
+
+Error unknown_staging(const ObjectAddress& archive) {
+  return Error(ErrorKind::denied,
+               fmt::format("the archive has landed and is not deleted: nothing says that {} is the inbound bucket",
+                           shown(archive.bucket)),
+               to_uri(archive), "set BUCKET to the name of the inbound bucket");
+}
+
 bool is_given_destination(const Settings& settings, const Region& region, const ObjectAddress& archive,
                           const std::vector<NamedSource>& sources, const BucketName& bucket) {
   const auto has = [&](std::string_view role) { return has_role(settings, bucket, role); };

@@ -47,6 +47,18 @@ Error unconfigured_destination(const ObjectAddress& archive, const Region& regio
 void check_given_archive(const Settings& settings, const Region& region, const ObjectAddress& archive,
                          const std::vector<NamedSource>& sources, const std::vector<BucketName>& named);
 
+/// Returns whether `bucket` has the name that S3 Cross-Region Compressor gives to the bucket of this role ("inbound")
+/// in `region`: "{stack}-{account}-{region}-{role}" with an account of twelve digits.
+bool is_stack_bucket(const Settings& settings, const Region& region, std::string_view role, const BucketName& bucket);
+
+/// Returns whether the configuration says that `bucket` is the inbound bucket of `region`, so that an archive in it is
+/// a staged copy, which may be deleted once it has landed. Where no inbound bucket is known, names say it: that of the
+/// bucket (is_stack_bucket()), or that of the queue, which is "{bucket}-queue".
+bool is_inbound(const Settings& settings, const Region& region, const BucketName& bucket);
+
+/// Returns the error for an archive that has landed, and is kept where it is because is_inbound() is false.
+Error unknown_staging(const ObjectAddress& archive);
+
 /// Whether a manifest may name `bucket` as a destination: it is neither the archive's own bucket, nor a staging or
 /// catalog bucket of the stack, nor a source of the archive.
 bool is_given_destination(const Settings& settings, const Region& region, const ObjectAddress& archive,

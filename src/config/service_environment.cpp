@@ -2,6 +2,8 @@
 
 #include <fmt/ranges.h>
 
+#include "config/permitted.hpp"
+
 namespace bale::config {
 namespace {
 
@@ -40,15 +42,10 @@ std::string without_slashes_at_end(std::string prefix) {
 
 /// Returns the inbound bucket of a stack whose catalog bucket has the name that S3 Cross-Region Compressor gives it,
 /// "{stack}-{account}-{region}-catalog"; empty for a catalog bucket of another name.
-BucketName inbound_beside(const BucketName& catalog, const std::string& stack, const Region& region) {
-  const std::string begin = stack + "-", end = "-" + region.str() + "-catalog";
-  const std::string_view name = catalog.str();
-  constexpr std::size_t account_digits = 12;
-  if (name.size() != begin.size() + account_digits + end.size() || !name.starts_with(begin) || !name.ends_with(end))
-    return {};
-  const std::string_view account = name.substr(begin.size(), account_digits);
-  if (account.find_first_not_of("0123456789") != account.npos) return {};
-  return BucketName(fmt::format("{}{}-{}-inbound", begin, account, region.str()));
+BucketName inbound_beside(const BucketName& catalog, const Settings& settings, const Region& region) {
+  constexpr std::string_view role = "catalog";
+  if (!is_stack_bucket(settings, region, role, catalog)) return {};
+  return BucketName(catalog.str().substr(0, catalog.str().size() - role.size()) + "inbound");
 }
 
 }  // namespace
@@ -84,7 +81,7 @@ ReplicationConfig target_from_environment(const os::Environment& environment) {
   given.catalog = BucketName(variables.optional("CATALOG_BUCKET_NAME"));
   given.inbound = BucketName(variables.optional("BUCKET"));
   if (given.inbound.empty())
-    given.inbound = inbound_beside(given.catalog, config.settings.stack_name, rule.destinations.front().region);
+    given.inbound = inbound_beside(given.catalog, config.settings, rule.destinations.front().region);
   config.settings.given = std::move(given);
   config.rules.push_back(std::move(rule));
   return config;

@@ -97,6 +97,7 @@ void report_landed(telemetry::Registry& registry, const land::LandResult& result
   bool catalog_failed = false;
   for (const land::LandFailure& failure : result.failures) {
     const auto& normal = result.object_buckets;
+    if (failure.bucket.empty()) continue;
     catalog_failed |= failure.bucket == result.catalog;
     if (failure.bucket == result.catalog) continue;
     registry.add(metric::failed_target_uploads, {failure.bucket.str()});

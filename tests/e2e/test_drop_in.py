@@ -146,6 +146,28 @@ def test_an_event_of_another_bucket_destroys_nothing(moto, tmp_path, bucket, nam
     assert stack.waiting(dead, TARGET) == 1 and stack.waiting(stack.arrivals, TARGET) == 0
 
 
+@pytest.mark.parametrize("names_inbound", [False, True], ids=["inbound unknown", "inbound known"])
+def test_what_is_not_known_to_be_a_staged_copy_is_kept(moto, tmp_path, names_inbound):
+    """A bucket of somebody's archives, which the archive itself does not name."""
+    stack = Stack(tmp_path, moto, moto, moto)
+    come_back_soon(stack)
+    stack.add_targets()
+    stack.put("k", b"x")
+    stack.service("source")
+    archive, = stack.keys(stack.outbound)
+    stash = f"{stack.name}-stash"
+    stack.make_bucket(stash, TARGET)
+    stack.client("s3", TARGET).copy_object(Bucket=stash, Key=archive,
+                                           CopySource={"Bucket": stack.outbound, "Key": archive})
+    dead = tell_target(stack, stash, archive)
+    failed = stack.service("target", status=1, **({"BUCKET": stack.inbound} if names_inbound else {}))
+    assert f"s3://{stash}/{archive}" in failed.err
+    assert stack.keys(stash) == [archive]
+    assert stack.waiting(dead, TARGET) == 1 and stack.waiting(stack.arrivals, TARGET) == 0
+    assert stack.keys(stack.copy) == ([] if names_inbound else ["k"])
+    assert names_inbound or "set BUCKET" in failed.err
+
+
 def test_a_manifest_cannot_have_the_stacks_own_buckets_written_to(moto, tmp_path):
     stack = Stack(tmp_path, moto, moto, moto)
     stack.copy = stack.catalog

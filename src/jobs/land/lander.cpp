@@ -9,6 +9,7 @@
 #include "base/error.hpp"
 #include "base/text.hpp"
 #include "catalog/file.hpp"
+#include "config/permitted.hpp"
 #include "jobs/land/object_landing.hpp"
 #include "jobs/land/permitted_targets.hpp"
 #include "transfer/byte_io.hpp"
@@ -247,6 +248,8 @@ LandResult Lander::land(const ObjectAddress& archive, std::stop_token stop) {
          {"hint", "allow s3:GetObject in the catalog bucket; `bale check` compares the file with the archive"}});
   }
   result.failures.insert(result.failures.end(), targets.refused.begin(), targets.refused.end());
+  if (result.failures.empty() && !config::is_inbound(config_.settings, region_, archive.bucket))
+    result.failures.push_back({to_uri(archive), config::unknown_staging(archive), {}});
   // The staged copy may go: it is in the inbound bucket, every write above was durable when it returned, and no target
   // is the inbound bucket.
   if (result.failures.empty()) store_.remove(archive);

@@ -21,7 +21,7 @@ namespace bale::land {
 struct LandFailure {
   std::string what;  ///< URI of the object
   Error error;
-  BucketName bucket{};  ///< where it should be
+  BucketName bucket{};  ///< where it should be; empty: all is where it should be, and the staged copy is kept
 };
 
 struct LandResult {
@@ -48,8 +48,10 @@ class Lander {
   /// archive's source, in this order: objects to normal destinations, the archive itself to backup destinations, the
   /// catalog file, and only when all of that is durable the removal from the inbound bucket. KMS keys and storage
   /// classes are those of the configuration. A target that the configuration does not have is a failure of the result.
-  /// Every step can be repeated. Throws only what concerns the archive as a whole: it cannot be read, it is not in the
-  /// inbound bucket, or it names no source of the configuration or no target of this region (Error{denied}).
+  /// An archive of which the environment alone does not say that it is a staged copy (config::is_inbound) lands and is
+  /// kept, which is a failure too. Every step can be repeated. Throws only what concerns the archive as a whole: it
+  /// cannot be read, it is not in the inbound bucket, or it names no source of the configuration or no target of this
+  /// region (Error{denied}).
   LandResult land(const ObjectAddress& archive, std::stop_token stop);
 
  private:

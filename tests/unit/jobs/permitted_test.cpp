@@ -290,6 +290,36 @@ TEST_F(Permitted, WithTheEnvironmentAloneAnArchiveInOneOfItsDestinationsIsNoStag
   EXPECT_EQ(read(copy, "a"), "content");
 }
 
+TEST_F(Permitted, WithTheEnvironmentAloneWhatIsNotKnownToBeAStagedCopyLandsAndStays) {
+  const ObjectKey key = pack_one(plan());
+  const BucketName nearly("demo-12345678901-eu-west-1-inbound"), elsewhere("demo-000000000000-us-east-2-inbound"),
+      other_stack("other-000000000000-eu-west-1-inbound"), second("demo-111111111111-eu-west-1-inbound");
+  for (const BucketName& bucket : {stranger, nearly, elsewhere, other_stack, second}) {
+    if (bucket != stranger) store->create_bucket(bucket);
+    store->copy({{outbound, key}, {}, {}}, {bucket, key});
+  }
+  for (const BucketName& bucket : {stranger, nearly, elsewhere, other_stack}) {
+    const land::LandResult result = land({bucket, key}, drop_in());
+    ASSERT_EQ(result.failures.size(), 1U) << bucket.str();
+    EXPECT_EQ(result.failures[0].error.kind(), ErrorKind::denied);
+    EXPECT_THAT(result.failures[0].error.what(), HasSubstr(bucket.str()));
+    EXPECT_THAT(result.failures[0].error.hint(), HasSubstr("BUCKET"));
+    EXPECT_TRUE(store->head({bucket, key}).has_value());
+  }
+  EXPECT_EQ(read(copy, "a"), "content");
+  EXPECT_TRUE(store->head({vault, key}).has_value());
+  EXPECT_EQ(objects_in(catalog), 1U);
+  EXPECT_TRUE(land({stranger, key}, drop_in(stranger)).failures.empty()) << "BUCKET says it";
+  EXPECT_FALSE(store->head({stranger, key}).has_value());
+  EXPECT_TRUE(land({second, key}, drop_in()).failures.empty()) << "its name says it";
+  EXPECT_FALSE(store->head({second, key}).has_value());
+  config::ReplicationConfig config = drop_in();
+  config.settings.given->queue = QueueName("https://sqs.eu-west-1.amazonaws.com/1/" + elsewhere.str() + "-queue");
+  EXPECT_EQ(land({nearly, key}, config).failures.size(), 1U);
+  EXPECT_TRUE(land({elsewhere, key}, config).failures.empty()) << "the queue is named after it";
+  EXPECT_FALSE(store->head({elsewhere, key}).has_value());
+}
+
 TEST_F(Permitted, WithTheEnvironmentAloneTheStacksBucketsAndTheSourceAreNoDestinations) {
   for (const BucketName& bucket : {src, inbound, outbound, catalog, far_inbound}) {
     for (const bool backup : {false, true}) {
