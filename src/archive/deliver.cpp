@@ -262,8 +262,9 @@ Delivery deliver_objects(Reader& reader, const std::vector<std::size_t>& objects
   return deliverer.finish();
 }
 
-FileExtractor::FileExtractor(os::Files& files, os::fs::path directory, const ObjectList& objects)
-    : tree_(files, std::move(directory), os::Durability::together),
+FileExtractor::FileExtractor(os::Files& files, os::TreeRoot directory, const ObjectList& objects)
+    : files_(files),
+      tree_(files, std::move(directory), os::Durability::together),
       is_directory_(objects.size()),
       may_be_replaced_(objects.size()) {
   // An archive of S3 Cross-Region Compressor may hold a key twice; both then lead to one file.
@@ -298,8 +299,8 @@ FileExtractor::FileExtractor(os::Files& files, os::fs::path directory, const Obj
   }
 }
 
-FileExtractor::FileExtractor(os::Files& files, os::fs::path directory, const std::vector<ExtractedKey>& keys)
-    : tree_(files, std::move(directory), os::Durability::together), may_be_replaced_(keys.size()) {
+FileExtractor::FileExtractor(os::Files& files, os::TreeRoot directory, const std::vector<ExtractedKey>& keys)
+    : files_(files), tree_(files, std::move(directory), os::Durability::together), may_be_replaced_(keys.size()) {
   std::vector<NamedKey> named;
   named.reserve(keys.size());
   for (const ExtractedKey& key : keys) {
@@ -309,13 +310,17 @@ FileExtractor::FileExtractor(os::Files& files, os::fs::path directory, const std
   paths_ = file_paths(named);
 }
 
-void FileExtractor::look(const std::vector<std::size_t>& objects) {
+void FileExtractor::look(const std::vector<std::size_t>& objects, std::optional<TimePoint> began) {
   const std::set<std::string> top = tree_.top_names();
+  const auto now = began && !top.empty() ? os::file_system_time(files_, tree_.path_of({})) : std::nullopt;
+  // A time later than now is of a clock that was wrong, and says nothing.
+  const auto has_appeared = [&](TimePoint changed) { return began && now && changed > *began && changed <= *now; };
   const auto look_at = [&](std::size_t object) {
     const std::string& name = paths_[object];
     if (!top.contains(name.substr(0, name.find('/')))) return;  // most often all of them: the directory is new
     try {
-      if (tree_.info(name)) may_be_replaced_[object] = true;
+      const auto changed = tree_.changed(name);
+      if (changed && !has_appeared(*changed)) may_be_replaced_[object] = true;
     } catch (const Error&) {
       // Something is in the way, which receive() tells.
     }

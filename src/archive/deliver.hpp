@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -52,9 +53,9 @@ struct ExtractedKey {
 class FileExtractor {
  public:
   /// The directory is made with its parents where missing, when the first file is begun. `files` is borrowed.
-  FileExtractor(os::Files& files, os::fs::path directory, const ObjectList& objects);
+  FileExtractor(os::Files& files, os::TreeRoot directory, const ObjectList& objects);
   /// The same for objects that are known by their keys alone. Throws Error{invalid} when a key comes twice.
-  FileExtractor(os::Files& files, os::fs::path directory, const std::vector<ExtractedKey>& keys);
+  FileExtractor(os::Files& files, os::TreeRoot directory, const std::vector<ExtractedKey>& keys);
   /// Returns the path that the object is written to.
   os::fs::path path_of(std::size_t object) const { return tree_.path_of(paths_.at(object)); }
   /// Returns the same, relative to the directory.
@@ -62,10 +63,12 @@ class FileExtractor {
   /// Returns whether the object becomes a directory: is_folder_marker().
   bool is_directory(std::size_t object) const { return is_directory_.at(object); }
   os::DirectoryTree& tree() noexcept { return tree_; }
-  /// Notes which files of `objects` (empty: all) exist, for found(). To be called before the first receive().
-  void look(const std::vector<std::size_t>& objects);
-  /// Returns what may happen to a file that has the object's name at the end: it may be replaced if it existed at
-  /// look(), or if two objects have the name; else it is kept, since it appeared meanwhile.
+  /// Notes which files of `objects` (empty: all) existed when the run began, for found(). To be called before the first
+  /// receive(). `began`: that time by os::file_system_time(), before the archive was opened; absent: not known, so that
+  /// every file that exists counts. A file that changed between `began` and this call counts as one that appeared.
+  void look(const std::vector<std::size_t>& objects, std::optional<TimePoint> began);
+  /// Returns what may happen to a file that has the object's name at the end: it may be replaced if look() found that
+  /// it existed, or if two objects have the name; else it is kept, since it appeared meanwhile.
   os::Existing found(std::size_t object) const;
   /// Begins a file that takes its name on finish(), with the object's modification time and permission bits (as
   /// os::AtomicFile limits them), or a directory that is made on finish(). Not durable before sync().
@@ -75,6 +78,7 @@ class FileExtractor {
   void sync() { tree_.sync(); }
 
  private:
+  os::Files& files_;
   os::DirectoryTree tree_;
   std::vector<std::string> paths_;     ///< by object
   std::vector<bool> is_directory_;     ///< by object

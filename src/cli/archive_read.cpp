@@ -152,12 +152,17 @@ int list_archive(Context& context, const ArchiveOptions& options) {
 int extract_archive(Context& context, const ArchiveOptions& options) {
   context.break_off_on_stop();
   const auto started = context.world().clock.steady();
-  if (!context.options().dryrun) os::try_target(context.world().files, options.to);  // before the archive is read
+  const os::TreeRoot root = os::open_tree_root(context.world().files, options.to);
+  std::optional<TimePoint> began;
+  if (!context.options().dryrun) {  // before the archive is read
+    os::try_target(context.world().files, options.to);
+    began = os::file_system_time(context.world().files, options.to);
+  }
   const OpenArchive opened = open_archive(context, options);
   const auto& reader = opened.reader;
   const archive::ObjectList& objects = reader->manifest().objects;
   const std::vector<std::size_t> selected = select(reader->manifest(), options.members, options.archive);
-  archive::FileExtractor extractor(context.world().files, options.to, objects);
+  archive::FileExtractor extractor(context.world().files, root, objects);
   tell_names(context, objects, selected, extractor);
   if (context.options().dryrun) {
     for (std::size_t i = 0; i < objects.size(); ++i) {
@@ -173,7 +178,7 @@ int extract_archive(Context& context, const ArchiveOptions& options) {
   }
   flow::Progress progress;
   archive::Delivery delivery;
-  extractor.look(selected);
+  extractor.look(selected, began);
   try {
     const ProgressPrinter printer(context, progress, "extracting");
     delivery = archive::deliver_objects(

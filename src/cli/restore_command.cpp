@@ -56,13 +56,13 @@ recover::Query query_of(const RestoreCommandOptions& options) {
   return query;
 }
 
-recover::RestoreTarget target_of(const RestoreCommandOptions& options) {
+recover::RestoreTarget target_of(Context& context, const RestoreCommandOptions& options) {
   recover::RestoreTarget target;
   target.storage_class = options.storage_class;
   target.with_tags = !options.without_tags;
   target.with_metadata = !options.without_metadata;
   if (!is_s3_uri(options.to)) {
-    target.directory = options.to;
+    target.directory = os::open_tree_root(context.world().files, options.to);
     return target;
   }
   const ObjectAddress place = parse_s3_uri(options.to);
@@ -329,9 +329,9 @@ recover::SearchResult find(Context& context, const RestoreCommandOptions& option
 int restore(Context& context, const RestoreCommandOptions& options) {
   context.break_off_on_stop();
   const recover::Query query = query_of(options);
-  const recover::RestoreTarget target = target_of(options);
+  const recover::RestoreTarget target = target_of(context, options);
   // Before anything is searched for and read.
-  if (target.directory && !context.options().dryrun) os::try_target(context.world().files, *target.directory);
+  if (target.directory && !context.options().dryrun) os::try_target(context.world().files, target.directory->path);
   const recover::SearchResult found = find(context, options, query);
   check_one_source(found.records);
   Totals totals;

@@ -77,7 +77,8 @@ class Copy {
         operation_(operation_of(source_, destination_)),
         mover_(context, progress_, chosen_part_size(context, request.part_size)) {
     if (operation_ == Operation::download && request.recursive)
-      tree_.emplace(context.world().files, destination_.path, os::Durability::each_file);
+      tree_.emplace(context.world().files, os::open_tree_root(context.world().files, destination_.path),
+                    os::Durability::each_file);
   }
 
   int run() {

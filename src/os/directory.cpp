@@ -73,6 +73,13 @@ class LinuxDirectory final : public Directory {
     throw system_error("inspect", path_ / name);
   }
 
+  std::optional<TimePoint> changed(const std::string& name) override {
+    struct stat status {};
+    if (::fstatat(fd_.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0) return to_time_point(status.st_ctim);
+    if (errno == ENOENT) return std::nullopt;
+    throw system_error("inspect", path_ / name);
+  }
+
   std::vector<DirectoryEntry> list() override {
     const int fd = ::openat(fd_.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) throw system_error("list", path_);
@@ -196,6 +203,10 @@ class PathDirectory final : public Directory {
     return *found;
   }
   std::optional<FileInfo> info(const std::string& name) override { return files_.info(path_ / name); }
+  std::optional<TimePoint> changed(const std::string& name) override {
+    const auto found = info(name);
+    return found ? std::optional(found->modified) : std::nullopt;
+  }
   std::vector<DirectoryEntry> list() override { return files_.list(path_); }
   std::unique_ptr<ReadableFile> open_if_exists(const std::string& name) override {
     return files_.open_if_exists(path_ / name);

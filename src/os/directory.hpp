@@ -20,6 +20,9 @@ class Directory {
   virtual FileInfo self() = 0;
   /// Absent when nothing has the name.
   virtual std::optional<FileInfo> info(const std::string& name) = 0;
+  /// Returns when what has the name last changed or got a name: the change time of its inode, in whole milliseconds; by
+  /// path alone, its modification time. Absent when nothing has the name.
+  virtual std::optional<TimePoint> changed(const std::string& name) = 0;
   /// Names and types, sorted bytewise.
   virtual std::vector<DirectoryEntry> list() = 0;
   /// Absent when nothing has the name. Throws Error{denied} for a symbolic link, invalid for what is no regular file.

@@ -260,15 +260,16 @@ std::unique_ptr<WritableFile> make_stream(Descriptor fd, const fs::path& path, s
   return std::make_unique<LinuxStream>(std::move(fd), path, std::move(stop));
 }
 
+TimePoint to_time_point(const timespec& time) {
+  const auto exact = std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
+  return TimePoint(std::chrono::floor<std::chrono::milliseconds>(exact));
+}
+
 FileInfo file_info(const struct stat& status) {
-  const auto time_of = [](const timespec& time) {
-    const auto since_epoch = std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
-    return TimePoint(std::chrono::floor<std::chrono::milliseconds>(since_epoch));
-  };
   return FileInfo{.type = type_of(status.st_mode),
                   .size = static_cast<ByteCount>(status.st_size),
-                  .modified = time_of(status.st_mtim),
-                  .changed = time_of(status.st_ctim),
+                  .modified = to_time_point(status.st_mtim),
+                  .changed = to_time_point(status.st_ctim),
                   .mode = status.st_mode & 07777,
                   .device = status.st_dev,
                   .inode = status.st_ino};

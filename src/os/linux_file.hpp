@@ -55,6 +55,8 @@ std::unique_ptr<WritableFile> make_stream(Descriptor fd, const fs::path& path, s
 FileInfo file_info(const struct stat& status);
 /// Returns what a directory stream says of its next entry; `other` also stands for an unknown type.
 FileType type_of_entry(unsigned char type);
+/// Returns the time of a stat, rounded down to whole milliseconds.
+TimePoint to_time_point(const timespec& time);
 /// Returns the time as utimensat takes it.
 timespec to_timespec(TimePoint time);
 

@@ -1,9 +1,13 @@
 #include "os/target.hpp"
 
+#include <fmt/format.h>
+#include <unistd.h>
+
 #include <algorithm>
-#include <optional>
+#include <atomic>
 
 #include "base/text.hpp"
+#include "os/directory.hpp"
 
 namespace bale::os {
 namespace {
@@ -38,6 +42,22 @@ void try_target(Files& files, const fs::path& target) {
     file.file().sync();  // a quota or a file server may refuse only now
   } catch (const Error& error) {
     if (is_of_whole_target(error)) throw error.with_where(escape_name(target.native()));
+  }
+}
+
+std::optional<TimePoint> file_system_time(Files& files, const fs::path& target) {
+  static std::atomic<std::uint64_t> next{0};
+  try {
+    const auto existing = existing_directory(files, target);
+    if (!existing) return std::nullopt;
+    const auto directory = files.open_directory(*existing);
+    const std::string name = fmt::format(".{}-time-{}.bale-tmp", ::getpid(), next.fetch_add(1));
+    directory->create(name, 0600).reset();
+    const auto found = directory->info(name);
+    directory->remove(name);
+    return found ? std::optional(found->modified) : std::nullopt;
+  } catch (const Error&) {
+    return std::nullopt;
   }
 }
 

@@ -1,6 +1,8 @@
 // Whether a destination can be written to at all.
 #pragma once
 
+#include <optional>
+
 #include "base/error.hpp"
 #include "os/files.hpp"
 
@@ -14,5 +16,10 @@ bool is_of_whole_target(const Error& error) noexcept;
 /// removes it again. Throws, naming `target`, the Error that is_of_whole_target() is true of, and nothing else: whether
 /// a single file can be written shows when it is. For before much is read to be written there. `files` is borrowed.
 void try_target(Files& files, const fs::path& target);
+
+/// Returns the present time by the clock of the file system of `target` (a file server has its own), in whole
+/// milliseconds: the time of a file that is made and removed again in the directory, or where that is missing in the
+/// nearest directory above it. Absent where none can be made. `files` is borrowed.
+std::optional<TimePoint> file_system_time(Files& files, const fs::path& target);
 
 }  // namespace bale::os

@@ -32,7 +32,7 @@ Error is_different(const std::string& destination) {
 
 class DirectoryDestination final : public RestoreDestination {
  public:
-  DirectoryDestination(os::Files& files, const os::fs::path& directory, const catalog::RecordList& records,
+  DirectoryDestination(os::Files& files, const os::TreeRoot& directory, const catalog::RecordList& records,
                        bool overwrite)
       : records_(records), overwrite_(overwrite), extractor_(files, directory, keys_of(records)) {}
 
@@ -248,7 +248,7 @@ class BucketDestination final : public RestoreDestination {
 
 }  // namespace
 
-std::unique_ptr<RestoreDestination> make_directory_destination(os::Files& files, const os::fs::path& directory,
+std::unique_ptr<RestoreDestination> make_directory_destination(os::Files& files, const os::TreeRoot& directory,
                                                                const catalog::RecordList& records, bool overwrite) {
   return std::make_unique<DirectoryDestination>(files, directory, records, overwrite);
 }

@@ -19,7 +19,7 @@ namespace bale::recover {
 
 /// Where restored objects go: a directory, or a bucket with a prefix before every key.
 struct RestoreTarget {
-  std::optional<os::fs::path> directory;
+  std::optional<os::TreeRoot> directory;
   BucketName bucket;
   std::string prefix;
   bool with_tags = true;      ///< in a bucket; false: for servers that know no tags
@@ -57,7 +57,7 @@ class RestoreDestination {
 /// Files under archive::file_paths() of the keys, each with the object's modification time, and directories for folder
 /// markers; made durable by sync(). A directory never gives way to a file, and no symbolic link is followed. `files`
 /// and `records` are borrowed. Throws Error{invalid} when a key comes twice.
-std::unique_ptr<RestoreDestination> make_directory_destination(os::Files& files, const os::fs::path& directory,
+std::unique_ptr<RestoreDestination> make_directory_destination(os::Files& files, const os::TreeRoot& directory,
                                                                const catalog::RecordList& records, bool overwrite);
 
 /// Objects with all that was recorded of them, durable on finish(). Written on the condition that what is there is

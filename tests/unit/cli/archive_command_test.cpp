@@ -378,6 +378,39 @@ TEST_F(ArchiveCommandTest, AFileThatAppearsDuringAnExtractionIsKept) {
   EXPECT_EQ(world_.read("out/" + key("a.txt")), "hello");
 }
 
+/// Real files, and somebody else who does something when the archive is opened.
+class FilesWhileReading final : public bale::testing::ForwardingFiles {
+ public:
+  std::unique_ptr<os::ReadableFile> open_if_exists(const os::fs::path& path) override {
+    if (path.filename() == "x.tar.zst" && meddle) std::exchange(meddle, nullptr)();
+    return real_.open_if_exists(path);
+  }
+  std::function<void()> meddle;
+};
+
+TEST_F(ArchiveCommandTest, AFileThatAppearsWhileTheListIsReadIsKept) {
+  ASSERT_EQ(create(), 0);
+  const std::string appears = "out/" + key("a.txt"), replaced = "out/" + key("dir/large"),
+                    there = "out/" + key("empty");
+  for (const std::string& name : {replaced, there}) world_.write(name, "old");
+  FilesWhileReading files;
+  files.meddle = [&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(30));  // file systems tell times to a few milliseconds
+    world_.write(appears, "theirs");
+    world_.write("new", "theirs too");
+    std::filesystem::last_write_time(world_.path("new"), std::filesystem::file_time_type(std::chrono::hours(1)));
+    std::filesystem::rename(world_.path("new"), world_.path(replaced));  // as `mv` of an old file
+  };
+  world_.files = &files;
+  EXPECT_EQ(run({"extract", archive_, "--to", world_.path("out").string()}), exit_some_failed);
+  EXPECT_FALSE(files.meddle);
+  EXPECT_THAT(err(), HasSubstr("kept"));
+  EXPECT_EQ(world_.read(appears), "theirs");
+  EXPECT_EQ(world_.read(replaced), "theirs too");
+  EXPECT_EQ(world_.read(there), "") << "what was there is replaced";
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(world_.path("out")), {}), 1) << "nothing is left over";
+}
+
 TEST_F(ArchiveCommandTest, ALinkThatAppearsDuringAnExtractionIsNotFollowed) {
   ASSERT_EQ(create(), 0);
   SharedFiles shared;

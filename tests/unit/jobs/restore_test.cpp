@@ -373,6 +373,24 @@ TEST_F(RestoreTest, ADirectoryThatBecomesALinkMeanwhileIsNotFollowed) {
   EXPECT_TRUE(std::filesystem::is_empty(elsewhere / "er"));
 }
 
+TEST_F(RestoreTest, ADestinationThatBecomesALinkMeanwhileIsNotFollowed) {
+  back_up(many(50, "d"));
+  const auto elsewhere = outside.path("elsewhere");
+  std::filesystem::create_directories(elsewhere / "d");
+  std::filesystem::create_directories(out_ / "d");
+  bool replaced = false;
+  source.before = [&](const std::string& method, const std::string&) {
+    if (method != "get" || std::exchange(replaced, true)) return;
+    std::filesystem::rename(out_, outside.path("moved"));
+    std::filesystem::create_directory_symlink(elsewhere, out_);
+  };
+  restore({.overwrite = true});
+  EXPECT_EQ(fates_[RestoreFate::failed], 50u);
+  EXPECT_EQ(objects_.at("d/0007").error->kind(), ErrorKind::precondition);
+  EXPECT_TRUE(std::filesystem::is_empty(elsewhere / "d"));
+  EXPECT_TRUE(std::filesystem::is_empty(outside.path("moved") / "d"));
+}
+
 TEST_F(RestoreTest, ALinkInTheDestinationIsRefusedByName) {
   back_up(many(3, "a"));
   std::filesystem::create_directories(outside.path("elsewhere"));

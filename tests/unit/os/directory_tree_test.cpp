@@ -152,6 +152,42 @@ TEST_F(DirectoryTreeTest, TheRootMayBeALinkThatTheUserNames) {
   EXPECT_THAT(files_below(world_.path("disk")), ElementsAre("a/f"));
 }
 
+TEST_F(DirectoryTreeTest, ARootThatIsMovedOrReplacedFailsTheFiles) {
+  write("d/first");
+  for (const bool by_link : {true, false}) {
+    auto file = begin("d/late" + std::to_string(by_link));
+    fs::rename(root_, world_.path("moved"));
+    by_link ? fs::create_directory_symlink(outside_, root_) : void(fs::create_directories(root_ / "d"));
+    EXPECT_EQ(kind_of([&] { file->commit(modified_); }), ErrorKind::precondition);
+    file.reset();
+    for (const char* name : {"d/second", "third"})
+      EXPECT_EQ(kind_of([&] { write(name, Existing::replace); }), ErrorKind::precondition) << name;
+    EXPECT_THAT(files_below(by_link ? outside_ : root_), IsEmpty());
+    EXPECT_THAT(files_below(world_.path("moved")), ElementsAre("d/first"));
+    by_link ? fs::remove(root_) : fs::remove_all(root_);
+    fs::rename(world_.path("moved"), root_);
+  }
+  write("d/second");
+  fs::rename(root_, world_.path("moved"));
+  EXPECT_EQ(kind_of([&] { write("third"); }), ErrorKind::precondition) << "nothing has its name";
+}
+
+TEST_F(DirectoryTreeTest, ARootThatBecomesALinkBeforeTheFirstFileIsNotFollowed) {
+  DirectoryTree made_later(system_files(), open_tree_root(system_files(), root_ / ""), Durability::together);
+  fs::create_directory_symlink(outside_, root_);
+  const auto first_file = [](DirectoryTree& tree) { return kind_of([&] { tree.create("d/f", Existing::keep); }); };
+  EXPECT_EQ(first_file(made_later), ErrorKind::denied);
+  fs::remove(root_);
+  fs::create_directory(root_);
+  DirectoryTree opened(system_files(), open_tree_root(system_files(), root_), Durability::together);
+  fs::rename(root_, world_.path("moved"));
+  fs::create_directory_symlink(outside_, root_);
+  EXPECT_EQ(kind_of([&] { opened.create("f", Existing::keep)->commit(modified_); }), ErrorKind::precondition);
+  EXPECT_TRUE(fs::is_empty(outside_));
+  EXPECT_THAT(files_below(world_.path("moved")), IsEmpty());
+  EXPECT_EQ(first_file(made_later), ErrorKind::denied);
+}
+
 TEST_F(DirectoryTreeTest, NothingGetsOutOfADirectoryThatIsSwappedAllTheTime) {
   fs::create_directories(root_ / "d");
   std::jthread attacker([&](const std::stop_token& stop) {
