@@ -13,6 +13,8 @@
 namespace bale::aws {
 namespace {
 
+constexpr std::string_view foreign_answer = "NotFromService";
+
 struct CodeMeaning {
   std::string_view code;
   ErrorKind kind;
@@ -284,10 +286,13 @@ ServiceFailure parse_json_failure(const http::AnswerHead& head, std::string_view
 
 Error not_from_service(std::string what, const std::string& where) {
   return Error(
-      ErrorKind::unavailable, std::move(what), where,
-      "a proxy, a portal or another server seems to answer in the place of the service: check the endpoint and "
-      "what is between it and this machine");
+             ErrorKind::unavailable, std::move(what), where,
+             "a proxy, a portal or another server seems to answer in the place of the service: check the endpoint and "
+             "what is between it and this machine")
+      .with_code(std::string(foreign_answer));
 }
+
+bool is_not_from_service(const Error& error) noexcept { return error.code() == foreign_answer; }
 
 void check_no_page(std::string_view body, const std::string& where) {
   const std::size_t start = body.find_first_not_of(" \t\r\n");

@@ -51,8 +51,11 @@ ServiceFailure parse_json_failure(const http::AnswerHead& head, std::string_view
 Error to_error(const ServiceFailure& failure, const std::string& where);
 
 /// Makes the Error{unavailable} of an answer that the service did not make: a proxy, a portal or another server did.
-/// `what` says what is wrong with the answer ("the answer is not XML").
+/// `what` says what is wrong with the answer ("the answer is not XML"). Its code is "NotFromService".
 Error not_from_service(std::string what, const std::string& where);
+
+/// Whether the error is one of not_from_service().
+bool is_not_from_service(const Error& error) noexcept;
 
 /// Throws not_from_service() for the body of a success that is a page: the service answers this request with nothing,
 /// or with a document of its own (XML or a JSON object).

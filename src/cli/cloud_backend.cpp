@@ -39,14 +39,18 @@ flow::Retrier::Notice told_to(telemetry::Log& log, const char* service) {
   };
 }
 
+flow::Retrier::Failed noted_by(cloud::Session& session) {
+  return [&session](const Error& failure) { session.note_failure(failure); };
+}
+
 }  // namespace
 
 CloudBackend::CloudBackend(os::World& world, const GlobalOptions& options, telemetry::Log& log)
     : session_(world, os::system_processes(), session_options(options)),
-      s3_retrier_(world, retry_settings(session_), told_to(log, "s3")),
-      sqs_retrier_(world, retry_settings(session_), told_to(log, "sqs")),
-      dynamodb_retrier_(world, retry_settings(session_), told_to(log, "dynamodb")),
-      athena_retrier_(world, retry_settings(session_), told_to(log, "athena")) {}
+      s3_retrier_(world, retry_settings(session_), told_to(log, "s3"), noted_by(session_)),
+      sqs_retrier_(world, retry_settings(session_), told_to(log, "sqs"), noted_by(session_)),
+      dynamodb_retrier_(world, retry_settings(session_), told_to(log, "dynamodb"), noted_by(session_)),
+      athena_retrier_(world, retry_settings(session_), told_to(log, "athena"), noted_by(session_)) {}
 
 std::optional<TimePoint> CloudBackend::credentials_end() {
   // https://docs.aws.amazon.com/STS/latest/APIReference/API_GetSessionToken.html, DurationSeconds

@@ -180,6 +180,10 @@ Outcome Session::send(aws::Call call, aws::Service service, const std::string& r
   }
 }
 
+void Session::note_failure(const Error& failure) noexcept {
+  if (aws::is_not_from_service(failure)) client_.close_all_idle();
+}
+
 std::string Session::presign(aws::Call call, const std::string& region, std::chrono::seconds expires) {
   signer_.presign(call.request, scope_of(aws::Service::s3, region), sources_->provider.get(), service_time(), expires);
   return http::url_of(call.request);

@@ -88,6 +88,10 @@ class Session {
   /// and the credentials' sources throw; a refusal is no exception.
   Outcome send(aws::Call call, aws::Service service, const std::string& region, http::Body* body = nullptr,
                const SendOptions& options = {});
+  /// Has the next requests sent over new connections where `failure` shows that something else answered in the place of
+  /// a service (aws::is_not_from_service()): a kept connection may lead to it for ever, while a balancer leads a new
+  /// one to the service. An answer whose status is a failure does this itself.
+  void note_failure(const Error& failure) noexcept;
   /// From now on `stop` breaks off requests that begin (Error{cancelled}), but for those that abort an upload: for
   /// programs that end then, and finish nothing.
   void break_off_on(std::stop_token stop);

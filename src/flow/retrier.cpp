@@ -25,12 +25,13 @@ std::uint32_t RetryBudget::left() const noexcept {
   return left_;
 }
 
-Retrier::Retrier(const os::World& world, RetrySettings settings, Notice on_retry)
+Retrier::Retrier(const os::World& world, RetrySettings settings, Notice on_retry, Failed on_failure)
     : clock_(world.clock),
       entropy_(world.entropy),
       stop_(world.stop),
       settings_(settings),
       on_retry_(std::move(on_retry)),
+      on_failure_(std::move(on_failure)),
       budget_(settings.budget) {}
 
 Attempts::Attempts(Retrier& retrier, std::stop_token stop) : retrier_(retrier), stop_(std::move(stop)) {}
@@ -46,6 +47,7 @@ void Attempts::progressed() noexcept { number_ = 1; }
 bool Attempts::again(const Error& failure) {
   failure_ = failure;
   ++made_;
+  if (retrier_.on_failure_) retrier_.on_failure_(failure);
   const RetryClass kind = retry_class(failure);
   const RetryPlan plan = plan_retry(retrier_.settings_, failure, number_, retrier_.entropy_.next_u64());
   switch (plan.verdict) {

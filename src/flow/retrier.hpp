@@ -41,7 +41,11 @@ class Retrier {
   /// and counters. Called by any thread; must not throw.
   using Notice = std::function<void(const Error& failure, std::uint32_t attempt, Milliseconds delay)>;
 
-  explicit Retrier(const os::World& world, RetrySettings settings = {}, Notice on_retry = {});
+  /// Called with the failure of every attempt, also of one that is not followed by another: for what has to be done
+  /// before the next request. Called by any thread; must not throw.
+  using Failed = std::function<void(const Error& failure)>;
+
+  explicit Retrier(const os::World& world, RetrySettings settings = {}, Notice on_retry = {}, Failed on_failure = {});
   const RetrySettings& settings() const noexcept { return settings_; }
   const RetryBudget& budget() const noexcept { return budget_; }
 
@@ -52,6 +56,7 @@ class Retrier {
   const std::stop_token stop_;
   const RetrySettings settings_;
   const Notice on_retry_;
+  const Failed on_failure_;
   RetryBudget budget_;
 };
 

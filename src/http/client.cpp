@@ -53,6 +53,8 @@ Client::~Client() = default;
 
 void Client::close_idle(const Origin& origin) { state_->pool.close_idle(pool_key(origin)); }
 
+void Client::close_all_idle() { state_->pool.close_all_idle(); }
+
 struct Exchange::State {
   State(Client::State& client_state, const Deadlines& given, std::stop_token token)
       : client(client_state), deadlines(given), stop(std::move(token)) {}

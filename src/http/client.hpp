@@ -25,6 +25,8 @@ class Client {
   /// Closes the connections to a server that wait for their next request: the next one is sent over a new connection,
   /// which a balancer may lead to another server. For callers that find an answer wrong whose status is not.
   void close_idle(const Origin& origin);
+  /// The same for all servers.
+  void close_all_idle();
 
  private:
   friend class Exchange;

@@ -141,6 +141,13 @@ void Pool::close_idle(const std::string& origin) {
   idle_.erase(found);
 }
 
+void Pool::close_all_idle() {
+  std::unordered_map<std::string, Handles> closed;  // outlives the lock: closing a connection takes time
+  const Lock guard(mutex_);
+  closed.swap(idle_);
+  idle_count_ = 0;
+}
+
 void Pool::take_out_old(steady_time oldest, Handles& closed) {
   for (auto& [origin, handles] : idle_) {
     const auto kept =

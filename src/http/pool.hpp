@@ -66,6 +66,7 @@ class Pool {
   void give_back(const std::string& origin, std::unique_ptr<Handle> handle);
   /// Closes all idle connections to `origin`: the server behind them failed. Handles in use are not touched.
   void close_idle(const std::string& origin);
+  void close_all_idle();
 
  private:
   static void lock(CURL* easy, curl_lock_data what, curl_lock_access access, void* self);

@@ -28,8 +28,10 @@ std::string words_of(const Error& error) {
   return is_said ? error.summary() : fmt::format("{} ({})", error.summary(), error.code());
 }
 
-/// Whether the store may not have answered at all: there is no code of its own.
-bool is_without_answer(const Error& error) { return is_transient(error.kind()) && error.code().empty(); }
+/// Whether the store may not have answered at all: there is no code of its own, or something answered in its place.
+bool is_without_answer(const Error& error) {
+  return is_transient(error.kind()) && (error.code().empty() || error.code() == "NotFromService");
+}
 
 class Checkup {
  public:

@@ -96,6 +96,53 @@ class S3StoreTest : public ::testing::Test {
   std::unique_ptr<S3Store> store_;
 };
 
+/// A clock that runs a hundred times too fast.
+class FastClock final : public os::Clock {
+ public:
+  TimePoint now() override { return os::system_clock().now(); }
+  std::chrono::steady_clock::time_point steady() override {
+    return begin_ + 100 * (std::chrono::steady_clock::now() - begin_);
+  }
+  bool sleep_for(Milliseconds duration, std::stop_token stop) override {
+    return os::system_clock().sleep_for(duration / 100, std::move(stop));
+  }
+
+ private:
+  const std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+};
+
+/// While S3 puts an object together it sends white space, for minutes: much less than the rate that others are held to.
+TEST_F(S3StoreTest, CompletionsAndCopiesMayTakeMinutesAndOthersMayNot) {
+  FastClock clock;
+  os::World world{clock, outside_.entropy, outside_.environment, outside_.files, outside_.terminal, {}};
+  ScriptedServer server([&](testing::Peer& peer) {
+    while (const auto request = peer.read()) {
+      const bool copies = !request->headers.get("x-amz-copy-source").empty();
+      const std::string root = copies ? "CopyObjectResult" : "CompleteMultipartUploadResult";
+      const std::string document = "<" + root + "><ETag>\"e\"</ETag></" + root + ">";
+      if (request->method == "HEAD") {
+        peer.send(head_of("e"));
+        continue;
+      }
+      peer.send(
+          fmt::format("HTTP/1.1 200 OK\r\nETag: \"e\"\r\nLast-Modified: Thu, 23 Jan 2025 09:05:07 GMT\r\n"
+                      "Content-Length: {}\r\n\r\n",
+                      50 + document.size()));
+      for (int i = 0; i < 50; ++i) {  // 200 s by the clock
+        peer.wait(std::chrono::milliseconds(40));
+        if (!peer.send(" ")) return;
+      }
+      peer.send(document);
+    }
+  });
+  Session session(world, os::system_processes(), SessionOptions{.endpoint_url = server.url()});
+  S3Store made(session, Region("eu-west-1"), Help::never);
+  store::ObjectStore& slow = made;
+  EXPECT_EQ(slow.complete_upload(object_, UploadId("u"), {{1, ETag("p"), 1}}, {}).etag, ETag("e"));
+  EXPECT_EQ(slow.copy({object_, {}, {}}, other_).etag, ETag("e"));
+  EXPECT_ERROR(ErrorKind::timeout, "", store::read_all(*slow.get(object_), 1000));
+}
+
 const std::string copied = answer(200, "<CopyObjectResult><ETag>\"new\"</ETag></CopyObjectResult>");
 const std::string begun = answer(200,
                                  "<InitiateMultipartUploadResult><UploadId>u</UploadId>"

@@ -67,6 +67,18 @@ TEST_F(FailingServer, IsLeftWhenTheCallerSaysSo) {
   EXPECT_EQ(server->connections(), 3);
 }
 
+TEST_F(FailingServer, IsLeftWithAllOthersWhenTheCallerSaysSo) {
+  const auto one = ScriptedServer::answering([&](const Received&) { return answer(200, large); });
+  const auto other = ScriptedServer::answering([&](const Received&) { return answer(200, large); });
+  connect(*one, 2);
+  connect(*other, 1);
+  client.close_all_idle();
+  fetch(*one);
+  fetch(*other);
+  EXPECT_EQ(one->connections(), 3);
+  EXPECT_EQ(other->connections(), 2);
+}
+
 TEST_F(FailingServer, TakesItsOtherIdleConnectionsAlong) {
   std::atomic<bool> failing = false;
   const auto server = ScriptedServer::answering(
