@@ -184,6 +184,7 @@ recover::Query base_query(const QueryOptions& options) {
 
 recover::Query bounded(Context& context, recover::Query query) {
   query.most_memory = context.memory_limit() / 4;
+  query.now = context.world().clock.now();
   return query;
 }
 

@@ -46,7 +46,7 @@ std::vector<recover::CatalogPlace> catalog_places(Context& context, const QueryO
 /// The conditions that both commands share.
 recover::Query base_query(const QueryOptions& options);
 
-/// The query, with a quarter of the memory limit for what is found.
+/// The query, with the present time, and with a quarter of the memory limit for what is found.
 recover::Query bounded(Context& context, recover::Query query);
 
 /// Searches, and tells the user of every damaged catalog file that could hold what is wanted: as a warning where its

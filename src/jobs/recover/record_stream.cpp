@@ -17,7 +17,8 @@ constexpr std::size_t most_listed_paths = 500;
 /// WHERE of SQL: what an index can rule out. It lets through all that matches(), and perhaps more.
 class Where {
  public:
-  explicit Where(const Query& query) {
+  /// `has_future_rows`: some are dated later than Query::now.
+  Where(const Query& query, bool has_future_rows) {
     if (!query.bucket.empty()) add("source_bucket = ?", query.bucket.str());
     if (query.objects) add_objects(*query.objects);
     if (!query.prefix.empty()) add("object_path >= ?", query.prefix);
@@ -29,7 +30,7 @@ class Where {
     add_names(query);
     if (query.since) add("last_modified >= ?", to_epoch_ms(*query.since));
     if (query.until) add("last_modified < ?", to_epoch_ms(*query.until));
-    if (query.as_of) add("last_modified <= ?", to_epoch_ms(*query.as_of));
+    if (query.as_of && !has_future_rows) add("last_modified <= ?", to_epoch_ms(*query.as_of));
     if (query.min_size) add("object_size >= ?", static_cast<std::int64_t>(*query.min_size));
     if (query.max_size) add("object_size <= ?", static_cast<std::int64_t>(*query.max_size));
   }
@@ -72,10 +73,21 @@ class Where {
   std::vector<std::variant<std::int64_t, std::string>> arguments_;
 };
 
+/// Whether the state at a time depends on rows that are dated later than now: few indexes have any.
+bool has_future_rows(catalog::CatalogDatabase& index, const Query& query) {
+  if (!query.as_of || !query.now) return false;
+  return index.sql()
+      .made_query("SELECT 1 FROM catalog WHERE last_modified > ? LIMIT 1",
+                  std::vector<std::variant<std::int64_t, std::string>>{to_epoch_ms(*query.now)})
+      .step();
+}
+
 class IndexStream final : public RecordStream {
  public:
   IndexStream(catalog::CatalogDatabase& index, const Query& query, const std::stop_token& stop)
-      : query_(query), rows_(ask(index, Where(query))), interrupt_(stop, [&index] { index.sql().interrupt(); }) {
+      : query_(query),
+        rows_(ask(index, Where(query, has_future_rows(index, query)))),
+        interrupt_(stop, [&index] { index.sql().interrupt(); }) {
     first_ = read();
   }
 

@@ -21,6 +21,13 @@ bool matches_name(const Query& query, std::string_view key) {
          std::any_of(query.patterns.begin(), query.patterns.end(), fits);
 }
 
+/// Whether the source had the record's version, or deletion, at `as_of`.
+bool has_happened(const catalog::Record& record, TimePoint as_of, const std::optional<TimePoint>& now) {
+  if (record.since() <= as_of) return true;
+  const bool is_in_future = now && record.since() > *now;
+  return is_in_future && record.backup_time <= as_of;
+}
+
 }  // namespace
 
 bool matches(const Query& query, const catalog::Record& record) {
@@ -34,7 +41,7 @@ bool matches(const Query& query, const catalog::Record& record) {
   if (!query.contains.empty() && key.find(query.contains) == std::string::npos) return false;
   if (query.since && record.last_modified < *query.since) return false;
   if (query.until && record.last_modified >= *query.until) return false;
-  if (query.as_of && record.since() > *query.as_of) return false;
+  if (query.as_of && !has_happened(record, *query.as_of, query.now)) return false;
   return matches_name(query, key);
 }
 

@@ -26,14 +26,17 @@ struct Query {
   /// Patterns of wildcard_match() over the full key; one of them must match. A key that is spelled exactly as a pattern
   /// matches it too, and where there is one, a search gives no other key for this pattern; but for `*`.
   std::vector<std::string> patterns;
-  std::string contains;                         ///< somewhere in the full key
-  std::shared_ptr<const KeyRegex> regex;        ///< somewhere in the full key
-  BucketName bucket;                            ///< source bucket
-  std::string prefix;                           ///< of the full key
-  std::shared_ptr<const ObjectSet> objects;     ///< only these
-  std::optional<TimePoint> since;               ///< object modified at or after
-  std::optional<TimePoint> until;               ///< object modified before
-  std::optional<TimePoint> as_of;               ///< the state at this time: what happened later does not count
+  std::string contains;                      ///< somewhere in the full key
+  std::shared_ptr<const KeyRegex> regex;     ///< somewhere in the full key
+  BucketName bucket;                         ///< source bucket
+  std::string prefix;                        ///< of the full key
+  std::shared_ptr<const ObjectSet> objects;  ///< only these
+  std::optional<TimePoint> since;            ///< object modified at or after
+  std::optional<TimePoint> until;            ///< object modified before
+  std::optional<TimePoint> as_of;            ///< the state at this time: what happened later does not count
+  /// The present time. For as_of, a record that is dated later than now (the source's clock was ahead) counts from its
+  /// backup on: what was backed up had happened. Absent: dates are believed.
+  std::optional<TimePoint> now;
   std::optional<ByteCount> min_size, max_size;  ///< bytes of the object, both included
   bool all_versions = false;                    ///< else only the newest record of each key
   bool with_deleted = false;                    ///< also keys whose newest record is a deletion

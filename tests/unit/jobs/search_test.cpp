@@ -53,6 +53,44 @@ std::vector<catalog::Record> all_of(const catalog::RecordList& list) {
   return records;
 }
 
+/// The clock of the source was years ahead when "02" was put: from then on no version of its key is dated earlier.
+std::vector<catalog::Record> history_of_a_wrong_clock() {
+  constexpr std::int64_t ahead = 1'000'000;
+  std::vector<catalog::Record> history{version("01", 100), version("02", ahead), version("03", ahead),
+                                       version("04", ahead, true)};
+  const std::int64_t backed_up[] = {110, ahead + 10, 310, 410};
+  for (std::size_t i = 0; i < history.size(); ++i) {
+    history[i].backup_time = from_epoch_ms(backed_up[i]);
+    history[i].backup_file = "f";
+  }
+  return history;
+}
+
+recover::Query state_at(std::int64_t ms, std::int64_t now) {
+  recover::Query wanted;
+  wanted.as_of = from_epoch_ms(ms);
+  wanted.now = from_epoch_ms(now);
+  wanted.with_deleted = true;
+  return wanted;
+}
+
+// as_of, now, the version that the key had
+constexpr std::tuple<std::int64_t, std::int64_t, const char*> states_of_a_wrong_clock[] = {
+    {99, 500, ""},          {105, 500, "01"}, {309, 500, "01"},       {310, 500, "03"}, {409, 500, "03"},
+    {410, 500, "04"},       {500, 500, "04"}, {500, 2'000'000, "01"},  // the time has come: dates are believed
+    {1'000'000, 500, "04"},
+};
+
+TEST(Selection, AVersionThatIsDatedInTheFutureCountsFromItsBackupOn) {
+  for (const auto& [ms, now, expected] : states_of_a_wrong_clock) {
+    recover::Selection selection(state_at(ms, now));
+    for (const catalog::Record& record : history_of_a_wrong_clock()) selection.add(record);
+    catalog::RecordList deletions;
+    const catalog::RecordList found = selection.take(deletions);
+    EXPECT_EQ(found.empty() ? "" : found[0].version_id.str(), expected) << ms << " " << now;
+  }
+}
+
 TEST(Selection, OfATimeIsTheNewestVersionThenWhateverCameLater) {
   const std::vector<catalog::Record> history{version("01", 100), version("02", 200, true), version("03", 300)};
   const auto at = [&](std::int64_t ms, std::size_t& deletions) {
@@ -257,6 +295,7 @@ class SearchIndexed : public ReplicationKit {
     if (random_() % 5 == 0) query.since = moment();
     if (random_() % 5 == 0) query.until = moment();
     if (random_() % 5 == 0) query.as_of = moment();
+    if (random_() % 2 == 0) query.now = moment();
     if (random_() % 5 == 0) query.min_size = random_() % 1000;
     if (random_() % 5 == 0) query.max_size = random_() % 1000;
     query.all_versions = random_() % 3 == 0;
@@ -277,6 +316,17 @@ TEST(Selection, AnUnknownSizeMeetsNoConditionOnSizes) {
   query.min_size.reset();
   query.max_size = 1'000'000;
   EXPECT_FALSE(recover::matches(query, record));
+}
+
+TEST_F(SearchIndexed, VersionsThatAreDatedInTheFutureAreFoundAsWithoutAnIndex) {
+  const std::string text = catalog::to_file_text(history_of_a_wrong_clock());
+  store::MemoryBody body(as_bytes(text));
+  store->put({catalog, ObjectKey("f.jsonl")}, body, {});
+  const recover::CatalogPlace indexed{store.get(), catalog, "", {}, index_of(catalog)};
+  for (const auto& [ms, now, expected] : states_of_a_wrong_clock) {
+    const auto found = recover::search({indexed}, state_at(ms, now), connections, recover::OnDamage::tell).records;
+    EXPECT_EQ(found.empty() ? "" : found[0].version_id.str(), expected) << ms << " " << now;
+  }
 }
 
 TEST(Selection, AHotKeyDoesNotFillTheMemory) {
