@@ -8,6 +8,7 @@
 #include "archive/reader.hpp"
 #include "archive/same_archive.hpp"
 #include "base/error.hpp"
+#include "base/text.hpp"
 #include "config/permitted.hpp"
 #include "transfer/byte_io.hpp"
 #include "transfer/copy.hpp"
@@ -37,6 +38,38 @@ Regions regions_of(const archive::Manifest& manifest, const std::vector<const co
       regions.refused.push_back(&target);
   }
   return regions;
+}
+
+// An archive that names a region which is not configured stays in the outbound bucket, and its message comes back
+// several times. Its tag names the regions that have got it: there it may have landed, and would land again.
+constexpr const char* relayed_tag = "bale-relayed";
+constexpr std::size_t most_tag_value = 256;  // of S3
+
+/// Returns the regions that have got an archive which stays; none where its tags cannot be read.
+std::vector<std::string> relayed_regions(store::ObjectStore& store, const ObjectAddress& archive) {
+  std::vector<std::string> regions;
+  try {
+    const store::Tags tags = store.get_tags(archive);
+    const auto found = tags.find(relayed_tag);
+    if (found == tags.end()) return regions;
+    for (const std::string_view region : split(found->second, ' ')) regions.emplace_back(region);
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::cancelled) throw;
+  }
+  return regions;
+}
+
+/// Notes the regions that have got the archive. Where no tags can be written they get it again, which changes nothing
+/// there.
+void note_relayed(store::ObjectStore& store, const ObjectAddress& archive, const std::vector<Region>& regions) {
+  std::string value;
+  for (const Region& region : regions) value += (value.empty() ? "" : " ") + region.str();
+  if (value.empty() || value.size() > most_tag_value) return;
+  try {
+    store.set_tags(archive, {{relayed_tag, value}});
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::cancelled) throw;
+  }
 }
 
 void copy_to_inbound(store::ObjectStore& source, store::ObjectStore& destination, const ObjectAddress& from,
@@ -73,11 +106,17 @@ RelayResult relay_archive(const config::ReplicationConfig& config, const Region&
   const archive::Manifest& manifest = reader->manifest();
   const Regions regions =
       regions_of(manifest, config::rules_of_archive(config, archive, archive::sources_of(manifest)));
+  std::vector<std::string> done;
+  if (!regions.refused.empty()) done = relayed_regions(source, archive);
+  bool has_copied = false;
   for (const Region& region : regions.configured) {
+    if (std::find(done.begin(), done.end(), region.str()) != done.end()) continue;
+    has_copied = true;
     const ObjectAddress to{config::inbound_bucket(config.settings, region), archive.key};
     copy_to_inbound(source, stores(region), archive, *info, manifest, to, connections, budget, world);
   }
   if (!regions.refused.empty()) {
+    if (has_copied) note_relayed(source, archive, regions.configured);
     const archive::Target& target = *regions.refused.front();
     throw config::unconfigured_destination(archive, target.region, target.bucket, target.backup);
   }

@@ -25,9 +25,11 @@ struct RelayResult {
 
 /// Copies one archive (server-side, same key) into the inbound bucket of each region that its manifest names and that
 /// the configuration has as a destination of the archive's source, then removes it from the outbound bucket. A copy
-/// that is already there with the same content is not made again. Throws Error{denied} for an archive that is not in
-/// the outbound bucket of `source_region`, and, after the other copies are made, for one that names a region which the
-/// configuration does not have. Any failure leaves the archive where it is, so that it can be tried again.
+/// that is already there with the same content is not made again; nor is one for a region that has got the archive
+/// before, where it stays in the outbound bucket because it names a region that is not configured (tag "bale-relayed").
+/// Throws Error{denied} for an archive that is not in the outbound bucket of `source_region`, and, after the other
+/// copies are made, for one that names a region which the configuration does not have. Any failure leaves the archive
+/// where it is, so that it can be tried again.
 RelayResult relay_archive(const config::ReplicationConfig& config, const Region& source_region,
                           const ObjectAddress& archive, const StoreOf& stores, flow::ThreadPool& connections,
                           flow::MemoryBudget& budget, os::World& world, telemetry::Log& log);

@@ -274,6 +274,35 @@ TEST_F(Permitted, RelayServesConfiguredRegionsAloneAndKeepsTheRest) {
   EXPECT_TRUE(store->head(aimless).has_value());
 }
 
+TEST_F(Permitted, RelayServesARegionOnceWhileAnotherIsNotConfigured) {
+  config::ReplicationConfig config = configuration();
+  pack::PackPlan made = plan();
+  made.targets.push_back({far, stranger, "", "", false});
+  const ObjectAddress archive{outbound, pack_one(made)};
+  const ObjectAddress arrived{inbound, archive.key};
+  for (int receive = 0; receive < 3; ++receive) {
+    refusal([&] { relay(archive, config); });
+    EXPECT_EQ(store->head(arrived).has_value(), receive == 0) << "it landed after the first receive";
+    store->remove(arrived);
+  }
+  // Where tags are refused, the region gets the archive again.
+  store->set_tags(archive, {});
+  for (const char* method : {"get_tags", "set_tags"}) {
+    source.arm(method, archive.key.str(), Error(ErrorKind::denied, "access denied").with_code("AccessDenied"), 9);
+    target.arm(method, archive.key.str(), Error(ErrorKind::denied, "access denied").with_code("AccessDenied"), 9);
+  }
+  for (int receive = 0; receive < 2; ++receive) {
+    refusal([&] { relay(archive, config); });
+    EXPECT_TRUE(store->head(arrived).has_value());
+    store->remove(arrived);
+  }
+  EXPECT_TRUE(store->get_tags(archive).empty());
+  EXPECT_TRUE(store->head(archive).has_value());
+  config.rules[0].destinations.push_back({far, stranger, "", "", false});
+  EXPECT_EQ(relay(archive, config).regions.size(), 2U);
+  EXPECT_FALSE(store->head(archive).has_value());
+}
+
 TEST_F(Permitted, WithTheEnvironmentAloneAnArchiveInOneOfItsDestinationsIsNoStagedCopy) {
   pack::PackPlan made = plan();
   made.targets.push_back({far, stranger, "", "", true});
