@@ -13,6 +13,8 @@ constexpr int not_found_status = 404;
 /// A request for each part of an object is worth a check of its bytes where there are few: 16 parts are two requests
 /// for each one that reads, at the usual 8 MiB a part and 16 MiB a request.
 constexpr std::uint32_t most_parts_asked = 16;
+/// The same where parts are so large that a request for each is nothing beside reading it.
+constexpr ByteCount part_worth_asking = 32 << 20;
 /// While S3 puts a large upload together it sends a space now and then; other servers are silent for minutes.
 constexpr Milliseconds patience_for_assembly{10 * 60'000};
 constexpr const char* source_owner_header = "x-amz-source-expected-bucket-owner";
@@ -228,10 +230,11 @@ store::ObjectInfo S3Store::read_head(const ObjectAddress& object, const Outcome&
 
 /// Learns the size of the parts where the object was uploaded in parts and no checksum tells its bytes: then its ETag
 /// does. Each part but the last is asked for, since parts need not be alike. A server that does not know of parts
-/// leaves their size unknown, and so does an object of many.
+/// leaves their size unknown, and so does an object of many small ones.
 void S3Store::learn_parts(const ObjectAddress& object, store::ObjectInfo& info) {
   const std::uint32_t parts = aws::parts_of_etag(info.etag);
-  if (info.checksum || info.is_etag_opaque || parts == 0 || parts > most_parts_asked) return;
+  if (info.checksum || info.is_etag_opaque || parts == 0) return;
+  if (parts > most_parts_asked && info.size / parts < part_worth_asking) return;
   ByteCount bytes = parts == 1 ? info.size : 0;
   for (std::uint32_t number = 1; number < parts; ++number) {
     const Outcome outcome =

@@ -831,6 +831,21 @@ TEST_F(EvidenceTest, IsTheChecksumOrTheSizeOfThePartsThatAreAlike) {
   }
 }
 
+TEST_F(EvidenceTest, IsAskedOfManyPartsWhereTheyAreLarge) {
+  constexpr ByteCount bytes = 33 << 20;
+  const std::string of_twenty = std::string(md5_of_a) + "-20";
+  on("HEAD /b/k", {sized(20 * bytes - 1, of_twenty)});
+  for (int number = 1; number < 20; ++number) on(part(number), {sized(bytes, of_twenty)});
+  EXPECT_EQ(ask()->part_bytes, bytes);
+  EXPECT_EQ(asked().size(), 20U);
+  on(part(19), {sized(bytes - 1, of_twenty)});
+  EXPECT_EQ(ask()->part_bytes, 0U) << "unlike ones";
+  on("HEAD /b/k", {sized(ByteCount{20} * (32 << 20) - 1, of_twenty)});
+  asked();
+  EXPECT_EQ(ask()->part_bytes, 0U);
+  EXPECT_THAT(asked(), ElementsAre("HEAD /b/k")) << "many small ones";
+}
+
 TEST_F(S3StoreTest, RefusesBytesThatWereNotAskedFor) {
   on("GET /b/k", {answer(200, "0123456789", {{"ETag", "\"e\""}, {"Last-Modified", "Thu, 23 Jan 2025 09:05:07 GMT"}})});
   EXPECT_EQ(error_of([&] { store().get(object_, store::ByteRange::at(2, 3), {}); }).kind(), ErrorKind::corrupt);
