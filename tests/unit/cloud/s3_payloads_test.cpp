@@ -85,6 +85,17 @@ class S3PayloadsTest : public ::testing::Test {
     return answer(200, "", {{"ETag", "\"e\""}, {"x-amz-request-id", "r"}});
   }
 
+  /// What a request with UNSIGNED-PAYLOAD is answered from now on; empty: as any other.
+  void refuse_unsigned(std::string text) {
+    const std::scoped_lock lock(mutex_);
+    refusal_ = std::move(text);
+  }
+  /// What any request is answered from now on; empty: success.
+  void answer_always(std::string text) {
+    const std::scoped_lock lock(mutex_);
+    always_ = std::move(text);
+  }
+
   /// Uploads `content` as a part with these digests. Returns what the body gave of its bytes.
   ByteCount upload(const store::BodyDigests& digests) {
     DigestedBody body(content, digests);
@@ -105,8 +116,7 @@ class S3PayloadsTest : public ::testing::Test {
   os::World outside_ = world_.world();
   std::string endpoint_;
   std::mutex mutex_;
-  std::string refusal_;  ///< of a request with UNSIGNED-PAYLOAD; empty: none
-  std::string always_;   ///< the answer to all others; empty: success
+  std::string refusal_, always_;
   std::unique_ptr<ScriptedServer> server_;
   std::unique_ptr<Session> session_;
   std::unique_ptr<S3Store> store_;
@@ -188,7 +198,7 @@ TEST_F(S3PayloadsTest, AreSignedFromNowOnWhereAServerRefusesUnsignedOnes) {
   for (const auto& [status, code] :
        {std::pair(403, "SignatureDoesNotMatch"), std::pair(400, "XAmzContentSHA256Mismatch"),
         std::pair(400, "InvalidArgument"), std::pair(403, "AccessDenied"), std::pair(400, "InvalidDigest")}) {
-    refusal_ = refused(status, code);
+    refuse_unsigned(refused(status, code));
     endpoint_.clear();
     start(/*with_tls=*/false);
     EXPECT_EQ(upload(compared()), 3 * content.size()) << code;
@@ -200,21 +210,20 @@ TEST_F(S3PayloadsTest, AreSignedFromNowOnWhereAServerRefusesUnsignedOnes) {
 }
 
 TEST_F(S3PayloadsTest, AreNotTakenForRefusedWhereSomethingElseIsWrong) {
-  refusal_ = always_ = refused(403, "AccessDenied");
+  answer_always(refused(403, "AccessDenied"));
   start(/*with_tls=*/false);
   EXPECT_ERROR(ErrorKind::denied, "AccessDenied", upload(compared()));
   EXPECT_EQ(server_->requests().size(), 2U);
-  refusal_.clear();
-  always_.clear();
+  answer_always("");
   EXPECT_EQ(upload(compared()), content.size()) << "it said nothing of payloads";
-  refusal_ = refused(400, "BadDigest");
+  refuse_unsigned(refused(400, "BadDigest"));
   EXPECT_ERROR(ErrorKind::corrupt, "BadDigest", upload(compared()));
   EXPECT_EQ(server_->requests().size(), 4U) << "the bytes are wrong, not the signature";
 }
 
 TEST_F(S3PayloadsTest, NameWhatAServerMayNotKnowOfThem) {
   start(/*with_tls=*/false);
-  always_ = refused(501, "NotImplemented");
+  answer_always(refused(501, "NotImplemented"));
   const auto hint_of = [&](const store::BodyDigests& digests) { return error_of([&] { upload(digests); }).hint(); };
   EXPECT_THAT(hint_of(with_checksum()), HasSubstr("AWS_REQUEST_CHECKSUM_CALCULATION=when_required"));
   EXPECT_EQ(hint_of(with_sha256()), "");
@@ -224,7 +233,7 @@ TEST_F(S3PayloadsTest, NameWhatAServerMayNotKnowOfThem) {
   const std::string hint = error_of([&] { store_->create_upload(object_, attributes); }).hint();
   EXPECT_THAT(hint, HasSubstr("AWS_REQUEST_CHECKSUM_CALCULATION=when_required"));
   EXPECT_THAT(hint, HasSubstr("AES256"));
-  always_ = refused(400, "InvalidArgument");
+  answer_always(refused(400, "InvalidArgument"));
   EXPECT_THAT(error_of([&] {
                 store_->complete_upload(object_, UploadId("u"), {{1, ETag("e"), 9, crc64}}, {});
               }).hint(),
@@ -260,11 +269,11 @@ TEST_F(S3OwnersTest, OfTheSourceAreNamedInCopies) {
   const ObjectAddress to{BucketName("other"), ObjectKey("k")};
   store_->expect_owner(object_.bucket, "111122223333");
   store_->expect_owner(to.bucket, "444455556666");
-  always_ = answer(200, "<CopyObjectResult><ETag>\"e\"</ETag></CopyObjectResult>");
+  answer_always(answer(200, "<CopyObjectResult><ETag>\"e\"</ETag></CopyObjectResult>"));
   store_->copy({object_, {}, {}}, to, std::nullopt, {});
   EXPECT_EQ(owner(), "444455556666");
   EXPECT_EQ(header("x-amz-source-expected-bucket-owner"), "111122223333");
-  always_ = answer(200, "<CopyPartResult><ETag>\"e\"</ETag></CopyPartResult>");
+  answer_always(answer(200, "<CopyPartResult><ETag>\"e\"</ETag></CopyPartResult>"));
   store_->upload_part_copy(to, UploadId("u"), 1, {object_, {}, {}}, std::nullopt);
   EXPECT_EQ(owner(), "444455556666");
   EXPECT_EQ(header("x-amz-source-expected-bucket-owner"), "111122223333");
@@ -272,7 +281,7 @@ TEST_F(S3OwnersTest, OfTheSourceAreNamedInCopies) {
 
 TEST_F(S3OwnersTest, ThatAreOthersAreADenial) {
   store_->expect_owner(object_.bucket, "111122223333");
-  always_ = refused(403, "AccessDenied");
+  answer_always(refused(403, "AccessDenied"));
   EXPECT_ERROR(ErrorKind::denied, "AccessDenied", put({}));
 }
 
