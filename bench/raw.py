@@ -129,8 +129,8 @@ class Bench:
         best = self.best
         mib = self.options.mib
         md5, bare = best["md5"][0], best["socket"][0]
-        print(f"{mib} MiB: one MD5 pass {md5:.2f} s CPU, bare socket {bare:.2f} s CPU, read {best['read'][1]:.2f} s wall, "
-              f"two MD5s on two cores {best['two md5s'][1]:.2f} s wall")
+        print(f"{mib} MiB: one MD5 pass {md5:.2f} s CPU, bare socket {bare:.2f} s CPU, "
+              f"read {best['read'][1]:.2f} s wall, two MD5s on two cores {best['two md5s'][1]:.2f} s wall")
         cpu, wall = best["copy"]
         slower = max(best["read"][1], best["two md5s"][1])
         print(f"copy    {cpu:7.2f} s CPU {wall:7.2f} s wall   {cpu / (2 * md5):.2f} of two MD5s' CPU (wanted 1.3), "

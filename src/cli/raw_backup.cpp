@@ -94,7 +94,7 @@ class OneRun {
   RawContext& raw_;
   RawMetrics& metrics_;
   mutable Mutex mutex_;
-  RawExit exit_;
+  RawExit exit_ BALE_GUARDED_BY(mutex_);
 };
 
 raw::BackupRequest request_of(Context& context, const RawBackupOptions& options) {
@@ -134,7 +134,7 @@ int backup_list(RawContext& raw, const RawBackupOptions& options, RawMetrics& me
   const raw::Tools tools = raw.tools();
   const auto run = raw.run(tools);
   OneRun one(raw, metrics);
-  Mutex mutex;
+  Mutex mutex;  // guards results, while the items run
   std::map<std::string, std::uint64_t> results;
   const std::size_t at_once = raw.config().s3 ? static_cast<std::size_t>(raw.config().s3->max_uploads) : 2;
   {

@@ -83,6 +83,7 @@ raw::Tools RawContext::tools() {
 std::unique_ptr<raw::RawRun> RawContext::run(const raw::Tools& tools) {
   raw::RunPorts ports{.records = *records_, .record_store = *record_store_};
   ports.store = store();
+  if (config_.s3) ports.is_aws = context_.store_service(config_.s3->region) == "aws";
   if (config_.s3) ports.settings = &context_.bucket_settings(config_.s3->region);
   const os::ProcessIdentity self = os::this_process(context_.world().files);
   ports.self = {.host = self.host,

@@ -200,7 +200,7 @@ class Uploader {
       FileBody first(file_, whole, buffer.bytes(), upload_, tell_moved_);
       first.read_all();
       known = first.computed();
-      check_expected(crc64nvme_checksum(known->crc));
+      check_expected(known->checksum);
     }
     FileBody body(file_, whole, buffer.bytes(), upload_, tell_moved_, known);
     if (upload_.before_complete) upload_.before_complete();

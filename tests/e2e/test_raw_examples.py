@@ -28,12 +28,17 @@ def airflow_example():
     return module
 
 
+def environment_of(raw):  # noqa: F811
+    """The environment of a scheduler on which bale is installed, and uses the test's store."""
+    return raw.environment() | {"BALE_LOCAL": str(raw.store), "PATH": f"{raw.directory}/bin:{os.environ['PATH']}"}
+
+
 def run_task(task, raw):  # noqa: F811
     """Runs a task's command as BashOperator does, with its parameters filled in."""
     command = task.arguments["bash_command"]
     for name, value in task.arguments["params"].items():
         command = command.replace("{{ params.%s }}" % name, str(value))
-    environment = raw.environment() | {"BALE_LOCAL": str(raw.store), "PATH": f"{raw.directory}/bin:{os.environ['PATH']}"}
+    environment = environment_of(raw)
     return subprocess.run(["bash", "-c", command], cwd=raw.directory, env=environment, stdin=subprocess.DEVNULL,
                           capture_output=True, text=True, timeout=60)
 
@@ -67,7 +72,7 @@ def test_the_script_of_the_systemd_example_takes_what_has_settled(on_path):
     an_hour_ago = time.time() - 3700
     os.utime(settled, (an_hour_ago, an_hour_ago))
     script = [ROOT / "examples/systemd/bale-raw-backup", raw.instrument, "P", "i1"]
-    environment = raw.environment() | {"BALE_LOCAL": str(raw.store), "PATH": f"{raw.directory}/bin:{os.environ['PATH']}"}
+    environment = environment_of(raw)
     for _ in range(2):  # the second run finds it DONE
         done = subprocess.run(script, cwd=raw.directory, env=environment, stdin=subprocess.DEVNULL, capture_output=True,
                               text=True, timeout=60)
@@ -79,8 +84,7 @@ def test_the_script_of_the_systemd_example_takes_what_has_settled(on_path):
 def test_the_script_of_the_slurm_example_restores_and_runs(on_path):
     raw = on_path  # noqa: F811
     raw.raw("backup", "x", "--path", raw.write("x.raw", b"data"), "--project", "P", "--instrument", "i1")
-    environment = raw.environment() | {"BALE_LOCAL": str(raw.store), "TMPDIR": str(raw.directory),
-                                       "PATH": f"{raw.directory}/bin:{os.environ['PATH']}"}
+    environment = environment_of(raw) | {"TMPDIR": str(raw.directory)}
     done = subprocess.run(["bash", ROOT / "examples/slurm/restore-and-run.sbatch", "x", "ls"], cwd=raw.directory,
                           env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0 and "x.raw" in done.stdout, done

@@ -79,8 +79,10 @@ class Settings {
           {.algorithm = is_kms ? "aws:kms" : "AES256", .kms_key = wanted_.kms_key_arn, .has_bucket_key = is_kms});
     });
     apply("a block of public access", [&] {
-      if (settings_.get_public_access_block(bucket) != store::PublicAccessBlock::all())
-        settings_.set_public_access_block(bucket, store::PublicAccessBlock::all());
+      // Of a bucket that is there, BlockPublicAcls may have been taken out on purpose: see allow_acls().
+      const store::PublicAccessBlock block = settings_.get_public_access_block(bucket);
+      const bool has_rest = block.ignores_acls && block.blocks_policy && block.restricts_buckets;
+      if (!has_rest) settings_.set_public_access_block(bucket, store::PublicAccessBlock::all());
     });
     apply("a rule for incomplete uploads", [&] {
       const store::Lifecycle lifecycle = settings_.get_lifecycle(bucket);
@@ -200,6 +202,14 @@ Error explain_refusal(const Error& error, const BucketName& bucket, const Region
           error.summary()))
       .with_where(place_of(bucket, region))
       .with_hint("check the bucket's owner and policy, and the rights of the credentials");
+}
+
+bool allow_acls(store::BucketSettings& settings, const BucketName& bucket) {
+  store::PublicAccessBlock block = settings.get_public_access_block(bucket);
+  if (!block.blocks_acls) return false;
+  block.blocks_acls = false;
+  settings.set_public_access_block(bucket, block);
+  return true;
 }
 
 std::size_t abort_uploads(RawRecord& record, store::ObjectStore& store, const std::function<void()>& save) {

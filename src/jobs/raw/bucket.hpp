@@ -47,6 +47,10 @@ void prepare_bucket(const BucketPorts& ports, const RawRecord& record, const con
 /// is missing though the service did not say so before. Other errors are returned as they are. Pure.
 Error explain_refusal(const Error& error, const BucketName& bucket, const Region& region);
 
+/// Takes the block of ACLs out of a bucket's block of public access, for servers that refuse every upload because of it
+/// (Ceph RGW 16). Returns whether it was there. Not for AWS, which refuses public ACLs alone.
+bool allow_acls(store::BucketSettings& settings, const BucketName& bucket);
+
 /// Aborts the uploads that the record names, and removes them from it. `save` makes the record durable. Returns how
 /// many there were. Throws Error naming an upload that is still there after several attempts.
 std::size_t abort_uploads(RawRecord& record, store::ObjectStore& store, const std::function<void()>& save);

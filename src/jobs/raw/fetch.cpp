@@ -68,7 +68,7 @@ class RangeJournal {
   const os::fs::path path_;
   std::unique_ptr<os::WritableFile> file_;
   ByteCount offset_ = 0;
-  mutable Mutex mutex_;
+  mutable Mutex mutex_;  ///< guards done_, file_ and offset_ while ranges are received
   std::set<std::size_t> done_;
 };
 
@@ -248,7 +248,7 @@ class Fetching {
   os::DirectoryTree there_;
   const os::fs::path staging_;
   os::DirectoryTree staged_;
-  Mutex mutex_;
+  Mutex mutex_;  ///< guards result_.received_bytes while ranges are received
   FetchResult result_;
 };
 

@@ -307,6 +307,22 @@ void RawRun::upload(Held& held, RunResult& result, const std::function<void()>& 
   held.save();
 }
 
+/// Whether a server of another make refused an upload because the bucket blocks public ACLs. The block is taken out
+/// then.
+bool RawRun::is_refused_for_acls(const Error& error, const BucketName& bucket) {
+  const bool may_be =
+      error.kind() == ErrorKind::denied && !ports_.is_aws && s3().auto_create_buckets && ports_.settings;
+  if (!may_be) return false;
+  try {
+    if (!allow_acls(*ports_.settings, bucket)) return false;
+  } catch (const Error&) {
+    return false;  // the refusal of the upload is what counts
+  }
+  remark_(fmt::format("the server refuses every upload to {} while BlockPublicAcls is set: the bucket goes without it",
+                      bucket.str()));
+  return true;
+}
+
 UploadReport RawRun::upload_with_retries(Held& held, const std::function<void()>& check_source) {
   flow::StopAfter in_time(held.stop.token(), tools_.world.clock,
                           std::chrono::duration_cast<Milliseconds>(s3().timeout));
@@ -332,6 +348,7 @@ UploadReport RawRun::upload_with_retries(Held& held, const std::function<void()>
                     "run `bale raw upload` again: it goes on where this one stopped")
             .with_code("UploadTimeout");
       }
+      if (is_refused_for_acls(error, held.record.bucket)) continue;
       if (!is_transient(error.kind()) || tried >= s3().retries)
         throw explain_refusal(error, held.record.bucket, held.record.region);
       tools_.log.warning("raw.retry", error.what(), {{"id", held.record.id}, {"attempt", tried + 1}});

@@ -27,6 +27,7 @@ struct RunPorts {
   /// The store of the configuration's region, and the settings of its buckets. Null where there is no section s3.
   store::ObjectStore* store = nullptr;
   store::BucketSettings* settings = nullptr;
+  bool is_aws = true;  ///< the store is AWS's own, not a server of another make
   records::LeaseHolder self;
   records::HasEnded has_ended;
   flow::RateLimit* limit = nullptr;  ///< of bytes sent; may be null
@@ -94,6 +95,7 @@ class RawRun {
   void check_sources(const RawRecord& record, const std::vector<CopiedFile>& copied);
   void remove_copies(const RawRecord& record, const std::vector<CopiedFile>& copied);
   void give_up_uploads(Held& held, const Error& reason);
+  bool is_refused_for_acls(const Error& error, const BucketName& bucket);
   void copy(Held& held, RunResult& result);
   void upload(Held& held, RunResult& result, const std::function<void()>& check_source);
   UploadReport upload_with_retries(Held& held, const std::function<void()>& check_source);

@@ -283,7 +283,7 @@ class Uploading {
   flow::RateLimit* const limit_;
   const Tools& tools_;
   flow::StopAfter failed_;
-  Mutex mutex_;
+  Mutex mutex_;  ///< guards record_, report_, saved_ and what was remarked while files are uploaded
   std::atomic<bool> may_look_{true};
   bool is_look_denied_ = false, is_head_denied_ = false, is_part_raised_ = false, is_unproven_ = false;
   std::chrono::steady_clock::time_point saved_{};
