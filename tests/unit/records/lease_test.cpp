@@ -5,6 +5,9 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <condition_variable>
+#include <future>
+#include <mutex>
 
 #include "contract/errors.hpp"
 #include "embedded/backend.hpp"
@@ -243,31 +246,75 @@ TEST(LeaseRules, OneOfThreeReasonsIsEnough) {
   EXPECT_TRUE(may_take(lease, seen(false, 0, 1'560'001), tolerance));
 }
 
+/// A clock on which a thread sleeps until a test has moved the time on.
+class SteppedClock final : public os::Clock {
+ public:
+  TimePoint now() override { return from_epoch_ms(to_epoch_ms(noon_) + passed().count()); }
+  std::chrono::steady_clock::time_point steady() override { return std::chrono::steady_clock::time_point(passed()); }
+  bool sleep_for(Milliseconds wanted, std::stop_token stop) override {
+    std::unique_lock lock(mutex_);
+    const Milliseconds end = passed_ + wanted;
+    ++sleepers_;
+    changed_.notify_all();
+    const bool whole = changed_.wait(lock, stop, [&] { return passed_ >= end; });
+    --sleepers_;
+    ++wakings_;
+    changed_.notify_all();
+    return whole;
+  }
+  /// Moves the time on when somebody sleeps, and waits until he sleeps again.
+  void step(Milliseconds time) {
+    advance(time);
+    wait_for_sleeper();
+  }
+  void advance(Milliseconds time) {
+    wait_for_sleeper();
+    std::unique_lock lock(mutex_);
+    const int before = wakings_;
+    passed_ += time;
+    changed_.notify_all();
+    changed_.wait(lock, [&] { return wakings_ > before; });
+  }
+  void wait_for_sleeper() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return sleepers_ > 0; });
+  }
+
+ private:
+  Milliseconds passed() {
+    const std::scoped_lock lock(mutex_);
+    return passed_;
+  }
+  const TimePoint noon_ = parse_time("2026-11-30T12:00:00Z");
+  std::mutex mutex_;
+  std::condition_variable_any changed_;
+  Milliseconds passed_{1'000'000};
+  int sleepers_ = 0, wakings_ = 0;
+};
+
 class LeaseKeeperTest : public LeaseTest {
  protected:
-  static LeaseSettings brief() {
-    LeaseSettings settings;
-    settings.duration = Milliseconds(600);
-    return settings;
-  }
-  os::Clock& clock = os::system_clock();
+  SteppedClock clock;
 };
 
 TEST_F(LeaseKeeperTest, KeepsItAsLongAsTheWorkTakes) {
-  auto lease = acquire("host-a", clock, brief());
+  auto lease = acquire("host-a", clock);
   LeaseKeeper keeper(*lease, clock);
-  EXPECT_ERROR(ErrorKind::precondition, lease_held_code, acquire("host-b", clock, waiting(3 * brief().duration)));
-  lease->check();
+  for (int i = 1; i <= 10; ++i) {
+    clock.step(duration / 3);
+    lease->check();
+    EXPECT_EQ(lease_of(item())->beat, i);
+  }
 }
 
-TEST_F(LeaseKeeperTest, TriesAgainWhenAHeartbeatFails) {
+TEST_F(LeaseKeeperTest, TriesAgainInTimeWhenAHeartbeatFails) {
   std::atomic<int> failures{0}, losses{0};
-  auto lease = acquire("host-a", clock, brief());
+  auto lease = acquire("host-a", clock);
   records.faults.arm("update", "leases", Error(ErrorKind::unavailable, "no answer"));
-  {
-    LeaseKeeper keeper(
-        *lease, clock, [&](const Error&) { ++losses; }, [&](const Error&) { ++failures; });
-    clock.sleep_for(2 * brief().duration);
+  LeaseKeeper keeper(
+      *lease, clock, [&](const Error&) { ++losses; }, [&](const Error&) { ++failures; });
+  for (int i = 0; i < 6; ++i) {
+    clock.step(duration / 3);
     lease->check();
   }
   EXPECT_EQ(failures, 1);
@@ -275,18 +322,29 @@ TEST_F(LeaseKeeperTest, TriesAgainWhenAHeartbeatFails) {
 }
 
 TEST_F(LeaseKeeperTest, TellsOnceThatItIsLost) {
-  std::atomic<int> losses{0};
-  auto lease = acquire("host-a", clock, brief());
-  auto taker = acquire("host-b", clock, {}, [](const LeaseHolder&) { return true; });
-  LeaseKeeper keeper(*lease, clock, [&](const Error& error) {
-    EXPECT_EQ(error.code(), lease_lost_code);
-    ++losses;
-  });
-  for (int i = 0; i < 100 && losses == 0; ++i) clock.sleep_for(Milliseconds(50));
-  clock.sleep_for(brief().duration);
-  EXPECT_EQ(losses, 1);
+  std::promise<std::string> told;  // a second value would throw
+  auto lease = acquire("host-a", clock);
+  auto taker = acquire("host-b", waiters, {}, [](const LeaseHolder&) { return true; });
+  LeaseKeeper keeper(*lease, clock, [&](const Error& error) { told.set_value(error.code()); });
+  clock.advance(duration / 3);
+  EXPECT_EQ(told.get_future().get(), lease_lost_code);
   EXPECT_TRUE(lease->is_lost());
   taker->check();
+}
+
+TEST_F(LeaseKeeperTest, TellsThatAnUnreachableStoreHasCostIt) {
+  std::promise<std::string> told;
+  std::atomic<int> failures{0};
+  auto lease = acquire("host-a", clock);
+  records.faults.arm("update", "leases", Error(ErrorKind::unavailable, "no connection"), 2);
+  LeaseKeeper keeper(
+      *lease, clock, [&](const Error& error) { told.set_value(error.code()); }, [&](const Error&) { ++failures; });
+  clock.step(duration / 3);
+  clock.step(duration / 3);
+  lease->check();
+  clock.advance(duration / 3);
+  EXPECT_EQ(told.get_future().get(), lease_lost_code);
+  EXPECT_EQ(failures, 2);
 }
 
 }  // namespace
