@@ -264,6 +264,13 @@ ServiceFailure parse_xml_failure(const http::AnswerHead& head, std::string_view 
     }
   }
   finish_failure(failure, head, body);
+  // S3's answer to a read of a version that is a delete marker: the object is absent there.
+  const bool is_of_marker = head.headers.get("x-amz-delete-marker") == "true";
+  if (is_of_marker && failure.is_from_service && failure.code == "MethodNotAllowed") {
+    constexpr int not_found = 404;
+    failure.status = not_found;
+    failure.code = "NoSuchKey";
+  }
   return failure;
 }
 

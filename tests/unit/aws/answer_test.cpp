@@ -95,6 +95,15 @@ TEST(Failures, SayThatAKeyIsAbsentInADocumentAndAStatusOfTheirOwn) {
   EXPECT_TRUE(says_absent(parse_xml_failure({404, {}}, "<?xml version=\"1.0\"?>\n" + absent + "\n")));
 }
 
+TEST(Failures, SayThatAVersionIsADeleteMarker) {
+  const std::string refused = "<Error><Code>MethodNotAllowed</Code></Error>";
+  const http::Headers marker{{"x-amz-request-id", "r"}, {"x-amz-delete-marker", "true"}};
+  EXPECT_TRUE(says_absent(parse_xml_failure({405, marker}, refused)));
+  EXPECT_EQ(s3_error({405, marker}, refused).kind(), ErrorKind::not_found);
+  EXPECT_EQ(s3_error({405, marker}, "<html>page</html>").kind(), ErrorKind::unavailable);
+  EXPECT_EQ(s3_error({405, {{"x-amz-request-id", "r"}}}, refused).kind(), ErrorKind::invalid);
+}
+
 TEST(Successes, ThatArePagesAreRefused) {
   for (const std::string_view body :
        {"", "  \n", "<Response/>", "<?xml version=\"1.0\"?><A><B/></A>", "{}", R"({"a":1})"})
