@@ -37,9 +37,9 @@ struct PlaceOptions {
 std::optional<std::string> resolve_region(const PlaceOptions& options, const os::Environment& environment,
                                           const SharedConfig& config);
 
-/// The URL of the first that has one: --endpoint-url, for S3 s3_endpoint_url, AWS_ENDPOINT_URL_<SERVICE>, AWS_ENDPOINT_URL, the profile's
-/// `services` section, the profile's `endpoint_url`; else AWS's own, dual-stack or FIPS where
-/// AWS_USE_DUALSTACK_ENDPOINT or AWS_USE_FIPS_ENDPOINT is "true". AWS_IGNORE_CONFIGURED_ENDPOINT_URLS skips the
+/// The URL of the first that has one: --endpoint-url, for S3 s3_endpoint_url, AWS_ENDPOINT_URL_<SERVICE>,
+/// AWS_ENDPOINT_URL, the profile's `services` section, the profile's `endpoint_url`; else AWS's own, dual-stack or FIPS
+/// where AWS_USE_DUALSTACK_ENDPOINT or AWS_USE_FIPS_ENDPOINT is "true". AWS_IGNORE_CONFIGURED_ENDPOINT_URLS skips the
 /// environment and the files. Throws Error{invalid} for a URL that is none, naming where it stands, and for a region
 /// that cannot be part of a host name.
 /// https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html

@@ -31,12 +31,12 @@ std::string describe(const raw::RunResult& result) {
   std::size_t written = 0;
   for (const raw::CopiedFile& file : result.copied) written += file.was_there ? 0 : 1;
   if (!result.copied.empty())
-    text += written > 0 ? ", copied to " + escape_name(record.pool_path) : ", in the pool already";
+    text += written > 0 ? ", copied to " + escape_name(record.pool_path) : ", already in the pool";
   if (!result.upload) return text;
   const std::string place = to_uri(record.bucket, ObjectKey(record.s3_backup_key));
   if (result.upload->uploaded > 0)
     text += fmt::format(", {} sent to {}", format_bytes(result.upload->sent_bytes), place);
-  if (result.upload->uploaded == 0) text += ", in the bucket already: " + place;
+  if (result.upload->uploaded == 0) text += ", already in the bucket, adopted: " + place;
   return text;
 }
 
@@ -98,14 +98,15 @@ class OneRun {
 };
 
 raw::BackupRequest request_of(Context& context, const RawBackupOptions& options) {
-  raw::BackupRequest request{.id = options.id, .main_path = options.paths.front()};
-  request.other_paths.assign(options.paths.begin() + 1, options.paths.end());
+  raw::BackupRequest request{.id = options.id, .main_path = os::fs::absolute(options.paths.front())};
+  for (std::size_t i = 1; i < options.paths.size(); ++i)
+    request.other_paths.push_back(os::fs::absolute(options.paths[i]));
   request.project = options.project;
   request.instrument = options.instrument;
   request.copy_only = options.copy_only;
   if (!options.settle.empty()) request.settle = parse_duration(options.settle);
   request.waits = [&context](Milliseconds rest) {
-    context.set_status(fmt::format("waiting for the acquisition to end: {} at least", format_duration(rest)));
+    context.set_status(fmt::format("waiting for the acquisition to settle: at least {} left", format_duration(rest)));
   };
   return request;
 }
@@ -142,6 +143,7 @@ int backup_list(RawContext& raw, const RawBackupOptions& options, RawMetrics& me
     for (const raw::BackupRequest& each : requests) {
       if (context.stop().stop_requested()) break;
       raw::BackupRequest request = each;
+      request.main_path = os::fs::absolute(request.main_path);
       request.copy_only = options.copy_only;
       if (!options.settle.empty()) request.settle = parse_duration(options.settle);
       items.run([&, request = std::move(request)] {
@@ -166,9 +168,10 @@ int backup_list(RawContext& raw, const RawBackupOptions& options, RawMetrics& me
 
 void check_options(const RawBackupOptions& options) {
   if (options.from.empty() && (options.id.empty() || options.paths.empty()))
-    throw Error(ErrorKind::invalid, "no raw file is named", {}, "give ID and --path PATH, or --from LIST");
+    throw Error(ErrorKind::invalid, "missing ID and --path", {}, "give ID and --path PATH, or --from LIST");
   if (!options.from.empty() && !(options.id.empty() && options.paths.empty()))
-    throw Error(ErrorKind::invalid, "both --from and a raw file are given", {}, "give one of them");
+    throw Error(ErrorKind::invalid, "--from cannot be combined with ID or --path", {},
+                "use either --from LIST, or ID with --path");
 }
 
 }  // namespace
@@ -220,7 +223,7 @@ int raw_abort(Context& context, const RawAbortOptions& options) {
     const std::size_t aborted = raw.run(tools)->abort(options.id);
     emit(context, {{"type", "abort"}, {"id", options.id}, {"aborted", aborted}},
          fmt::format("{}: {}", escape_name(options.id),
-                     aborted == 0 ? "no upload is open" : format_count(aborted, "upload") + " aborted"));
+                     aborted == 0 ? "no incomplete upload" : format_count(aborted, "upload") + " aborted"));
     return exit_ok;
   } catch (const Error& error) {
     emit_failure(context, "abort failed: " + escape_name(options.id), error);

@@ -10,41 +10,43 @@ namespace bale::cli {
 namespace {
 
 void add_backup(CLI::App& raw, Action& action) {
-  CLI::App* command =
-      raw.add_subcommand("backup", "Copy a raw file to the pool, and upload it where backup_type is s3");
+  CLI::App* command = raw.add_subcommand("backup", "Copy a raw file to the pool; with backup_type s3, upload it too");
   const auto options = std::make_shared<RawBackupOptions>();
   command->add_option("ID", options->id, "id of the raw file")->check(refuse_empty);
   add_raw_options(*command, options->common);
-  command->add_option("--path", options->paths, "file, .d folder or .wiff file of the instrument; its further files")
+  command->add_option("--path", options->paths, "main file or .d folder of the acquisition; repeat for its other files")
       ->type_name("PATH");
-  command->add_option("--project", options->project, "project, which names the bucket [no project]")->type_name("NAME");
-  command->add_option("--instrument", options->instrument, "instrument, a folder of the pool")->type_name("NAME");
-  command->add_option("--settle", options->settle, "wait until no file was written for so long, such as 60m")
+  command->add_option("--project", options->project, "project; selects the bucket [none]")->type_name("NAME");
+  command->add_option("--instrument", options->instrument, "instrument; names the directory in the pool")
+      ->type_name("NAME");
+  command->add_option("--settle", options->settle, "wait until no file has been written for DURATION, such as 60m")
       ->type_name("DURATION");
-  command->add_flag("--copy-only", options->copy_only, "make the local copy alone; `bale raw upload` follows");
+  command->add_flag("--copy-only", options->copy_only, "make only the local copy; upload later with `bale raw upload`");
   command
       ->add_option("--from", options->from,
-                   "back up many: a file of JSON lines with id, path, project, "
-                   "instrument")
+                   "back up many: LIST has one JSON object a line: id, path, project, instrument")
       ->type_name("LIST");
   command
-      ->add_option("--key-layout", options->key_layout, "keys of objects: by_id or alphakraken [the configuration's]")
+      ->add_option("--key-layout", options->key_layout,
+                   "layout of object keys: by_id or alphakraken [from the configuration]")
       ->type_name("LAYOUT");
   command->add_option("--metrics-file", options->metrics_file, "write Prometheus metrics to a file at the end")
       ->type_name("FILE");
-  command->add_flag("--exit-zero", options->exit_zero, "exit with 0 after a failure too; the record has it");
+  command->add_flag("--exit-zero", options->exit_zero,
+                    "exit with status 0 even after a failure; the record holds the error");
   command->callback(
       [&action, options] { action = [options](Context& context) { return raw_backup(context, *options); }; });
 }
 
 void add_upload(CLI::App& raw, Action& action) {
-  CLI::App* command = raw.add_subcommand("upload", "Upload a raw file from the pool, or go on with its upload");
+  CLI::App* command = raw.add_subcommand("upload", "Upload a raw file from the pool, or resume its upload");
   const auto options = std::make_shared<RawUploadOptions>();
   command->add_option("ID", options->id, "id of the raw file")->required()->check(refuse_empty);
   add_raw_options(*command, options->common);
   command->add_option("--metrics-file", options->metrics_file, "write Prometheus metrics to a file at the end")
       ->type_name("FILE");
-  command->add_flag("--exit-zero", options->exit_zero, "exit with 0 after a failure too; the record has it");
+  command->add_flag("--exit-zero", options->exit_zero,
+                    "exit with status 0 even after a failure; the record holds the error");
   command->callback(
       [&action, options] { action = [options](Context& context) { return raw_upload(context, *options); }; });
 }
@@ -54,8 +56,8 @@ void add_verify(CLI::App& raw, Action& action) {
   const auto options = std::make_shared<RawVerifyOptions>();
   command->add_option("ID", options->ids, "ids of raw files [every record]");
   add_raw_options(*command, options->common);
-  command->add_flag("--purge-local", options->purge_local, "delete local copies that are proven to be safe elsewhere");
-  command->add_flag("--bucket-only", options->bucket_only, "do not read local files");
+  command->add_flag("--purge-local", options->purge_local, "delete local copies whose backup is verified");
+  command->add_flag("--bucket-only", options->bucket_only, "verify only the objects in the bucket; read no local file");
   command->callback(
       [&action, options] { action = [options](Context& context) { return raw_verify(context, *options); }; });
 }
@@ -70,14 +72,16 @@ void add_status(CLI::App& raw, Action& action) {
       ->check(CLI::IsMember({"IN_PROGRESS", "DONE", "FAILED"}));
   command->add_option("--project", options->project, "only of this project")->type_name("NAME");
   command->add_option("--instrument", options->instrument, "only of this instrument")->type_name("NAME");
-  command->add_option("--failed-since", options->failed_since, "only those that failed since then: a time, or 24h, 7d")
+  command
+      ->add_option("--failed-since", options->failed_since,
+                   "only failures since TIME: a time, or a duration such as 24h or 7d")
       ->type_name("TIME");
   command->callback(
       [&action, options] { action = [options](Context& context) { return raw_status(context, *options); }; });
 }
 
 void add_restore(CLI::App& raw, Action& action) {
-  CLI::App* command = raw.add_subcommand("restore", "Bring a raw file back from its bucket");
+  CLI::App* command = raw.add_subcommand("restore", "Restore a raw file from its bucket");
   const auto options = std::make_shared<RawRestoreOptions>();
   command->add_option("ID", options->id, "id of the raw file")->required()->check(refuse_empty);
   add_raw_options(*command, options->common);

@@ -21,8 +21,8 @@ os::fs::path default_records(const os::Environment& environment) {
     return os::fs::path(*state) / "bale" / "raw-records";
   const auto home = os::get_line(environment, "HOME");
   if (!home || home->empty()) {
-    throw Error(ErrorKind::invalid, "there is no place for records: HOME is not set", {},
-                "name a directory with --records, or set HOME");
+    throw Error(ErrorKind::invalid, "cannot choose a directory for records: HOME is not set", {},
+                "set HOME, or give a directory with --records");
   }
   return os::fs::path(*home) / ".local" / "state" / "bale" / "raw-records";
 }
@@ -46,11 +46,11 @@ RawContext::RawContext(Context& context, const RawOptions& options) : context_(c
   const os::Environment& environment = context.world().environment;
   const std::string file = from_environment(options.config, environment, "BALE_RAW_CONFIG");
   if (file.empty()) {
-    throw Error(ErrorKind::invalid, "no configuration is named", {},
-                "give --config FILE.yaml, or set BALE_RAW_CONFIG; `bale config "
-                "schema raw` describes it");
+    throw Error(ErrorKind::invalid, "missing configuration", {},
+                "give --config FILE.yaml, or set BALE_RAW_CONFIG (schema: `bale config schema raw`)");
   }
   config_ = config::load_raw_config(context.world().files, file);
+  if (!config_.pool_path.empty()) config_.pool_path = os::fs::absolute(config_.pool_path).lexically_normal();
   if (config_.s3) context.use_s3_endpoint(config_.s3->endpoint_url);
   std::string place = from_environment(options.records, environment, "BALE_RAW_RECORDS");
   if (place.empty()) place = config_.records;

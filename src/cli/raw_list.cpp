@@ -39,7 +39,7 @@ std::string text_of(const Json& line, std::initializer_list<const char*> names) 
   for (const char* name : names) {
     const auto found = line.find(name);
     if (found == line.end() || found->is_null()) continue;
-    if (!found->is_string()) throw Error(ErrorKind::invalid, fmt::format("{} is not a text", name));
+    if (!found->is_string()) throw Error(ErrorKind::invalid, fmt::format("{} is not a string", name));
     return found->get<std::string>();
   }
   return {};
@@ -79,7 +79,7 @@ std::vector<raw::BackupRequest> parse_raw_list(std::string_view text, const std:
                   R"(write lines like {"id": "x", "path": "/pool/x.raw", "project": "P1", "instrument": "i1"})");
     }
     if (!ids.insert(requests.back().id).second)
-      throw Error(ErrorKind::invalid, fmt::format("the id {} is there twice", escape_name(requests.back().id)), where);
+      throw Error(ErrorKind::invalid, fmt::format("duplicate id {}", escape_name(requests.back().id)), where);
   }
   return requests;
 }

@@ -20,12 +20,8 @@ constexpr Metric files_total{MetricKind::counter,
                              "",
                              "Files by result: copied, in_pool, uploaded, adopted",
                              of_result};
-constexpr Metric bytes_total{MetricKind::counter,
-                             "bale_raw_bytes_total",
-                             "",
-                             "",
-                             "Bytes by what was done with them: copied, sent, adopted",
-                             of_result};
+constexpr Metric bytes_total{
+    MetricKind::counter, "bale_raw_bytes_total", "", "", "Bytes by result: copied, sent, adopted", of_result};
 constexpr Metric runs_total{MetricKind::counter, "bale_raw_runs_total", "", "", "Raw files whose backup succeeded"};
 constexpr Metric failures_total{MetricKind::counter,
                                 "bale_raw_failures_total",
@@ -34,7 +30,7 @@ constexpr Metric failures_total{MetricKind::counter,
                                 "Raw files whose backup failed, by the kind of the error",
                                 of_kind};
 constexpr Metric run_seconds{
-    MetricKind::histogram, "bale_raw_run_seconds", "", "", "Time of a backup that succeeded, per raw file", {},
+    MetricKind::histogram, "bale_raw_run_seconds", "", "", "Duration of a successful backup of one raw file", {},
     second_buckets};
 
 constexpr std::array<const Metric*, 5> all_metrics{&runs_total, &failures_total, &files_total, &bytes_total,

@@ -16,7 +16,7 @@ int raw_restore(Context& context, const RawRestoreOptions& options) {
   const auto stored = raw.records().get(options.id);
   if (!stored || stored->record.bucket.empty() || !stored->record.upload.ended) {
     throw Error(ErrorKind::not_found, "no upload of this raw file is recorded", escape_name(options.id),
-                "`bale raw status` lists what there is");
+                "list the uploaded raw files with `bale raw status --status DONE`");
   }
   if (raw.store() == nullptr) throw Error(ErrorKind::invalid, "the configuration has no section backup.s3");
   const raw::RawRecord& record = stored->record;
@@ -39,19 +39,20 @@ int raw_restore(Context& context, const RawRestoreOptions& options) {
     const ProgressPrinter printer(context, raw.progress(), "restoring");
     result = raw::fetch(record, *raw.store(), options.to, tools);
   }
-  if (!result.is_proven) emit_warning(context, "some files have the recorded size, and no digest that tells more");
-  emit(
-      context,
-      {{"type", "restored"},
-       {"id", record.id},
-       {"restored", result.restored},
-       {"same", result.same},
-       {"received_bytes", result.received_bytes},
-       {"kept_bytes", result.kept_bytes},
-       {"to", options.to}},
-      fmt::format("{}: {} restored to {}{}", escape_name(record.id), format_count(result.restored, "file"),
-                  escape_name(options.to),
-                  result.same > 0 ? fmt::format(", {} were there already", format_count(result.same)) : std::string()));
+  if (!result.is_proven)
+    emit_warning(context, "some files were verified by size only: the record holds no digest for them");
+  emit(context,
+       {{"type", "restored"},
+        {"id", record.id},
+        {"restored", result.restored},
+        {"same", result.same},
+        {"received_bytes", result.received_bytes},
+        {"kept_bytes", result.kept_bytes},
+        {"to", options.to}},
+       fmt::format("{}: {} restored to {}{}", escape_name(record.id), format_count(result.restored, "file"),
+                   escape_name(options.to),
+                   result.same > 0 ? fmt::format(", {} already there and identical", format_count(result.same))
+                                   : std::string()));
   return exit_ok;
 }
 

@@ -59,13 +59,13 @@ bool is_wanted(const RawStatusOptions& options, const raw::RawRecord& record, co
 std::string note_of(const Listed& entry) {
   const raw::RawRecord& record = entry.stored.record;
   std::string note;
-  if (entry.is_stale) note = "nobody works on it any more";
+  if (entry.is_stale) note = "the run ended without a result; run it again";
   const bool is_failed = record.backup_status == raw::BackupStatus::failed;
   if (is_failed && record.last_error) note = record.last_error->message;
   if (!entry.is_stale && entry.stored.lease && record.backup_status == raw::BackupStatus::in_progress)
-    note = fmt::format("on {}, process {}", entry.stored.lease->holder.host, entry.stored.lease->holder.pid);
+    note = fmt::format("running on {}, process {}", entry.stored.lease->holder.host, entry.stored.lease->holder.pid);
   if (entry.open_uploads > 0)
-    note += fmt::format("{}{} open", note.empty() ? "" : "; ", format_count(entry.open_uploads, "upload"));
+    note += fmt::format("{}{}", note.empty() ? "" : "; ", format_count(entry.open_uploads, "incomplete upload"));
   if (record.purged) note += fmt::format("{}local copy deleted {}", note.empty() ? "" : "; ", to_date(*record.purged));
   return note;
 }

@@ -127,8 +127,7 @@ int exit_of(const Totals& totals) {
 
 int raw_verify(Context& context, const RawVerifyOptions& options) {
   if (options.purge_local && options.bucket_only)
-    throw Error(ErrorKind::invalid, "--purge-local reads local files, and --bucket-only does not", {},
-                "give one of them");
+    throw Error(ErrorKind::invalid, "--purge-local cannot be combined with --bucket-only", {}, "give one of them");
   RawContext raw(context, options.common);
   const raw::Tools tools = raw.tools();
   const auto run = raw.run(tools);
@@ -163,7 +162,7 @@ int raw_verify(Context& context, const RawVerifyOptions& options) {
          fmt::format("{} purged ({}), {} kept", totals.purged, format_bytes(totals.purged_bytes), totals.kept));
   } else {
     summary["proven"] = totals.proven;
-    emit(context, summary, fmt::format("{} of {} proven", totals.proven, format_count(totals.raw_files, "raw file")));
+    emit(context, summary, fmt::format("{} of {} verified", totals.proven, format_count(totals.raw_files, "raw file")));
   }
   return exit_of(totals);
 }

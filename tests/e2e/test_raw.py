@@ -126,6 +126,14 @@ def test_an_object_of_other_bytes_is_replaced(raw):
     assert line["result"] == "uploaded" and raw.object("s3://lab-p/x.raw") == b"right" * 1000
 
 
+def test_an_object_of_another_id_is_not_replaced(raw):
+    raw.raw("backup", "x", "--path", raw.write("x.raw", b"first"), "--project", "P", "--instrument", "i1")
+    raw.write("b/x.raw", b"second")
+    done = raw.raw("backup", "x.raw", "--path", raw.instrument / "b/x.raw", "--project", "P", "--instrument", "i2",
+                   status=1)
+    assert "another raw file, x" in done.err and raw.object("s3://lab-p/x.raw") == b"first"
+
+
 def test_backup_type_local_ends_after_the_copy(raw):
     raw.configure(backup_type="local")
     path = raw.write("x.raw", b"data")

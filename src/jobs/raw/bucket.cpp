@@ -35,8 +35,7 @@ Error of_other_project(const RawRecord& record, const std::string& other) {
   return Error(ErrorKind::precondition,
                fmt::format("the bucket is of the project {}, whose name gives the same bucket as {}",
                            escape_for_terminal(other), escape_for_terminal(record.project)),
-               place_of(record.bucket, record.region),
-               "rename one of the two projects, or give it another bucket_prefix")
+               place_of(record.bucket, record.region), "rename one project, or set another backup.s3.bucket_prefix")
       .with_code(bucket_of_other_project);
 }
 
@@ -78,13 +77,13 @@ class Settings {
           bucket,
           {.algorithm = is_kms ? "aws:kms" : "AES256", .kms_key = wanted_.kms_key_arn, .has_bucket_key = is_kms});
     });
-    apply("a block of public access", [&] {
+    apply("public access block", [&] {
       // Of a bucket that is there, BlockPublicAcls may have been taken out on purpose: see allow_acls().
       const store::PublicAccessBlock block = settings_.get_public_access_block(bucket);
       const bool has_rest = block.ignores_acls && block.blocks_policy && block.restricts_buckets;
       if (!has_rest) settings_.set_public_access_block(bucket, store::PublicAccessBlock::all());
     });
-    apply("a rule for incomplete uploads", [&] {
+    apply("lifecycle rule for incomplete uploads", [&] {
       const store::Lifecycle lifecycle = settings_.get_lifecycle(bucket);
       if (store::days_of_uploads(lifecycle)) return;
       settings_.set_lifecycle(bucket, store::with_rule(lifecycle, {.id = "bale-abort-incomplete-uploads",
@@ -106,9 +105,9 @@ class Settings {
       step();
     } catch (const Error& error) {
       const bool is_refused = error.kind() == ErrorKind::denied || error.kind() == ErrorKind::unsupported ||
-                              error.kind() == ErrorKind::invalid;
+                              error.kind() == ErrorKind::invalid || error.code() == "NotFromService";
       if (!is_refused) throw;
-      remark_(fmt::format("the bucket {} goes without {}: {}", record_.bucket.str(), what, error.summary()));
+      remark_(fmt::format("the bucket {} is left without {}: {}", record_.bucket.str(), what, error.summary()));
     }
   }
   store::ObjectStore& store_;
@@ -127,7 +126,7 @@ void create(store::ObjectStore& store, const RawRecord& record, const Tools& too
     return;
   } catch (const Error& error) {
     if (error.code() == "BucketAlreadyExists") {
-      throw Error(ErrorKind::denied, "the bucket name is taken by somebody else",
+      throw Error(ErrorKind::denied, "another account owns a bucket of this name",
                   place_of(record.bucket, record.region), "choose another bucket_prefix")
           .with_code(error.code());
     }
@@ -164,15 +163,14 @@ void prepare_bucket(const BucketPorts& ports, const RawRecord& record, const con
     bucket = ports.store.head_bucket(record.bucket);
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::denied) throw;
-    remark(
-        fmt::format("the service does not say whether {} is there (403): the right s3:ListBucket is missing, or it is "
-                    "somebody else's bucket{}",
-                    place, settings.expected_bucket_owner.empty() ? "" : " and not that of the expected owner"));
+    remark(fmt::format(
+        "cannot check whether {} exists (403): the permission s3:ListBucket is missing, or another account owns it{}",
+        place, settings.expected_bucket_owner.empty() ? "" : ", not expected_bucket_owner"));
     return;
   }
   if (!bucket && !settings.auto_create_buckets) {
     throw Error(ErrorKind::not_found, "the bucket does not exist", place,
-                "make it, or set backup.s3.auto_create_buckets: true")
+                "create it, or set backup.s3.auto_create_buckets: true")
         .with_code("NoSuchBucket");
   }
   if (bucket && !bucket->region.empty() && bucket->region != record.region) {
@@ -184,7 +182,7 @@ void prepare_bucket(const BucketPorts& ports, const RawRecord& record, const con
   if (!settings.auto_create_buckets) return;
   if (!bucket) {
     create(ports.store, record, tools);
-    tools.log.info("raw.bucket.created", "made a bucket",
+    tools.log.info("raw.bucket.created", "created the bucket",
                    {{"bucket", record.bucket.str()}, {"region", record.region.str()}});
   }
   if (ports.settings != nullptr) Settings(ports.store, *ports.settings, record, settings, remark).repair(project);
@@ -194,11 +192,11 @@ Error explain_refusal(const Error& error, const BucketName& bucket, const Region
   if (error.code() == "NoSuchBucket")
     return error.with_summary("the bucket does not exist")
         .with_where(place_of(bucket, region))
-        .with_hint("make it, or set backup.s3.auto_create_buckets: true");
+        .with_hint("create it, or set backup.s3.auto_create_buckets: true");
   if (error.kind() != ErrorKind::denied || error.code() == "InvalidObjectState") return error;
   return error
       .with_summary(fmt::format(
-          "the bucket refuses the upload: it belongs to somebody else, or the right s3:PutObject is missing ({})",
+          "the bucket refuses the upload: another account owns it, or the permission s3:PutObject is missing ({})",
           error.summary()))
       .with_where(place_of(bucket, region))
       .with_hint("check the bucket's owner and policy, and the rights of the credentials");

@@ -96,7 +96,8 @@ std::optional<Md5Digest> read_md5(std::string_view hex) noexcept {
 Evidence compare_known(const KnownFile& file, const store::ObjectInfo& object) {
   if (file.size != object.size) return found(Verdict::differs, "size", object);
   const std::uint32_t parts = parts_of(object.etag);
-  const bool is_known_etag = !object.is_etag_opaque && !file.etag.empty() && object.etag == file.etag;
+  const bool tells = !object.is_etag_opaque || file.is_etag_of_object;
+  const bool is_known_etag = tells && !file.etag.empty() && object.etag == file.etag;
   if (is_known_etag) return found(Verdict::same, "etag", object, parts == 0 ? 0 : file.part_bytes);
   const auto crc = crc64nvme_of(object);
   if (crc && file.crc64nvme)
@@ -109,7 +110,8 @@ Evidence compare_known(const KnownFile& file, const store::ObjectInfo& object) {
                                  object.part_bytes == file.part_bytes;
   if (is_of_known_parts) return found(Verdict::differs, "etag", object, file.part_bytes);
   return found(Verdict::unknown,
-               parts > 0 ? "the object's ETag is of parts of another size" : "the object's ETag is no MD5 of its bytes",
+               parts > 0 ? "the object was uploaded with another part size, so its ETag proves nothing"
+                         : "the object's ETag is not an MD5 of its bytes, as with KMS",
                object);
 }
 

@@ -24,6 +24,9 @@ struct KnownFile {
   ETag etag;                     ///< for parts of part_bytes
   ByteCount part_bytes = 0;
   std::optional<std::uint64_t> crc64nvme;  ///< of the whole file
+  /// `etag` was read from the object when it was proven to be the file: as long as the object has it, nobody wrote it,
+  /// even where the ETag is no MD5.
+  bool is_etag_of_object = false;
 };
 
 /// The result of a comparison.

@@ -14,6 +14,7 @@
 #include "base/text.hpp"
 #include "jobs/raw/evidence.hpp"
 #include "jobs/raw/staging.hpp"
+#include "jobs/raw/verify.hpp"
 #include "os/directory_tree.hpp"
 #include "transfer/file_digests.hpp"
 
@@ -115,7 +116,7 @@ class Fetching {
     const ByteCount free = files_.free_bytes(directory_);
     if (free >= needed) return;
     throw Error(ErrorKind::unavailable,
-                fmt::format("{} are free, and {} are needed", format_bytes(free), format_bytes(needed)),
+                fmt::format("not enough disk space: {} free, {} needed", format_bytes(free), format_bytes(needed)),
                 escape_name(directory_.native()), "free space, or restore to another directory with --to");
   }
 
@@ -126,7 +127,7 @@ class Fetching {
     const auto found =
         info->type == os::FileType::regular && info->size == file.size ? there_.open_if_exists(file.name) : nullptr;
     if (!found || !has_recorded_bytes(file, *found)) {
-      throw Error(ErrorKind::precondition, "another file has this name, and it is not replaced",
+      throw Error(ErrorKind::precondition, "a different file with this name exists",
                   escape_name((directory_ / file.name).native()), "restore to another directory with --to");
     }
     ++result_.same;
@@ -149,9 +150,8 @@ class Fetching {
     const auto info = store_.head(from, {.version_id = {}, .if_match = {}, .with_evidence = true});
     if (!info)
       throw Error(ErrorKind::not_found, "the object is not in the bucket", to_uri(from)).with_code("NoSuchKey");
-    const KnownFile known{file.size, read_md5(file.md5), file.etag, file.part_bytes, file.crc64nvme};
-    if (compare_known(known, *info).verdict == Verdict::differs)
-      throw differs(from, "its ETag or checksum is another than the recorded one");
+    if (compare_known(known_of(file), *info).verdict == Verdict::differs)
+      throw differs(from, "its ETag or checksum differs from the record");
     const os::fs::path path = staging_ / file.name;
     const os::fs::path parent = os::fs::path(file.name).parent_path();
     if (!parent.empty()) staged_.make_directories(parent.native());
@@ -232,12 +232,12 @@ class Fetching {
     if (evidence.verdict != Verdict::differs) return;
     files_.remove(journal_of(file));
     files_.remove(path);
-    throw differs(from, fmt::format("what was received has another {}", evidence.by));
+    throw differs(from, fmt::format("the {} of the received bytes differs from the record", evidence.by));
   }
 
   Error differs(const ObjectAddress& from, const std::string& how) const {
-    return Error(ErrorKind::corrupt, "the object is not the file of the record: " + how, to_uri(from),
-                 "look for an earlier version of the object, or for the local copy: `bale raw verify`");
+    return Error(ErrorKind::corrupt, "the object differs from the record: " + how, to_uri(from),
+                 "check the local copy with `bale raw verify`, or restore an earlier version of the object");
   }
 
   const RawRecord& record_;
@@ -256,7 +256,8 @@ void check_names(const RawRecord& record) {
   const auto check = [&](const std::string& name) {
     for (const os::fs::path& component : os::fs::path(name))
       if (component == ".." || component == "." || component.empty() || component.is_absolute())
-        throw Error(ErrorKind::corrupt, "the record has a name that leads out of the directory", escape_name(name));
+        throw Error(ErrorKind::corrupt, "unsafe file name in the record: it points outside of the directory",
+                    escape_name(name));
   };
   for (const FileRecord& file : record.files) check(file.name);
   for (const std::string& folder : record.empty_folders) check(folder);

@@ -58,8 +58,9 @@ void check_others(const Layout& layout, const SourceSet& set, const std::vector<
   for (const os::fs::path& other : others) {
     const std::string name = other.lexically_normal().lexically_relative(set.directory.lexically_normal()).native();
     if (belongs_to(layout, name, set.main_name)) continue;
-    throw Error(ErrorKind::invalid, fmt::format("the path is not of the acquisition {}", escape_name(set.main_name)),
-                escape_name(other.native()), "back up each acquisition under an id of its own");
+    throw Error(ErrorKind::invalid,
+                fmt::format("the path does not belong to the acquisition {}", escape_name(set.main_name)),
+                escape_name(other.native()), "back up each acquisition under its own id");
   }
 }
 
@@ -71,7 +72,7 @@ SourceSet look_at_source(os::Files& files, const os::fs::path& main_path, const 
   const auto info = files.info_followed(path);
   if (!info) {
     throw Error(ErrorKind::not_found, "the source is gone: it was removed or renamed", escape_name(path.native()),
-                "look for a renamed file; a failed acquisition is often renamed by the instrument's software")
+                "look for a renamed file (instrument software often renames failed acquisitions)")
         .with_code(source_gone);
   }
   SourceSet set{.directory = path.parent_path().empty() ? "." : path.parent_path(),

@@ -27,7 +27,7 @@ std::string shown(const os::fs::path& path) { return escape_name(path.native());
 
 Error gone(const SourceFile& file) {
   return Error(ErrorKind::not_found, "the source is gone: it was removed or renamed", shown(file.path),
-               "look for a renamed file; a failed acquisition is often renamed by the instrument's software")
+               "look for a renamed file (instrument software often renames failed acquisitions)")
       .with_code(source_gone);
 }
 
@@ -95,7 +95,7 @@ class Copying {
     const ByteCount free = files_.free_bytes(request_.directory);
     if (free >= needed) return;
     throw Error(ErrorKind::unavailable,
-                fmt::format("the pool has {} free, and {} are needed", format_bytes(free), format_bytes(needed)),
+                fmt::format("the pool is full: {} free, {} needed", format_bytes(free), format_bytes(needed)),
                 shown(request_.directory), "free space in the pool, for example with `bale raw verify --purge-local`")
         .with_code(no_space);
   }
@@ -131,8 +131,8 @@ class Copying {
   transfer::FileDigests compare_with_copy(const SourceFile& file, os::ReadableFile& source, const os::FileInfo& there) {
     const os::fs::path path = request_.directory / file.name;
     const auto differs = [&] {
-      return Error(ErrorKind::precondition, "another file has this name in the pool, and it is not replaced",
-                   shown(path), fmt::format("compare it with {}, and move it away if it is wrong", shown(file.path)))
+      return Error(ErrorKind::precondition, "a different file with this name is in the pool", shown(path),
+                   fmt::format("compare it with {}, and move it away if it is wrong", shown(file.path)))
           .with_code(name_is_taken);
     };
     if (there.type != os::FileType::regular || there.size != source.size()) throw differs();
@@ -188,11 +188,11 @@ class Copying {
                    "check the disk, the memory and the cable of the pool; the source was not touched")
           .with_code(copy_differs);
     };
-    if (!copy || copy->size() != file.digests.size) throw differs("its size is another");
+    if (!copy || copy->size() != file.digests.size) throw differs("its size differs");
     copy->drop_cached();
     const std::uint64_t found =
         transfer::read_crc64nvme(*copy, file.digests.size, tools_.pools.cores, tools_.budget, {}, tools_.world.stop);
-    if (found != file.digests.crc64nvme) throw differs("its bytes are others");
+    if (found != file.digests.crc64nvme) throw differs("its bytes differ");
   }
 
   /// Gives the staged files their names, the main file last, so that whoever sees it finds the others.

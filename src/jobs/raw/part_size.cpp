@@ -13,7 +13,7 @@ ByteCount part_size_of(ByteCount size, ByteCount configured) {
   constexpr ByteCount most = ByteCount{store::max_parts} * store::max_part_bytes;
   if (size > most) {
     throw Error(ErrorKind::invalid,
-                fmt::format("a file of {} is larger than one object can be: {} parts of {}", format_bytes(size),
+                fmt::format("the file ({}) exceeds the largest object: {} parts of {}", format_bytes(size),
                             store::max_parts, format_bytes(store::max_part_bytes)))
         .with_code("EntityTooLarge");
   }

@@ -109,7 +109,8 @@ void RawRun::give_up_uploads(Held& held, const Error& reason) {
   try {
     abort_uploads(held.record, *ports_.store, [&] { held.save(); });
   } catch (const Error& error) {
-    remark_(fmt::format("an upload is left in the bucket: {}; run `bale raw abort {}`", error.what(), held.record.id));
+    remark_(fmt::format("could not abort an upload, whose parts stay in the bucket: {}; run `bale raw abort {}`",
+                        error.what(), held.record.id));
   }
 }
 
@@ -278,7 +279,7 @@ void RawRun::copy(Held& held, RunResult& result) {
 RunResult RawRun::upload(const std::string& id) {
   s3();
   if (config_.backup_type != config::BackupType::s3) {
-    throw Error(ErrorKind::invalid, "backup_type is local: there is no upload", {}, "set backup.backup_type to s3");
+    throw Error(ErrorKind::invalid, "nothing to upload: backup_type is local", {}, "set backup.backup_type to s3");
   }
   return hold(id, OnFailure::record, [&](Held& held, bool is_known, RunResult& result) {
     if (!is_known || held.record.files.empty()) {
@@ -343,9 +344,10 @@ UploadReport RawRun::upload_with_retries(Held& held, const std::function<void()>
       return upload_files(held.record, s3(), *ports_.store, hooks, ports_.limit, tools);
     } catch (const Error& error) {
       if (in_time.is_time_over()) {
-        throw Error(ErrorKind::timeout, fmt::format("the upload was not done within {}", format_duration(s3().timeout)),
+        throw Error(ErrorKind::timeout,
+                    fmt::format("the upload did not finish within {}", format_duration(s3().timeout)),
                     to_uri(held.record.bucket, ObjectKey(held.record.s3_backup_key)),
-                    "run `bale raw upload` again: it goes on where this one stopped")
+                    "run `bale raw upload` again to resume it")
             .with_code("UploadTimeout");
       }
       if (is_refused_for_acls(error, held.record.bucket)) continue;
@@ -366,7 +368,7 @@ std::size_t RawRun::abort(const std::string& id) {
     if (held.record.backup_status != BackupStatus::in_progress) return;
     held.record.backup_status = BackupStatus::failed;
     const Error given_up =
-        Error(ErrorKind::cancelled, "the upload was given up with `bale raw abort`").with_code("Aborted");
+        Error(ErrorKind::cancelled, "the upload was aborted with `bale raw abort`").with_code("Aborted");
     held.record.last_error = last_error(given_up, held.record.step, tools_.world.clock.now());
     held.save();
   });

@@ -18,7 +18,7 @@ Change compare(const os::FileInfo& before, const std::optional<os::FileInfo>& af
 }
 
 std::string describe_change(const os::FileInfo& before, const os::FileInfo& after) {
-  return fmt::format("changed while it was read: {} bytes of {}, now {} bytes of {}", before.size,
+  return fmt::format("changed while it was read: {} bytes, modified {}; now {} bytes, modified {}", before.size,
                      to_iso8601(before.modified), after.size, to_iso8601(after.modified));
 }
 

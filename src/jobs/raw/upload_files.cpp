@@ -22,6 +22,7 @@ namespace {
 /// Small files wait for the store most of the time.
 constexpr std::size_t small_files_at_once = 4;
 constexpr std::chrono::seconds between_saves{10};
+constexpr const char* id_metadata = "bale-id";
 
 class Uploading {
  public:
@@ -74,11 +75,12 @@ class Uploading {
     const ObjectAddress to{record_.bucket, file.key};
     const auto local = tools_.world.files.open_if_exists(path);
     if (!local)
-      throw Error(ErrorKind::not_found, "the local file is gone", shown, "restore it, or run `bale raw backup` again")
+      throw Error(ErrorKind::not_found, "the local file is missing", shown, "run `bale raw backup` again")
           .with_code(copy_changed);
     if (local->size() != file.size) throw changed(file, shown, fmt::format("it has {} bytes", local->size()));
     const std::optional<store::ObjectInfo> there = look(to);
     if (there && adopt(file, *local, *there)) return keep(index, std::move(file), /*adopted=*/true, 0);
+    if (there) check_owner(*there, to);
     const transfer::FileUploaded uploaded = send(index, file, *local, to, there);
     check_object(file, uploaded, to);
     file.etag = uploaded.object.etag;
@@ -94,8 +96,8 @@ class Uploading {
 
   static Error changed(const FileRecord& file, const std::string& shown, const std::string& how) {
     return Error(ErrorKind::precondition,
-                 fmt::format("the local file is not the recorded one of {} bytes: {}", file.size, how), shown,
-                 "run `bale raw backup` with a new id if the new content is right")
+                 fmt::format("the local file differs from its record ({} bytes): {}", file.size, how), shown,
+                 "to back up the new content, run `bale raw backup` with a new id")
         .with_code(copy_changed);
   }
 
@@ -105,10 +107,9 @@ class Uploading {
       return store_.head(to, {.version_id = {}, .if_match = {}, .with_evidence = true});
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::denied) throw;
-      remark_once(
-          is_look_denied_,
-          "S3 does not say whether an object exists without the right s3:ListBucket: files that are in the bucket "
-          "already may be sent again");
+      remark_once(is_look_denied_,
+                  "without the permission s3:ListBucket, existing objects cannot be detected: their files may be sent "
+                  "again");
       may_look_ = false;
       return std::nullopt;
     }
@@ -116,17 +117,16 @@ class Uploading {
 
   /// Whether the object has the file's bytes; the record of the file is then that of the object.
   bool adopt(FileRecord& file, os::ReadableFile& local, const store::ObjectInfo& there) {
-    const KnownFile known{file.size, read_md5(file.md5), file.etag, file.part_bytes, file.crc64nvme};
-    Evidence evidence = compare_known(known, there);
+    Evidence evidence = compare_known(known_of(file), there);
     if (evidence.verdict == Verdict::unknown) evidence = compare_reading(local, there, tools_);
     if (evidence.digests) {
       const std::string md5 = to_hex_digest(evidence.digests->md5);
       if (!file.md5.empty() && file.md5 != md5)
-        throw changed(file, escape_name(local_path(record_, file).native()), "its MD5 is another");
+        throw changed(file, escape_name(local_path(record_, file).native()), "its MD5 differs");
       file.md5 = md5;
       file.crc64nvme = evidence.digests->crc64nvme;
     }
-    tools_.log.info("raw.compare", "compared with the object that is there",
+    tools_.log.info("raw.compare", "compared with the existing object",
                     {{"file", file.name}, {"verdict", to_string(evidence.verdict)}, {"by", evidence.by}});
     if (evidence.verdict != Verdict::same) return false;
     file.etag = there.etag;
@@ -135,13 +135,31 @@ class Uploading {
     return true;
   }
 
+  /// Throws unless the object may be replaced: two ids of one name ("x" and "x.raw") have one key.
+  void check_owner(const store::ObjectInfo& there, const ObjectAddress& to) const {
+    const auto owner = there.metadata.find(id_metadata);
+    if (owner == there.metadata.end() || owner->second == label_of_id()) return;
+    throw Error(ErrorKind::precondition,
+                fmt::format("the object was uploaded for another raw file, {}", escape_for_terminal(owner->second)),
+                to_uri(to), "use the other id, or back up this file under another name")
+        .with_code(key_of_other_record);
+  }
+
+  /// The id as metadata, whose values are US-ASCII.
+  std::string label_of_id() const {
+    const auto is_plain = [](unsigned char c) { return c > ' ' && c < 0x7F; };
+    const std::string& id = record_.id;
+    if (std::all_of(id.begin(), id.end(), is_plain)) return id;
+    return "sha256-" + to_hex_digest(Sha256::of(as_bytes(id)));
+  }
+
   transfer::FileUploaded send(std::size_t index, FileRecord& file, os::ReadableFile& local, const ObjectAddress& to,
                               const std::optional<store::ObjectInfo>& there) {
     const ByteCount part_bytes = part_size_of(file.size, settings_.part_bytes);
     if (part_bytes != settings_.part_bytes)
       remark_once(is_part_raised_,
-                  fmt::format("parts of {} instead of {}: an upload has at most {} parts", format_bytes(part_bytes),
-                              format_bytes(settings_.part_bytes), store::max_parts));
+                  fmt::format("part size raised from {} to {}: an upload has at most {} parts",
+                              format_bytes(settings_.part_bytes), format_bytes(part_bytes), store::max_parts));
     const bool is_resumable = !file.upload_id.empty() && file.part_bytes == part_bytes;
     if (!is_resumable) file.upload_token = new_token();
     file.part_bytes = part_bytes;
@@ -167,7 +185,7 @@ class Uploading {
     };
     upload.stop = failed_.token();
     const auto begun = tools_.world.clock.steady();
-    tools_.log.info("raw.upload.begin", "begins an upload",
+    tools_.log.info("raw.upload.begin", "upload started",
                     {{"file", file.name}, {"object", to_uri(to)}, {"bytes", file.size}, {"part_bytes", part_bytes}});
     transfer::FileUploaded uploaded = upload_expected(file, local, to, upload);
     const auto took = std::chrono::duration_cast<Milliseconds>(tools_.world.clock.steady() - begun);
@@ -189,14 +207,15 @@ class Uploading {
       return transfer::upload_file(store_, tools_.pools.connections, tools_.budget, local, to, upload);
     } catch (const Error& error) {
       if (error.code() != transfer::file_differs) throw;
-      throw changed(file, escape_name(local_path(record_, file).native()), "its CRC64NVME is another");
+      throw changed(file, escape_name(local_path(record_, file).native()), "its CRC64NVME differs");
     }
   }
 
   store::ObjectAttributes attributes_of(const FileRecord& file) const {
     store::ObjectAttributes attributes;
     attributes.headers.content_type = "binary/octet-stream";
-    attributes.metadata = {{"bale-upload", file.upload_token}, {"bale-modified", to_iso8601(file.modified)}};
+    attributes.metadata = {
+        {id_metadata, label_of_id()}, {"bale-upload", file.upload_token}, {"bale-modified", to_iso8601(file.modified)}};
     if (!settings_.storage_class.empty()) attributes.storage_class = settings_.storage_class;
     attributes.encryption = settings_.sse;
     attributes.kms_key_arn = settings_.kms_key_arn;
@@ -229,8 +248,8 @@ class Uploading {
     for (const char byte : uploaded.checksum.value) crc = crc << 8 | static_cast<unsigned char>(byte);
     const KnownFile known{uploaded.size, std::nullopt, uploaded.etag, file.part_bytes, crc};
     const auto differs = [&](const std::string& how) {
-      return Error(ErrorKind::corrupt, "the object in the bucket is not the file that was sent: " + how, to_uri(to),
-                   "run `bale raw upload` again: the object is then replaced")
+      return Error(ErrorKind::corrupt, "the object differs from the file that was sent: " + how, to_uri(to),
+                   "run `bale raw upload` again to replace the object")
           .with_code(upload_differs);
     };
     std::optional<store::ObjectInfo> object;
@@ -239,18 +258,17 @@ class Uploading {
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::denied) throw;
       remark_once(is_head_denied_,
-                  "objects cannot be looked at after the upload without the right s3:GetObject: the ETag in "
-                  "the response to the upload is the evidence");
+                  "without the permission s3:GetObject, uploads are verified only by the ETag of the response");
       if (uploaded.object.etag == uploaded.etag) return;
-      throw differs("the ETag in the response is another");
+      throw differs("the response has another ETag");
     }
-    if (!object) throw differs("it is not there");
+    if (!object) throw differs("the object does not exist");
     const Evidence evidence = compare_known(known, *object);
     tools_.log.info("raw.verify", "compared the object with what was sent",
                     {{"file", file.name}, {"verdict", to_string(evidence.verdict)}, {"by", evidence.by}});
-    if (evidence.verdict == Verdict::differs) throw differs("its " + evidence.by + " is another");
+    if (evidence.verdict == Verdict::differs) throw differs("its " + evidence.by + " differs");
     if (evidence.verdict == Verdict::unknown)
-      remark_once(is_unproven_, fmt::format("objects are compared by size alone: {}", evidence.by));
+      remark_once(is_unproven_, fmt::format("uploads are verified by size only: {}", evidence.by));
   }
 
   void keep(std::size_t index, FileRecord file, bool is_adopted, ByteCount sent) {

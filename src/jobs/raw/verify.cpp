@@ -14,10 +14,6 @@
 namespace bale::raw {
 namespace {
 
-KnownFile known_of(const FileRecord& file) {
-  return {file.size, read_md5(file.md5), file.etag, file.part_bytes, file.crc64nvme};
-}
-
 /// Compares the digests of a file with its record.
 Evidence compare_digests(const FileRecord& file, const transfer::FileDigests& digests) {
   const auto result = [&](bool is_same, const char* by) {
@@ -27,12 +23,12 @@ Evidence compare_digests(const FileRecord& file, const transfer::FileDigests& di
   if (!file.md5.empty()) return result(file.md5 == to_hex_digest(digests.md5), "md5");
   if (file.crc64nvme) return result(*file.crc64nvme == digests.crc64nvme, "crc64nvme");
   if (!file.etag.empty() && file.part_bytes > 0) return result(file.etag == digests.etag, "etag");
-  return {Verdict::unknown, "the record has no digest of the file", digests.etag, 0, digests};
+  return {Verdict::unknown, "the record holds no digest of this file", digests.etag, 0, digests};
 }
 
 Evidence compare_file(const FileRecord& file, const os::fs::path& path, const Tools& tools) {
   const auto local = tools.world.files.open_if_exists(path);
-  if (!local) return {.verdict = Verdict::missing, .by = "the file is not there"};
+  if (!local) return {.verdict = Verdict::missing, .by = "the file does not exist"};
   if (local->size() != file.size) return {.verdict = Verdict::differs, .by = "size"};
   const ByteCount part_bytes = file.part_bytes > 0 ? file.part_bytes : file.size + 1;
   return compare_digests(file,
@@ -46,7 +42,7 @@ Evidence compare_file(const FileRecord& file, const os::fs::path& path, const To
 Evidence compare_object(const RawRecord& record, const FileRecord& file, store::ObjectStore& store,
                         const Tools& tools) {
   const auto object = store.head({record.bucket, file.key}, {.version_id = {}, .if_match = {}, .with_evidence = true});
-  if (!object) return {.verdict = Verdict::missing, .by = "the object is not there"};
+  if (!object) return {.verdict = Verdict::missing, .by = "the object does not exist"};
   Evidence evidence = compare_known(known_of(file), *object);
   if (evidence.verdict != Verdict::unknown) return evidence;
   const auto local = tools.world.files.open_if_exists(local_path(record, file));
@@ -117,6 +113,15 @@ os::fs::path local_path(const RawRecord& record, const FileRecord& file) {
   return os::fs::path(record.pool_path) / name;
 }
 
+KnownFile known_of(const FileRecord& file) {
+  return {.size = file.size,
+          .md5 = read_md5(file.md5),
+          .etag = file.etag,
+          .part_bytes = file.part_bytes,
+          .crc64nvme = file.crc64nvme,
+          .is_etag_of_object = file.state == FileState::uploaded};
+}
+
 bool Verification::is_proven() const noexcept {
   return std::all_of(files.begin(), files.end(), [](const FileEvidence& file) {
     return !file.failure && (!file.object || file.object->verdict == Verdict::same) &&
@@ -137,17 +142,16 @@ PurgeResult purge_local(const RawRecord& record, const config::RawConfig& settin
                         bool dryrun, const Tools& tools) {
   PurgeResult result;
   const bool by_bucket = settings.purging_verification == config::PurgingVerification::s3;
-  if (by_bucket && record.backup_status != BackupStatus::done)
-    result.reasons.emplace_back("its backup_status is not DONE");
+  if (by_bucket && record.backup_status != BackupStatus::done) result.reasons.emplace_back("backup_status is not DONE");
   if (by_bucket && store == nullptr) result.reasons.emplace_back("the configuration has no section backup.s3");
-  if (!by_bucket && !record.copy.ended) result.reasons.emplace_back("its local copy is not complete");
+  if (!by_bucket && !record.copy.ended) result.reasons.emplace_back("the local copy is incomplete");
   if (settings.purging_verification == config::PurgingVerification::local &&
       settings.backup_type == config::BackupType::s3)
-    result.reasons.emplace_back("purging_verification_type is local and backup_type is s3");
+    result.reasons.emplace_back("purging_verification_type local is not allowed with backup_type s3");
   if (record.files.empty()) result.reasons.emplace_back("the record names no file");
-  if (record.purged) result.reasons.emplace_back("its local copy was deleted before");
+  if (record.purged) result.reasons.emplace_back("the local copy was already deleted");
   const bool is_instrument = os::fs::path(record.source_path).parent_path() == os::fs::path(record.pool_path);
-  if (is_instrument) result.reasons.emplace_back("there is no local copy: the files are those of the instrument");
+  if (is_instrument) result.reasons.emplace_back("no local copy: the recorded path is the instrument's own");
   if (!result.reasons.empty()) return result;
 
   std::map<std::string, os::FileInfo> before;

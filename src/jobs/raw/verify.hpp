@@ -18,6 +18,9 @@ namespace bale::raw {
 /// the main path under the instrument's name. Pure.
 os::fs::path local_path(const RawRecord& record, const FileRecord& file);
 
+/// Returns what a record knows of a file, to be compared with its object. Pure.
+KnownFile known_of(const FileRecord& file);
+
 /// What was found of one file.
 struct FileEvidence {
   std::string name;

@@ -43,7 +43,8 @@ TEST(SourceChange, AModificationTimeThatWasPutBackLeavesItToTheBytes) {
 TEST(SourceChange, TheDescriptionHasBothSizesAndTimes) {
   const std::string text = describe_change(file_of(5, 0, 0), file_of(6, 1000, 0));
   EXPECT_EQ(text,
-            "changed while it was read: 5 bytes of 1970-01-01T00:00:00.000Z, now 6 bytes of 1970-01-01T00:00:01.000Z");
+            "changed while it was read: 5 bytes, modified 1970-01-01T00:00:00.000Z; now 6 bytes, modified "
+            "1970-01-01T00:00:01.000Z");
 }
 
 }  // namespace
