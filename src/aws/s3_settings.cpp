@@ -124,8 +124,11 @@ std::optional<store::BucketEncryption> parse_encryption(std::string_view body, c
 }
 
 store::PublicAccessBlock parse_public_access(std::string_view body, const std::string& where) {
+  // Ceph RGW 16 gives the root a name of its own.
+  constexpr std::string_view root_of_rgw = "BlockPublicAccessBlockConfiguration";
+  const bool is_rgw = body.find(root_of_rgw) != std::string_view::npos;
   pugi::xml_document document;
-  parse_xml(document, body, public_access_setting.root, where);
+  parse_xml(document, body, is_rgw ? root_of_rgw : std::string_view(public_access_setting.root), where);
   const pugi::xml_node root = document.document_element();
   return {is_true(root, "BlockPublicAcls"), is_true(root, "IgnorePublicAcls"), is_true(root, "BlockPublicPolicy"),
           is_true(root, "RestrictPublicBuckets")};

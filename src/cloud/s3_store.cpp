@@ -438,6 +438,20 @@ store::PutResult S3Store::complete(const ObjectAddress& object, const UploadId& 
   const bool has_parts_checksum =
       std::any_of(parts.begin(), parts.end(), [](const auto& part) { return part.checksum.has_value(); });
   const bool has_checksum = (has_parts_checksum || conditions.checksum) && session_.sends_checksums();
+  try {
+    return complete_with(object, upload, parts, conditions, has_checksum);
+  } catch (const Error& error) {
+    // OpenStack Swift refuses the element of a part's checksum, and keeps none.
+    if (error.code() != "MalformedXML" || !has_parts_checksum || is_aws(object.bucket)) throw;
+  }
+  std::vector<store::UploadedPart> plain = parts;
+  for (store::UploadedPart& part : plain) part.checksum.reset();
+  return complete_with(object, upload, plain, conditions, conditions.checksum && session_.sends_checksums());
+}
+
+store::PutResult S3Store::complete_with(const ObjectAddress& object, const UploadId& upload,
+                                        const std::vector<store::UploadedPart>& parts,
+                                        const store::WriteConditions& conditions, bool has_checksum) {
   store::PutResult result = write_on(Refusable::complete, object, conditions, [&](const store::WriteConditions& sent) {
     const std::string where = to_uri(object);
     OpenCall answer = naming_optionals(object.bucket, {{}, has_checksum}, [&] {

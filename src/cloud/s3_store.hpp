@@ -155,6 +155,9 @@ class S3Store final : public store::ObjectStore {
                         const std::vector<store::UploadedPart>& parts, const Error& refusal);
   store::PutResult complete(const ObjectAddress& object, const UploadId& upload,
                             const std::vector<store::UploadedPart>& parts, const store::WriteConditions& conditions);
+  store::PutResult complete_with(const ObjectAddress& object, const UploadId& upload,
+                                 const std::vector<store::UploadedPart>& parts,
+                                 const store::WriteConditions& conditions, bool has_checksum);
 
   Session& session_;
   S3Routes routes_;

@@ -205,7 +205,7 @@ class PathDirectory final : public Directory {
   std::optional<FileInfo> info(const std::string& name) override { return files_.info(path_ / name); }
   std::optional<TimePoint> changed(const std::string& name) override {
     const auto found = info(name);
-    return found ? std::optional(found->modified) : std::nullopt;
+    return found ? std::optional(found->changed) : std::nullopt;
   }
   std::vector<DirectoryEntry> list() override { return files_.list(path_); }
   std::unique_ptr<ReadableFile> open_if_exists(const std::string& name) override {

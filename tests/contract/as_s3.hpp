@@ -32,6 +32,7 @@ struct AsS3 {
   static constexpr bool tells_removed_markers = true;         ///< that the version that was removed was a marker
   static constexpr bool checks_body_digests = true;           ///< Content-MD5
   static constexpr bool checks_signed_digests = true;         ///< the SHA-256 of the payload
+  static constexpr bool names_signed_digests = true;          ///< XAmzContentSHA256Mismatch, not BadDigest
   static constexpr bool keeps_checksums = true;               ///< x-amz-checksum-*: checked, kept, listed, told
   static constexpr bool checks_upload_size = true;            ///< x-amz-mp-object-size
   static constexpr bool takes_encryption = true;              ///< x-amz-server-side-encryption of an object

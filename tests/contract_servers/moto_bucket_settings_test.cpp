@@ -9,6 +9,7 @@ namespace bale::testing {
 class MotoSettingsKind : public AsS3Settings {
  public:
   static constexpr bool names_rules = false;
+  static constexpr bool forgets_tags = false;  // they belong to the name
 
   store::BucketSettings& settings() { return settings_; }
   store::ObjectStore& store() { return store_; }

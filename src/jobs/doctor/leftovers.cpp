@@ -18,6 +18,16 @@ std::optional<ByteCount> size_of(store::ObjectStore& store, const ObjectAddress&
   }
 }
 
+/// Throws Error{precondition} where the store still has the parts of an upload that was ended, or does not say.
+void require_gone(store::ObjectStore& store, const ObjectAddress& object, const UploadId& upload) {
+  try {
+    store.list_parts(object, upload);
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::not_found) return;
+  }
+  throw Error(ErrorKind::precondition, "it is still listed after it was ended twice");
+}
+
 }  // namespace
 
 std::vector<Leftover> find_leftovers(store::ObjectStore& store, const BucketName& bucket, const std::string& prefix,
@@ -55,15 +65,16 @@ void abort_leftovers(store::ObjectStore& store, const BucketName& bucket, std::v
       if (tried > most_tries) continue;  // told
       std::optional<Error> failure;
       try {
-        if (tried == most_tries) throw Error(ErrorKind::precondition, "it is still listed after it was ended twice");
-        if (!dryrun) store.abort_upload({bucket, each.upload.key}, each.upload.upload_id);
+        if (tried == most_tries)
+          require_gone(store, {bucket, each.upload.key}, each.upload.upload_id);
+        else if (!dryrun)
+          store.abort_upload({bucket, each.upload.key}, each.upload.upload_id);
       } catch (...) {
         failure = current_error();
-        // Ended at the first try, whatever the listing says.
-        if (tried > 0 && failure->kind() == ErrorKind::not_found) {
-          tried = most_tries + 1;
-          continue;
-        }
+      }
+      if (tried == most_tries && !failure) {  // it is gone, whatever the listing says
+        ++tried;
+        continue;
       }
       any = any || !failure;
       if (tried == 0 || failure) report({each, failure});

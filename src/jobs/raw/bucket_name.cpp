@@ -35,7 +35,7 @@ std::string normalize_for_bucket(std::string_view identifier) {
   for (const char c : to_lower(identifier)) {
     const auto byte = static_cast<unsigned char>(c);
     const bool continues = is_inside && (byte & 0xC0) == 0x80;
-    is_inside = byte >= 0x80;
+    is_inside = continues || (byte >= 0xC0 && byte < 0xF8);
     if (!continues) name += is_letter_or_digit(c) ? c : '-';
   }
   return name;
@@ -51,8 +51,8 @@ std::vector<std::string> bucket_name_findings(std::string_view name) {
     findings.push_back(fmt::format("it has a character at position {} that is not one of a-z, 0-9, '.' and '-'",
                                    foreign - name.begin() + 1));
   if (name.empty()) return findings;
-  if (!is_letter_or_digit(name.front())) findings.push_back("it does not begin with a letter or digit");
-  if (!is_letter_or_digit(name.back())) findings.push_back("it does not end with a letter or digit");
+  if (is_allowed(name.front()) && !is_letter_or_digit(name.front())) findings.push_back("it does not begin with a letter or digit");
+  if (is_allowed(name.back()) && !is_letter_or_digit(name.back())) findings.push_back("it does not end with a letter or digit");
   if (name.find("..") != std::string_view::npos) findings.push_back("it has two dots in a row");
   if (looks_like_ipv4(name)) findings.push_back("it has the form of an IPv4 address");
   for (const std::string_view beginning : reserved_beginnings)

@@ -56,7 +56,7 @@ TEST(Failures, ThatTheServiceDidNotMakeSayNothing) {
         const Error error = s3_error({status, headers}, page);
         EXPECT_EQ(error.kind(), ErrorKind::unavailable);
         EXPECT_NE(error.hint(), "");
-        EXPECT_EQ(error.code(), "");
+        EXPECT_EQ(error.code(), "NotFromService");
         EXPECT_FALSE(says_absent(parse_xml_failure({status, headers}, page)));
         EXPECT_EQ(json_error({status, headers}, page).kind(), ErrorKind::unavailable);
       }
@@ -110,7 +110,7 @@ TEST(Successes, ThatArePagesAreRefused) {
     EXPECT_NO_THROW(check_no_page(body, "here")) << body;
   for (const std::string_view body :
        {"OK", "<html></html>", "<!DOCTYPE html><HTML></HTML>", "<html><br>", "[]", "\"x\""})
-    EXPECT_ERROR(ErrorKind::unavailable, "", check_no_page(body, "here"));
+    EXPECT_ERROR(ErrorKind::unavailable, "NotFromService", check_no_page(body, "here"));
 }
 
 TEST(Failures, SayHowLongToWait) {

@@ -42,7 +42,7 @@ TEST(AthenaRequests, SayWhatAthenaReads) {
 
 TEST(AthenaAnswers, NameTheQuery) {
   EXPECT_EQ(parse_query_id(R"({"QueryExecutionId":"q-1"})", where), id);
-  for (const char* body : {"", "[]"}) EXPECT_ERROR(ErrorKind::unavailable, "", parse_query_id(body, where));
+  for (const char* body : {"NotFromService", "[]"}) EXPECT_ERROR(ErrorKind::unavailable, "", parse_query_id(body, where));
   for (const char* body : {"{}", R"({"QueryExecutionId":1})", R"({"QueryExecutionId":""})"})
     EXPECT_ERROR(ErrorKind::corrupt, "", parse_query_id(body, where));
 }
@@ -73,7 +73,7 @@ TEST(AthenaAnswers, TellTheState) {
 }
 
 TEST(AthenaAnswers, RefuseStatesThatAreNone) {
-  EXPECT_ERROR(ErrorKind::unavailable, "", parse_query_execution("", where));
+  EXPECT_ERROR(ErrorKind::unavailable, "NotFromService", parse_query_execution("", where));
   for (const char* body :
        {"{}", R"({"QueryExecution":[]})", R"({"QueryExecution":{"Status":{"State":"DONE"}}})",
         R"({"QueryExecution":{"Status":{"State":"RUNNING"},"Statistics":7}})",
@@ -121,7 +121,7 @@ TEST(AthenaAnswers, LoseTheLineOfNamesOnlyWhereItIsOne) {
 }
 
 TEST(AthenaAnswers, RefuseRowsThatAreNone) {
-  EXPECT_ERROR(ErrorKind::unavailable, "", parse_query_page("x", where));
+  EXPECT_ERROR(ErrorKind::unavailable, "NotFromService", parse_query_page("x", where));
   for (const char* body :
        {R"({"ResultSet":7})", R"({"ResultSet":{"Rows":{}}})", R"({"ResultSet":{"Rows":[7]}})",
         R"({"ResultSet":{"Rows":[{"Data":[{}]}]}})",

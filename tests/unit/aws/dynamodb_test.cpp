@@ -127,12 +127,12 @@ TEST(DynamoAnswers, OfItems) {
       std::vector<Item>{key});
   EXPECT_TRUE(parse_unprocessed(R"-({"UnprocessedItems":{}})-", table, where).empty());
   for (const char* body : {"", "1", "<html>", R"-({"error":"log in first"})-"})
-    EXPECT_ERROR(ErrorKind::unavailable, "", parse_item(body, where));
+    EXPECT_ERROR(ErrorKind::unavailable, "NotFromService", parse_item(body, where));
   for (const char* body : {"{}", R"-({"error":"log in first"})-"}) {
-    EXPECT_ERROR(ErrorKind::unavailable, "", parse_items(body, where));
-    EXPECT_ERROR(ErrorKind::unavailable, "", parse_tables(body, where));
+    EXPECT_ERROR(ErrorKind::unavailable, "NotFromService", parse_items(body, where));
+    EXPECT_ERROR(ErrorKind::unavailable, "NotFromService", parse_tables(body, where));
   }
-  EXPECT_ERROR(ErrorKind::unavailable, "", parse_unprocessed(R"-({"error":"log in first"})-", table, where));
+  EXPECT_ERROR(ErrorKind::unavailable, "NotFromService", parse_unprocessed(R"-({"error":"log in first"})-", table, where));
   for (const char* body : {R"-({"Item":7})-", R"-({"Item":{"id":{"S":7}}})-", R"-({"Item":{"id":{"X":"k"}}})-"})
     EXPECT_ERROR(ErrorKind::corrupt, "", parse_item(body, where));
   EXPECT_ERROR(ErrorKind::corrupt, "",

@@ -54,7 +54,7 @@ TEST(S3Answers, LeaveOutTheStandardClass) {
   EXPECT_ERROR(ErrorKind::corrupt, "", parse_object_info({200, {{"ETag", "e"}, {"Content-Length", "x"}}}, where));
   // A page has no ETag.
   const AnswerHead page{200, {{"Content-Length", "1"}, {"Last-Modified", "Thu, 23 Jan 2025 09:05:07 GMT"}}};
-  EXPECT_ERROR(ErrorKind::unavailable, "", parse_object_info(page, where));
+  EXPECT_ERROR(ErrorKind::unavailable, "NotFromService", parse_object_info(page, where));
 }
 
 /// Servers and proxies leave out what HTTP does not require: that is no damage.
@@ -149,7 +149,7 @@ TEST(S3Answers, ToWrites) {
   const AnswerHead head{200, {{"ETag", "\"e\""}, {"x-amz-version-id", "v"}}};
   EXPECT_EQ(parse_put(head, where).etag, ETag("e"));
   EXPECT_EQ(parse_put(head, where).version_id, VersionId("v"));
-  EXPECT_ERROR(ErrorKind::unavailable, "", parse_put({200, {}}, where));
+  EXPECT_ERROR(ErrorKind::unavailable, "NotFromService", parse_put({200, {}}, where));
   EXPECT_EQ(parse_copy(head, "<CopyObjectResult><ETag>&quot;c&quot;</ETag></CopyObjectResult>", where).etag, ETag("c"));
   EXPECT_EQ(parse_part_copy(head, "<CopyPartResult" + ns + "><ETag>\"c\"</ETag></CopyPartResult>", where), ETag("c"));
   const store::PutResult complete =
@@ -179,9 +179,9 @@ TEST(S3Answers, OfTwoHundredCanBeFailures) {
   EXPECT_ERROR(ErrorKind::precondition, "PreconditionFailed",
                parse_complete(head, failure("PreconditionFailed"), where));
   EXPECT_ERROR(ErrorKind::unavailable, "Unheard", parse_part_copy(head, failure("Unheard"), where));
-  EXPECT_ERROR(ErrorKind::unavailable, "", parse_complete(head, "", where));
-  EXPECT_ERROR(ErrorKind::unavailable, "", parse_complete(head, "<html></html>", where));
-  EXPECT_ERROR(ErrorKind::unavailable, "", parse_copy(head, "<CopyObjectResult/>", where));
+  EXPECT_ERROR(ErrorKind::unavailable, "NotFromService", parse_complete(head, "", where));
+  EXPECT_ERROR(ErrorKind::unavailable, "NotFromService", parse_complete(head, "<html></html>", where));
+  EXPECT_ERROR(ErrorKind::unavailable, "NotFromService", parse_copy(head, "<CopyObjectResult/>", where));
 }
 
 TEST(S3Answers, ListObjects) {
@@ -216,7 +216,7 @@ TEST(S3Answers, ThatAreNoListsAreRefused) {
   for (const char* body : {"", "<", "{}", "<html><body>Welcome</body></html>", "<ListVersionsResult/>",
                            "<ListBucketResult/>", "<ListBucketResult> </ListBucketResult>"}) {
     SCOPED_TRACE(body);
-    EXPECT_ERROR(ErrorKind::unavailable, "", parse_list(body, where));
+    EXPECT_ERROR(ErrorKind::unavailable, "NotFromService", parse_list(body, where));
   }
   for (const char* body :
        {"<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>",
@@ -300,7 +300,7 @@ TEST(S3Answers, ListPartsUploadsAndBuckets) {
   for (const char* none : {"", "<ChecksumCRC32>y/Q5</ChecksumCRC32>", "<ChecksumCRC32>?</ChecksumCRC32>",
                            "<ChecksumSHA256/>", "<ChecksumMD5>y/Q5Jg==</ChecksumMD5>"})
     EXPECT_EQ(part(none), std::nullopt) << none;
-  EXPECT_ERROR(ErrorKind::unavailable, "", parse_parts("<html/>", where));
+  EXPECT_ERROR(ErrorKind::unavailable, "NotFromService", parse_parts("<html/>", where));
   const auto uploads = parse_uploads(
       "<ListMultipartUploadsResult><EncodingType>url</EncodingType><IsTruncated>true</IsTruncated><NextKeyMarker>k%20"
       "</NextKeyMarker><NextUploadIdMarker>u+</NextUploadIdMarker><Upload><Key>k+1</Key><UploadId>u+</UploadId>"
@@ -325,7 +325,7 @@ TEST(S3Answers, TellTagsVersioningAndNotifications) {
             (store::Tags{{"a", " "}, {"b&", ""}}));
   EXPECT_EQ(parse_versioning("<VersioningConfiguration/>", where), store::Versioning::never);
   EXPECT_EQ(parse_versioning("<GetBucketVersioningResponse/>", where), store::Versioning::never) << "moto's word";
-  EXPECT_ERROR(ErrorKind::unavailable, "", parse_versioning("<html/>", where));
+  EXPECT_ERROR(ErrorKind::unavailable, "NotFromService", parse_versioning("<html/>", where));
   EXPECT_EQ(parse_versioning("<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>", where),
             store::Versioning::enabled);
   EXPECT_EQ(parse_versioning("<VersioningConfiguration><Status>Suspended</Status></VersioningConfiguration>", where),

@@ -48,7 +48,7 @@ TEST(S3Settings, Encryption) {
   EXPECT_EQ(parse(encryption_xml(by_key)), by_key);
   EXPECT_EQ(parse(encryption_xml({})), store::BucketEncryption{});
   EXPECT_EQ(parse(""), std::nullopt);
-  EXPECT_ERROR(ErrorKind::unavailable, "", parse_encryption("<html/>", where));
+  EXPECT_ERROR(ErrorKind::unavailable, "NotFromService", parse_encryption("<html/>", where));
 }
 
 TEST(S3Settings, PublicAccess) {
@@ -61,7 +61,13 @@ TEST(S3Settings, PublicAccess) {
                                 where),
             some);
   EXPECT_EQ(parse_public_access("<PublicAccessBlockConfiguration/>", where), store::PublicAccessBlock{});
-  EXPECT_ERROR(ErrorKind::unavailable, "", parse_public_access("", where));
+  EXPECT_EQ(parse_public_access("<BlockPublicAccessBlockConfiguration><BlockPublicAcls>true</BlockPublicAcls>"
+                                "</BlockPublicAccessBlockConfiguration>",
+                                where)
+                .blocks_acls,
+            true)
+      << "the root of Ceph RGW 16";
+  EXPECT_ERROR(ErrorKind::unavailable, "NotFromService", parse_public_access("", where));
 }
 
 store::Lifecycle parse_rules(const std::string& rules, const http::Headers& headers = {}) {
@@ -112,7 +118,7 @@ TEST(S3Settings, LifecycleRulesThatMakeNoSense) {
   for (int i = 0; i < 100'000; ++i) deep += "<a>";
   for (int i = 0; i < 100'000; ++i) deep += "</a>";
   EXPECT_ERROR(ErrorKind::corrupt, "", parse_rules("<Rule>" + deep + "</Rule>"));
-  EXPECT_ERROR(ErrorKind::unavailable, "", parse_lifecycle({200, {}}, "a page", where));
+  EXPECT_ERROR(ErrorKind::unavailable, "NotFromService", parse_lifecycle({200, {}}, "a page", where));
 }
 
 }  // namespace

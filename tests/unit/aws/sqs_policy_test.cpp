@@ -69,7 +69,7 @@ TEST(SqsPolicy, IsReadFromTheAnswer) {
   EXPECT_EQ(parse_policy("{}", where), "");
   EXPECT_EQ(parse_policy(R"({"Attributes":{}})", where), "");
   EXPECT_EQ(parse_policy(R"({"Attributes":{"Policy":"{\"a\":1}"}})", where), R"({"a":1})");
-  EXPECT_ERROR(ErrorKind::unavailable, "", parse_policy("[]", where));
+  EXPECT_ERROR(ErrorKind::unavailable, "NotFromService", parse_policy("[]", where));
 }
 
 }  // namespace

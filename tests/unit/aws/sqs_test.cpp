@@ -97,7 +97,7 @@ TEST(SqsAnswers, OfReceives) {
   EXPECT_EQ(messages[0].receive_count, 2u);
   EXPECT_EQ(to_epoch_ms(messages[0].sent), 1737623107000);
   for (const char* body : {"", "[]", "<html>", R"({"error":"log in first"})"})
-    EXPECT_ERROR(ErrorKind::unavailable, "", parse_messages(body, where));
+    EXPECT_ERROR(ErrorKind::unavailable, "NotFromService", parse_messages(body, where));
   for (const char* body : {R"({"Messages":{}})", R"({"Messages":[1]})", R"({"Messages":[{"Body":"b"}]})",
                            R"({"Messages":[{"ReceiptHandle":"r","Attributes":{"SentTimestamp":"x"}}]})"}) {
     SCOPED_TRACE(body);

@@ -169,9 +169,14 @@ TEST_F(CatalogAthenaTest, AFailedQuerySaysWhyAndWhatItScanned) {
 
 TEST_F(CatalogAthenaTest, AnInterruptedQueryIsStopped) {
   on("GetQueryExecution", {state("RUNNING")});
-  world_.stop.request_stop();
+  const std::jthread interrupting([this](const std::stop_token& ended) {
+    while (!ended.stop_requested() && operations().size() < 2) std::this_thread::yield();
+    world_.stop.request_stop();
+  });
   EXPECT_EQ(sql("SELECT 1"), exit_interrupted);
-  EXPECT_THAT(operations(), ElementsAre("StartQueryExecution", "GetQueryExecution", "StopQueryExecution"));
+  ASSERT_GE(operations().size(), 3U);
+  EXPECT_EQ(operations().front(), "StartQueryExecution");
+  EXPECT_EQ(operations().back(), "StopQueryExecution");
 }
 
 TEST_F(CatalogAthenaTest, AQueryThatCannotBeFollowedIsStopped) {

@@ -227,7 +227,8 @@ TEST_F(Land, TheDigestOfACheckedObjectIsNotComputedAgain) {
     return target.put(to, body, attributes, conditions);
   };
   const auto records = backend->records(region);
-  land::Lander lander(configuration(), region, odd, *records, world, log, pools, budget);
+  const config::ReplicationConfig config = configuration();
+  land::Lander lander(config, region, odd, *records, world, log, pools, budget);
   EXPECT_TRUE(lander.land(archive, {}).failures.empty());
   EXPECT_EQ(seen, (std::set<std::string>{"a/small", "b/spans-frames"}));
   for (const auto& [key, content] : contents) EXPECT_EQ(read(copy, key), content);

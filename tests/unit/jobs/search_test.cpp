@@ -55,10 +55,11 @@ std::vector<catalog::Record> all_of(const catalog::RecordList& list) {
 
 /// The clock of the source was years ahead when "02" was put: from then on no version of its key is dated earlier.
 std::vector<catalog::Record> history_of_a_wrong_clock() {
-  constexpr std::int64_t ahead = 1'000'000;
-  std::vector<catalog::Record> history{version("01", 100), version("02", ahead), version("03", ahead),
+  constexpr std::int64_t ahead = 1'000'000'000;
+  std::vector<catalog::Record> history{version("01", 100'000), version("02", ahead), version("03", ahead),
                                        version("04", ahead, true)};
-  const std::int64_t backed_up[] = {110, ahead + 10, 310, 410};
+  // In catalog files backup times are whole seconds.
+  const std::int64_t backed_up[] = {110'000, ahead + 10'000, 310'000, 410'000};
   for (std::size_t i = 0; i < history.size(); ++i) {
     history[i].backup_time = from_epoch_ms(backed_up[i]);
     history[i].backup_file = "f";
@@ -66,15 +67,15 @@ std::vector<catalog::Record> history_of_a_wrong_clock() {
   return history;
 }
 
-recover::Query state_at(std::int64_t ms, std::int64_t now) {
+recover::Query state_at(std::int64_t seconds, std::int64_t now) {
   recover::Query wanted;
-  wanted.as_of = from_epoch_ms(ms);
-  wanted.now = from_epoch_ms(now);
+  wanted.as_of = from_epoch_ms(1000 * seconds);
+  wanted.now = from_epoch_ms(1000 * now);
   wanted.with_deleted = true;
   return wanted;
 }
 
-// as_of, now, the version that the key had
+// as_of and now in seconds, the version that the key had
 constexpr std::tuple<std::int64_t, std::int64_t, const char*> states_of_a_wrong_clock[] = {
     {99, 500, ""},          {105, 500, "01"}, {309, 500, "01"},       {310, 500, "03"}, {409, 500, "03"},
     {410, 500, "04"},       {500, 500, "04"}, {500, 2'000'000, "01"},  // the time has come: dates are believed
@@ -271,7 +272,9 @@ class SearchIndexed : public ReplicationKit {
     record.object_size = random_() % 1000;
     if (random_() % 5 == 0) record.object_size.reset();
     record.last_modified = from_epoch_ms(static_cast<std::int64_t>(1'737'000'000'000 + random_() % 1'000'000));
-    record.sequencer = random_() % 4 == 0 ? "" : std::to_string(100000 + random_() % 900000);
+    // A sequencer that contradicts the times would leave it to the order of reading which of three is the newest.
+    const auto age = static_cast<std::uint64_t>(to_epoch_ms(record.last_modified) - 1'737'000'000'000);
+    record.sequencer = random_() % 4 == 0 ? "" : std::to_string(1'000'000 + age);
     record.deleted = random_() % 6 == 0;
     record.sha256 = std::to_string(random_());
     return record;

@@ -45,6 +45,7 @@ class GivenPlacesTest : public ::testing::Test {
     config.settings.stack_name = "stack";
     config.settings.given = config::GivenPlaces{QueueName(roles.source ? "events" : "arrivals"), BucketName("out"),
                                                 BucketName(catalog), TableName("parameters")};
+    if (roles.target) config.settings.given->inbound = BucketName("inbound");
     config::Rule rule;
     rule.source.region = region;
     rule.source.batch.max_wait = std::chrono::seconds(0);

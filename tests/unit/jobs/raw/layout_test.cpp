@@ -134,7 +134,7 @@ TEST(Layout, WhatIsNotWholeIsRefusedWithAllOfItsProblems) {
   EXPECT_THAT(error.what(),
               AllOf(HasSubstr("x.d/analysis.tdf_bin: is missing"), HasSubstr("x.d/pipe: is a pipe, socket or device"),
                     HasSubstr("x.d/link: is a symbolic link"), HasSubstr("x.d/secret: cannot be read"),
-                    HasSubstr("x.d/\\xFF: has a name that is not UTF-8"), HasSubstr("is not the name of a file")));
+                    HasSubstr("x.d/\\xff: has a name that is not UTF-8"), HasSubstr("is not the name of a file")));
 }
 
 TEST(Layout, ManyProblemsAreCounted) {
@@ -151,7 +151,6 @@ TEST(Layout, AMissingMainPathIsNamed) {
     });
     EXPECT_THAT(error.what(), HasSubstr(std::string(main) + ": is missing"));
   }
-  EXPECT_ERROR(ErrorKind::invalid, "", plan_raw_file(name_of("x", "x.d"), {file("x.d")}, KeyLayout::by_id));
 }
 
 TEST(Layout, AMainFileThatHasToBeAFileIsNoFolder) {
