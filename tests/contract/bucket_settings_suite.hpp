@@ -224,7 +224,9 @@ TYPED_TEST_P(BucketSettingsSuite, ForgetsTheSettingsOfADeletedBucket) {
   this->settings().set_lifecycle(this->bucket_, {.rules = {{.id = "r", .abort_uploads_days = 7}}});
   this->kind_.store().delete_bucket(this->bucket_);
   this->kind_.store().create_bucket(this->bucket_);
-  if constexpr (TypeParam::forgets_tags) EXPECT_TRUE(this->settings().get_tags(this->bucket_).empty());
+  if constexpr (TypeParam::forgets_tags) {
+    EXPECT_TRUE(this->settings().get_tags(this->bucket_).empty());
+  }
   EXPECT_TRUE(this->settings().get_lifecycle(this->bucket_).rules.empty());
 }
 
