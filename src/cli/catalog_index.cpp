@@ -231,57 +231,6 @@ std::optional<QueryOptions> newer_than_indexes(Context& context, const QueryOpti
   return where;
 }
 
-namespace {
-
-/// Whether there is an index that has rows of the catalog: one that was not synced yet, or cannot be used, says
-/// nothing.
-bool has_synced_index(Context& context, const QueryOptions& options, const recover::CatalogPlace& place) {
-  try {
-    const auto index = open_index(context, options, place, /*make=*/false);
-    return index && synced_at(*index);
-  } catch (const Error& error) {
-    if (error.kind() == ErrorKind::cancelled) throw;
-    return false;
-  }
-}
-
-}  // namespace
-
-LostCatalogs::LostCatalogs(Context& context, const QueryOptions& options) : context_(context) {
-  if (options.no_index) return;
-  for (const recover::CatalogPlace& place : named_catalogs(context, options)) {
-    if (!has_synced_index(context, options, place)) continue;
-    Look& look = looks_.emplace_back();
-    look.place = place;
-    group_.run(context.pools().connections, [&look] {
-      try {
-        look.is_lost = !look.place.store->head_bucket(look.place.bucket);
-      } catch (const Error&) {
-        // It cannot be asked: that says nothing of the bucket, and the index has the rows.
-      }
-    });
-  }
-}
-
-int LostCatalogs::tell(const std::vector<recover::CatalogDamage>& known) {
-  group_.wait();
-  int status = exit_ok;
-  for (const Look& look : looks_) {
-    const std::string bucket = "s3://" + look.place.bucket.str();
-    const bool is_known = std::any_of(known.begin(), known.end(), [&](const recover::CatalogDamage& each) {
-      const std::string& where = each.error.where();
-      return each.error.code() == "NoSuchBucket" && where.substr(0, where.find('/', 5)) == bucket;
-    });
-    if (!look.is_lost || is_known) continue;
-    status = exit_damaged;
-    const Error error(ErrorKind::not_found, "the bucket of the catalog is gone: what its local index has is used",
-                      bucket,
-                      "make the bucket again (`bale replicate init`), then its files (`bale check --repair-catalog`)");
-    emit_failure(context_, "a catalog is lost", error.with_code("NoSuchBucket"));
-  }
-  return status;
-}
-
 OpenIndexes open_indexes(Context& context, const QueryOptions& options) {
   OpenIndexes indexes;
   std::size_t gone = 0;

@@ -1,8 +1,6 @@
 // The local indexes of catalogs: where they are, and how they are kept.
 #pragma once
 
-#include <atomic>
-#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -11,7 +9,6 @@
 #include "catalog/catalog_table.hpp"
 #include "catalog/index_sync.hpp"
 #include "cli/catalog_places.hpp"
-#include "flow/thread_pool.hpp"
 
 namespace bale::cli {
 
@@ -48,26 +45,6 @@ SyncedAgain sync_known_indexes(Context& context, const QueryOptions& options);
 /// What a command does before it says that something is in no backup: brings the local indexes that it used up to date.
 /// Returns with which options to search again; nullopt if there is nothing newer than what was searched.
 std::optional<QueryOptions> newer_than_indexes(Context& context, const QueryOptions& options);
-
-/// Looks for catalogs whose bucket is gone although their local index still has the rows: one request each, while the
-/// command does its work. Borrows the context.
-class LostCatalogs {
- public:
-  /// Begins to look, except with QueryOptions::no_index, where the search itself meets the missing bucket.
-  LostCatalogs(Context& context, const QueryOptions& options);
-  /// Waits, and names each lost catalog as a failure, unless `known` does already. A catalog that cannot be asked is
-  /// not lost. Returns exit_damaged where one is lost, else exit_ok.
-  int tell(const std::vector<recover::CatalogDamage>& known);
-
- private:
-  struct Look {
-    recover::CatalogPlace place;
-    std::atomic<bool> is_lost{false};
-  };
-  Context& context_;
-  std::deque<Look> looks_;
-  flow::TaskGroup group_;  // last: its tasks use the members above
-};
 
 /// Indexes that are asked together.
 struct OpenIndexes {

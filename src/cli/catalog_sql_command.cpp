@@ -28,11 +28,13 @@ std::string type_name(sqlite::ValueType type) {
   }
 }
 
-/// An expression has no declared type in SQLite: what a column holds is seen in the first row.
+/// An expression has no declared type in SQLite: what a column holds is seen in the first row, unless that has NULL.
 std::vector<ResultColumn> columns_of(const sqlite::Query& rows, bool has_row) {
   std::vector<ResultColumn> columns;
   for (int i = 0; i < rows.columns(); ++i)
-    columns.push_back({rows.column_name(i), has_row ? type_name(rows.type(i)) : std::string()});
+    columns.push_back({rows.column_name(i), !has_row          ? std::string()
+                                            : rows.is_null(i) ? rows.declared_type(i)
+                                                              : type_name(rows.type(i))});
   return columns;
 }
 

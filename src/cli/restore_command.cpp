@@ -334,14 +334,12 @@ int restore(Context& context, const RestoreCommandOptions& options) {
   if (target.directory && !context.options().dryrun) os::try_target(context.world().files, target.directory->path);
   const recover::SearchResult found = find(context, options, query);
   check_one_source(found.records);
-  LostCatalogs lost(context, options.where);
   Totals totals;
   totals.missing = report_missing(context, options, query, found);
   totals.deleted = count_by_pattern(query, found.deletions);
   totals.read = run_restore(context, options, query, target, found.records, totals);
-  const int catalog_status = worse_status(lost.tell(found.damage), status_of_damage(found.damage));
   print_summary(context, totals);
-  return status_of(totals, catalog_status);
+  return status_of(totals, status_of_damage(found.damage));
 }
 
 }  // namespace

@@ -442,7 +442,7 @@ store::PutResult S3Store::complete(const ObjectAddress& object, const UploadId& 
     return complete_with(object, upload, parts, conditions, has_checksum);
   } catch (const Error& error) {
     // OpenStack Swift refuses the element of a part's checksum, and keeps none.
-    if (error.code() != "MalformedXML" || !has_parts_checksum || is_aws(object.bucket)) throw;
+    if (error.code() != "MalformedXML" || !has_parts_checksum || routes_.is_aws(object.bucket)) throw;
   }
   std::vector<store::UploadedPart> plain = parts;
   for (store::UploadedPart& part : plain) part.checksum.reset();

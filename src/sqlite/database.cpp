@@ -112,6 +112,11 @@ std::string_view Query::view(int column) const {
   return bytes == nullptr ? std::string_view() : std::string_view(static_cast<const char*>(bytes), std::size_t(size));
 }
 
+std::string Query::declared_type(int column) const {
+  const char* type = sqlite3_column_decltype(statement_, column);
+  return type == nullptr ? std::string() : type;
+}
+
 ValueType Query::type(int column) const {
   switch (sqlite3_column_type(statement_, column)) {
     case SQLITE_INTEGER: return ValueType::integer;

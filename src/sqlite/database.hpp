@@ -51,6 +51,8 @@ class Query {
   /// TEXT or BLOB without a copy; valid until the next step().
   std::string_view view(int column) const;
   ValueType type(int column) const;
+  /// The type that the column's table declares; empty for an expression.
+  std::string declared_type(int column) const;
   int columns() const;
   std::string column_name(int column) const;
 

@@ -327,33 +327,6 @@ def test_a_copy_in_another_region_is_read(bale):
         assert "bale: there is no such bucket" in finished.err, finished
 
 
-def test_a_catalog_that_is_lost_is_told_though_an_index_has_it(bale):
-    for bucket, region in [("source", SOURCE_REGION), ("backup", BACKUP_REGION), ("second", COPY_REGION)]:
-        bale.make_bucket(bucket, region)
-    bale.configure([{"source": {"region": SOURCE_REGION, "bucket": "source"}, "destinations": [
-        {"region": BACKUP_REGION, "bucket": "backup", "backup": True},
-        {"region": COPY_REGION, "bucket": "second", "backup": True}]}])
-    bale.replicate("init")
-    bale.put("source", "k", b"content")
-    bale.until_idle()
-    bale.run("catalog", "sync", "--config", bale.config)
-    bale.restore(bale.directory / "whole", "k")
-    for number, region in enumerate([BACKUP_REGION, COPY_REGION]):
-        catalog = f"{STACK}-{ACCOUNT}-{region}-catalog"
-        for key in bale.keys(catalog):
-            bale.remove(catalog, key)
-        bale.run("s3", "rb", f"s3://{catalog}")
-        for what in (["*"], ["k", "--dryrun"], ["--query", "SELECT * FROM catalog"]):
-            out = bale.directory / f"out{number}{what[0][:2]}"
-            finished = bale.restore(out, *what, status=5)
-            assert finished.err.count(f"s3://{catalog}") == 1, finished
-            assert "--dryrun" in what or tree_of(out) == {"k": b"content"}
-    bale.replicate("init")
-    bale.run("check", "--config", bale.config, "--repair-catalog", status=None)
-    bale.run("check", "--config", bale.config)
-    bale.restore(bale.directory / "again", "k")
-
-
 def test_a_bucket_gets_no_tags_and_no_metadata_where_its_server_refuses_them(bale):
     bale.mixed()
     bale.put("source", "k", b"content", metadata={"m": "1"}, tags={"t": "1"})

@@ -42,7 +42,8 @@ TEST(AthenaRequests, SayWhatAthenaReads) {
 
 TEST(AthenaAnswers, NameTheQuery) {
   EXPECT_EQ(parse_query_id(R"({"QueryExecutionId":"q-1"})", where), id);
-  for (const char* body : {"NotFromService", "[]"}) EXPECT_ERROR(ErrorKind::unavailable, "", parse_query_id(body, where));
+  for (const char* body : {"", "[]"})
+    EXPECT_ERROR(ErrorKind::unavailable, "NotFromService", parse_query_id(body, where));
   for (const char* body : {"{}", R"({"QueryExecutionId":1})", R"({"QueryExecutionId":""})"})
     EXPECT_ERROR(ErrorKind::corrupt, "", parse_query_id(body, where));
 }

@@ -79,7 +79,12 @@ class CatalogAthenaTest : public testing::JsonService {
     return answer(200, document.dump());
   }
 
-  int bale(std::vector<std::string> arguments) { return run(arguments, world_.world()); }
+  int bale(std::vector<std::string> arguments) {
+    os::World world = world_.world();
+    if (!is_time_real_) return run(arguments, world);
+    return run(arguments, os::World{os::system_clock(), world.entropy, world.environment, world.files, world.terminal,
+                                    world.stop});
+  }
   int sql(const std::string& query, std::vector<std::string> more = {}) {
     std::vector<std::string> all{
         "catalog", "sql", query, "--engine", "athena", "--config", world_.path("config").string()};
@@ -169,6 +174,7 @@ TEST_F(CatalogAthenaTest, AFailedQuerySaysWhyAndWhatItScanned) {
 
 TEST_F(CatalogAthenaTest, AnInterruptedQueryIsStopped) {
   on("GetQueryExecution", {state("RUNNING")});
+  is_time_real_ = true;  // the time for cleaning up is over at once on a clock that jumps
   const std::jthread interrupting([this](const std::stop_token& ended) {
     while (!ended.stop_requested() && operations().size() < 2) std::this_thread::yield();
     world_.stop.request_stop();

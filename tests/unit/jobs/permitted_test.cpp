@@ -288,7 +288,7 @@ TEST_F(Permitted, RelayServesARegionOnceWhileAnotherIsNotConfigured) {
   // Where tags are refused, the region gets the archive again.
   store->set_tags(archive, {});
   for (const char* method : {"get_tags", "set_tags"})
-    source.arm(method, archive.key.str(), Error(ErrorKind::denied, "access denied").with_code("AccessDenied"), 2);
+    target.arm(method, archive.key.str(), Error(ErrorKind::denied, "access denied").with_code("AccessDenied"), 2);
   for (int receive = 0; receive < 2; ++receive) {
     refusal([&] { relay(archive, config); });
     EXPECT_TRUE(store->head(arrived).has_value());
