@@ -79,6 +79,7 @@ class CatalogAthenaTest : public testing::JsonService {
     return answer(200, document.dump());
   }
 
+  bool is_time_real_ = false;
   int bale(std::vector<std::string> arguments) {
     os::World world = world_.world();
     if (!is_time_real_) return run(arguments, world);
