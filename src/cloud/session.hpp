@@ -21,9 +21,9 @@
 namespace bale::cloud {
 
 struct SessionOptions {
-  std::string endpoint_url;  ///< --endpoint-url; empty: what environment and files say
-  std::string region;        ///< --region
-  std::string profile;       ///< --profile
+  std::string endpoint_url;          ///< --endpoint-url; empty: what environment and files say
+  std::string region;                ///< --region
+  std::string profile;               ///< --profile
   std::string s3_endpoint_url = {};  ///< of S3 alone, from a configuration of Bale; endpoint_url counts more
   /// --ca-bundle, a PEM file of trusted authorities; empty: AWS_CA_BUNDLE, `ca_bundle` of the profile, the other
   /// variables that http::settings_from() reads, the system's.

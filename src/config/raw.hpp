@@ -95,7 +95,7 @@ struct RawConfig {
   std::map<std::string, os::fs::path> instruments;  ///< directory in which each instrument leaves its files
   /// Where records are kept: a directory of this machine, or "dynamodb"; empty: not said.
   std::string records;
-  TableName records_table{"bale-raw"};              ///< one record a raw file
+  TableName records_table{"bale-raw"};  ///< one record a raw file
 };
 
 /// Reads a configuration. `file` names it in findings, which carry line and column.

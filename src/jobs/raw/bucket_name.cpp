@@ -51,8 +51,10 @@ std::vector<std::string> bucket_name_findings(std::string_view name) {
     findings.push_back(fmt::format("it has a character at position {} that is not one of a-z, 0-9, '.' and '-'",
                                    foreign - name.begin() + 1));
   if (name.empty()) return findings;
-  if (is_allowed(name.front()) && !is_letter_or_digit(name.front())) findings.push_back("it does not begin with a letter or digit");
-  if (is_allowed(name.back()) && !is_letter_or_digit(name.back())) findings.push_back("it does not end with a letter or digit");
+  if (is_allowed(name.front()) && !is_letter_or_digit(name.front()))
+    findings.push_back("it does not begin with a letter or digit");
+  if (is_allowed(name.back()) && !is_letter_or_digit(name.back()))
+    findings.push_back("it does not end with a letter or digit");
   if (name.find("..") != std::string_view::npos) findings.push_back("it has two dots in a row");
   if (looks_like_ipv4(name)) findings.push_back("it has the form of an IPv4 address");
   for (const std::string_view beginning : reserved_beginnings)

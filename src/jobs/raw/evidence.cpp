@@ -96,12 +96,13 @@ std::optional<Md5Digest> read_md5(std::string_view hex) noexcept {
 Evidence compare_known(const KnownFile& file, const store::ObjectInfo& object) {
   if (file.size != object.size) return found(Verdict::differs, "size", object);
   const std::uint32_t parts = parts_of(object.etag);
-  const bool tells = !object.is_etag_opaque || file.is_etag_of_object;
-  const bool is_known_etag = tells && !file.etag.empty() && object.etag == file.etag;
-  if (is_known_etag) return found(Verdict::same, "etag", object, parts == 0 ? 0 : file.part_bytes);
+  const bool is_known_etag = !file.etag.empty() && object.etag == file.etag;
+  if (is_known_etag && !object.is_etag_opaque)
+    return found(Verdict::same, "etag", object, parts == 0 ? 0 : file.part_bytes);
   const auto crc = crc64nvme_of(object);
   if (crc && file.crc64nvme)
     return found(*crc == *file.crc64nvme ? Verdict::same : Verdict::differs, "crc64nvme", object, object.part_bytes);
+  if (is_known_etag && file.is_etag_of_object) return found(Verdict::same, "etag", object, file.part_bytes);
   if (has_md5(object) && file.md5) {
     const bool is_same = object.etag.str() == to_hex_digest(*file.md5);
     return found(is_same ? Verdict::same : Verdict::differs, "etag", object);

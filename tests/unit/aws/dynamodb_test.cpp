@@ -132,7 +132,8 @@ TEST(DynamoAnswers, OfItems) {
     EXPECT_ERROR(ErrorKind::unavailable, "NotFromService", parse_items(body, where));
     EXPECT_ERROR(ErrorKind::unavailable, "NotFromService", parse_tables(body, where));
   }
-  EXPECT_ERROR(ErrorKind::unavailable, "NotFromService", parse_unprocessed(R"-({"error":"log in first"})-", table, where));
+  EXPECT_ERROR(ErrorKind::unavailable, "NotFromService",
+               parse_unprocessed(R"-({"error":"log in first"})-", table, where));
   for (const char* body : {R"-({"Item":7})-", R"-({"Item":{"id":{"S":7}}})-", R"-({"Item":{"id":{"X":"k"}}})-"})
     EXPECT_ERROR(ErrorKind::corrupt, "", parse_item(body, where));
   EXPECT_ERROR(ErrorKind::corrupt, "",
