@@ -247,6 +247,8 @@ def test_purge_deletes_what_is_proven_and_keeps_a_set_in_doubt_as_a_whole(raw):
     raw.raw("verify", "x", "--purge-local")
     assert not copy.exists() and folder.exists()
     assert raw.record("x")["purged"] is not None
+    again = raw.raw("upload", "x").lines()[0]  # what is proven stays proven without the local copy
+    assert (again["backup_status"], again["sent_bytes"], again["adopted"]) == ("DONE", 0, 4)
 
 
 def test_purge_keeps_what_is_not_done(raw):

@@ -70,22 +70,32 @@ class Uploading {
   void upload(std::size_t index) {
     FileRecord file = record_.files[index];  // no other thread changes it
     if (failed_.token().stop_requested()) throw Error(ErrorKind::cancelled, "interrupted");
-    const os::fs::path path = local_path(record_, file);
-    const std::string shown = escape_name(path.native());
     const ObjectAddress to{record_.bucket, file.key};
-    const auto local = tools_.world.files.open_if_exists(path);
-    if (!local)
-      throw Error(ErrorKind::not_found, "the local file is missing", shown, "run `bale raw backup` again")
-          .with_code(copy_changed);
-    if (local->size() != file.size) throw changed(file, shown, fmt::format("it has {} bytes", local->size()));
     const std::optional<store::ObjectInfo> there = look(to);
-    if (there && adopt(file, *local, *there)) return keep(index, std::move(file), /*adopted=*/true, 0);
+    // What the record proves needs no local file, which may have been purged.
+    if (there && adopt(file, compare_known(known_of(file), *there), *there))
+      return keep(index, std::move(file), /*adopted=*/true, 0);
+    const auto local = open_local(file);
+    const bool may_be_same = there && compare_known(known_of(file), *there).verdict == Verdict::unknown;
+    if (may_be_same && adopt(file, compare_reading(*local, *there, tools_), *there))
+      return keep(index, std::move(file), /*adopted=*/true, 0);
     if (there) check_owner(*there, to);
     const transfer::FileUploaded uploaded = send(index, file, *local, to, there);
     check_object(file, uploaded, to);
     file.etag = uploaded.object.etag;
     file.version_id = uploaded.object.version_id;
     keep(index, std::move(file), /*adopted=*/false, uploaded.sent_bytes);
+  }
+
+  std::unique_ptr<os::ReadableFile> open_local(const FileRecord& file) const {
+    const os::fs::path path = local_path(record_, file);
+    const std::string shown = escape_name(path.native());
+    auto local = tools_.world.files.open_if_exists(path);
+    if (!local)
+      throw Error(ErrorKind::not_found, "the local file is missing", shown, "run `bale raw backup` again")
+          .with_code(copy_changed);
+    if (local->size() != file.size) throw changed(file, shown, fmt::format("it has {} bytes", local->size()));
+    return local;
   }
 
   static store::Checksum to_checksum(std::uint64_t crc) {
@@ -115,10 +125,9 @@ class Uploading {
     }
   }
 
-  /// Whether the object has the file's bytes; the record of the file is then that of the object.
-  bool adopt(FileRecord& file, os::ReadableFile& local, const store::ObjectInfo& there) {
-    Evidence evidence = compare_known(known_of(file), there);
-    if (evidence.verdict == Verdict::unknown) evidence = compare_reading(local, there, tools_);
+  /// Whether the evidence shows that the object has the file's bytes; the record of the file is then that of the
+  /// object.
+  bool adopt(FileRecord& file, const Evidence& evidence, const store::ObjectInfo& there) {
     if (evidence.digests) {
       const std::string md5 = to_hex_digest(evidence.digests->md5);
       if (!file.md5.empty() && file.md5 != md5)
