@@ -92,7 +92,7 @@ class Walker {
   void add_directory(const fs::path& path) {
     check_stop();
     os::walk_tree(context_.world().files, path, {.links = os::Links::leave_out},
-                  {.file = [&](const os::WalkedFile& file) { add(path / file.name, file.info); },
+                  {.file = [&](const os::WalkedFile& file) { add(path / file.name, limited(path, file)); },
                    .skipped = [&](const fs::path& skipped, const std::string& reason) { skip(skipped, reason); },
                    .failed =
                        [&](const fs::path& failed, const Error& error) {
@@ -100,6 +100,27 @@ class Walker {
                          fail(failed, error);
                        },
                    .empty_directory = [&](const std::string&) { ++empty_directories_; }});
+  }
+
+  /// Takes from a file's mode what its directories do not give: an archive records none of them, and what is below a
+  /// private directory must not be readable by others when it is extracted.
+  os::FileInfo limited(const fs::path& named, const os::WalkedFile& file) {
+    os::FileInfo info = file.info;
+    info.mode &= access_through(named);
+    for (std::size_t end = file.name.find('/'); end != std::string::npos; end = file.name.find('/', end + 1))
+      info.mode &= access_through(named / file.name.substr(0, end));
+    return info;
+  }
+
+  /// Returns the permission bits of those who may search the directory.
+  std::uint32_t access_through(const fs::path& directory) {
+    constexpr std::uint32_t owner = 0700, group = 0070, others = 0007, group_search = 0010, others_search = 0001;
+    const auto [known, is_new] = access_.emplace(directory.native(), owner | group | others);
+    if (!is_new) return known->second;
+    const auto info = context_.world().files.info_followed(directory);
+    if (info && (info->mode & group_search) == 0) known->second &= ~group;
+    if (info && (info->mode & others_search) == 0) known->second &= ~others;
+    return known->second;
   }
 
   void add(const fs::path& path, const os::FileInfo& info) {
@@ -128,7 +149,8 @@ class Walker {
 
   Context& context_;
   const std::optional<os::FileInfo> archive_;
-  std::map<std::string, std::size_t> names_;  ///< and which of found_ has it
+  std::map<std::string, std::size_t> names_;     ///< and which of found_ has it
+  std::map<std::string, std::uint32_t> access_;  ///< of directories, by path
   std::vector<InputFile> found_;
   std::size_t files_ = 0;  ///< also those that were found under the same name before
   std::size_t empty_directories_ = 0, left_out_ = 0;

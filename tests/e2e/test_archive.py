@@ -227,3 +227,20 @@ def test_extract_keeps_a_file_that_appears(bale):
     assert len(list(last.parent.iterdir())) == 3000
     bale.run("archive", "extract", "a.tar.zst", "--to", "out")
     assert last.read_bytes() == b"x" * 100, "what is there at the beginning is replaced"
+
+
+def test_what_is_below_a_private_directory_stays_private(bale):
+    for name, mode in {"open": 0o755, "group": 0o750, "private": 0o700}.items():
+        directory = bale.directory / "in" / name
+        directory.mkdir(parents=True)
+        (directory / "file").write_bytes(b"content")
+        (directory / "file").chmod(0o644)
+        directory.chmod(mode)
+    (bale.directory / "in").chmod(0o755)
+    bale.run("archive", "create", "a.tar.zst", "in")
+    bale.run("archive", "extract", "a.tar.zst", "--to", "out")
+    modes = {path.parent.name: path.stat().st_mode & 0o777 for path in (bale.directory / "out").rglob("file")}
+    assert modes == {"open": 0o644, "group": 0o640, "private": 0o600}
+    bale.run("archive", "create", "b.tar.zst", "in/private")
+    bale.run("archive", "extract", "b.tar.zst", "--to", "named")
+    assert [path.stat().st_mode & 0o777 for path in (bale.directory / "named").rglob("file")] == [0o600]
