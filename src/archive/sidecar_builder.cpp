@@ -175,6 +175,46 @@ ManifestObject object_of(const Member& member, const Member& content) {
   return object;
 }
 
+/// The permission bits that directories of the tar leave to what is below them. An index has no directories: what is in
+/// a private one must not be readable by others when it is extracted.
+class DirectoryAccess {
+ public:
+  DirectoryAccess(const std::vector<Member>& members, MemoryShare& memory) {
+    constexpr std::uint32_t group = 0070, others = 0007, group_search = 0010, others_search = 0001;
+    for (const Member& member : members) {
+      if (!member.is_directory) continue;
+      std::string_view key = key_of(member.name);
+      while (key.ends_with('/')) key.remove_suffix(1);
+      std::uint32_t access = 0777;
+      if ((member.mode & group_search) == 0) access &= ~group;
+      if ((member.mode & others_search) == 0) access &= ~others;
+      if (key.empty() || access == 0777) continue;
+      memory.add(sizeof(std::string_view) + 6 * sizeof(void*), "the members of the tar");
+      access_[key] &= access;
+    }
+  }
+  /// Returns the bits that all directories of the key leave.
+  std::uint32_t of(std::string_view key) const {
+    std::uint32_t access = 0777;
+    if (access_.empty()) return access;
+    for (std::size_t end = key.find('/'); end != std::string_view::npos; end = key.find('/', end + 1)) {
+      const auto found = access_.find(key.substr(0, end));
+      if (found != access_.end()) access &= found->second.bits;
+    }
+    return access;
+  }
+
+ private:
+  struct Bits {
+    std::uint32_t bits = 0777;
+    Bits& operator&=(std::uint32_t other) {
+      bits &= other;
+      return *this;
+    }
+  };
+  std::unordered_map<std::string_view, Bits> access_;  ///< by key, of those that withhold something
+};
+
 constexpr std::size_t no_member = std::numeric_limits<std::size_t>::max();
 
 /// By member: which one has its data. A hard link has those of the latest member of the name in front of it, as for
@@ -217,11 +257,14 @@ void take_members(const std::vector<Member>& members, BuiltSidecar& built) {
     is_kept[i] = true;
   }
   ObjectList& objects = built.sidecar.manifest.objects;
+  const DirectoryAccess access(members, built.memory);
   for (std::size_t i = 0; i < members.size(); ++i) {
     if (!is_kept[i]) continue;
     const Member& content = members[contents[i]];
     const ByteCount before = objects.memory();
-    objects.push_back(object_of(members[i], content));
+    ManifestObject object = object_of(members[i], content);
+    if (object.mode) *object.mode &= access.of(object.key.str());
+    objects.push_back(std::move(object));
     built.memory.add(objects.memory() - before + 2 * sizeof(ByteCount), "the members of the tar");
     built.sidecar.header_offsets.push_back(content.header_offset);
   }

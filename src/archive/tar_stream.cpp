@@ -222,6 +222,7 @@ std::optional<TarStream::Member> TarStream::next_of_tar() {
   member.regular = (type == AE_IFREG || !link.empty()) && !has_link && ::archive_entry_symlink(entry) == nullptr;
   if (has_link) member.hard_link_to = link;
   member.is_strange = type == 0 && link.empty() && member.size > 0;
+  member.is_directory = type == AE_IFDIR;
   member.in_one_piece = ::archive_entry_sparse_count(entry) == 0;
   member.header_offset = begin_ + static_cast<ByteCount>(::archive_read_header_position(tar_.get()));
   // All headers have been taken from the stream, and nothing behind them.

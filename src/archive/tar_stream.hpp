@@ -104,9 +104,10 @@ class TarStream {
   struct Member {
     std::string name;
     ByteCount size = 0;
-    bool regular = false;         ///< neither a link nor a directory nor a device; a hard link that has its own data is
-    std::string hard_link_to;     ///< name of the member whose data a hard link has; empty for all others
-    bool is_strange = false;      ///< has data, but its type is unknown
+    bool regular = false;      ///< neither a link nor a directory nor a device; a hard link that has its own data is
+    std::string hard_link_to;  ///< name of the member whose data a hard link has; empty for all others
+    bool is_strange = false;   ///< has data, but its type is unknown
+    bool is_directory = false;
     bool in_one_piece = true;     ///< not a sparse file, whose holes the tar leaves out
     ByteCount header_offset = 0;  ///< of its first header, extended ones included, in the tar stream
     ByteCount data_offset = 0;    ///< of its first byte in the tar stream

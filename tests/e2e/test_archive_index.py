@@ -95,6 +95,22 @@ def test_names_modes_and_times_are_those_that_tar_gives(bale, form):
 
 @needs["zstd"]
 @needs["tar"]
+def test_what_a_private_directory_of_a_tar_holds_stays_private(bale):
+    for name, mode in {"open": 0o755, "private": 0o700}.items():
+        directory = bale.directory / "in" / name / "below"
+        directory.mkdir(parents=True)
+        (directory / "file").write_bytes(b"content")
+        (directory / "file").chmod(0o644)
+        directory.parent.chmod(mode)
+    archive = made_by(bale, "tar -C in -cf - . | zstd -q > a.tar.zst")
+    bale.json("archive", "index", archive)
+    bale.run("archive", "extract", archive, "-C", "out")
+    modes = {path.parent.parent.name: path.stat().st_mode & 0o777 for path in (bale.directory / "out").rglob("file")}
+    assert modes == {"open": 0o644 & ~umask_of(), "private": 0o600}
+
+
+@needs["zstd"]
+@needs["tar"]
 def test_every_flipped_byte_of_archive_or_index_is_noticed_or_harmless(bale, tree, seeded):
     path = made_by(bale, "tar -C in -cf - docs | zstd -q --check > a.tar.zst")
     index = bale.directory / "a.tar.zst.index"
