@@ -128,6 +128,23 @@ void print_plan(Context& context, const raw::RawRecord& plan, ByteCount configur
   if (!context.json()) context.print(table.text());
 }
 
+/// Throws Error{not_found} where the id has no record.
+raw::RawRecord known_record(RawContext& raw, const std::string& id) {
+  const auto stored = raw.records().get(id);
+  if (stored) return stored->record;
+  throw Error(ErrorKind::not_found, "there is no record of this raw file", escape_name(id),
+              "list the ids with `bale raw status`");
+}
+
+/// A run that succeeded is no failure because its metrics cannot be written.
+void write_metrics(Context& context, const RawMetrics& metrics, const std::string& file) {
+  try {
+    metrics.write(context.world().files, file);
+  } catch (const Error& error) {
+    emit_warning(context, fmt::format("the metrics cannot be written: {}", message_of(error)));
+  }
+}
+
 /// Backs up the raw files of a list, several at once.
 int backup_list(RawContext& raw, const RawBackupOptions& options, RawMetrics& metrics) {
   Context& context = raw.context();
@@ -198,12 +215,16 @@ int raw_backup(Context& context, const RawBackupOptions& options) {
     one.run(options.id, [&] { return run->backup(request); });
     status = one.status();
   }
-  metrics.write(context.world().files, options.metrics_file);
+  write_metrics(context, metrics, options.metrics_file);
   return options.exit_zero && status != exit_interrupted ? static_cast<int>(exit_ok) : status;
 }
 
 int raw_upload(Context& context, const RawUploadOptions& options) {
   RawContext raw(context, options.common);
+  if (context.options().dryrun) {
+    print_plan(context, known_record(raw, options.id), raw.config().s3 ? raw.config().s3->part_bytes : 0);
+    return exit_ok;
+  }
   const raw::Tools tools = raw.tools();
   const auto run = raw.run(tools);
   RawMetrics metrics;
@@ -212,12 +233,21 @@ int raw_upload(Context& context, const RawUploadOptions& options) {
     const ProgressPrinter printer(context, raw.progress(), "uploading");
     one.run(options.id, [&] { return run->upload(options.id); });
   }
-  metrics.write(context.world().files, options.metrics_file);
+  write_metrics(context, metrics, options.metrics_file);
   return options.exit_zero && one.status() != exit_interrupted ? static_cast<int>(exit_ok) : one.status();
 }
 
 int raw_abort(Context& context, const RawAbortOptions& options) {
   RawContext raw(context, options.common);
+  if (context.options().dryrun) {
+    for (const raw::FileRecord& file : known_record(raw, options.id).files) {
+      if (file.upload_id.empty()) continue;
+      emit(context,
+           {{"type", "dryrun"}, {"operation", "abort"}, {"key", file.key.str()}, {"upload", file.upload_id.str()}},
+           "(dryrun) abort the upload of " + escape_name(file.key.str()));
+    }
+    return exit_ok;
+  }
   const raw::Tools tools = raw.tools();
   try {
     const std::size_t aborted = raw.run(tools)->abort(options.id);

@@ -102,8 +102,9 @@ std::vector<std::string> ids_of(RawContext& raw, const RawVerifyOptions& options
   std::vector<std::string> ids;
   raw.records().for_each(
       [&](const raw::StoredRecord& stored) {
-        // What was never uploaded or copied has nothing to compare.
-        if (!stored.record.files.empty()) ids.push_back(stored.record.id);
+        // What was never uploaded or copied has nothing to compare, and what was purged has nothing to purge.
+        const bool is_done = options.purge_local && stored.record.purged;
+        if (!stored.record.files.empty() && !is_done) ids.push_back(stored.record.id);
       },
       [&](const std::string& id, const Error& error) {
         emit_failure(raw.context(), "record cannot be read: " + escape_name(id), error);

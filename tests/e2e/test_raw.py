@@ -329,3 +329,53 @@ def test_bad_configurations_are_refused_with_line_and_column(raw):
     raw.yaml.write_text("backup:\n  backup_type: s4\n  s3:\n    regoin: x\n")
     done = raw.raw("backup", "x", "--path", "y", status=2)
     assert ":2:" in done.err and ":4:" in done.err and "region" in done.err
+
+
+def test_dryruns_of_upload_and_abort_change_nothing(raw):
+    raw.raw("backup", "x", "--path", raw.write("x.raw", b"data"), "--project", "P", "--instrument", "i1", "--copy-only")
+    before = raw.record("x")
+    shown = raw.run("--output", "json", "--dryrun", "raw", "upload", "x").lines()
+    assert shown[0]["object"] == "s3://lab-p/x.raw"
+    raw.run("--dryrun", "raw", "abort", "x")
+    assert raw.record("x") == before
+
+
+def test_a_source_that_lost_a_file_leaves_the_record_as_it_was(raw):
+    for name in ["x.wiff", "x.wiff.scan"]:
+        raw.write(name, name.encode())
+    backup = ["backup", "x", "--path", raw.instrument / "x.wiff", "--project", "P", "--instrument", "i1"]
+    raw.raw(*backup)
+    (raw.instrument / "x.wiff.scan").unlink()
+    assert "x.wiff.scan" in raw.raw(*backup, status=1).err
+    record = raw.record("x")
+    assert record["backup_status"] == "DONE" and record["files"] == 2
+
+
+def test_a_wrong_command_line_or_a_moved_source_leaves_what_is_done(raw):
+    path = raw.write("x.raw", b"data")
+    raw.raw("backup", "x", "--path", path, "--project", "P", "--instrument", "i1")
+    raw.raw("backup", "x", "--path", path, "--project", "TYPO", "--instrument", "i1", status=2)
+    path.unlink()
+    raw.raw("backup", "x", "--path", path, "--project", "P", "--instrument", "i1", status=3)
+    assert raw.record("x")["backup_status"] == "DONE"
+
+
+def test_the_only_copy_is_not_purged_when_the_source_leads_to_it(raw):
+    raw.configure(backup_type="local")
+    path = raw.write("x.raw", b"data")
+    raw.raw("backup", "x", "--path", path, "--project", "P", "--instrument", "i1")
+    copy = pool_file(raw, "x.raw")
+    path.unlink()
+    path.symlink_to(copy)
+    kept = raw.raw("verify", "x", "--purge-local", status=1).lines()
+    reasons, = [line["reasons"] for line in kept if line["type"] == "purge"]
+    assert "local copy itself" in reasons[0]
+    assert copy.read_bytes() == b"data"
+
+
+def test_the_longest_names_come_back(raw):
+    folder = write_folder(raw)
+    (folder / ("n" * 255)).write_bytes(b"long")
+    raw.raw("backup", "x", "--path", folder, "--project", "P", "--instrument", "i1")
+    raw.raw("restore", "x", "--to", raw.directory / "back")
+    assert tree(raw.directory / "back" / "x.d") == tree(folder)

@@ -104,7 +104,10 @@ class Fetching {
   }
 
  private:
-  os::fs::path journal_of(const FileRecord& file) const { return staging_ / (file.name + ".bale-ranges"); }
+  /// Named by the file's number: its own name may be as long as a name can be.
+  os::fs::path journal_of(const FileRecord& file) const {
+    return staging_ / fmt::format(".bale-ranges-{}", &file - record_.files.data());
+  }
 
   void check_space(const std::vector<std::string>& names) {
     files_.make_directories(directory_);

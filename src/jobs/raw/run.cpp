@@ -14,6 +14,7 @@
 #include "jobs/raw/inventory.hpp"
 #include "jobs/raw/layout.hpp"
 #include "jobs/raw/part_size.hpp"
+#include "transfer/multipart.hpp"
 
 namespace bale::raw {
 namespace {
@@ -37,6 +38,32 @@ void check_same(const std::string& known, const std::string& given, const char* 
               fmt::format("leave out --{}, or choose another id", what));
 }
 
+Error other_acquisition(const std::string& what, const std::string& id) {
+  return Error(ErrorKind::precondition, what, escape_name(id), "back up another acquisition under an id of its own")
+      .with_code("OtherAcquisition");
+}
+
+/// Throws where a file that is backed up is not among the files that were found: the source lost it, or the path is of
+/// another acquisition.
+void check_nothing_lost(const std::map<std::string, FileRecord>& before, const std::vector<FileRecord>& found,
+                        const std::string& id) {
+  for (const auto& [name, file] : before) {
+    const bool is_backed_up = file.state == FileState::copied || file.state == FileState::uploaded;
+    const bool is_found = std::binary_search(found.begin(), found.end(), FileRecord{.name = name},
+                                             [](const FileRecord& a, const FileRecord& b) { return a.name < b.name; });
+    if (is_backed_up && !is_found)
+      throw other_acquisition(
+          fmt::format("{} is backed up under this id, and the source does not have it", escape_name(name)), id);
+  }
+}
+
+void check_same_size(const FileRecord& old, const PlannedFile& found, const std::string& id) {
+  if (old.state != FileState::uploaded || old.size == found.size) return;
+  throw other_acquisition(
+      fmt::format("{} has {} bytes, and {} are backed up under this id", escape_name(old.name), found.size, old.size),
+      id);
+}
+
 }  // namespace
 
 /// A record whose lease is held.
@@ -53,7 +80,19 @@ struct RawRun::Held {
     records.save(record, *lease, tools.world.clock.now());
   }
 
+  /// Makes sure that the lease is held. Many small objects share a heartbeat of the last second.
+  void renew() {
+    constexpr std::chrono::seconds shared{1};
+    const auto now = tools.world.clock.steady();
+    if (renewed && now - *renewed < shared) return lease->check();
+    lease->renew();
+    renewed = now;
+  }
+
   RawRecords& records;
+  std::optional<std::chrono::steady_clock::time_point> renewed;
+  bool was_done = false;   ///< before this run
+  bool has_begun = false;  ///< a step was written into the record
   std::unique_ptr<records::Lease> lease;
   const Tools& tools;
   flow::StopAfter stop;  ///< requested when the lease is lost
@@ -82,6 +121,7 @@ RunResult RawRun::hold(const std::string& id, OnFailure on_failure, Steps steps)
   const auto stored = ports_.records.get(id);
   if (stored) held.record = stored->record;
   held.record.id = id;
+  held.was_done = stored && stored->record.backup_status == BackupStatus::done;
   try {
     steps(held, stored.has_value(), result);
     held.lease->check();
@@ -89,6 +129,7 @@ RunResult RawRun::hold(const std::string& id, OnFailure on_failure, Steps steps)
     Error error = current_error();
     if (held.lease->is_lost()) held.lease->check();  // throws what counts
     if (on_failure == OnFailure::leave || is_of_lease(error) || held.record.source_path.empty()) throw;
+    if (held.was_done && !held.has_begun) throw;  // what was proven stays so, whatever this run was asked for
     held.record.backup_status = BackupStatus::failed;
     held.record.last_error = last_error(error, held.record.step, tools_.world.clock.now());
     give_up_uploads(held, error);
@@ -100,6 +141,16 @@ RunResult RawRun::hold(const std::string& id, OnFailure on_failure, Steps steps)
   }
   result.record = held.record;
   return result;
+}
+
+/// Aborts the uploads that the record named before, and does not name any more.
+void RawRun::abort_replaced(const RawRecord& before, const RawRecord& now) {
+  for (const FileRecord& old : before.files) {
+    const bool is_kept = std::any_of(now.files.begin(), now.files.end(),
+                                     [&](const FileRecord& file) { return file.upload_id == old.upload_id; });
+    if (old.upload_id.empty() || is_kept || ports_.store == nullptr) continue;
+    transfer::MultipartUpload::abort(*ports_.store, {before.bucket, old.key}, old.upload_id);
+  }
 }
 
 /// Aborts the uploads of a run whose bytes are not to be uploaded any more. Other failures leave them to be resumed.
@@ -138,15 +189,17 @@ RawRecord RawRun::planned(const BackupRequest& request, std::optional<RawRecord>
         .name = file.name, .source = file.source, .key = file.key, .size = file.size, .modified = file.modified};
     // What is known of these very bytes stays known: digests, an upload to resume.
     const auto old = before.find(file.name);
+    if (old != before.end()) check_same_size(old->second, file, request.id);
     if (old != before.end() && old->second.size == file.size &&
         (old->second.modified == file.modified || old->second.modified == TimePoint{})) {
-      entry = old->second;
+      entry = old->second;  // a copy: check_nothing_lost() looks at all
       entry.source = file.source;
       entry.key = file.key;
       entry.modified = file.modified;
     }
     record.files.push_back(std::move(entry));
   }
+  check_nothing_lost(before, record.files, request.id);
   record.layout = plan.layout;
   record.key_layout = to_string(config_.layout);
   record.main = plan.main;
@@ -190,6 +243,7 @@ RunResult RawRun::backup(const BackupRequest& request) {
     record.step = Step::copy;
     ++record.attempts;
     const std::uint32_t attempts = record.attempts;
+    const RawRecord before = record;
     record = planned(request, is_known ? std::optional(record) : request.known);
     record.step = Step::copy;
     record.attempts = attempts;
@@ -197,7 +251,9 @@ RunResult RawRun::backup(const BackupRequest& request) {
     record.purged.reset();
     if (config_.backup_type == config::BackupType::local) record.backup_status = BackupStatus::in_progress;
     record.copy = {tools_.world.clock.now(), std::nullopt};
+    held.has_begun = true;
     held.save();
+    abort_replaced(before, record);
     const bool copies = !is_in_pool(os::fs::path(record.source_path).parent_path());
     tools_.progress.items_total = record.files.size();
     tools_.progress.bytes_total = record.bytes() * ((copies ? 1 : 0) + (uploads ? 1 : 0));
@@ -210,9 +266,9 @@ RunResult RawRun::backup(const BackupRequest& request) {
       }
       return held.save();
     }
-    if (!copies) return upload(held, result, [] {});
+    if (!copies) return upload(held, result, [](const FileRecord&) {});
     try {
-      upload(held, result, [&] { check_sources(record, result.copied); });
+      upload(held, result, [&](const FileRecord& file) { check_source_of(record, file, result.copied); });
     } catch (const Error& error) {
       // The acquisition was not over when it was copied: the copy is no backup of anything.
       if (error.code() == source_changed) remove_copies(record, result.copied);
@@ -223,12 +279,13 @@ RunResult RawRun::backup(const BackupRequest& request) {
 
 /// Throws Error{precondition} SourceChanged where a source was written since it was copied. A source that is gone was
 /// whole when it was copied.
-void RawRun::check_sources(const RawRecord& record, const std::vector<CopiedFile>& copied) {
-  std::vector<SourceFile> sources;
-  const os::fs::path directory = os::fs::path(record.source_path).parent_path();
-  for (const FileRecord& file : record.files) sources.push_back({file.name, directory / file.source});
+void RawRun::check_source_of(const RawRecord& record, const FileRecord& file, const std::vector<CopiedFile>& copied) {
+  const auto found = std::lower_bound(copied.begin(), copied.end(), file.name,
+                                      [](const CopiedFile& each, const std::string& name) { return each.name < name; });
+  if (found == copied.end() || found->name != file.name) return;
+  const os::fs::path path = os::fs::path(record.source_path).parent_path() / file.source;
   try {
-    check_unchanged(sources, copied, tools_);
+    check_unchanged({{file.name, path}}, {*found}, tools_);
   } catch (const Error& error) {
     if (error.code() != source_gone) throw;
   }
@@ -287,15 +344,16 @@ RunResult RawRun::upload(const std::string& id) {
     }
     ++held.record.attempts;
     held.record.last_error.reset();
-    upload(held, result, [] {});
+    upload(held, result, [](const FileRecord&) {});
   });
 }
 
-void RawRun::upload(Held& held, RunResult& result, const std::function<void()>& check_source) {
+void RawRun::upload(Held& held, RunResult& result, const std::function<void(const FileRecord&)>& check_source) {
   RawRecord& record = held.record;
   record.step = Step::upload;
   record.backup_status = BackupStatus::in_progress;
   record.upload = {tools_.world.clock.now(), std::nullopt};
+  held.has_begun = true;
   record.region = s3().region;
   if (record.bucket.empty()) record.bucket = project_bucket(s3().bucket_prefix, record.project, s3().fallback_project);
   held.save();
@@ -324,7 +382,7 @@ bool RawRun::is_refused_for_acls(const Error& error, const BucketName& bucket) {
   return true;
 }
 
-UploadReport RawRun::upload_with_retries(Held& held, const std::function<void()>& check_source) {
+UploadReport RawRun::upload_with_retries(Held& held, const std::function<void(const FileRecord&)>& check_source) {
   flow::StopAfter in_time(held.stop.token(), tools_.world.clock,
                           std::chrono::duration_cast<Milliseconds>(s3().timeout));
   os::World world = tools_.world;
@@ -332,9 +390,9 @@ UploadReport RawRun::upload_with_retries(Held& held, const std::function<void()>
   const Tools tools{world, tools_.pools, tools_.budget, tools_.log, tools_.progress};
   const UploadHooks hooks{.save = [&] { held.save(); },
                           .before_object =
-                              [&] {
-                                check_source();
-                                held.lease->renew();
+                              [&](const FileRecord& file) {
+                                check_source(file);
+                                held.renew();
                               },
                           .remark = remark_};
   for (int tried = 0;; ++tried) {

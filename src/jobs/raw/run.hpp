@@ -92,13 +92,14 @@ class RawRun {
   struct Held;
   RawRecord planned(const BackupRequest& request, std::optional<RawRecord> known);
   bool is_in_pool(const os::fs::path& directory) const;
-  void check_sources(const RawRecord& record, const std::vector<CopiedFile>& copied);
+  void check_source_of(const RawRecord& record, const FileRecord& file, const std::vector<CopiedFile>& copied);
+  void abort_replaced(const RawRecord& before, const RawRecord& now);
   void remove_copies(const RawRecord& record, const std::vector<CopiedFile>& copied);
   void give_up_uploads(Held& held, const Error& reason);
   bool is_refused_for_acls(const Error& error, const BucketName& bucket);
   void copy(Held& held, RunResult& result);
-  void upload(Held& held, RunResult& result, const std::function<void()>& check_source);
-  UploadReport upload_with_retries(Held& held, const std::function<void()>& check_source);
+  void upload(Held& held, RunResult& result, const std::function<void(const FileRecord&)>& check_source);
+  UploadReport upload_with_retries(Held& held, const std::function<void(const FileRecord&)>& check_source);
   /// Whether a failure is written into the record as that of its backup.
   enum class OnFailure { record, leave };
   template <typename Steps>

@@ -3,6 +3,7 @@
 #include <set>
 
 #include "base/error.hpp"
+#include "base/hash.hpp"
 
 namespace bale::raw {
 namespace {
@@ -54,7 +55,11 @@ class NameGiver {
 
 }  // namespace
 
-std::string staging_name(const std::string& id) { return ".bale-raw-" + id + ".partial"; }
+std::string staging_name(const std::string& id) {
+  constexpr std::size_t most_of_id = 200;  // a name has at most 255 bytes
+  const std::string label = id.size() <= most_of_id ? id : to_hex_digest(Sha256::of(as_bytes(id)));
+  return ".bale-raw-" + label + ".partial";
+}
 
 void remove_tree(os::Files& files, const os::fs::path& path) {
   const auto info = files.info(path);

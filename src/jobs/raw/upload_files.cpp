@@ -186,7 +186,7 @@ class Uploading {
     };
     upload.before_complete = [&] {
       const Lock lock(mutex_);
-      hooks_.before_object();
+      hooks_.before_object(file);
     };
     upload.moved = [&](std::int64_t bytes) {
       tools_.progress.bytes_done += static_cast<std::uint64_t>(bytes);

@@ -18,8 +18,9 @@ namespace bale::raw {
 struct UploadHooks {
   /// Makes the record durable. Throws Error{precondition} LeaseLost where the lease was lost.
   std::function<void()> save;
-  /// Called just before an object is made. What it throws ends the upload: a lost lease, a source that changed.
-  std::function<void()> before_object;
+  /// Called just before the object of a file is made. What it throws ends the upload: a lost lease, a source that
+  /// changed.
+  std::function<void(const FileRecord&)> before_object;
   /// Something that a person should know once: a right that is missing, a part size that was raised.
   std::function<void(const std::string&)> remark;
 };

@@ -81,6 +81,12 @@ void check_instrument(const RawRecord& record, const Tools& tools, std::vector<s
   for (const FileRecord& file : record.files) {
     const os::fs::path path =
         os::fs::path(record.source_path).parent_path() / (file.source.empty() ? file.name : file.source);
+    const auto source = tools.world.files.info_followed(path);
+    const auto copy = tools.world.files.info_followed(local_path(record, file));
+    if (source && copy && source->device == copy->device && source->inode == copy->inode) {
+      reasons.push_back(escape_name(file.name) + ": the path on the instrument leads to the local copy itself");
+      continue;
+    }
     const Evidence evidence = compare_file(file, path, tools);
     if (evidence.verdict != Verdict::same)
       reasons.push_back(fmt::format("{}: the instrument's file is {} ({})", escape_name(file.name),
@@ -124,7 +130,7 @@ KnownFile known_of(const FileRecord& file) {
 
 bool Verification::is_proven() const noexcept {
   return std::all_of(files.begin(), files.end(), [](const FileEvidence& file) {
-    return !file.failure && (!file.object || file.object->verdict == Verdict::same) &&
+    return !file.failure && (file.object || file.local) && (!file.object || file.object->verdict == Verdict::same) &&
            (!file.local || file.local->verdict == Verdict::same);
   });
 }
