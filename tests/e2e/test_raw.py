@@ -379,3 +379,20 @@ def test_the_longest_names_come_back(raw):
     raw.raw("backup", "x", "--path", folder, "--project", "P", "--instrument", "i1")
     raw.raw("restore", "x", "--to", raw.directory / "back")
     assert tree(raw.directory / "back" / "x.d") == tree(folder)
+
+
+def test_purge_deletes_nothing_outside_of_the_pool(raw):
+    folder = write_folder(raw)
+    raw.raw("backup", "x", "--path", folder, "--project", "P", "--instrument", "i1")
+    copy, victim = pool_file(raw, "x.d"), raw.directory / "victim"
+    copy.rename(victim)
+    copy.symlink_to(victim)
+    kept = raw.raw("verify", "x", "--purge-local", status=1).lines()
+    assert [line["purged"] for line in kept if line["type"] == "purge"] == [False]
+    copy.unlink()
+    victim.rename(copy)
+    month = copy.parent
+    month.rename(raw.directory / "outside")
+    month.symlink_to(raw.directory / "outside")
+    raw.raw("verify", "x", "--purge-local", status=1)
+    assert tree(raw.directory / "outside" / "x.d") == tree(folder)

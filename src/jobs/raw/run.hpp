@@ -50,7 +50,6 @@ struct RunResult {
   RawRecord record;
   std::vector<CopiedFile> copied;      ///< step 1; empty where it was not done
   std::optional<UploadReport> upload;  ///< step 2
-  bool was_done = false;               ///< everything had been done before, and nothing was looked at again
 };
 
 /// What purge() did.

@@ -9,6 +9,7 @@
 #include "base/error.hpp"
 #include "base/text.hpp"
 #include "jobs/raw/source_change.hpp"
+#include "os/directory_tree.hpp"
 #include "transfer/file_digests.hpp"
 
 namespace bale::raw {
@@ -94,6 +95,26 @@ void check_instrument(const RawRecord& record, const Tools& tools, std::vector<s
   }
 }
 
+/// Tells the files whose deletion would reach out of the pool.
+void check_inside_pool(const RawRecord& record, const os::fs::path& pool, os::Files& files,
+                       std::vector<std::string>& reasons) {
+  if (!pool.empty() && files.info_followed(pool) && files.info_followed(record.pool_path)) {
+    const os::fs::path below = files.resolve(record.pool_path).lexically_relative(files.resolve(pool));
+    if (below.empty() || *below.begin() == "..")
+      reasons.push_back(escape_name(record.pool_path) + " leads out of the pool");
+  }
+  os::DirectoryTree tree(files, os::fs::path(record.pool_path), os::Durability::each_file);
+  for (const FileRecord& file : record.files) {
+    try {
+      const auto info = tree.info(file.name);  // refuses symbolic links on the way
+      if (info && info->type != os::FileType::regular)
+        reasons.push_back(escape_name(file.name) + " is no regular file");
+    } catch (const Error& error) {
+      reasons.push_back(fmt::format("{}: {}", escape_name(file.name), error.what()));
+    }
+  }
+}
+
 /// Deletes the files, then the folders that they leave empty.
 void remove_files(const RawRecord& record, os::Files& files, PurgeResult& result) {
   const os::fs::path pool = record.pool_path;
@@ -160,6 +181,8 @@ PurgeResult purge_local(const RawRecord& record, const config::RawConfig& settin
   if (is_instrument) result.reasons.emplace_back("no local copy: the recorded path is the instrument's own");
   if (!result.reasons.empty()) return result;
 
+  check_inside_pool(record, settings.pool_path, tools.world.files, result.reasons);
+  if (!result.reasons.empty()) return result;
   std::map<std::string, os::FileInfo> before;
   for (const FileRecord& file : record.files) {
     const auto info = tools.world.files.info(local_path(record, file));

@@ -33,7 +33,7 @@ struct FileEvidence {
 /// What was found of a raw file.
 struct Verification {
   std::vector<FileEvidence> files;
-  /// Whether everything that was looked at is there and the same.
+  /// Whether something was looked at of each file, and all of that is there and the same.
   bool is_proven() const noexcept;
 };
 
@@ -59,6 +59,7 @@ struct PurgeResult {
 ///  - local and force_local: the record's copy is complete, every local file is the recorded one, and the instrument
 ///  still
 ///    has the file with the recorded size and MD5. `local` refuses where backup_type is s3.
+/// A symbolic link on the way from the pool to a file is a doubt, too: nothing outside of the pool is deleted.
 /// Any doubt about one file keeps all of them. Right before the deletion each file is looked at once more. With
 /// `dryrun` nothing is deleted. The record is not changed: its caller saves `purged`.
 PurgeResult purge_local(const RawRecord& record, const config::RawConfig& settings, store::ObjectStore* store,
