@@ -58,8 +58,17 @@ struct FinishedQuery {
   cloud::QueryExecution execution;  ///< its state is succeeded, failed or cancelled
 };
 
+/// Starts a query. An interrupt does not break this call off: Athena may have started the query before its answer is
+/// here, and a query whose id nobody has cannot be stopped.
+cloud::QueryId start_query(Context& context, AthenaAccess athena, const cloud::QueryStart& start) {
+  context.clean_up_after_stop();
+  cloud::QueryId id = flow::retry(athena.retrier, [&] { return athena.client.start(start); });
+  context.break_off_on_stop();
+  return id;
+}
+
 FinishedQuery finish_query(Context& context, AthenaAccess athena, const cloud::QueryStart& start) {
-  const cloud::QueryId id = flow::retry(athena.retrier, [&] { return athena.client.start(start); });
+  const cloud::QueryId id = start_query(context, athena, start);
   try {
     cloud::QueryExecution execution = wait_for(context, athena, id);
     context.set_status({});

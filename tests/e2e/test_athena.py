@@ -142,7 +142,8 @@ def test_local_stores_have_no_athena(bale):
 
 
 def test_an_interrupted_query_is_stopped(cloud):
-    """moto's queries run for ever where they are told to be asked a thousand times for each new state."""
+    """moto lists a query before it has answered the request that starts it, so the interrupt may come in between. Its
+    queries run for ever where they are told to be asked a thousand times for each new state."""
     url = f"{cloud.moto.endpoint}/moto-api/state-manager/set-transition"
 
     def set_transition(transition):
