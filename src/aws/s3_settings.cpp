@@ -113,6 +113,15 @@ std::string tags_xml(const store::Tags& tags) {
   return around("TagSet", xml);
 }
 
+void check_knows_setting(const BucketSetting& setting, std::string_view body, const std::string& where) {
+  constexpr std::string_view root_of_listing = "ListBucketResult";
+  pugi::xml_document document;
+  if (!document.load_buffer(body.data(), body.size())) return;  // the parser of the setting says what is wrong
+  if (document.document_element().name() != root_of_listing) return;
+  throw Error(ErrorKind::unsupported,
+              fmt::format("the server does not know the setting {}: it lists the bucket", setting.query), where);
+}
+
 std::optional<store::BucketEncryption> parse_encryption(std::string_view body, const std::string& where) {
   pugi::xml_document document;
   parse_xml(document, body, encryption_setting.root, where);

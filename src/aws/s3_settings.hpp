@@ -32,6 +32,10 @@ std::string public_access_xml(const store::PublicAccessBlock& block);
 std::string lifecycle_xml(const store::Lifecycle& lifecycle);
 std::string tags_xml(const store::Tags& tags);
 
+/// Throws Error{unsupported} naming `where` for a document that lists the bucket's objects: a server that does not know
+/// the setting (Ceph RGW 16: encryption) ignores it in the request, and answers what is left, a GET of the bucket.
+void check_knows_setting(const BucketSetting& setting, std::string_view body, const std::string& where);
+
 // Parsers of documents. Each throws Error{unavailable} naming `where` for what is not S3's answer to this request, and
 // Error{corrupt} for an answer that makes no sense. parse_tags() of s3.hpp reads tags.
 /// Absent where the document has no rule.

@@ -14,6 +14,7 @@ std::optional<S3BucketSettings::Document> S3BucketSettings::get(const BucketName
     throw aws::to_error(*outcome.failure, where_of(bucket));
   }
   std::string body = read_text(*outcome.answer, most_answer_bytes);
+  aws::check_knows_setting(setting, body, where_of(bucket));
   return Document{outcome.answer->exchange.head(), std::move(body)};
 }
 

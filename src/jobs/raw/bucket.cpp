@@ -57,12 +57,30 @@ void claim(const BucketPorts& ports, const RawRecord& record, const std::string&
   }
 }
 
+/// Whether the bucket refuses a part of an upload. Leaves nothing in the bucket.
+bool refuses_uploads(store::ObjectStore& store, const BucketName& bucket) {
+  transfer::MultipartUpload upload(store, {bucket, ObjectKey(".bale/probe")}, {});
+  store::MemoryBody byte(as_bytes("x"));
+  try {
+    upload.send(1, byte);
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::denied) return true;
+    throw;
+  }
+  return false;
+}
+
 /// Makes and completes the settings of one bucket.
 class Settings {
  public:
-  Settings(store::ObjectStore& store, store::BucketSettings& settings, const RawRecord& record,
-           const config::RawS3& wanted, const std::function<void(const std::string&)>& remark)
-      : store_(store), settings_(settings), record_(record), wanted_(wanted), remark_(remark) {}
+  Settings(const BucketPorts& ports, const RawRecord& record, const config::RawS3& wanted,
+           const std::function<void(const std::string&)>& remark)
+      : store_(ports.store),
+        settings_(*ports.settings),
+        is_aws_(ports.is_aws),
+        record_(record),
+        wanted_(wanted),
+        remark_(remark) {}
 
   void repair(const std::string& project) {
     const BucketName& bucket = record_.bucket;
@@ -81,7 +99,10 @@ class Settings {
       // Of a bucket that is there, BlockPublicAcls may have been taken out on purpose: see allow_acls().
       const store::PublicAccessBlock block = settings_.get_public_access_block(bucket);
       const bool has_rest = block.ignores_acls && block.blocks_policy && block.restricts_buckets;
-      if (!has_rest) settings_.set_public_access_block(bucket, store::PublicAccessBlock::all());
+      if (has_rest) return;
+      settings_.set_public_access_block(bucket, store::PublicAccessBlock::all());
+      if (!is_aws_ && refuses_uploads(store_, bucket) && allow_acls(settings_, bucket))
+        remark_(without_acl_block(bucket));
     });
     apply("lifecycle rule for incomplete uploads", [&] {
       const store::Lifecycle lifecycle = settings_.get_lifecycle(bucket);
@@ -112,6 +133,7 @@ class Settings {
   }
   store::ObjectStore& store_;
   store::BucketSettings& settings_;
+  const bool is_aws_;
   const RawRecord& record_;
   const config::RawS3& wanted_;
   const std::function<void(const std::string&)>& remark_;
@@ -185,7 +207,7 @@ void prepare_bucket(const BucketPorts& ports, const RawRecord& record, const con
     tools.log.info("raw.bucket.created", "created the bucket",
                    {{"bucket", record.bucket.str()}, {"region", record.region.str()}});
   }
-  if (ports.settings != nullptr) Settings(ports.store, *ports.settings, record, settings, remark).repair(project);
+  if (ports.settings != nullptr) Settings(ports, record, settings, remark).repair(project);
 }
 
 Error explain_refusal(const Error& error, const BucketName& bucket, const Region& region) {
@@ -208,6 +230,11 @@ bool allow_acls(store::BucketSettings& settings, const BucketName& bucket) {
   block.blocks_acls = false;
   settings.set_public_access_block(bucket, block);
   return true;
+}
+
+std::string without_acl_block(const BucketName& bucket) {
+  return fmt::format("the server refuses every upload to {} while BlockPublicAcls is set: the bucket goes without it",
+                     bucket.str());
 }
 
 std::size_t abort_uploads(RawRecord& record, store::ObjectStore& store, const std::function<void()>& save) {

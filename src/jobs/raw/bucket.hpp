@@ -19,6 +19,7 @@ struct BucketPorts {
   store::BucketSettings* settings;  ///< null: settings are neither read nor made
   records::RecordStore& record_store;
   RawRecords& records;
+  bool is_aws = true;  ///< the object store is that of AWS, and not of another server
 };
 
 /// Codes of the errors of prepare_bucket(), beside those of S3.
@@ -35,7 +36,9 @@ inline constexpr std::uint32_t abort_uploads_after_days = 7;
 /// expected owner is sent with every request to the bucket from here on. With auto_create_buckets a missing bucket is
 /// made, and of one that is there every missing setting is added: versioning, default encryption, a block of public
 /// access, a rule that aborts incomplete uploads after 7 days, and the tags ManagedBy and bale-project. A setting that
-/// the server or the credentials refuse is remarked and left out.
+/// the server or the credentials refuse is remarked and left out. Where a bucket of another server than AWS gets the
+/// block of public access, a part of one byte is uploaded and the upload aborted. If the server refuses the part (Ceph
+/// RGW 16 does), the bucket gets the block without BlockPublicAcls.
 ///
 /// Throws Error: not_found NoSuchBucket, precondition with bucket_elsewhere or bucket_of_other_project or
 /// BucketAlreadyExists. Where the service refuses to say whether the bucket is there (403), this is remarked, and the
@@ -50,6 +53,9 @@ Error explain_refusal(const Error& error, const BucketName& bucket, const Region
 /// Takes the block of ACLs out of a bucket's block of public access, for servers that refuse every upload because of it
 /// (Ceph RGW 16). Returns whether it was there. Not for AWS, which refuses public ACLs alone.
 bool allow_acls(store::BucketSettings& settings, const BucketName& bucket);
+
+/// Returns the remark about a bucket of which allow_acls() has taken the block out. Pure.
+std::string without_acl_block(const BucketName& bucket);
 
 /// Aborts the uploads that the record names, and removes them from it. `save` makes the record durable. Returns how
 /// many there were. Throws Error naming an upload that is still there after several attempts.

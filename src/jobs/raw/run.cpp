@@ -377,8 +377,7 @@ bool RawRun::is_refused_for_acls(const Error& error, const BucketName& bucket) {
   } catch (const Error&) {
     return false;  // the refusal of the upload is what counts
   }
-  remark_(fmt::format("the server refuses every upload to {} while BlockPublicAcls is set: the bucket goes without it",
-                      bucket.str()));
+  remark_(without_acl_block(bucket));
   return true;
 }
 
@@ -397,8 +396,8 @@ UploadReport RawRun::upload_with_retries(Held& held, const std::function<void(co
                           .remark = remark_};
   for (int tried = 0;; ++tried) {
     try {
-      prepare_bucket({*ports_.store, ports_.settings, ports_.record_store, ports_.records}, held.record, s3(), tools,
-                     remark_);
+      prepare_bucket({*ports_.store, ports_.settings, ports_.record_store, ports_.records, ports_.is_aws}, held.record,
+                     s3(), tools, remark_);
       return upload_files(held.record, s3(), *ports_.store, hooks, ports_.limit, tools);
     } catch (const Error& error) {
       if (in_time.is_time_over()) {

@@ -15,6 +15,14 @@ namespace {
 const std::string where = "s3://b";
 const std::string ns = " xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"";
 
+TEST(S3Settings, ServersThatListTheBucketInsteadDoNotKnowTheSetting) {
+  const std::string listing = "<?xml version=\"1.0\"?><ListBucketResult><Name>b</Name></ListBucketResult>";
+  EXPECT_ERROR(ErrorKind::unsupported, "", check_knows_setting(encryption_setting, listing, where));
+  EXPECT_NO_THROW(check_knows_setting(encryption_setting, "<html/>", where));
+  EXPECT_NO_THROW(check_knows_setting(encryption_setting, "no XML", where));
+  EXPECT_NO_THROW(check_knows_setting(tags_setting, "<Tagging><TagSet/></Tagging>", where));
+}
+
 TEST(S3Settings, AreAskedForByTheirNames) {
   const S3Requests s3({{"http", "h", 1}, "", "eu-west-1", true}, Addressing::automatic);
   const BucketName bucket("b");
