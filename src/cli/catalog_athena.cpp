@@ -34,6 +34,14 @@ void stop_quietly(cloud::AthenaClient& client, const cloud::QueryId& query) {
   }
 }
 
+void start_and_stop_quietly(cloud::AthenaClient& client, const cloud::QueryStart& start) {
+  try {
+    client.stop(client.start(start));
+  } catch (const Error&) {
+    // It ends at the workgroup's limits then.
+  }
+}
+
 std::string status_of(const cloud::QueryExecution& execution, Milliseconds waited) {
   return fmt::format("Athena: {}  {}  {} scanned",
                      execution.state == cloud::QueryState::queued ? "in the queue" : "running", format_duration(waited),
@@ -58,13 +66,22 @@ struct FinishedQuery {
   cloud::QueryExecution execution;  ///< its state is succeeded, failed or cancelled
 };
 
-/// Starts a query. An interrupt does not break this call off: Athena may have started the query before its answer is
-/// here, and a query whose id nobody has cannot be stopped.
+/// Starts a query. When an interrupt breaks the request off, Athena may have started the query, whose id nobody has.
+/// The same request with the same token then gives its id, and the query is stopped.
 cloud::QueryId start_query(Context& context, AthenaAccess athena, const cloud::QueryStart& start) {
-  context.clean_up_after_stop();
-  cloud::QueryId id = flow::retry(athena.retrier, [&] { return athena.client.start(start); });
-  context.break_off_on_stop();
-  return id;
+  bool was_sent = false;
+  try {
+    return flow::retry(athena.retrier, [&] {
+      if (context.stop().stop_requested()) throw Error(ErrorKind::cancelled, "interrupted");
+      was_sent = true;
+      return athena.client.start(start);
+    });
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::cancelled || !was_sent) throw;
+    context.clean_up_after_stop();
+    start_and_stop_quietly(athena.client, start);
+    throw;
+  }
 }
 
 FinishedQuery finish_query(Context& context, AthenaAccess athena, const cloud::QueryStart& start) {

@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -16,6 +17,9 @@ pytest.register_assert_rewrite("fidelity_cases", "kill_cases", "cloud")
 
 from scripted_s3 import scripted_s3  # noqa: E402, F401  (a fixture)
 from servers import dynalite, moto, rgw, road, swift  # noqa: E402, F401  (fixtures)
+
+# Tests that are run with nohup ignore SIGHUP, and so would the programs that they start.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SOURCE_REGION, COPY_REGION, BACKUP_REGION = "eu-central-1", "eu-west-1", "us-east-1"

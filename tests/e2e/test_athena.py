@@ -158,7 +158,9 @@ def test_an_interrupted_query_is_stopped(cloud):
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=30)
         assert process.returncode == 130, err
-        assert cloud.asked()[0]["Status"]["State"] == "CANCELLED"
+        # The interrupt may have come before the answer. The query is then asked for once more to learn its id; moto makes
+        # another one of it, though the token is the same.
+        assert "CANCELLED" in [asked["Status"]["State"] for asked in cloud.asked()]
     finally:
         set_transition({"progression": "immediate"})
 
