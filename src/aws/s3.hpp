@@ -52,7 +52,10 @@ class S3Requests {
   Call head(const ObjectAddress& object, const store::ReadConditions& conditions) const;
   /// HEAD of one part, counted from 1, of an object that was uploaded in parts: the answer's length is the part's.
   Call head_part(const ObjectAddress& object, const VersionId& version, std::uint32_t number) const;
-  Call remove(const ObjectAddress& object, const VersionId& version) const;
+  Call remove(const ObjectAddress& object, const VersionId& version,
+              const store::DeleteConditions& conditions = {}) const;
+  /// DeleteObjects. Throws Error{invalid} for a key that it cannot carry: see fits_in_xml().
+  Call remove_all(const BucketName& bucket, const std::vector<store::ObjectToRemove>& objects) const;
   Call copy(const store::CopySource& from, const ObjectAddress& to,
             const std::optional<store::ObjectAttributes>& replace, const store::WriteConditions& conditions) const;
   Call list(const BucketName& bucket, const store::ListRequest& request) const;
@@ -86,6 +89,10 @@ class S3Requests {
   bool sends_checksums_;
 };
 
+/// Whether XML carries the key to any server and back unchanged: it is UTF-8, has no control character, and neither
+/// begins nor ends with a space.
+bool fits_in_xml(const ObjectKey& key) noexcept;
+
 /// Which bytes of the object an answer to GET carries.
 struct GotRange {
   ByteCount offset = 0;
@@ -108,6 +115,11 @@ GotRange parse_got_range(const http::AnswerHead& head, const std::string& where)
 store::PutResult parse_put(const http::AnswerHead& head, const std::string& where);
 ETag parse_part(const http::AnswerHead& head, const std::string& where);
 store::DeleteResult parse_remove(const http::AnswerHead& head);
+/// The answer to remove_all() of these objects: what became of each, in their order. An object that the answer does not
+/// name has Error{unavailable}. The answer may be an error, as for copies. `bucket` is for the places of errors.
+std::vector<store::RemoveOutcome> parse_remove_all(const http::AnswerHead& head, std::string_view body,
+                                                   const BucketName& bucket,
+                                                   const std::vector<store::ObjectToRemove>& objects);
 
 /// Copies and completed uploads can fail after S3 has said 200: then the body is an error, and is thrown as the Error
 /// that a failed request gives (SlowDown: throttled, InternalError: unavailable, ...).

@@ -1,7 +1,9 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <sstream>
+#include <unordered_map>
 
 #include "aws/s3.hpp"
 #include "aws/s3_checksum.hpp"
@@ -78,12 +80,37 @@ std::string storage_class_of(const pugi::xml_node& node) {
   return name.empty() ? "STANDARD" : name;
 }
 
+/// Returns the restore of an archived object as a listing tells it; absent where none is told.
+std::optional<store::ListedRestore> restore_of(const pugi::xml_node& node, const std::string& where) {
+  const pugi::xml_node status = node.child("RestoreStatus");
+  if (!status) return std::nullopt;
+  store::ListedRestore restore{.in_progress = is_true(status, "IsRestoreInProgress"), .expiry = {}};
+  if (status.child("RestoreExpiryDate")) restore.expiry = time_of(status, "RestoreExpiryDate", where);
+  return restore;
+}
+
+/// Reads which checksum the store keeps of a listed object: of several algorithms the cheapest.
+void read_checksum_kind(store::ListedObject& object, const pugi::xml_node& node) {
+  if (!node.child("ChecksumAlgorithm")) return;
+  for (const ChecksumNames& names : checksum_names) {
+    const auto is_it = [&](const pugi::xml_node& each) { return std::string_view(each.text().get()) == names.word; };
+    const auto all = node.children("ChecksumAlgorithm");
+    if (std::none_of(all.begin(), all.end(), is_it)) continue;
+    const std::string type = child_text(node, "ChecksumType");
+    object.checksum_algorithm = names.algorithm;
+    object.checksum_is_whole = type.empty() ? parts_of_etag(object.etag) == 0 : type == "FULL_OBJECT";
+    return;
+  }
+}
+
 void read_object(store::ListedObject& object, const pugi::xml_node& node, const Names& names,
                  const std::string& where) {
   object.key = ObjectKey(names.text(node, "Key"));
   object.etag = parse_etag(node.child("ETag").text().get());
   object.last_modified = time_of(node, "LastModified", where);
   object.storage_class = storage_class_of(node);
+  object.restore = restore_of(node, where);
+  read_checksum_kind(object, node);
 }
 
 /// Returns the cheapest checksum of the whole object that the answer tells. `is_part`: the answer is of a ranged read,
@@ -160,6 +187,42 @@ std::string next_version(const std::vector<store::ListedVersion>& versions, cons
   return last;
 }
 
+/// What became of the objects of one remove_all(). Servers name them in the order of the request, or in another.
+class RemovedObjects {
+ public:
+  RemovedObjects(const BucketName& bucket, const std::vector<store::ObjectToRemove>& objects)
+      : bucket_(bucket), objects_(objects), outcomes_(objects.size()), is_named_(objects.size()) {
+    for (std::size_t i = 0; i < objects.size(); ++i) indices_.emplace(objects[i].key.str(), i);
+  }
+  /// Notes the outcome of the version of the key, or of one that is not named yet where the answer names no version of
+  /// the request.
+  void set(const ObjectKey& key, const VersionId& version, store::RemoveOutcome outcome) {
+    const auto [first, last] = indices_.equal_range(key.str());
+    auto found = std::find_if(first, last, [&](const auto& each) {
+      return !is_named_[each.second] && objects_[each.second].version_id == version;
+    });
+    if (found == last) found = std::find_if(first, last, [&](const auto& each) { return !is_named_[each.second]; });
+    if (found == last) return;
+    is_named_[found->second] = true;
+    outcomes_[found->second] = std::move(outcome);
+  }
+  std::vector<store::RemoveOutcome> take() {
+    for (std::size_t i = 0; i < objects_.size(); ++i) {
+      if (is_named_[i]) continue;
+      outcomes_[i].error = Error(ErrorKind::unavailable, "the answer does not tell whether the object was deleted",
+                                 to_uri({bucket_, objects_[i].key}));
+    }
+    return std::move(outcomes_);
+  }
+
+ private:
+  const BucketName& bucket_;
+  const std::vector<store::ObjectToRemove>& objects_;
+  std::vector<store::RemoveOutcome> outcomes_;
+  std::vector<bool> is_named_;
+  std::unordered_multimap<std::string_view, std::size_t> indices_;
+};
+
 }  // namespace
 
 store::ObjectInfo parse_object_info(const AnswerHead& head, const std::string& where) {
@@ -233,6 +296,37 @@ ETag parse_part(const AnswerHead& head, const std::string& where) {
 
 store::DeleteResult parse_remove(const AnswerHead& head) {
   return {version_of(head), head.headers.get("x-amz-delete-marker") == "true"};
+}
+
+std::vector<store::RemoveOutcome> parse_remove_all(const AnswerHead& head, std::string_view body,
+                                                   const BucketName& bucket,
+                                                   const std::vector<store::ObjectToRemove>& objects) {
+  const std::string where = "s3://" + bucket.str();
+  pugi::xml_document document;
+  parse_xml_or_failure(document, head, body, "DeleteResult", where);
+  RemovedObjects removed(bucket, objects);
+  for (const pugi::xml_node& node : document.document_element().children()) {
+    const std::string_view kind = node.name();
+    if (kind != "Deleted" && kind != "Error") continue;
+    const ObjectKey key(child_text(node, "Key"));
+    const VersionId version(child_text(node, "VersionId"));
+    if (kind == "Deleted") {
+      const std::string marker = child_text(node, "DeleteMarkerVersionId");
+      removed.set(key, version,
+                  {.result = {version.empty() ? VersionId(marker) : version, is_true(node, "DeleteMarker")}});
+    } else {
+      // The status stands for none: what a code unknown here means, only a person can tell.
+      constexpr int bad_request = 400;
+      ServiceFailure failure{.status = bad_request,
+                             .code = child_text(node, "Code"),
+                             .message = child_text(node, "Message"),
+                             .region = {},
+                             .request_id = std::string(head.headers.get("x-amz-request-id")),
+                             .retry_after = {}};
+      removed.set(key, version, {.result = {}, .error = to_error(failure, to_uri({bucket, key}))});
+    }
+  }
+  return removed.take();
 }
 
 store::PutResult parse_copy(const AnswerHead& head, std::string_view body, const std::string& where) {

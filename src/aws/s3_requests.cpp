@@ -122,6 +122,10 @@ void set_body(Call& call, std::string_view root, const std::string& content) {
   call.request.headers.add("Content-MD5", to_base64(Md5::of(as_bytes(call.body))));
 }
 
+void add_optional_attributes(Call& call, const store::ListRequest& request) {
+  if (request.with_restore_status) call.request.headers.add("x-amz-optional-object-attributes", "RestoreStatus");
+}
+
 std::string rule_xml(const store::NotificationRule& rule) {
   std::string xml = rule.id.empty() ? "" : element("Id", rule.id);
   xml += element("Queue", rule.queue);
@@ -135,6 +139,19 @@ std::string rule_xml(const store::NotificationRule& rule) {
 }
 
 }  // namespace
+
+bool fits_in_xml(const ObjectKey& key) noexcept {
+  const std::string_view text = key.str();
+  constexpr unsigned char first_printable = 0x20, del = 0x7F;
+  const bool is_plain = std::all_of(text.begin(), text.end(), [](char c) {
+    const auto byte = static_cast<unsigned char>(c);
+    return byte >= first_printable && byte != del;
+  });
+  // U+FFFE and U+FFFF are no characters of XML 1.0. https://www.w3.org/TR/xml/#charsets
+  const bool has_none =
+      text.find("\xEF\xBF\xBE") == std::string_view::npos && text.find("\xEF\xBF\xBF") == std::string_view::npos;
+  return is_plain && has_none && is_utf8(text) && !text.starts_with(' ') && !text.ends_with(' ');
+}
 
 Call S3Requests::to(Method method, const BucketName& bucket, std::string query) const {
   return address(method, {bucket, {}}, std::move(query));
@@ -260,8 +277,27 @@ Call S3Requests::head_part(const ObjectAddress& object, const VersionId& version
   return to(Method::head, object, with_version(fmt::format("partNumber={}", number), version));
 }
 
-Call S3Requests::remove(const ObjectAddress& object, const VersionId& version) const {
-  return to(Method::del, object, with_version("", version));
+Call S3Requests::remove(const ObjectAddress& object, const VersionId& version,
+                        const store::DeleteConditions& conditions) const {
+  Call call = to(Method::del, object, with_version("", version));
+  add_conditions(call.request, {.if_match = conditions.if_match});
+  return call;
+}
+
+Call S3Requests::remove_all(const BucketName& bucket, const std::vector<store::ObjectToRemove>& objects) const {
+  Call call = to(Method::post, bucket, "delete");
+  std::string xml;
+  for (const store::ObjectToRemove& object : objects) {
+    xml += "<Object>" + element("Key", object.key.str());
+    if (!object.version_id.empty()) xml += element("VersionId", object.version_id.str());
+    if (!object.conditions.if_match.empty()) {
+      xml += element("ETag", quoted(object.conditions.if_match));
+      call.request.may_repeat = false;
+    }
+    xml += "</Object>";
+  }
+  set_body(call, "Delete", xml);
+  return call;
 }
 
 Call S3Requests::copy(const store::CopySource& from, const ObjectAddress& to_object,
@@ -287,7 +323,9 @@ Call S3Requests::list(const BucketName& bucket, const store::ListRequest& reques
   add_parameter(query, "max-keys", std::to_string(request.max_keys));
   add_parameter(query, "prefix", request.prefix);
   if (request.continuation.empty()) add_parameter(query, "start-after", request.start_after);
-  return to(Method::get, bucket, std::move(query));
+  Call call = to(Method::get, bucket, std::move(query));
+  add_optional_attributes(call, request);
+  return call;
 }
 
 Call S3Requests::list_versions(const BucketName& bucket, const store::ListRequest& request) const {
@@ -299,7 +337,9 @@ Call S3Requests::list_versions(const BucketName& bucket, const store::ListReques
     add_parameter(query, "key-marker", request.start_after);
   else
     query += "&" + request.continuation;  // as parse_versions() wrote it
-  return to(Method::get, bucket, std::move(query));
+  Call call = to(Method::get, bucket, std::move(query));
+  add_optional_attributes(call, request);
+  return call;
 }
 
 Call S3Requests::get_tags(const ObjectAddress& object, const VersionId& version) const {

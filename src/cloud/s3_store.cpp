@@ -277,10 +277,20 @@ std::optional<store::ObjectInfo> S3Store::look_by_get(const ObjectAddress& objec
   return info;
 }
 
-store::DeleteResult S3Store::remove(const ObjectAddress& object, const VersionId& version) {
+store::DeleteResult S3Store::remove(const ObjectAddress& object, const VersionId& version,
+                                    const store::DeleteConditions& conditions) {
   check_object_key(object.key);
+  store::check_remove(object, version, conditions);
   const std::string where = to_uri(object);
-  OpenCall answer = open(object.bucket, where, [&](const aws::S3Requests& s3) { return s3.remove(object, version); });
+  // Servers other than AWS may delete whatever is there, or say nothing where nothing is.
+  if (!conditions.if_match.empty() && is_helped(object.bucket)) {
+    before_write([&] {
+      const auto current = head(object, {});
+      store::check_delete_conditions(current ? std::optional(current->etag) : std::nullopt, object, conditions);
+    });
+  }
+  OpenCall answer =
+      open(object.bucket, where, [&](const aws::S3Requests& s3) { return s3.remove(object, version, conditions); });
   aws::check_no_page(read_text(answer, most_answer_bytes), where);
   const http::AnswerHead& head = answer.exchange.head();
   // Success without a word and without a header of S3 is what a portal answers too.
@@ -288,6 +298,58 @@ store::DeleteResult S3Store::remove(const ObjectAddress& object, const VersionId
     throw Error(ErrorKind::corrupt, "the object is still there after it was deleted", where,
                 "another server answered the request, or somebody wrote the object again");
   return aws::parse_remove(head);
+}
+
+/// Deletes objects that one request can name.
+std::vector<store::RemoveOutcome> S3Store::remove_in_one(const BucketName& bucket,
+                                                         const std::vector<store::ObjectToRemove>& objects) {
+  try {
+    OpenCall answer =
+        open(bucket, where_of(bucket), [&](const aws::S3Requests& s3) { return s3.remove_all(bucket, objects); },
+             nullptr, {.deadlines = {.idle = patience_for_assembly}});
+    const std::string body = read_text(answer, most_answer_bytes);
+    return aws::parse_remove_all(answer.exchange.head(), body, bucket, objects);
+  } catch (const Error& error) {
+    if (error.code() != "MethodNotAllowed") throw;
+    throw Error(ErrorKind::unsupported, "the server does not delete many objects in one request", where_of(bucket),
+                "delete them one by one")
+        .with_code("NotImplemented")
+        .with_cause(error);
+  }
+}
+
+std::vector<store::RemoveOutcome> S3Store::remove_all(const BucketName& bucket,
+                                                      const std::vector<store::ObjectToRemove>& objects) {
+  store::check_remove_all(objects);
+  for (const store::ObjectToRemove& object : objects) {
+    check_object_key(object.key);
+    store::check_remove({bucket, object.key}, object.version_id, object.conditions);
+  }
+  const bool is_alone_with_condition = is_helped(bucket);
+  std::vector<store::RemoveOutcome> outcomes(objects.size());
+  std::vector<store::ObjectToRemove> together;
+  std::vector<std::size_t> places, alone;
+  for (std::size_t i = 0; i < objects.size(); ++i) {
+    const bool has_condition = !objects[i].conditions.if_match.empty();
+    if (aws::fits_in_xml(objects[i].key) && !(has_condition && is_alone_with_condition)) {
+      together.push_back(objects[i]);
+      places.push_back(i);
+    } else {
+      alone.push_back(i);
+    }
+  }
+  if (!together.empty()) {
+    std::vector<store::RemoveOutcome> done = remove_in_one(bucket, together);
+    for (std::size_t i = 0; i < places.size(); ++i) outcomes[places[i]] = std::move(done[i]);
+  }
+  for (const std::size_t i : alone) {
+    try {
+      outcomes[i].result = remove({bucket, objects[i].key}, objects[i].version_id, objects[i].conditions);
+    } catch (const Error& error) {
+      outcomes[i].error = error;
+    }
+  }
+  return outcomes;
 }
 
 store::PutResult S3Store::copy(const store::CopySource& from, const ObjectAddress& to,

@@ -59,7 +59,10 @@ class S3Store final : public store::ObjectStore {
   std::unique_ptr<store::GetStream> get(const ObjectAddress& object, const std::optional<store::ByteRange>& range,
                                         const store::ReadConditions& conditions) override;
   std::optional<store::ObjectInfo> head(const ObjectAddress& object, const store::ReadConditions& conditions) override;
-  store::DeleteResult remove(const ObjectAddress& object, const VersionId& version) override;
+  store::DeleteResult remove(const ObjectAddress& object, const VersionId& version,
+                             const store::DeleteConditions& conditions) override;
+  std::vector<store::RemoveOutcome> remove_all(const BucketName& bucket,
+                                               const std::vector<store::ObjectToRemove>& objects) override;
   store::PutResult copy(const store::CopySource& from, const ObjectAddress& to,
                         const std::optional<store::ObjectAttributes>& replace,
                         const store::WriteConditions& conditions) override;
@@ -147,6 +150,8 @@ class S3Store final : public store::ObjectStore {
                              const store::WriteConditions& conditions);
   void look_below(const ObjectAddress& object, const Seen& seen, const VersionId& written);
   void look_at_source(const store::CopySource& from);
+  std::vector<store::RemoveOutcome> remove_in_one(const BucketName& bucket,
+                                                  const std::vector<store::ObjectToRemove>& objects);
   void remember_tags(const UploadId& upload, const store::Tags& tags);
   void forget_tags(const UploadId& upload);
   void ensure_tags(const ObjectAddress& object, const store::Tags& tags, const VersionId& version);

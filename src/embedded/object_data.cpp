@@ -181,20 +181,24 @@ VersionChange NewObjectFile::publish(const std::function<VersionChange(WriteCont
   }
 }
 
-VersionChange change_versions(Core& core, const ObjectAddress& object,
-                              const std::function<VersionChange(WriteContext&)>& change) {
+void commit_changes(Core& core, const std::function<void(WriteContext&, DoomedFiles&)>& change) {
   DoomedFiles doomed(core);
-  VersionChange done;
   try {
-    core.commits.run(Database::Durability::power_safe, [&](WriteContext& context) {
-      done = change(context);
-      doomed.add(object, done.replaced);
-    });
+    core.commits.run(Database::Durability::power_safe, [&](WriteContext& context) { change(context, doomed); });
   } catch (const UncertainCommit&) {
     doomed.leave_to_sweep();
     throw;
   }
   doomed.remove();
+}
+
+VersionChange change_versions(Core& core, const ObjectAddress& object,
+                              const std::function<VersionChange(WriteContext&)>& change) {
+  VersionChange done;
+  commit_changes(core, [&](WriteContext& context, DoomedFiles& doomed) {
+    done = change(context);
+    doomed.add(object, done.replaced);
+  });
   return done;
 }
 

@@ -76,6 +76,9 @@ class NewObjectFile {
   bool in_place_ = false;
 };
 
+/// Runs changes of versions as one transaction, and removes the files that they gave to DoomedFiles.
+void commit_changes(Core& core, const std::function<void(WriteContext&, DoomedFiles&)>& change);
+
 /// Runs a change of versions that makes no new data, and removes what it replaced.
 VersionChange change_versions(Core& core, const ObjectAddress& object,
                               const std::function<VersionChange(WriteContext&)>& change);

@@ -60,23 +60,34 @@ std::string rolled_up(std::string_view key, const store::ListRequest& request) {
   return std::string(key.substr(0, at + request.delimiter.size()));
 }
 
+/// Spelt out so that each query is one literal.
+#define BALE_LISTED_COLUMNS "key, size, etag, modified, class, attributes, restored_until"
+
 Query objects_from(Database& database, const BucketRow& bucket, const Position& from, const std::string& end) {
-  return database.query(
-      "SELECT key, size, etag, modified, class FROM versions INDEXED BY current_objects "
-      "WHERE bucket = ? AND latest = 1 AND marker = 0 AND key >= ? AND key < ? ORDER BY key",
-      bucket.id, Blob{from.key}, Blob{end});
+  return database.query("SELECT " BALE_LISTED_COLUMNS
+                        " FROM versions INDEXED BY current_objects "
+                        "WHERE bucket = ? AND latest = 1 AND marker = 0 AND key >= ? AND key < ? ORDER BY key",
+                        bucket.id, Blob{from.key}, Blob{end});
 }
 
-store::ListedObject read_object(const Query& row) {
-  return {ObjectKey(row.text(0)), static_cast<ByteCount>(row.integer(1)), ETag(row.text(2)),
-          from_epoch_ms(row.integer(3)), row.text(4)};
+/// Reads the columns of an object as it is listed at `now`.
+store::ListedObject read_object(const Query& row, const store::ListRequest& request, TimePoint now) {
+  store::ListedObject object{ObjectKey(row.text(0)), static_cast<ByteCount>(row.integer(1)), ETag(row.text(2)),
+                             from_epoch_ms(row.integer(3)), row.text(4)};
+  object.checksum_algorithm = checksum_algorithm_of(row.text(5));
+  object.checksum_is_whole = object.checksum_algorithm.has_value();  // others are not kept
+  if (request.with_restore_status && !row.is_null(6)) {
+    const TimePoint until = from_epoch_ms(row.integer(6));
+    if (now < until) object.restore = store::ListedRestore{.in_progress = false, .expiry = until};
+  }
+  return object;
 }
 
 /// One page of objects, as long as keys come one by one. A common prefix ends the run: the next one starts behind it.
 class PageBuilder {
  public:
-  PageBuilder(Database& database, const BucketRow& bucket, const store::ListRequest& request)
-      : database_(database), bucket_(bucket), request_(request), position_(start_of(request)) {}
+  PageBuilder(Database& database, const BucketRow& bucket, const store::ListRequest& request, TimePoint now)
+      : database_(database), bucket_(bucket), request_(request), now_(now), position_(start_of(request)) {}
 
   store::ListPage build() {
     if (page_size(request_) == 0) return {};
@@ -100,7 +111,7 @@ class PageBuilder {
         page_.common_prefixes.push_back(std::move(common));
         return true;
       }
-      page_.objects.push_back(read_object(row));
+      page_.objects.push_back(read_object(row, request_, now_));
       position_.key = successor(key);
     }
     return false;
@@ -109,16 +120,17 @@ class PageBuilder {
   Database& database_;
   const BucketRow& bucket_;
   const store::ListRequest& request_;
+  const TimePoint now_;
   Position position_;
   store::ListPage page_;
 };
 
 Query versions_from(Database& database, const BucketRow& bucket, const Position& from, const std::string& end) {
   const std::int64_t before = from.before_id == 0 ? INT64_MAX : from.before_id;
-  return database.query(
-      "SELECT key, size, etag, modified, class, version, latest, marker, id FROM versions INDEXED BY versions_by_key "
-      "WHERE bucket = ? AND key >= ? AND key < ? AND (key > ? OR id < ?) ORDER BY key, id DESC",
-      bucket.id, Blob{from.key}, Blob{end}, Blob{from.key}, before);
+  return database.query("SELECT " BALE_LISTED_COLUMNS
+                        ", version, latest, marker, id FROM versions INDEXED BY versions_by_key "
+                        "WHERE bucket = ? AND key >= ? AND key < ? AND (key > ? OR id < ?) ORDER BY key, id DESC",
+                        bucket.id, Blob{from.key}, Blob{end}, Blob{from.key}, before);
 }
 
 }  // namespace
@@ -127,7 +139,7 @@ store::ListPage EmbeddedStore::list(const BucketName& bucket, const store::ListR
   auto reader = core_.readers.borrow();
   const Snapshot snapshot(*reader);
   const BucketRow row = require_bucket(*reader, bucket);
-  return PageBuilder(*reader, row, request).build();
+  return PageBuilder(*reader, row, request, now()).build();
 }
 
 store::VersionPage EmbeddedStore::list_versions(const BucketName& bucket, const store::ListRequest& request) {
@@ -146,11 +158,11 @@ store::VersionPage EmbeddedStore::list_versions(const BucketName& bucket, const 
       break;
     }
     store::ListedVersion version;
-    static_cast<store::ListedObject&>(version) = read_object(row);
-    version.version_id = VersionId(row.text(5));
-    version.is_latest = row.integer(6) != 0;
-    version.is_delete_marker = row.integer(7) != 0;
-    position = {version.key.str(), row.integer(8)};
+    static_cast<store::ListedObject&>(version) = read_object(row, request, now());
+    version.version_id = VersionId(row.text(7));
+    version.is_latest = row.integer(8) != 0;
+    version.is_delete_marker = row.integer(9) != 0;
+    position = {version.key.str(), row.integer(10)};
     page.versions.push_back(std::move(version));
   }
   return page;

@@ -188,6 +188,16 @@ store::ObjectAttributes from_stored(const StoredAttributes& stored) {
 
 std::optional<store::Checksum> checksum_of(const StoredAttributes& stored) { return checksum_of(parse_kept(stored)); }
 
+std::optional<Algorithm> checksum_algorithm_of(std::string_view attributes) {
+  // Members are kept in the order of their names: nearly all objects have this one, as the first.
+  if (attributes.starts_with("{\"crc64nvme\":")) return Algorithm::crc64nvme;
+  if (attributes.find(checksum_member) == std::string_view::npos &&
+      attributes.find(crc64_member) == std::string_view::npos)
+    return std::nullopt;
+  const auto checksum = checksum_of(json::parse(attributes));
+  return checksum ? std::optional(checksum->algorithm) : std::nullopt;
+}
+
 void complete_attributes(StoredAttributes& stored, const std::optional<store::Checksum>& checksum,
                          ByteCount part_bytes) {
   json kept = parse_kept(stored);
@@ -288,9 +298,12 @@ VersionChange insert_version(WriteContext& context, const ObjectAddress& object,
   return change;
 }
 
-VersionChange delete_object(WriteContext& context, const ObjectAddress& object, TimePoint now, const FileId& new_id) {
+VersionChange delete_object(WriteContext& context, const ObjectAddress& object,
+                            const store::DeleteConditions& conditions, TimePoint now, const FileId& new_id) {
   const BucketRow bucket = require_bucket(context.database, object.bucket);
   const auto current = find_version(context.database, bucket, object.key);
+  const bool exists = current && !current->marker;
+  store::check_delete_conditions(exists ? std::optional(current->etag) : std::nullopt, object, conditions);
   VersionChange change;
   if (bucket.versioning == Versioning::never) {
     if (!current) return change;

@@ -38,6 +38,8 @@ StoredAttributes to_stored(const store::ObjectAttributes& attributes,
 StoredAttributes to_stored_upload(const store::ObjectAttributes& attributes);
 /// Returns the checksum stored with the object; nullopt if the row has no checksum.
 std::optional<store::Checksum> checksum_of(const StoredAttributes& stored);
+/// Returns the algorithm of that checksum, from StoredAttributes::attributes alone; nullopt as checksum_of().
+std::optional<store::Checksum::Algorithm> checksum_algorithm_of(std::string_view attributes);
 store::ObjectAttributes from_stored(const StoredAttributes& stored);
 /// Makes the attributes of an upload those of its object: with its checksum, and the size of the parts that it was put
 /// together of, 0: unlike ones.
@@ -94,8 +96,9 @@ struct VersionChange {
 /// Throws as check_write_conditions and require_bucket do.
 VersionChange insert_version(WriteContext& context, const ObjectAddress& object, const NewVersion& version,
                              const store::WriteConditions& conditions, TimePoint now);
-/// Deletes without a version: the object, or adds a delete marker.
-VersionChange delete_object(WriteContext& context, const ObjectAddress& object, TimePoint now, const FileId& new_id);
+/// Deletes without a version: the object, or adds a delete marker. Throws as store::check_delete_conditions() does.
+VersionChange delete_object(WriteContext& context, const ObjectAddress& object,
+                            const store::DeleteConditions& conditions, TimePoint now, const FileId& new_id);
 /// Deletes one version for good.
 VersionChange delete_version(WriteContext& context, const ObjectAddress& object, const VersionId& version,
                              TimePoint now);

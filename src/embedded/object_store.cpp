@@ -214,14 +214,48 @@ std::optional<store::ObjectInfo> EmbeddedStore::head(const ObjectAddress& object
   return to_info(bucket, require_object(*reader, bucket, object, conditions), now());
 }
 
-store::DeleteResult EmbeddedStore::remove(const ObjectAddress& object, const VersionId& version) {
+store::DeleteResult EmbeddedStore::remove(const ObjectAddress& object, const VersionId& version,
+                                          const store::DeleteConditions& conditions) {
   check_object_key(object.key);
+  store::check_remove(object, version, conditions);
   const FileId marker_id = core_.journal.new_file_id();
   const VersionChange change = change_versions(core_, object, [&](WriteContext& context) {
-    return version.empty() ? delete_object(context, object, now(), marker_id)
+    return version.empty() ? delete_object(context, object, conditions, now(), marker_id)
                            : delete_version(context, object, version, now());
   });
   return {change.version, change.delete_marker};
+}
+
+std::vector<store::RemoveOutcome> EmbeddedStore::remove_all(const BucketName& bucket,
+                                                            const std::vector<store::ObjectToRemove>& objects) {
+  store::check_remove_all(objects);
+  std::vector<FileId> marker_ids;
+  for (const store::ObjectToRemove& object : objects) {
+    check_object_key(object.key);
+    store::check_remove({bucket, object.key}, object.version_id, object.conditions);
+    marker_ids.push_back(core_.journal.new_file_id());
+  }
+  std::vector<store::RemoveOutcome> outcomes;
+  commit_changes(core_, [&](WriteContext& context, DoomedFiles& doomed) {
+    require_bucket(context.database, bucket);
+    outcomes.assign(objects.size(), {});
+    for (std::size_t i = 0; i < objects.size(); ++i) {
+      const ObjectAddress address{bucket, objects[i].key};
+      const VersionId& version = objects[i].version_id;
+      try {
+        const VersionChange change = version.empty()
+                                         ? delete_object(context, address, objects[i].conditions, now(), marker_ids[i])
+                                         : delete_version(context, address, version, now());
+        doomed.add(address, change.replaced);
+        outcomes[i].result = {change.version, change.delete_marker};
+      } catch (const Error& error) {
+        // A condition is looked at before anything is changed; what else may fail undoes the whole transaction.
+        if (error.kind() != ErrorKind::precondition && error.kind() != ErrorKind::not_found) throw;
+        outcomes[i].error = error;
+      }
+    }
+  });
+  return outcomes;
 }
 
 store::PutResult EmbeddedStore::copy(const store::CopySource& from, const ObjectAddress& to,

@@ -30,7 +30,11 @@ class EmbeddedStore final : public store::ObjectStore {
   std::unique_ptr<store::GetStream> get(const ObjectAddress& object, const std::optional<store::ByteRange>& range,
                                         const store::ReadConditions& conditions) override;
   std::optional<store::ObjectInfo> head(const ObjectAddress& object, const store::ReadConditions& conditions) override;
-  store::DeleteResult remove(const ObjectAddress& object, const VersionId& version) override;
+  store::DeleteResult remove(const ObjectAddress& object, const VersionId& version,
+                             const store::DeleteConditions& conditions) override;
+  /// One transaction.
+  std::vector<store::RemoveOutcome> remove_all(const BucketName& bucket,
+                                               const std::vector<store::ObjectToRemove>& objects) override;
   store::PutResult copy(const store::CopySource& from, const ObjectAddress& to,
                         const std::optional<store::ObjectAttributes>& replace,
                         const store::WriteConditions& conditions) override;

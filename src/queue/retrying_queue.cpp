@@ -1,78 +1,15 @@
 #include "queue/retrying_queue.hpp"
 
-#include <numeric>
-#include <optional>
+#include "flow/retry_batch.hpp"
 
 namespace bale::queue {
 namespace {
 
-/// Entries on their way to a queue, and what became of each.
-template <typename Entry>
-class Batch {
- public:
-  explicit Batch(const std::vector<Entry>& entries) : entries_(entries), results_(entries.size()) {
-    pending_.resize(entries.size());
-    std::iota(pending_.begin(), pending_.end(), std::size_t{0});
-  }
-
-  /// Sends the pending entries, and keeps as pending those whose failure may pass. Returns one such failure; absent
-  /// when nothing is pending. Throws what `send` throws, with everything still pending.
-  template <typename Send>
-  std::optional<Error> send_pending(const Send& send) {
-    const std::vector<EntryResult> sent = pending_.size() == entries_.size() ? send(entries_) : send(picked());
-    std::optional<Error> passing;
-    std::vector<std::size_t> still;
-    for (std::size_t i = 0; i < pending_.size(); ++i) {
-      results_[pending_[i]] = sent.at(i);
-      if (!sent[i] || flow::retry_class(*sent[i]) == flow::RetryClass::never) continue;
-      still.push_back(pending_[i]);
-      passing = sent[i];
-    }
-    has_results_ = true;
-    pending_ = std::move(still);
-    return passing;
-  }
-
-  /// Makes `error` the result of what is pending. False when nothing was ever sent, so that it holds for all.
-  bool give_up(const Error& error) {
-    for (const std::size_t i : pending_) results_[i] = error;
-    return has_results_;
-  }
-
-  std::vector<EntryResult> take_results() { return std::move(results_); }
-
- private:
-  std::vector<Entry> picked() const {
-    std::vector<Entry> entries;
-    for (const std::size_t i : pending_) entries.push_back(entries_[i]);
-    return entries;
-  }
-
-  const std::vector<Entry>& entries_;
-  std::vector<EntryResult> results_;
-  std::vector<std::size_t> pending_;
-  bool has_results_ = false;
-};
-
 template <typename Entry, typename Send>
 std::vector<EntryResult> retry_batch(flow::Retrier& retrier, const std::vector<Entry>& entries, const Send& send) {
-  Batch<Entry> batch(entries);
-  flow::Attempts attempts(retrier);
-  for (;;) {
-    std::optional<Error> failure;
-    try {
-      failure = batch.send_pending(send);
-    } catch (const Error& error) {
-      failure = error;
-    }
-    if (!failure) {
-      attempts.succeeded();
-      return batch.take_results();
-    }
-    if (attempts.again(*failure)) continue;
-    if (!batch.give_up(attempts.report())) throw attempts.report();
-    return batch.take_results();
-  }
+  return flow::retry_batch<EntryResult>(
+      retrier, entries, send, [](EntryResult& result) -> EntryResult& { return result; },
+      [](const flow::Attempts&, const Entry&, EntryResult&) {});
 }
 
 }  // namespace

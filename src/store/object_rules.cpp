@@ -131,6 +131,22 @@ void check_write_conditions(const std::optional<ETag>& current, const ObjectAddr
   }
 }
 
+void check_delete_conditions(const std::optional<ETag>& current, const ObjectAddress& object,
+                             const DeleteConditions& conditions) {
+  check_write_conditions(current, object, {.if_match = conditions.if_match});
+}
+
+void check_remove(const ObjectAddress& object, const VersionId& version, const DeleteConditions& conditions) {
+  if (version.empty() || conditions.if_match.empty()) return;
+  throw refuse("InvalidRequest", "a version is deleted without a condition").with_where(to_uri(object));
+}
+
+void check_remove_all(const std::vector<ObjectToRemove>& objects) {
+  if (!objects.empty() && objects.size() <= max_removed_at_once) return;
+  throw refuse("MalformedXML",
+               fmt::format("{} objects to delete at once; S3 takes 1-{}", objects.size(), max_removed_at_once));
+}
+
 void check_range(const std::optional<ByteRange>& range) {
   if (!range) return;
   if (range->suffix ? *range->suffix == 0 : range->last < range->first)

@@ -34,6 +34,15 @@ void check_copy(const CopySource& from, const ObjectAddress& to, const std::opti
 void check_write_conditions(const std::optional<ETag>& current, const ObjectAddress& object,
                             const WriteConditions& conditions);
 
+/// Checks the condition of a deletion where the current object has the tag `current` (absent: there is none). Throws as
+/// ObjectStore::remove() says.
+void check_delete_conditions(const std::optional<ETag>& current, const ObjectAddress& object,
+                             const DeleteConditions& conditions);
+/// A condition and a version exclude each other. InvalidRequest.
+void check_remove(const ObjectAddress& object, const VersionId& version, const DeleteConditions& conditions);
+/// One to max_removed_at_once objects. MalformedXML.
+void check_remove_all(const std::vector<ObjectToRemove>& objects);
+
 /// The part of an object that a range asks for.
 struct Extent {
   ByteCount offset = 0;

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/bytes.hpp"
+#include "base/error.hpp"
 #include "base/hash.hpp"
 #include "base/names.hpp"
 #include "base/time.hpp"
@@ -197,12 +198,27 @@ struct UploadedPart {
   std::optional<Checksum> checksum = {};  ///< where the upload was begun with an algorithm, and the store keeps it
 };
 
+/// What a store says of the restore of an archived object: RestoreStatus of a listing, x-amz-restore of a HEAD.
+struct ListedRestore {
+  bool in_progress = false;         ///< requested, and not readable yet
+  std::optional<TimePoint> expiry;  ///< when the readable copy goes; absent while the restore is in progress
+  friend bool operator==(const ListedRestore&, const ListedRestore&) = default;
+};
+
 struct ListedObject {
   ObjectKey key;
   ByteCount size = 0;
   ETag etag;
   TimePoint last_modified{};
   std::string storage_class = "STANDARD";
+  /// Where ListRequest::with_restore_status asked for it. Absent: no restore was requested, or the copy has gone, or
+  /// the store does not tell it. It says nothing about the archive tiers of INTELLIGENT_TIERING: only a HEAD does.
+  std::optional<ListedRestore> restore = {};
+  /// Algorithm of the checksum that the store keeps of the object; absent where it keeps none, or does not tell. The
+  /// checksum itself takes a HEAD (ReadConditions::with_evidence).
+  std::optional<Checksum::Algorithm> checksum_algorithm = {};
+  /// That checksum is of the object's bytes (FULL_OBJECT), and not of the checksums of its parts (COMPOSITE).
+  bool checksum_is_whole = false;
 };
 
 struct ListPage {
@@ -228,6 +244,9 @@ struct ListRequest {
   std::string start_after;   ///< keys greater than this
   std::string continuation;  ///< `next` of the page before
   std::uint32_t max_keys = 1000;
+  /// Also asks for ListedObject::restore (x-amz-optional-object-attributes: RestoreStatus).
+  /// https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
+  bool with_restore_status = false;
 };
 
 struct ListedUpload {
@@ -247,6 +266,31 @@ struct BucketInfo {
 struct DeleteResult {
   VersionId version_id;
   bool delete_marker = false;
+};
+
+/// Conditions of a deletion. Empty members do not apply.
+/// https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-deletes.html
+struct DeleteConditions {
+  /// Only if the current object has this tag. S3 evaluates it for the current object alone: not to be given together
+  /// with a version. It takes the permission to read the object.
+  ETag if_match;
+};
+
+/// The most objects that one remove_all() takes.
+/// https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
+inline constexpr std::size_t max_removed_at_once = 1000;
+
+/// One object for remove_all(). Members as the parameters of remove().
+struct ObjectToRemove {
+  ObjectKey key;
+  VersionId version_id = {};
+  DeleteConditions conditions = {};
+};
+
+/// What became of one ObjectToRemove.
+struct RemoveOutcome {
+  DeleteResult result;              ///< meaningful where there is no error
+  std::optional<Error> error = {};  ///< as remove() would have thrown it
 };
 
 /// One rule of a bucket's event notifications: which events of which keys go to which queue.
@@ -301,10 +345,22 @@ class ObjectStore {
   /// Absent when there is no such object or version: where the store itself says so, in an answer that names the cause
   /// (see ReadConditions::absence_unconfirmed). Errors as those of get().
   virtual std::optional<ObjectInfo> head(const ObjectAddress& object, const ReadConditions& conditions = {}) = 0;
-  /// No error when it is not there. Without a version, a versioned bucket gets a delete marker.
-  virtual DeleteResult remove(const ObjectAddress& object, const VersionId& version = {}) = 0;
+  /// Deletes the object, or one version of it for good. No error when it is not there. Without a version, a versioned
+  /// bucket gets a delete marker. With a condition: Error{not_found} NoSuchKey when there is no object,
+  /// Error{precondition} PreconditionFailed when it has another tag, Error{invalid} InvalidRequest together with a
+  /// version.
+  virtual DeleteResult remove(const ObjectAddress& object, const VersionId& version = {},
+                              const DeleteConditions& conditions = {}) = 0;
+  /// Deletes up to max_removed_at_once objects of one bucket, in one request where the store has one. Returns what
+  /// became of each, in the order of `objects`: each succeeds or fails on its own, as with remove(). Throws where the
+  /// request as a whole failed: Error{not_found} NoSuchBucket, Error{invalid} MalformedXML for none or too many,
+  /// Error{unsupported} where the store has no such request (then remove() does it).
+  virtual std::vector<RemoveOutcome> remove_all(const BucketName& bucket,
+                                                const std::vector<ObjectToRemove>& objects) = 0;
   /// Server-side copy of at most max_part_bytes. The attributes are taken from `replace` where given, else from the
-  /// source (storage class excepted: STANDARD unless replaced, as S3 does).
+  /// source (storage class excepted: STANDARD unless replaced, as S3 does). `conditions` are about the object that is
+  /// replaced, those of `from` about the source. S3 has none about the target for upload_part_copy(): those of
+  /// complete_upload() hold.
   virtual PutResult copy(const CopySource& from, const ObjectAddress& to,
                          const std::optional<ObjectAttributes>& replace = std::nullopt,
                          const WriteConditions& conditions = {}) = 0;

@@ -1,6 +1,7 @@
 #include "store/retrying_store.hpp"
 
 #include "base/error.hpp"
+#include "flow/retry_batch.hpp"
 #include "store/content_check.hpp"
 #include "store/own_write.hpp"
 #include "store/resuming_stream.hpp"
@@ -20,6 +21,11 @@ Error conflict_as_passing(const Error& error) {
   return Error(ErrorKind::unavailable, error.summary(), error.where(), error.hint())
       .with_code(error.code())
       .without_effect();
+}
+
+/// Whether a conditional deletion that finds no object was done by an attempt before it, whose answer was lost.
+bool was_removed(const flow::Attempts& attempts, const DeleteConditions& conditions, const Error& error) {
+  return !conditions.if_match.empty() && attempts.may_have_worked() && error.code() == "NoSuchKey";
 }
 
 /// What is there now; absent when it may not be looked at. Failures that pass, and a stop, are thrown: then nobody
@@ -129,8 +135,30 @@ std::optional<ObjectInfo> RetryingStore::head(const ObjectAddress& object, const
   return flow::retry(retrier_, [&] { return inner_.head(object, conditions); });
 }
 
-DeleteResult RetryingStore::remove(const ObjectAddress& object, const VersionId& version) {
-  return flow::retry(retrier_, [&] { return inner_.remove(object, version); });
+DeleteResult RetryingStore::remove(const ObjectAddress& object, const VersionId& version,
+                                   const DeleteConditions& conditions) {
+  flow::Attempts attempts(retrier_);
+  return attempts.run([&]() -> DeleteResult {
+    try {
+      return inner_.remove(object, version, conditions);
+    } catch (const Error& error) {
+      if (is_conflict(error)) throw conflict_as_passing(error);
+      if (was_removed(attempts, conditions, error)) return {};
+      throw;
+    }
+  });
+}
+
+std::vector<RemoveOutcome> RetryingStore::remove_all(const BucketName& bucket,
+                                                     const std::vector<ObjectToRemove>& objects) {
+  return flow::retry_batch<RemoveOutcome>(
+      retrier_, objects, [&](const std::vector<ObjectToRemove>& pending) { return inner_.remove_all(bucket, pending); },
+      [](RemoveOutcome& outcome) -> std::optional<Error>& { return outcome.error; },
+      [](const flow::Attempts& attempts, const ObjectToRemove& object, RemoveOutcome& outcome) {
+        if (!outcome.error) return;
+        if (is_conflict(*outcome.error)) outcome.error = conflict_as_passing(*outcome.error);
+        if (was_removed(attempts, object.conditions, *outcome.error)) outcome = {};
+      });
 }
 
 PutResult RetryingStore::copy(const CopySource& from, const ObjectAddress& to,

@@ -22,6 +22,8 @@ namespace bale::store {
 ///  - complete_upload after a lost answer meets NoSuchUpload or a failed condition: the object is looked at, and it
 ///    worked if its ETag is that of the parts. If the object was replaced in between, that is not seen, and the error
 ///    stands. 409 ConditionalRequestConflict is not tried again: S3 wants the whole upload anew.
+///  - A conditional remove that meets NoSuchKey after a lost answer counts as done. remove_all() sends again only those
+///    objects whose own failure is transient.
 ///  - create_upload may leave an upload that nobody knows: it has no object; it goes when old uploads are swept.
 ///  - create_bucket, delete_bucket: that the bucket is there, or gone, counts as done after a lost answer.
 ///
@@ -48,7 +50,9 @@ class RetryingStore final : public ObjectStore {
   std::unique_ptr<GetStream> get(const ObjectAddress& object, const std::optional<ByteRange>& range,
                                  const ReadConditions& conditions) override;
   std::optional<ObjectInfo> head(const ObjectAddress& object, const ReadConditions& conditions) override;
-  DeleteResult remove(const ObjectAddress& object, const VersionId& version) override;
+  DeleteResult remove(const ObjectAddress& object, const VersionId& version,
+                      const DeleteConditions& conditions) override;
+  std::vector<RemoveOutcome> remove_all(const BucketName& bucket, const std::vector<ObjectToRemove>& objects) override;
   PutResult copy(const CopySource& from, const ObjectAddress& to, const std::optional<ObjectAttributes>& replace,
                  const WriteConditions& conditions) override;
   ListPage list(const BucketName& bucket, const ListRequest& request) override;

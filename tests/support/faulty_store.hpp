@@ -153,8 +153,12 @@ class FaultyStore final : public store::ObjectStore {
   std::optional<store::ObjectInfo> head(const ObjectAddress& o, const store::ReadConditions& c) override {
     return call("head", o, [&] { return inner_.head(o, c); });
   }
-  store::DeleteResult remove(const ObjectAddress& o, const VersionId& v) override {
-    return call("remove", o, [&] { return inner_.remove(o, v); });
+  store::DeleteResult remove(const ObjectAddress& o, const VersionId& v, const store::DeleteConditions& c) override {
+    return call("remove", o, [&] { return inner_.remove(o, v, c); });
+  }
+  std::vector<store::RemoveOutcome> remove_all(const BucketName& b,
+                                               const std::vector<store::ObjectToRemove>& o) override {
+    return call("remove_all", b, o.empty() ? "" : o.front().key.str(), [&] { return inner_.remove_all(b, o); });
   }
   store::PutResult copy(const store::CopySource& f, const ObjectAddress& t,
                         const std::optional<store::ObjectAttributes>& r, const store::WriteConditions& c) override {

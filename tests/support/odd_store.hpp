@@ -50,6 +50,7 @@ class OddStore final : public store::ObjectStore {
       get_;
   std::function<std::optional<store::ObjectInfo>(const ObjectAddress&)> head_;
   std::function<void(const ObjectAddress&)> remove_;
+  std::function<std::vector<store::RemoveOutcome>(const std::vector<store::ObjectToRemove>&)> remove_all_;
   std::function<store::PutResult(const store::CopySource&, const ObjectAddress&,
                                  const std::optional<store::ObjectAttributes>&, const Conditions&)>
       copy_;
@@ -91,9 +92,13 @@ class OddStore final : public store::ObjectStore {
   std::optional<store::ObjectInfo> head(const ObjectAddress& o, const store::ReadConditions& c) override {
     return head_ ? head_(o) : inner_.head(o, c);
   }
-  store::DeleteResult remove(const ObjectAddress& o, const VersionId& v) override {
+  store::DeleteResult remove(const ObjectAddress& o, const VersionId& v, const store::DeleteConditions& c) override {
     if (remove_) remove_(o);
-    return inner_.remove(o, v);
+    return inner_.remove(o, v, c);
+  }
+  std::vector<store::RemoveOutcome> remove_all(const BucketName& b,
+                                               const std::vector<store::ObjectToRemove>& o) override {
+    return remove_all_ ? remove_all_(o) : inner_.remove_all(b, o);
   }
   store::PutResult copy(const store::CopySource& f, const ObjectAddress& t,
                         const std::optional<store::ObjectAttributes>& r, const Conditions& c) override {
