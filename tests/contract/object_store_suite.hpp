@@ -74,6 +74,26 @@ class ObjectStoreSuite : public ::testing::Test {
     DigestedBody body(content, digests);
     return store().upload_part(at(key), upload, number, body);
   }
+  /// The first object of the bucket, `key`, is listed as restored where that is asked for.
+  void expect_listed_restore(const std::string& key) {
+    EXPECT_FALSE(store().list(bucket_, {}).objects.at(0).restore) << "nobody asked";
+    const store::ListRequest request{.prefix = key, .with_restore_status = true};
+    const auto object = store().list(bucket_, request).objects.at(0);
+    ASSERT_TRUE(object.restore);
+    EXPECT_FALSE(object.restore->in_progress);
+    ASSERT_TRUE(object.restore->expiry);
+    EXPECT_GT(*object.restore->expiry, object.last_modified);
+    EXPECT_EQ(store().list_versions(bucket_, request).versions.at(0).restore, object.restore);
+  }
+  /// Listings tell the algorithm of the object's checksum, and that it is of the whole object.
+  void expect_listed_checksum(const std::string& key, store::Checksum::Algorithm algorithm) {
+    const auto object = store().list(bucket_, {.prefix = key}).objects.at(0);
+    EXPECT_EQ(object.checksum_algorithm, algorithm);
+    EXPECT_TRUE(object.checksum_is_whole);
+    const auto version = store().list_versions(bucket_, {.prefix = key}).versions.at(0);
+    EXPECT_EQ(version.checksum_algorithm, algorithm);
+    EXPECT_TRUE(version.checksum_is_whole);
+  }
   /// Begins an upload with an algorithm.
   UploadId begin(const std::string& key, const std::optional<store::Checksum::Algorithm>& algorithm) {
     store::ObjectAttributes attributes;
@@ -373,6 +393,87 @@ TYPED_TEST_P(ObjectStoreSuite, RemovesObjects) {
   EXPECT_FALSE(this->store().head(this->at("k")));
   EXPECT_ERROR(ErrorKind::not_found, "NoSuchKey", this->store().get(this->at("k")));
   this->store().remove(this->at("k"));  // no error
+}
+
+TYPED_TEST_P(ObjectStoreSuite, ChecksConditionsOfDeletions) {
+  EXPECT_ERROR(ErrorKind::not_found, "NoSuchKey", this->store().remove(this->at("k"), {}, {.if_match = ETag("0")}));
+  const ETag etag = this->put("k", "1").etag;
+  EXPECT_ERROR(ErrorKind::precondition, "PreconditionFailed",
+               this->store().remove(this->at("k"), {}, {.if_match = ETag("0")}));
+  EXPECT_ERROR(ErrorKind::invalid, "InvalidRequest",
+               this->store().remove(this->at("k"), VersionId("null"), {.if_match = etag}));
+  EXPECT_EQ(this->get("k"), "1");
+  this->store().remove(this->at("k"), {}, {.if_match = etag});
+  EXPECT_FALSE(this->store().head(this->at("k")));
+  this->store().set_versioning(this->bucket_, store::Versioning::enabled);
+  const ETag second = this->put("k", "2").etag;
+  EXPECT_ERROR(ErrorKind::precondition, "PreconditionFailed",
+               this->store().remove(this->at("k"), {}, {.if_match = etag}));
+  EXPECT_TRUE(this->store().remove(this->at("k"), {}, {.if_match = second}).delete_marker);
+  EXPECT_ERROR(ErrorKind::not_found, "NoSuchKey", this->store().remove(this->at("k"), {}, {.if_match = second}));
+}
+
+TYPED_TEST_P(ObjectStoreSuite, RemovesManyObjects) {
+  std::vector<std::string> keys{"a", "a/", "/a", "<&>\"'", "a b", " ", "tab\t", "\x01", "ü/日本語", "..", "kept"};
+  std::erase_if(keys, [](const std::string& key) { return !TypeParam::takes_key(key); });
+  std::vector<store::ObjectToRemove> objects;
+  for (const std::string& key : keys) {
+    const ETag etag = this->put(key, key).etag;
+    objects.push_back({ObjectKey(key), {}, {.if_match = key == "kept" ? ETag("0") : key == "a" ? etag : ETag()}});
+  }
+  objects.push_back({ObjectKey("absent")});
+  const std::vector<store::RemoveOutcome> outcomes = this->store().remove_all(this->bucket_, objects);
+  ASSERT_EQ(outcomes.size(), objects.size());
+  for (std::size_t i = 0; i < objects.size(); ++i) {
+    if (objects[i].key.str() != "kept") {
+      EXPECT_FALSE(outcomes[i].error) << objects[i].key.str() << ": " << outcomes[i].error->what();
+    } else {
+      ASSERT_TRUE(outcomes[i].error);
+      EXPECT_EQ(outcomes[i].error->code(), "PreconditionFailed");
+    }
+  }
+  EXPECT_THAT(this->keys(), ::testing::ElementsAre("kept"));
+}
+
+TYPED_TEST_P(ObjectStoreSuite, RemovesAThousandAtOnce) {
+  std::vector<store::ObjectToRemove> objects;
+  for (int i = 0; i < 1000; ++i) objects.push_back({ObjectKey("k" + std::to_string(i))});
+  for (int i = 0; i < 1000; i += 100) this->put(objects[static_cast<std::size_t>(i)].key.str(), "x");
+  for (const store::RemoveOutcome& outcome : this->store().remove_all(this->bucket_, objects))
+    EXPECT_FALSE(outcome.error);
+  EXPECT_THAT(this->keys(), ::testing::IsEmpty());
+  EXPECT_ERROR(ErrorKind::invalid, "MalformedXML", this->store().remove_all(this->bucket_, {}));
+  objects.push_back({ObjectKey("one too many")});
+  EXPECT_ERROR(ErrorKind::invalid, "MalformedXML", this->store().remove_all(this->bucket_, objects));
+  const BucketName unknown("contract-no-such-bucket");
+  if (TypeParam::has_s3_codes) {
+    EXPECT_ERROR(ErrorKind::not_found, "NoSuchBucket", this->store().remove_all(unknown, {{ObjectKey("k")}}));
+  } else {
+    EXPECT_THROW(this->store().remove_all(unknown, {{ObjectKey("k")}}), Error);
+  }
+}
+
+TYPED_TEST_P(ObjectStoreSuite, RemovesManyVersions) {
+  this->store().set_versioning(this->bucket_, store::Versioning::enabled);
+  const VersionId first = this->put("k", "1").version_id, second = this->put("k", "2").version_id;
+  auto outcomes = this->store().remove_all(this->bucket_, {{ObjectKey("k")}, {ObjectKey("k"), first}});
+  ASSERT_EQ(outcomes.size(), 2u);
+  EXPECT_FALSE(outcomes[0].error || outcomes[1].error);
+  EXPECT_TRUE(outcomes[0].result.delete_marker);
+  EXPECT_FALSE(this->store().head(this->at("k")));
+  const VersionId marker = outcomes[0].result.version_id;
+  EXPECT_FALSE(marker.empty());
+  EXPECT_EQ(outcomes[1].result.version_id, first);
+  EXPECT_FALSE(outcomes[1].result.delete_marker);
+  outcomes = this->store().remove_all(this->bucket_, {{ObjectKey("k"), marker}});
+  ASSERT_FALSE(outcomes.at(0).error);
+  if (TypeParam::tells_removed_markers) {
+    EXPECT_TRUE(outcomes.at(0).result.delete_marker);
+  }
+  EXPECT_EQ(this->get("k"), "2");
+  const auto versions = this->store().list_versions(this->bucket_, {}).versions;
+  ASSERT_EQ(versions.size(), 1u);
+  EXPECT_EQ(versions[0].version_id, second);
 }
 
 TYPED_TEST_P(ObjectStoreSuite, KeepsAnOpenStreamConsistent) {
@@ -802,6 +903,7 @@ TYPED_TEST_P(ObjectStoreSuite, KeepsTheChecksumOfAnObject) {
     EXPECT_EQ(this->get("kept"), "content");
     if constexpr (TypeParam::keeps_checksums) {
       EXPECT_EQ(this->checksum_told_of("kept"), digests.checksum);
+      this->expect_listed_checksum("kept", algorithm);
       this->store().copy({this->at("kept"), {}, {}}, this->at("copy"));
       EXPECT_EQ(this->checksum_told_of("copy"), digests.checksum) << "survives a copy";
     }
@@ -831,6 +933,7 @@ TYPED_TEST_P(ObjectStoreSuite, KeepsTheChecksumOfAnUploadInParts) {
     EXPECT_EQ(this->get("whole"), first + second);
     if constexpr (TypeParam::keeps_checksums) {
       EXPECT_EQ(this->checksum_told_of("whole"), of_all);
+      this->expect_listed_checksum("whole", algorithm);
     }
   }
 }
@@ -974,10 +1077,12 @@ TYPED_TEST_P(ObjectStoreSuite, KeepsArchivedObjectsShutUntilRestored) {
     EXPECT_THAT(info->restore, ::testing::StartsWith("ongoing-request=\"false\", expiry-date=\""));
     EXPECT_EQ(info->storage_class, storage_class);
     EXPECT_EQ(this->get("k"), "cold");
+    if (TypeParam::lists_restores) this->expect_listed_restore("k");
     this->store().copy({this->at("k"), {}, {}}, this->at("to"));
     if (!this->kind_.advance(std::chrono::hours(24 * 4))) continue;
     EXPECT_ERROR(ErrorKind::denied, "InvalidObjectState", this->store().get(this->at("k")));
     EXPECT_TRUE(this->store().head(this->at("k"))->restore.empty());
+    EXPECT_FALSE(this->store().list(this->bucket_, {.with_restore_status = true}).objects.at(0).restore);
   }
   this->put("warm", "x");
   EXPECT_ERROR(ErrorKind::denied, "InvalidObjectState", this->store().restore(this->at("warm"), 1, "Standard"));
@@ -1092,6 +1197,7 @@ REGISTER_TYPED_TEST_SUITE_P(
     KeepsAllAttributes, TakesEveryLegalKey, RefusesWhatS3Refuses, CountsTagCharactersNotBytes, ReadsRanges,
     ChecksConditionsOfReads, ChecksConditionsOfWrites, ChecksConditionsOfWritesWhereVersionsAreKept,
     LetsOneOfManyConditionalWritersWinWhereVersionsAreKept, LetsOneOfManyConditionalWritersWin, RemovesObjects,
+    ChecksConditionsOfDeletions, RemovesManyObjects, RemovesAThousandAtOnce, RemovesManyVersions,
     KeepsAnOpenStreamConsistent, KeepsVersionsAndDeleteMarkers, WritesNullVersionsWhileSuspended, PagesThroughVersions,
     ListsInBytewiseOrder, RollsUpCommonPrefixes, PagesThroughKeysAndPrefixes, CopiesObjects, RefusesCopiesThatCannotBe,
     CopiesAVersion, ReplacesTags, PutsPartsTogether, TellsTheSizeOfPartsThatAreAlike, TellsEvidence,

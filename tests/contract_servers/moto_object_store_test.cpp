@@ -17,6 +17,7 @@ class MotoKind : public AsS3 {
   static constexpr bool tells_removed_markers = false;
   static constexpr bool checks_body_digests = false;
   static constexpr bool checks_signed_digests = false;
+  static constexpr bool lists_restores = false;
   static constexpr bool keeps_checksums = false;  // only with x-amz-sdk-checksum-algorithm, and CRC32 for CRC64NVME
   static constexpr bool checks_upload_size = false;
   static constexpr bool takes_key(std::string_view key) { return key.find('\n') == std::string_view::npos; }

@@ -18,10 +18,16 @@ void parse_rules(std::string_view body, const std::string& where) {
   if (lifecycle_xml(parse_lifecycle({200, {}}, sent, where)) != lifecycle_xml(lifecycle)) std::abort();
 }
 
+/// One outcome an object, whatever the answer names.
+void parse_removals(const http::AnswerHead& head, std::string_view body) {
+  const std::vector<store::ObjectToRemove> objects{{ObjectKey("a")}, {ObjectKey("b"), VersionId("v")}};
+  if (parse_remove_all(head, body, BucketName("fuzz"), objects).size() != objects.size()) std::abort();
+}
+
 void parse(unsigned choice, std::string_view body) {
   const http::AnswerHead head{200, {}};
   const std::string where = "fuzz";
-  switch (choice % 17) {
+  switch (choice % 18) {
     case 0: parse_list(body, where); break;
     case 1: parse_versions(body, where); break;
     case 2: parse_tags(body, where); break;
@@ -38,6 +44,7 @@ void parse(unsigned choice, std::string_view body) {
     case 14: parse_encryption(body, where); break;
     case 15: parse_public_access(body, where); break;
     case 16: parse_rules(body, where); break;
+    case 17: parse_removals(head, body); break;
     default:
       if (parse_xml_failure({400, {}}, body).code.empty()) std::abort();  // a failure always has a name
   }

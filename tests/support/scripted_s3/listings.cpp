@@ -14,22 +14,36 @@ std::string rolled_up(const std::string& key, const std::string& prefix, const s
   return found == std::string::npos ? std::string() : key.substr(0, found + delimiter.size());
 }
 
-std::string object_element(const Request& request, const std::string& key, const Version& version) {
+/// Returns what is told of a restore; empty where that was not asked for, or there is none.
+std::string restore_element(const Request& request, const Version& version, TimePoint now) {
+  if (request.header("x-amz-optional-object-attributes") != "RestoreStatus") return {};
+  if (!version.restored_until || *version.restored_until < now) return {};
+  return "<RestoreStatus>" + element("IsRestoreInProgress", "false") +
+         element("RestoreExpiryDate", to_iso8601(*version.restored_until)) + "</RestoreStatus>";
+}
+
+std::string checksum_kind(const Version& version) {
+  if (!version.checksum) return {};
+  return element("ChecksumAlgorithm", checksum_element_name(version.checksum->name).substr(8)) +
+         element("ChecksumType", version.checksum->type);
+}
+
+std::string object_element(const Request& request, const std::string& key, const Version& version, TimePoint now) {
   return "<Contents>" + element("Key", listed_name(request, key)) +
          element("LastModified", to_iso8601(version.modified)) + element("ETag", in_quotes(version.etag)) +
-         (version.checksum ? element("ChecksumAlgorithm", checksum_element_name(version.checksum->name).substr(8)) +
-                                 element("ChecksumType", version.checksum->type)
-                           : "") +
+         checksum_kind(version) + restore_element(request, version, now) +
          element("Size", std::to_string(version.content.size())) +
          element("StorageClass", version.attributes.storage_class) + "</Contents>";
 }
 
-std::string version_element(const Request& request, const std::string& key, const Version& version, bool is_latest) {
+std::string version_element(const Request& request, const std::string& key, const Version& version, bool is_latest,
+                            TimePoint now) {
   const std::string common = element("Key", listed_name(request, key)) + element("VersionId", version.id) +
                              element("IsLatest", is_latest ? "true" : "false") +
                              element("LastModified", to_iso8601(version.modified));
   if (version.is_marker) return "<DeleteMarker>" + common + "</DeleteMarker>";
-  return "<Version>" + common + element("ETag", in_quotes(version.etag)) +
+  return "<Version>" + common + element("ETag", in_quotes(version.etag)) + checksum_kind(version) +
+         restore_element(request, version, now) +
          element("Size", std::to_string(version.content.size())) +
          element("StorageClass", version.attributes.storage_class) + "</Version>";
 }
@@ -64,7 +78,7 @@ Answer Operations::list_objects(const Request& request, const Received&) {
     ++count;
     last = common.empty() ? key : common;
     if (common.empty()) {
-      objects += object_element(request, key, versions.back());
+      objects += object_element(request, key, versions.back(), state_.now());
     } else {
       prefixes += "<CommonPrefixes>" + element("Prefix", listed_name(request, common)) + "</CommonPrefixes>";
       last_prefix = common;
@@ -106,7 +120,7 @@ Answer Operations::list_versions(const Request& request, const Received&) {
         is_truncated = true;
         break;
       }
-      versions += version_element(request, key, *version, version == kept.rbegin());
+      versions += version_element(request, key, *version, version == kept.rbegin(), state_.now());
       last_key = key;
       last_id = version->id;
       ++count;

@@ -294,9 +294,22 @@ Answer Operations::delete_objects(const Request& request, const Received& receiv
     Request one = request;
     one.key = object.child("Key").text().get();
     one.query.clear();
-    if (object.child("VersionId")) one.query["versionId"] = object.child("VersionId").text().get();
-    delete_object(one, {});
-    if (!is_quiet) results += "<Deleted>" + element("Key", one.key) + "</Deleted>";
+    const std::string version = object.child("VersionId").text().get();
+    if (!version.empty()) one.query["versionId"] = version;
+    if (object.child("ETag")) one.headers.set("if-match", object.child("ETag").text().get());
+    const std::string named = element("Key", one.key) + (version.empty() ? "" : element("VersionId", version));
+    try {
+      const Answer done = delete_object(one, {});
+      if (is_quiet) continue;
+      results += "<Deleted>" + named;
+      if (const std::string* const marker = done.headers.find("x-amz-delete-marker")) {
+        results += element("DeleteMarker", *marker) +
+                   element("DeleteMarkerVersionId", done.headers.get("x-amz-version-id"));
+      }
+      results += "</Deleted>";
+    } catch (const Refusal& refusal) {
+      results += "<Error>" + named + element("Code", refusal.code) + element("Message", refusal.message) + "</Error>";
+    }
   }
   return document("DeleteResult", results);
 }

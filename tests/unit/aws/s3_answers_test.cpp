@@ -212,6 +212,73 @@ TEST(S3Answers, ListObjects) {
   EXPECT_EQ(plain.next, "");
 }
 
+TEST(S3Answers, ListRestoresAndChecksums) {
+  const auto object = [](const std::string& elements) {
+    return parse_list("<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Key>k</Key><Size>1</Size>"
+                      "<LastModified>2025-01-23T09:05:07Z</LastModified>" +
+                          elements + "</Contents></ListBucketResult>",
+                      where)
+        .objects.at(0);
+  };
+  EXPECT_FALSE(object("").restore);
+  EXPECT_EQ(object("<RestoreStatus><IsRestoreInProgress>true</IsRestoreInProgress></RestoreStatus>").restore,
+            (store::ListedRestore{.in_progress = true, .expiry = {}}));
+  EXPECT_EQ(object("<RestoreStatus><IsRestoreInProgress>false</IsRestoreInProgress>"
+                   "<RestoreExpiryDate>2012-12-21T00:00:00.000Z</RestoreExpiryDate></RestoreStatus>")
+                .restore,
+            (store::ListedRestore{.in_progress = false, .expiry = parse_time("2012-12-21T00:00:00Z")}));
+  EXPECT_ERROR(ErrorKind::corrupt, "",
+               object("<RestoreStatus><RestoreExpiryDate>soon</RestoreExpiryDate></RestoreStatus>"));
+
+  using Algorithm = store::Checksum::Algorithm;
+  EXPECT_FALSE(object("").checksum_algorithm);
+  EXPECT_FALSE(object("<ChecksumAlgorithm>XXHASH3</ChecksumAlgorithm>").checksum_algorithm) << "unknown here";
+  const auto whole = object(
+      "<ChecksumAlgorithm>SHA256</ChecksumAlgorithm><ChecksumAlgorithm>CRC32</ChecksumAlgorithm>"
+      "<ChecksumType>FULL_OBJECT</ChecksumType>");
+  EXPECT_EQ(whole.checksum_algorithm, Algorithm::crc32) << "the cheapest";
+  EXPECT_TRUE(whole.checksum_is_whole);
+  const auto parts = object("<ChecksumAlgorithm>SHA256</ChecksumAlgorithm><ChecksumType>COMPOSITE</ChecksumType>");
+  EXPECT_EQ(parts.checksum_algorithm, Algorithm::sha256);
+  EXPECT_FALSE(parts.checksum_is_whole);
+  // Where the type is not told, an object in one part has a checksum of the whole.
+  const std::string md5 = "0cc175b9c0f1b6a831c399e269772661", crc = "<ChecksumAlgorithm>CRC32C</ChecksumAlgorithm>";
+  EXPECT_TRUE(object("<ETag>" + md5 + "</ETag>" + crc).checksum_is_whole);
+  EXPECT_FALSE(object("<ETag>" + md5 + "-2</ETag>" + crc).checksum_is_whole);
+}
+
+TEST(S3Answers, ToManyDeletions) {
+  const AnswerHead head{200, {{"x-amz-request-id", "r"}}};
+  const BucketName bucket("b");
+  const std::vector<store::ObjectToRemove> objects{
+      {ObjectKey("a")}, {ObjectKey("k"), VersionId("1")}, {ObjectKey("k"), VersionId("2")}, {ObjectKey("marked")},
+      {ObjectKey("denied")}, {ObjectKey("forgotten")}};
+  const auto outcomes = parse_remove_all(
+      head,
+      "<DeleteResult" + ns +
+          "><Deleted><Key>k</Key><VersionId>2</VersionId></Deleted><Deleted><Key>a</Key></Deleted>"
+          "<Error><Key>denied</Key><Code>AccessDenied</Code><Message>no</Message></Error>"
+          "<Deleted><Key>marked</Key><DeleteMarker>true</DeleteMarker><DeleteMarkerVersionId>m</DeleteMarkerVersionId>"
+          "</Deleted><Error><Key>k</Key><VersionId>1</VersionId><Code>InternalError</Code><Message>x</Message></Error>"
+          "<Deleted><Key>never asked for</Key></Deleted></DeleteResult>",
+      bucket, objects);
+  ASSERT_EQ(outcomes.size(), 6u);
+  EXPECT_FALSE(outcomes[0].error || outcomes[2].error || outcomes[3].error);
+  EXPECT_EQ(outcomes[1].error.value().kind(), ErrorKind::unavailable);
+  EXPECT_EQ(outcomes[1].error->code(), "InternalError");
+  EXPECT_EQ(outcomes[2].result.version_id, VersionId("2"));
+  EXPECT_TRUE(outcomes[3].result.delete_marker);
+  EXPECT_EQ(outcomes[3].result.version_id, VersionId("m"));
+  EXPECT_EQ(outcomes[4].error.value().kind(), ErrorKind::denied);
+  EXPECT_EQ(outcomes[4].error->code(), "AccessDenied");
+  EXPECT_EQ(outcomes[4].error->where(), "s3://b/denied");
+  EXPECT_EQ(outcomes[5].error.value().kind(), ErrorKind::unavailable) << "nothing is said of it";
+  EXPECT_ERROR(ErrorKind::throttled, "SlowDown",
+               parse_remove_all(head, "<Error><Code>SlowDown</Code></Error>", bucket, objects));
+  EXPECT_ERROR(ErrorKind::unavailable, "NotFromService", parse_remove_all(head, "<html></html>", bucket, objects));
+  EXPECT_ERROR(ErrorKind::unavailable, "NotFromService", parse_remove_all(head, "", bucket, objects));
+}
+
 TEST(S3Answers, ThatAreNoListsAreRefused) {
   for (const char* body : {"", "<", "{}", "<html><body>Welcome</body></html>", "<ListVersionsResult/>",
                            "<ListBucketResult/>", "<ListBucketResult> </ListBucketResult>"}) {

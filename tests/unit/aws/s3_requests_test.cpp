@@ -122,6 +122,8 @@ TEST(S3Requests, ForReads) {
   EXPECT_EQ(wire(s3.head(object, {VersionId("v"), {}})), "HEAD /b/k?versionId=v");
   EXPECT_EQ(wire(s3.remove(object, {})), "DELETE /b/k");
   EXPECT_EQ(wire(s3.remove(object, VersionId("null"))), "DELETE /b/k?versionId=null");
+  EXPECT_EQ(wire(s3.remove(object, {}, {.if_match = ETag("e")})), "DELETE /b/k\nIf-Match: e");
+  EXPECT_FALSE(s3.remove(object, {}, {.if_match = ETag("e")}).request.may_repeat);
   EXPECT_EQ(wire(s3.get({bucket, ObjectKey("../a//b ?#%\xC3\xA4/")}, {}, {})), "GET /b/../a//b%20%3F%23%25%C3%A4/");
 }
 
@@ -155,6 +157,36 @@ TEST(S3Requests, ThatWouldGoElsewhereAreRefused) {
     EXPECT_ERROR(ErrorKind::invalid, "InvalidBucketName", s3.delete_bucket(BucketName(name)));
     EXPECT_ERROR(ErrorKind::invalid, "InvalidBucketName", s3.remove({BucketName(name), ObjectKey("k")}, {}));
   }
+}
+
+TEST(S3Requests, ForManyDeletions) {
+  EXPECT_EQ(wire(s3.remove_all(bucket, {{ObjectKey("a<b&\"c")}, {ObjectKey("d/e"), VersionId("v")}})),
+            "POST /b?delete\nContent-Type: application/xml\n<Delete" + xmlns +
+                "><Object><Key>a&lt;b&amp;&quot;c</Key></Object>"
+                "<Object><Key>d/e</Key><VersionId>v</VersionId></Object></Delete>");
+  EXPECT_TRUE(s3.remove_all(bucket, {{ObjectKey("k")}}).request.may_repeat);
+  EXPECT_NE(s3.remove_all(bucket, {{ObjectKey("k")}}).request.headers.get("Content-MD5"), "");
+  const Call conditional = s3.remove_all(bucket, {{ObjectKey("k"), {}, {.if_match = ETag("e")}}});
+  EXPECT_NE(conditional.body.find("<Key>k</Key><ETag>&quot;e&quot;</ETag>"), std::string::npos);
+  EXPECT_FALSE(conditional.request.may_repeat);
+  EXPECT_ERROR(ErrorKind::invalid, "", s3.remove_all(bucket, {{ObjectKey(std::string("\x01"))}}));
+}
+
+// DeleteObjects has no way to encode keys: others are deleted one by one.
+TEST(S3Requests, KnowTheKeysThatXmlCarries) {
+  for (const char* key : {"a", "a b", "\xC3\xA4/\xE6\x97\xA5", "<&>\"'", "..", "a//b/", "%2F", "+"})
+    EXPECT_TRUE(fits_in_xml(ObjectKey(key))) << key;
+  for (const char* key : {" a", "a ", " ", "a\nb", "a\tb", "a\rb", "\x01", "\x7F", "\xEF\xBF\xBE", "a\xEF\xBF\xBF", "\xFF"})
+    EXPECT_FALSE(fits_in_xml(ObjectKey(key))) << key;
+}
+
+TEST(S3Requests, ForListsAskForWhatIsOptional) {
+  store::ListRequest request;
+  request.with_restore_status = true;
+  EXPECT_EQ(wire(s3.list(bucket, request)),
+            "GET /b?list-type=2&encoding-type=url&max-keys=1000\nx-amz-optional-object-attributes: RestoreStatus");
+  EXPECT_EQ(wire(s3.list_versions(bucket, request)),
+            "GET /b?versions&encoding-type=url&max-keys=1000\nx-amz-optional-object-attributes: RestoreStatus");
 }
 
 TEST(S3Requests, ForLists) {

@@ -87,6 +87,7 @@ TEST_F(RetryingStoreTest, EveryCallIsTriedAgain) {
                              "get",
                              "head",
                              "remove",
+                             "remove_all",
                              "copy",
                              "list",
                              "list_versions",
@@ -118,8 +119,11 @@ TEST_F(RetryingStoreTest, EveryCallIsTriedAgain) {
   EXPECT_EQ(retrying_.list_versions(bucket_, {}).versions.size(), 3u);
   retrying_.set_tags(at("k"), {{"a", "b"}}, {});
   EXPECT_EQ(retrying_.get_tags(at("k"), {}).size(), 1u);
-  retrying_.remove(at("copy"), {});
+  retrying_.remove(at("copy"), {}, {});
   EXPECT_FALSE(embedded_->head(at("copy")));
+  put_behind("many", "x");
+  EXPECT_FALSE(retrying_.remove_all(bucket_, {{ObjectKey("many")}}).at(0).error);
+  EXPECT_FALSE(embedded_->head(at("many")));
   const UploadId second = retrying_.create_upload(at("second"), {});
   MemoryBody body(as_bytes("part"));
   retrying_.upload_part(at("second"), second, 1, body);
