@@ -210,20 +210,6 @@ std::size_t decode_word(std::string_view text, std::string& out) {
 
 }  // namespace
 
-std::optional<TimePoint> parse_http_date(std::string_view text) {
-  constexpr std::string_view months = "JanFebMarAprMayJunJulAugSepOctNovDec";
-  constexpr std::size_t length = 29;  // "Thu, 23 Jan 2025 09:05:07 GMT"
-  if (text.size() != length || !text.ends_with(" GMT")) return std::nullopt;
-  const std::size_t month = months.find(text.substr(8, 3));
-  if (month == std::string_view::npos || month % 3 != 0) return std::nullopt;
-  try {
-    return parse_time(
-        fmt::format("{}-{:02}-{}T{}Z", text.substr(12, 4), month / 3 + 1, text.substr(5, 2), text.substr(17, 8)));
-  } catch (const Error&) {
-    return std::nullopt;
-  }
-}
-
 ETag parse_etag(std::string_view quoted) {
   if (quoted.starts_with("W/\"")) quoted.remove_prefix(2);  // by a proxy that may change the encoding
   if (quoted.size() >= 2 && quoted.front() == '"' && quoted.back() == '"') quoted = quoted.substr(1, quoted.size() - 2);

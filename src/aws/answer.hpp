@@ -18,8 +18,6 @@ struct Call {
   std::string body;
 };
 
-/// Reads "Thu, 23 Jan 2025 09:05:07 GMT". Absent when it is none.
-std::optional<TimePoint> parse_http_date(std::string_view text);
 /// An entity tag without quotes and without the mark of a weak one: `"abc"` -> abc, `W/"abc"` -> abc.
 ETag parse_etag(std::string_view quoted);
 /// Metadata that was not ASCII comes back as encoded words (RFC 2047); gives UTF-8. Other text stays as it is.

@@ -257,6 +257,7 @@ store::ObjectInfo parse_object_info(const AnswerHead& head, const std::string& w
                         !info.kms_key_arn.empty();
   info.checksum = checksum_of(head, range.has_value());
   info.restore = head.headers.get("x-amz-restore");
+  info.archive_status = head.headers.get("x-amz-archive-status");
   return info;
 }
 

@@ -356,9 +356,10 @@ Call S3Requests::restore(const ObjectAddress& object, int days, const std::strin
                          const VersionId& version) const {
   Call call = to(Method::post, object, with_version("restore", version));
   call.request.may_repeat = false;  // the second time says RestoreAlreadyInProgress
-  set_body(call, "RestoreRequest",
-           element("Days", std::to_string(days)) + "<GlacierJobParameters>" + element("Tier", tier) +
-               "</GlacierJobParameters>");
+  std::string xml;
+  if (days > 0) xml += element("Days", std::to_string(days));
+  if (!tier.empty()) xml += "<GlacierJobParameters>" + element("Tier", tier) + "</GlacierJobParameters>";
+  set_body(call, "RestoreRequest", xml);
   return call;
 }
 

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -24,6 +25,8 @@ std::string to_timestamp(TimePoint time);
 std::string to_date(TimePoint time);
 /// "Thu, 23 Jan 2025 09:05:07 GMT": HTTP headers.
 std::string to_http_date(TimePoint time);
+/// Reads "Thu, 23 Jan 2025 09:05:07 GMT". Returns nullopt for other text.
+std::optional<TimePoint> parse_http_date(std::string_view text);
 
 /// Reads "2025-01-23", "2025-01-23 09:05:07", "2025-01-23T09:05:07[.fraction][Z|+hh:mm]"; without a zone, UTC.
 /// Throws Error{invalid} naming the text.

@@ -188,7 +188,7 @@ void report(Context& context, const recover::RestoredObject& object, Totals& tot
 
 /// An archive that was asked for, or would have to be.
 void report_asked(Context& context, const recover::ArchiveCopy& copy, const recover::ArchiveRequest& request) {
-  const std::string_view wait = recover::usual_wait(copy.storage_class, request.tier);
+  const std::string_view wait = transfer::usual_wait(copy.storage_class, request.tier);
   emit(context,
        {{"type", "asked"},
         {"archive", to_uri(copy.address)},

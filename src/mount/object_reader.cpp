@@ -9,6 +9,7 @@
 #include "archive/tar.hpp"
 #include "archive/writer.hpp"
 #include "base/error.hpp"
+#include "store/read_exactly.hpp"
 #include "transfer/byte_io.hpp"
 
 namespace bale::mount {
@@ -61,11 +62,8 @@ Buffer fetch_range(store::ObjectStore& store, const ObjectAddress& archive, Byte
     if (stream->length() != length)
       throw Error(ErrorKind::corrupt, "the archive ends before the object's place", to_uri(archive));
     Buffer bytes(length);
-    while (bytes.size() < length) {
-      const std::size_t got = stream->read(bytes.spare().first(length - bytes.size()));
-      if (got == 0) throw Error(ErrorKind::unavailable, "the answer ended early", to_uri(archive));
-      bytes.resize(bytes.size() + got);
-    }
+    bytes.resize(length);
+    store::read_exactly(*stream, {bytes.data(), bytes.size()}, to_uri(archive));
     return bytes;
   } catch (const Error& error) {
     // The record is of another file than the one that is there.

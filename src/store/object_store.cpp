@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/error.hpp"
+#include "store/read_exactly.hpp"
 
 namespace bale::store {
 
@@ -35,13 +36,7 @@ std::string read_all(GetStream& stream, ByteCount most) {
                                                 format_bytes(most)));
   }
   std::string text(stream.length(), '\0');
-  std::size_t done = 0;
-  while (done < text.size()) {
-    const std::size_t got = stream.read(std::as_writable_bytes(std::span(text).subspan(done)));
-    if (got == 0)
-      throw Error(ErrorKind::unavailable, fmt::format("the body ended after {} of {} bytes", done, text.size()));
-    done += got;
-  }
+  read_to_end(stream, std::as_writable_bytes(std::span(text)));
   return text;
 }
 

@@ -82,6 +82,9 @@ struct ObjectInfo {
   std::string storage_class = "STANDARD";
   std::string kms_key_arn;
   std::string restore;  ///< x-amz-restore as sent; empty when none was asked for
+  /// x-amz-archive-status: the tier of INTELLIGENT_TIERING that has to be restored before the object can be read
+  /// (ARCHIVE_ACCESS, DEEP_ARCHIVE_ACCESS); empty where it is in none.
+  std::string archive_status = {};
   /// Size of every part but the last of what was uploaded in parts; 0 where the parts are not alike, or the store does
   /// not know. With it, the ETag can be computed from the bytes.
   ByteCount part_bytes = 0;
@@ -393,7 +396,10 @@ class ObjectStore {
   virtual std::vector<ListedUpload> list_uploads(const BucketName& bucket, const std::string& prefix = {}) = 0;
 
   // Archive storage classes
-  /// Asks for an archived object to be made readable for `days`. Error{precondition} RestoreAlreadyInProgress.
+  /// Asks for an archived object to be made readable for `days`; 0 for objects in INTELLIGENT_TIERING, which move back
+  /// to a tier that can be read for good. An empty `tier` is S3's default. Error{precondition}
+  /// RestoreAlreadyInProgress; Error{denied} where the object is in no archive.
+  /// https://docs.aws.amazon.com/AmazonS3/latest/API/API_RestoreObject.html
   virtual void restore(const ObjectAddress& object, int days, const std::string& tier,
                        const VersionId& version = {}) = 0;
 
@@ -401,7 +407,7 @@ class ObjectStore {
   virtual std::string presign_get(const ObjectAddress& object, std::chrono::seconds expires) = 0;
 };
 
-/// Reads a whole body into memory. Error{invalid} when it is longer than `most` bytes.
+/// Reads a whole body into memory, as read_to_end() does. Error{invalid} when it is longer than `most` bytes.
 std::string read_all(GetStream& stream, ByteCount most);
 
 }  // namespace bale::store

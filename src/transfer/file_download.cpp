@@ -5,6 +5,7 @@
 
 #include "base/error.hpp"
 #include "store/content_check.hpp"
+#include "store/read_exactly.hpp"
 
 namespace bale::transfer {
 namespace {
@@ -20,16 +21,6 @@ constexpr std::size_t least_hole_of_part = 64_KiB;
 
 void check_stop(const FileDownload& download) {
   if (download.stop.stop_requested()) throw Error(ErrorKind::cancelled, "interrupted");
-}
-
-/// Fills all of `bytes`; false when the stream ends first.
-bool fill(store::GetStream& stream, MutableBytes bytes) {
-  while (!bytes.empty()) {
-    const std::size_t got = stream.read(bytes);
-    if (got == 0) return false;
-    bytes = bytes.subspan(got);
-  }
-  return true;
 }
 
 class Downloader {
@@ -98,8 +89,9 @@ class Downloader {
     // Every part asks for the version that HEAD showed, so that a change in between is an error and never a mixture.
     const auto answer =
         store_.get(from_, store::ByteRange::at(first, length), {.version_id = info.version_id, .if_match = info.etag});
-    if (answer->length() != length || !fill(*answer, {buffer.data(), buffer.size()}))
+    if (answer->length() != length)
       throw Error(ErrorKind::corrupt, "the store answered with another range than was asked for", to_uri(from_));
+    store::read_exactly(*answer, {buffer.data(), buffer.size()}, to_uri(from_));
     return buffer.view();
   }
 

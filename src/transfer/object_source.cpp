@@ -5,20 +5,11 @@
 
 #include "base/error.hpp"
 #include "base/mutex.hpp"
+#include "store/read_exactly.hpp"
 #include "transfer/byte_io.hpp"
 
 namespace bale::transfer {
 namespace {
-
-/// Fills all of `bytes` from the stream.
-void fill(store::GetStream& stream, MutableBytes bytes) {
-  while (!bytes.empty()) {
-    const std::size_t got = stream.read(bytes);
-    // The port promises a whole body or an error; a store that breaks it must not give bytes nobody wrote.
-    if (got == 0) throw Error(ErrorKind::corrupt, fmt::format("the object ends {} bytes early", bytes.size()));
-    bytes = bytes.subspan(got);
-  }
-}
 
 class ObjectSource final : public RandomSource {
  public:
@@ -41,7 +32,7 @@ class ObjectSource final : public RandomSource {
     const auto stream = store_.get(object_, store::ByteRange::at(offset, bytes.size()), conditions());
     if (stream->offset() != offset || stream->length() != bytes.size())
       throw Error(ErrorKind::corrupt, "the store answered with another range than was asked for", name());
-    fill(*stream, bytes);
+    store::read_exactly(*stream, bytes, name());
   }
 
   Buffer read_tail(ByteCount most) override {
@@ -59,7 +50,7 @@ class ObjectSource final : public RandomSource {
       throw Error(ErrorKind::corrupt, "the store answered with another range than was asked for", name());
     Buffer tail(stream->length());
     tail.resize(tail.capacity());
-    fill(*stream, {tail.data(), tail.size()});
+    store::read_exactly(*stream, {tail.data(), tail.size()}, name());
     return tail;
   }
 

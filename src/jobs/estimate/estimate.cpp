@@ -1,6 +1,7 @@
 #include "jobs/estimate/estimate.hpp"
 
 #include "base/mutex.hpp"
+#include "store/read_exactly.hpp"
 
 namespace bale::estimate {
 namespace {
@@ -21,17 +22,9 @@ void take_stock(const Place& place, Inventory& inventory, const std::function<vo
   } while (!request.continuation.empty());
 }
 
-/// The bytes of a piece. A body that is shorter than promised is the store's error.
 Buffer read_piece(const Place& place, const Piece& piece) {
-  const store::ByteRange range = store::ByteRange::at(piece.offset, piece.bytes);
-  const auto stream = place.store.get({place.bucket, piece.object.key}, range, {.if_match = piece.object.etag});
-  Buffer bytes(piece.bytes);
-  while (bytes.size() < piece.bytes) {
-    const std::size_t read = stream->read(bytes.spare());
-    if (read == 0) break;
-    bytes.resize(bytes.size() + read);
-  }
-  return bytes;
+  return store::read_range(place.store, {place.bucket, piece.object.key},
+                           store::ByteRange::at(piece.offset, piece.bytes), {.if_match = piece.object.etag});
 }
 
 }  // namespace

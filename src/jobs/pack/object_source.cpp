@@ -2,25 +2,12 @@
 
 #include <fmt/format.h>
 
+#include "store/read_exactly.hpp"
+
 namespace bale::pack {
 namespace {
 
 constexpr ByteCount manifest_scaffold_bytes = 700;  ///< names of members, times, digests and numbers of an object
-
-void read_exactly(store::GetStream& stream, MutableBytes into, const ObjectAddress& address) {
-  std::size_t done = 0;
-  while (done < into.size()) {
-    const std::size_t got = stream.read(into.subspan(done));
-    if (got == 0) {
-      throw Error(ErrorKind::unavailable, fmt::format("the body ended after {} of {} bytes", done, into.size()),
-                  to_uri(address));
-    }
-    done += got;
-  }
-  std::byte more{};  // at its end the store's stream tells whether the bytes are those of the object
-  if (stream.read({&more, 1}) != 0)
-    throw Error(ErrorKind::corrupt, "the body is longer than was announced", to_uri(address));
-}
 
 /// Whether an answer to GET left open what the bytes can be checked by, and a HEAD may tell: the object was uploaded in
 /// parts.
@@ -108,7 +95,7 @@ TimePoint ObjectMembers::fetch_once(std::size_t index, ByteCount offset, Mutable
     if (info.tag_count > 0) fetched_[index].tags = store_.get_tags(address(index), item.version_id);
     fetched_[index].tags_failed = false;
   }
-  read_exactly(*stream, into, address(index));
+  store::read_to_end(*stream, into, to_uri(address(index)));
   if (is_whole && has_more_evidence(info)) {
     store::ContentCheck check(evidence_of(index).info);
     check.update(into);

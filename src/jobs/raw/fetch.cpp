@@ -16,6 +16,7 @@
 #include "jobs/raw/staging.hpp"
 #include "jobs/raw/verify.hpp"
 #include "os/directory_tree.hpp"
+#include "store/read_exactly.hpp"
 #include "transfer/file_digests.hpp"
 
 namespace bale::raw {
@@ -207,13 +208,8 @@ class Fetching {
     auto [buffer, ticket] = tools_.budget.acquire_buffer(length, 0, tools_.world.stop);
     const auto stream =
         store_.get(from, store::ByteRange::at(offset, length), {.version_id = info.version_id, .if_match = info.etag});
-    std::size_t done = 0;
-    while (done < length) {
-      const std::size_t got = stream->read({buffer.bytes.data() + done, length - done});
-      if (got == 0) throw Error(ErrorKind::unavailable, "the response ended too early", to_uri(from));
-      done += got;
-      tools_.progress.bytes_done += got;
-    }
+    store::read_exactly(*stream, {buffer.bytes.data(), length}, to_uri(from),
+                        [&](ByteCount bytes) { tools_.progress.bytes_done += bytes; });
     const ByteView bytes(buffer.bytes.data(), length);
     target.write_past_cache(offset, bytes);
     const Lock lock(mutex_);

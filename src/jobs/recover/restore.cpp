@@ -156,7 +156,7 @@ class RestoreRun {
       const ArchivePlan& plan = plans[i];
       try {
         const ArchiveCopy copy = best_copy(store_of(plan), plan.copies);
-        if (copy.access == Access::gone) throw gone_error(copy.address);
+        if (copy.access == Access::absent) throw gone_error(copy.address);
         foresee(plan, copy);
       } catch (const Error& error) {
         if (error.kind() == ErrorKind::cancelled) throw;
@@ -173,7 +173,7 @@ class RestoreRun {
       result_.requests += 2;
       result_.bytes_read += copy.size;
     }
-    if (copy.access == Access::asleep) told_asked(copy);
+    if (copy.access == Access::archived) told_asked(copy);
     if (copy.access != Access::readable) ++result_.archives_waiting;
   }
   void told_asked(const ArchiveCopy& copy) BALE_REQUIRES(mutex_) {
@@ -209,12 +209,12 @@ class RestoreRun {
       try {
         store::ObjectStore& store = store_of(sleeper.plan);
         sleeper.copy = best_copy(store, sleeper.plan.copies);
-        if (sleeper.copy.access == Access::gone) throw gone_error(sleeper.copy.address);
-        if (sleeper.copy.access == Access::asleep) {
-          ask_for(store, sleeper.copy, options_.archives);
+        if (sleeper.copy.access == Access::absent) throw gone_error(sleeper.copy.address);
+        if (sleeper.copy.access == Access::archived) {
+          transfer::request_restore(store, sleeper.copy.address, {}, sleeper.copy.storage_class, options_.archives);
           const Lock lock(mutex_);
           told_asked(sleeper.copy);
-          sleeper.copy.access = Access::coming;
+          sleeper.copy.access = Access::restoring;
         }
         is_asked[i] = 1;
       } catch (const Error& error) {
@@ -244,7 +244,7 @@ class RestoreRun {
   /// Takes away those that can be read, or are gone, and reads them.
   void read_awake(RestoreReader& reader, std::vector<Sleeper>& sleepers) {
     const auto awake = std::stable_partition(sleepers.begin(), sleepers.end(), [](const Sleeper& sleeper) {
-      return sleeper.copy.access == Access::coming || sleeper.copy.access == Access::asleep;
+      return sleeper.copy.access == Access::restoring || sleeper.copy.access == Access::archived;
     });
     std::vector<Sleeper> ready(std::make_move_iterator(awake), std::make_move_iterator(sleepers.end()));
     sleepers.erase(awake, sleepers.end());

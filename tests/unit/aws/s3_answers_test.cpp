@@ -31,6 +31,7 @@ TEST(S3Answers, TellAllOfAnObject) {
                          {"x-amz-tagging-count", "3"},
                          {"x-amz-storage-class", "GLACIER"},
                          {"x-amz-server-side-encryption-aws-kms-key-id", "arn"},
+                         {"x-amz-archive-status", "ARCHIVE_ACCESS"},
                          {"x-amz-restore", "ongoing-request=\"true\""}}};
   const store::ObjectInfo info = parse_object_info(head, where);
   EXPECT_EQ(info.size, 7u);
@@ -43,6 +44,7 @@ TEST(S3Answers, TellAllOfAnObject) {
   EXPECT_EQ(info.storage_class, "GLACIER");
   EXPECT_EQ(info.kms_key_arn, "arn");
   EXPECT_EQ(info.restore, "ongoing-request=\"true\"");
+  EXPECT_EQ(info.archive_status, "ARCHIVE_ACCESS");
 }
 
 TEST(S3Answers, LeaveOutTheStandardClass) {
@@ -214,10 +216,11 @@ TEST(S3Answers, ListObjects) {
 
 TEST(S3Answers, ListRestoresAndChecksums) {
   const auto object = [](const std::string& elements) {
-    return parse_list("<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Key>k</Key><Size>1</Size>"
-                      "<LastModified>2025-01-23T09:05:07Z</LastModified>" +
-                          elements + "</Contents></ListBucketResult>",
-                      where)
+    return parse_list(
+               "<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Key>k</Key><Size>1</Size>"
+               "<LastModified>2025-01-23T09:05:07Z</LastModified>" +
+                   elements + "</Contents></ListBucketResult>",
+               where)
         .objects.at(0);
   };
   EXPECT_FALSE(object("").restore);
@@ -251,7 +254,7 @@ TEST(S3Answers, ToManyDeletions) {
   const AnswerHead head{200, {{"x-amz-request-id", "r"}}};
   const BucketName bucket("b");
   const std::vector<store::ObjectToRemove> objects{
-      {ObjectKey("a")}, {ObjectKey("k"), VersionId("1")}, {ObjectKey("k"), VersionId("2")}, {ObjectKey("marked")},
+      {ObjectKey("a")},      {ObjectKey("k"), VersionId("1")}, {ObjectKey("k"), VersionId("2")}, {ObjectKey("marked")},
       {ObjectKey("denied")}, {ObjectKey("forgotten")}};
   const auto outcomes = parse_remove_all(
       head,

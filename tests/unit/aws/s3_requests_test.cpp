@@ -176,7 +176,8 @@ TEST(S3Requests, ForManyDeletions) {
 TEST(S3Requests, KnowTheKeysThatXmlCarries) {
   for (const char* key : {"a", "a b", "\xC3\xA4/\xE6\x97\xA5", "<&>\"'", "..", "a//b/", "%2F", "+"})
     EXPECT_TRUE(fits_in_xml(ObjectKey(key))) << key;
-  for (const char* key : {" a", "a ", " ", "a\nb", "a\tb", "a\rb", "\x01", "\x7F", "\xEF\xBF\xBE", "a\xEF\xBF\xBF", "\xFF"})
+  for (const char* key :
+       {" a", "a ", " ", "a\nb", "a\tb", "a\rb", "\x01", "\x7F", "\xEF\xBF\xBE", "a\xEF\xBF\xBF", "\xFF"})
     EXPECT_FALSE(fits_in_xml(ObjectKey(key))) << key;
 }
 
@@ -214,6 +215,9 @@ TEST(S3Requests, ForTagsAndRestore) {
   EXPECT_EQ(wire(restore), "POST /b/k?restore\nContent-Type: application/xml\n<RestoreRequest" + xmlns +
                                "><Days>1</Days><GlacierJobParameters><Tier>Bulk</Tier></GlacierJobParameters>"
                                "</RestoreRequest>");
+  EXPECT_EQ(
+      s3.restore(object, 0, "Bulk", {}).body,
+      "<RestoreRequest" + xmlns + "><GlacierJobParameters><Tier>Bulk</Tier></GlacierJobParameters></RestoreRequest>");
   EXPECT_FALSE(restore.request.may_repeat);
 }
 

@@ -80,5 +80,12 @@ TEST(Duration, RefusesWhatIsNone) {
   }
 }
 
+TEST(HttpDates, AreRead) {
+  EXPECT_EQ(to_iso8601(parse_http_date("Sat, 29 Feb 2020 23:59:59 GMT").value()), "2020-02-29T23:59:59.000Z");
+  for (const char* text : {"", "Sat, 29 Feb 2020 23:59:59 UTC", "Sat, 29 anF 2020 23:59:59 GMT",
+                           "Sat, 31 Feb 2020 23:59:59 GMT", "2020-02-29T23:59:59Z"})
+    EXPECT_EQ(parse_http_date(text), std::nullopt) << text;
+}
+
 }  // namespace
 }  // namespace bale

@@ -610,21 +610,5 @@ TEST_F(AskedArchives, AWaitEndsWithAStop) {
   }
 }
 
-TEST(AccessOf, TheRestoreHeaderDecidesAndThenTheClass) {
-  const auto access = [](const std::string& storage_class, const std::string& restore) {
-    store::ObjectInfo info;
-    info.storage_class = storage_class;
-    info.restore = restore;
-    return recover::access_of(info);
-  };
-  using enum recover::Access;
-  EXPECT_EQ(access("STANDARD", ""), readable);
-  EXPECT_EQ(access("GLACIER_IR", ""), readable);
-  EXPECT_EQ(access("GLACIER", ""), asleep);
-  EXPECT_EQ(access("DEEP_ARCHIVE", ""), asleep);
-  EXPECT_EQ(access("GLACIER", "ongoing-request=\"true\""), coming);
-  EXPECT_EQ(access("GLACIER", "ongoing-request=\"false\", expiry-date=\"Fri, 21 Dec 2012 00:00:00 GMT\""), readable);
-}
-
 }  // namespace
 }  // namespace bale::testing
