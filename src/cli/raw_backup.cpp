@@ -6,11 +6,11 @@
 
 #include "base/error.hpp"
 #include "base/text.hpp"
-#include "cli/item_runner.hpp"
 #include "cli/output.hpp"
 #include "cli/raw_commands.hpp"
 #include "cli/raw_list.hpp"
 #include "cli/raw_metrics.hpp"
+#include "flow/item_runner.hpp"
 #include "jobs/raw/part_size.hpp"
 
 namespace bale::cli {
@@ -156,7 +156,7 @@ int backup_list(RawContext& raw, const RawBackupOptions& options, RawMetrics& me
   std::map<std::string, std::uint64_t> results;
   const std::size_t at_once = raw.config().s3 ? static_cast<std::size_t>(raw.config().s3->max_uploads) : 2;
   {
-    ItemRunner items(at_once);
+    flow::ItemRunner items(at_once);
     for (const raw::BackupRequest& each : requests) {
       if (context.stop().stop_requested()) break;
       raw::BackupRequest request = each;

@@ -5,11 +5,11 @@
 
 #include "base/text.hpp"
 #include "cli/download_names.hpp"
-#include "cli/item_runner.hpp"
 #include "cli/name_changes.hpp"
 #include "cli/output.hpp"
 #include "cli/s3_commands.hpp"
 #include "cli/s3_transfer.hpp"
+#include "flow/item_runner.hpp"
 #include "os/target.hpp"
 #include "os/tree_walk.hpp"
 #include "transfer/copy.hpp"
@@ -75,7 +75,7 @@ class Copy {
         source_(parse_source(request.source)),
         destination_(parse_destination(request.destination)),
         operation_(operation_of(source_, destination_)),
-        mover_(context, progress_, chosen_part_size(context, request.part_size)) {
+        mover_(move_tools(context, progress_), chosen_part_size(context, request.part_size)) {
     if (operation_ == Operation::download && request.recursive)
       tree_.emplace(context.world().files, os::open_tree_root(context.world().files, destination_.path),
                     os::Durability::each_file);
@@ -158,7 +158,9 @@ class Copy {
       return tell_dryrun("-", to_uri(to));
     }
     const ProgressPrinter printer(context_, progress_, "uploading");
-    const ByteCount bytes = mover_.upload_input(to, attributes_for(to.key.str()), conditions(), request_.expected_size);
+    const ByteCount bytes =
+        mover_.upload_stream([&](MutableBytes into) { return context_.world().terminal.in(into, context_.stop()); }, to,
+                             attributes_for(to.key.str()), conditions(), request_.expected_size);
     tell_done("-", to_uri(to), bytes);
     return exit_ok;
   }
@@ -170,7 +172,7 @@ class Copy {
       require_object(from);
       return tell_dryrun(to_uri(from), "-");
     }
-    mover_.print(from, VersionId(request_.version_id));
+    mover_.download_to(from, VersionId(request_.version_id), [&](ByteView bytes) { context_.print_bytes(bytes); });
     return exit_ok;
   }
 
@@ -204,7 +206,7 @@ class Copy {
     const auto started = context_.world().clock.steady();
     {
       const ProgressPrinter printer(context_, progress_, std::string(doing(operation_)));
-      ItemRunner runner(context_.options().connections);
+      flow::ItemRunner runner(context_.options().connections);
       try {
         switch (operation_) {
           case Operation::upload: start_files(runner); break;
@@ -217,7 +219,7 @@ class Copy {
       progress_.items_total = items_;
       progress_.bytes_total = bytes_;  // known only now: an estimate from a part of the listing would mislead
     }
-    end_.check({progress_.items_done, left_to_do()}, "copied");
+    if (const auto error = end_.error()) throw ended_run(*error, {progress_.items_done, left_to_do()}, "copied");
     if (context_.stop().stop_requested()) throw Error(ErrorKind::cancelled, "interrupted");
     require_any();
     tell_summary(std::chrono::duration_cast<Milliseconds>(context_.world().clock.steady() - started));
@@ -259,7 +261,7 @@ class Copy {
     return left > most_counted ? std::nullopt : std::optional(left);
   }
 
-  void start_files(ItemRunner& runner) {
+  void start_files(flow::ItemRunner& runner) {
     const std::string prefix = as_directory(destination_.object.key.str());
     const os::TreeVisitor visitor{.file =
                                       [&](const os::WalkedFile& found) {
@@ -284,7 +286,7 @@ class Copy {
     os::walk_tree(context_.world().files, source_.path, {.links = os::Links::follow}, visitor);
   }
 
-  void start_copies(ItemRunner& runner) {
+  void start_copies(flow::ItemRunner& runner) {
     const std::string prefix = as_directory(source_.object.key.str());
     for_each_object(context_, source_.object.bucket, prefix, [&](const store::ListedObject& found) {
       check_end();
@@ -295,7 +297,7 @@ class Copy {
     });
   }
 
-  void start_copy(ItemRunner& runner, Item item, const std::string& relative) {
+  void start_copy(flow::ItemRunner& runner, Item item, const std::string& relative) {
     item.to = {destination_.object.bucket, ObjectKey(as_directory(destination_.object.key.str()) + relative)};
     if (item.to.key.empty()) {  // the marker of the source "directory" itself, to the top of a bucket
       emit_warning(context_, fmt::format("skipped {}: it would have no name", escape_name(to_uri(item.from))));
@@ -304,7 +306,7 @@ class Copy {
     start(runner, std::move(item));
   }
 
-  void start_downloads(ItemRunner& runner) {
+  void start_downloads(flow::ItemRunner& runner) {
     const std::string prefix = as_directory(source_.object.key.str());
     NameChanges changes(context_);
     DownloadNames names(
@@ -339,7 +341,7 @@ class Copy {
     }
   }
 
-  void start(ItemRunner& runner, Item item) {
+  void start(flow::ItemRunner& runner, Item item) {
     ++items_;
     ++found_;
     bytes_ += item.size;
@@ -484,9 +486,9 @@ class Copy {
   const Location source_, destination_;
   const Operation operation_;
   flow::Progress progress_;
-  ObjectMover mover_;
+  transfer::ObjectMover mover_;
   std::optional<os::DirectoryTree> tree_;  ///< of a recursive download
-  RunEnd end_;
+  flow::RunEnd end_;
   std::uint64_t items_ = 0;
   ByteCount bytes_ = 0;
   std::uint64_t found_ = 0;  ///< what the filters took, markers of directories too

@@ -6,6 +6,7 @@
 #include "base/text.hpp"
 #include "cli/output.hpp"
 #include "cli/s3_commands.hpp"
+#include "store/listing.hpp"
 
 namespace bale::cli {
 namespace {
@@ -52,19 +53,17 @@ class Listing {
   void list_level() {
     const std::string& prefix = where_.key.str();
     const std::size_t shown_from = prefix.rfind('/') == std::string::npos ? 0 : prefix.rfind('/') + 1;
-    store::ListRequest page_request{.prefix = prefix, .delimiter = "/"};
-    do {
-      const store::ListPage page = context_.store(context_.region()).list(where_.bucket, page_request);
-      for (const std::string& common : page.common_prefixes) {
+    store::Listing pages(context_.store(context_.region()), where_.bucket, {.prefix = prefix, .delimiter = "/"});
+    while (const auto page = pages.next()) {
+      for (const std::string& common : page->common_prefixes) {
         found_ = true;
         ordered_json line{{"type", "prefix"}};
         add_name(line, "prefix", common);
         emit(context_, line,
              fmt::format("{:>19} {:>{}} {}", "", "PRE", size_columns(), escape_name(common.substr(shown_from))));
       }
-      for (const store::ListedObject& object : page.objects) print_object(object, object.key.str().substr(shown_from));
-      page_request.continuation = page.next;
-    } while (!page_request.continuation.empty());
+      for (const store::ListedObject& object : page->objects) print_object(object, object.key.str().substr(shown_from));
+    }
   }
 
   static constexpr int size_columns() { return 10; }
@@ -166,24 +165,16 @@ std::string to_text(const ordered_json& json) {
 
 void for_each_object(Context& context, const BucketName& bucket, const std::string& prefix,
                      const std::function<void(const store::ListedObject&)>& object) {
-  store::ListRequest request{.prefix = prefix};
-  do {
-    if (context.stop().stop_requested()) throw Error(ErrorKind::cancelled, "interrupted");
-    const store::ListPage page = context.store(context.region()).list(bucket, request);
-    for (const store::ListedObject& listed : page.objects) object(listed);
-    request.continuation = page.next;
-  } while (!request.continuation.empty());
+  store::StreamedListing listing(context.store(context.region()), bucket, {.prefix = prefix, .stop = context.stop()},
+                                 context.pools().connections);
+  while (const store::ListedObject* const listed = listing.next()) object(*listed);
 }
 
 void for_each_version(Context& context, const BucketName& bucket, const std::string& prefix,
                       const std::function<void(const store::ListedVersion&)>& version) {
-  store::ListRequest request{.prefix = prefix};
-  do {
-    if (context.stop().stop_requested()) throw Error(ErrorKind::cancelled, "interrupted");
-    const store::VersionPage page = context.store(context.region()).list_versions(bucket, request);
-    for (const store::ListedVersion& listed : page.versions) version(listed);
-    request.continuation = page.next;
-  } while (!request.continuation.empty());
+  store::StreamedVersions listing(context.store(context.region()), bucket, {.prefix = prefix, .stop = context.stop()},
+                                  context.pools().connections);
+  while (const store::ListedVersion* const listed = listing.next()) version(*listed);
 }
 
 void require_bucket(Context& context, const BucketName& bucket) {

@@ -1,4 +1,4 @@
-// What `bale s3` makes of names: filters, keys, local paths, options. Pure.
+// What `bale s3` makes of names: keys, local paths, options. Pure.
 #pragma once
 
 #include <filesystem>
@@ -7,23 +7,11 @@
 #include <string_view>
 #include <vector>
 
+#include "base/filter_rules.hpp"
 #include "base/names.hpp"
 #include "store/object_store.hpp"
 
 namespace bale::cli {
-
-/// Matches the shell pattern over the whole text: '*' any characters (also '/'), '?' one character, '[abc]' and '[a-z]'
-/// one of these, '[!abc]' none of these; a '[' without ']' is itself. Characters are UTF-8, bytes where it is not.
-bool glob_match(std::string_view pattern, std::string_view text) noexcept;
-
-/// One --include or --exclude.
-struct FilterRule {
-  bool include = false;
-  std::string pattern;
-};
-/// Whether a name (relative to the source) is wanted: everything is, unless a rule says otherwise; the last rule that
-/// matches decides.
-bool is_wanted(const std::vector<FilterRule>& rules, std::string_view relative_name) noexcept;
 
 /// What a recursive command says that has nothing to do.
 std::string_view nothing_found(const std::vector<FilterRule>& rules) noexcept;

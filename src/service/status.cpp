@@ -4,6 +4,7 @@
 #include <set>
 
 #include "base/error.hpp"
+#include "store/listing.hpp"
 
 namespace bale::service {
 namespace {
@@ -70,16 +71,14 @@ std::uint64_t redrive_queue(queue::MessageQueue& queues, const QueueName& from, 
 StagingStatus staging_status(const Region& region, const BucketName& bucket, store::ObjectStore& store) {
   StagingStatus status{region, bucket, store.head_bucket(bucket).has_value(), 0, 0, std::nullopt};
   if (!status.exists) return status;
-  store::ListRequest request;
-  do {
-    const store::ListPage page = store.list(bucket, request);
-    for (const store::ListedObject& object : page.objects) {
+  store::Listing pages(store, bucket, {});
+  while (const auto page = pages.next()) {
+    for (const store::ListedObject& object : page->objects) {
       ++status.archives;
       status.bytes += object.size;
       if (!status.oldest || object.last_modified < *status.oldest) status.oldest = object.last_modified;
     }
-    request.continuation = page.next;
-  } while (!request.continuation.empty());
+  }
   return status;
 }
 

@@ -5,6 +5,7 @@
 #include "base/error.hpp"
 #include "base/hash.hpp"
 #include "store/events.hpp"
+#include "store/listing.hpp"
 
 namespace bale::collect {
 namespace {
@@ -80,16 +81,18 @@ BackfillResult Backfill::run(const BackfillFilter& filter, bool restart, bool dr
   BackfillResult result;
   if (!dryrun && !restart) request.start_after = cursor.load();
   result.resumed = !request.start_after.empty();
+  store::Listing pages(store_, source_.bucket, request);
   for (;;) {
     if (world_.stop.stop_requested()) return result;
-    const store::ListPage page = store_.list(source_.bucket, request);
+    const auto page = pages.next();
+    if (!page) break;
     std::vector<std::string> messages;
     std::vector<store::ObjectEvent> events;
     const auto flush = [&] {
       if (!events.empty()) messages.push_back(store::make_backfill_message(events, source_.region));
       events.clear();
     };
-    for (const store::ListedObject& object : page.objects) {
+    for (const store::ListedObject& object : page->objects) {
       ++result.looked_at;
       if (!passes(object, filter, source_)) continue;
       events.push_back(
@@ -103,11 +106,9 @@ BackfillResult Backfill::run(const BackfillFilter& filter, bool restart, bool dr
       for (const auto& sent : queues_.send(queue_, messages)) {
         if (sent) throw *sent;
       }
-      if (!page.objects.empty()) cursor.save(page.objects.back().key.str());
+      if (!page->objects.empty()) cursor.save(page->objects.back().key.str());
     }
     progress(result);
-    if (page.next.empty()) break;
-    request.continuation = page.next;
   }
   if (!dryrun) cursor.clear();
   result.finished = true;

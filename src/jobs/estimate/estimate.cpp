@@ -1,6 +1,7 @@
 #include "jobs/estimate/estimate.hpp"
 
 #include "base/mutex.hpp"
+#include "store/listing.hpp"
 #include "store/read_exactly.hpp"
 
 namespace bale::estimate {
@@ -12,14 +13,14 @@ void stop_if_asked(const Place& place) {
 }
 
 void take_stock(const Place& place, Inventory& inventory, const std::function<void(std::uint64_t)>& listed) {
-  store::ListRequest request{.prefix = place.prefix};
-  do {
+  store::Listing pages(place.store, place.bucket, {.prefix = place.prefix});
+  for (;;) {
     stop_if_asked(place);
-    const store::ListPage page = place.store.list(place.bucket, request);
-    for (const store::ListedObject& object : page.objects) inventory.add(object);
+    const auto page = pages.next();
+    if (!page) return;
+    for (const store::ListedObject& object : page->objects) inventory.add(object);
     listed(inventory.all().objects);
-    request.continuation = page.next;
-  } while (!request.continuation.empty());
+  }
 }
 
 Buffer read_piece(const Place& place, const Piece& piece) {

@@ -577,7 +577,7 @@ TEST_F(S3Test, MemoryStaysWithinTheLimit) {
   options.memory_limit = 64 << 20;
   Context context(world.world(), resolve(options, world.environment));
   flow::Progress progress;
-  ObjectMover mover(context, progress);
+  transfer::ObjectMover mover(move_tools(context, progress));
   mover.upload(world.path("large"), {BucketName("bucket"), ObjectKey("large")}, {}, {});
   mover.download({BucketName("bucket"), ObjectKey("large")}, {}, std::nullopt, world.path("back"),
                  os::Existing::replace);
