@@ -40,7 +40,10 @@ RangePlan::Range* RangePlan::next_request() {
   for (auto range = ranges_.begin(); range != ranges_.end(); ++range) {
     if (range->is_done) continue;
     if (!range->is_asked) {
-      if (is_front || (!is_full && range->pages.size() < most_pages_behind)) return begin_request(*range);
+      // Nothing can be taken before this range goes on.
+      const bool is_awaited = range == ranges_.begin() && range->pages.empty();
+      const bool has_room = !is_full && (is_front || range->pages.size() < most_pages_behind);
+      if (is_awaited || has_room) return begin_request(*range);
     } else if (!is_full) {
       if (Range* const begun = split(range)) return begun;
     }

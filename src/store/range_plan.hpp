@@ -31,7 +31,7 @@ struct ListingSplit {
 /// request; where many are empty, fewer listers guess. Every key belongs to exactly one range whatever is guessed.
 ///
 /// Ranges near the front come first. Those behind it wait once half of the bytes are used (new ones), all are used
-/// (begun ones), or they hold `most_pages_behind` pages.
+/// (begun ones), or they hold `most_pages_behind` pages. A page more is asked for only where nothing can be taken.
 class RangePlan {
  public:
   /// Objects that wait for their turn.

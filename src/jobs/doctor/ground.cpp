@@ -48,6 +48,9 @@ class Removal {
 /// A server that does not know prefixes lists the user's own objects too: whatever it says, nothing else is touched.
 bool is_ours(const ObjectKey& key, const std::string& root) { return key.str().starts_with(root); }
 
+// Pages are taken as they come, not through store::Listing: it refuses what some of the servers list that are examined
+// here, and the probe's own objects are to be removed from them all the same.
+
 using Visit = std::function<void(const ObjectAddress&, const VersionId&)>;
 
 void for_each_version(store::ObjectStore& store, const BucketName& bucket, const std::string& root,

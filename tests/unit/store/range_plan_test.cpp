@@ -134,5 +134,104 @@ TEST(RangePlan, ListsChineseNamesInParallel) {
       1.3);
 }
 
+TEST(RangePlan, ListsPartsOfABucket) {
+  const auto keys = make_keys(20'000, [](std::size_t i) { return fmt::format("k-{:010}", i); });
+  simulate(keys, {}, 100, "k-0000005000");
+  simulate(keys, {}, 100, "", "k-0000005000");
+  simulate(keys, {}, 100, "k-0000005000", "k-0000005001");
+  simulate(keys, {}, 100, "k-0000005000", "k-0000015000x");
+  simulate(keys, {}, 100, "z");
+  simulate({}, {});
+  simulate({"one"}, {});
+}
+
+TEST(RangePlan, AsksOnceForAShortListing) {
+  const Outcome outcome = simulate(make_keys(100, [](std::size_t i) { return std::to_string(i); }), {});
+  EXPECT_EQ(outcome.requests, 1u);
+}
+
+TEST(RangePlan, OneListerAsksForNoMoreThanThereIs) {
+  const Outcome outcome =
+      simulate(make_keys(10'000, [](std::size_t i) { return hash_of(i); }), {.listers = 1, .most_bytes = 1 << 20});
+  EXPECT_EQ(outcome.requests, 100u);
+}
+
+// Keys that nobody can foresee: each page has another form.
+TEST(RangePlan, ComesToAnEndWithAnyKeys) {
+  std::uint32_t state = 1;
+  const auto chance = [&] { return (state = state * 1664525 + 1013904223) >> 8; };
+  for (int round = 0; round < 30; ++round) {
+    const auto keys = make_keys(5000, [&](std::size_t) {
+      std::string key;
+      const std::uint32_t length = 1 + chance() % (2 + static_cast<std::uint32_t>(round));
+      static constexpr std::string_view bytes[] = {"a",    "b", "/",      "0",      "9",
+                                                   "\x01", "~", "\u00E4", "\u6587", "\U0001F389"};
+      for (std::uint32_t i = 0; i < length; ++i) key += bytes[chance() % std::size(bytes)];
+      return key;
+    });
+    simulate(keys, {.listers = 1 + chance() % 20, .most_bytes = 1000 + chance() % 100'000}, 1 + chance() % 50);
+  }
+  // Bytes that are no UTF-8, which some servers keep.
+  simulate(make_keys(5000, [&](std::size_t i) { return "\xFF" + std::to_string(i) + "\x80"; }), {});
+}
+
+// Whoever takes nothing keeps the listers from going on.
+TEST(RangePlan, BoundsWhatWaits) {
+  const auto keys = make_keys(100'000, [](std::size_t i) { return fmt::format("k-{:010}", i); });
+  constexpr ByteCount most = 500'000;
+  const ListingSplit split{.listers = 8, .most_bytes = most};
+  RangePlan plan(split, 100, "", "", std::nullopt);
+  ByteCount waiting = 0, page = 0;
+  std::vector<RangePlan::Range*> asked;
+  for (;;) {
+    while (RangePlan::Range* const range = plan.next_request()) asked.push_back(range);
+    if (asked.empty()) break;
+    RangePlan::Range* const range = asked.front();
+    asked.erase(asked.begin());
+    const auto first = std::upper_bound(keys.begin(), keys.end(), range->last);
+    auto objects = listed({first, first + std::min<std::ptrdiff_t>(100, keys.end() - first)});
+    page = 0;
+    for (const ListedObject& object : objects) page += sizeof object + object.key.str().size() + 1;
+    waiting += page;
+    ASSERT_LE(waiting, most + 9 * page);
+    auto notes = RangePlan::note(objects);
+    plan.answered(*range, std::move(objects), std::move(notes), false);
+  }
+  EXPECT_GT(waiting, most / 2);
+}
+
+TEST(KeyScales, TellWhereKeysMayBe) {
+  const auto scale = KeyScale::of(listed(make_keys(100, [](std::size_t i) { return fmt::format("a/{:06}.txt", i); })));
+  ASSERT_TRUE(scale);
+  EXPECT_EQ(scale->ahead("a/000099.txt", 100), "a/000199.txt");
+  EXPECT_EQ(scale->ahead("a/000099.txt", 25'000), "a/025099.txt");
+  EXPECT_NEAR(scale->count_between("a/000099.txt", "a/000300.txt").value(), 201, 1);
+  EXPECT_EQ(scale->count_between("a/000099.txt", "a/000010.txt"), 0.0);
+  EXPECT_EQ(scale->ahead("b", 100), std::nullopt) << "not on the scale";
+  EXPECT_EQ(scale->ahead("a/000099.txt", 1e12), std::nullopt) << "beyond its end";
+  EXPECT_FALSE(KeyScale::of(listed({"a"})));
+  EXPECT_FALSE(
+      KeyScale::of(listed({"\xFF"
+                           "1",
+                           "\xFF"
+                           "2"})));
+}
+
+TEST(KeyScales, GuessesAreUtf8) {
+  const auto scale = KeyScale::of(listed({"\u6587\u0031", "\u6587\u4E00", "\u6587\u4E8C", "\u6587\u4EF6"}));
+  ASSERT_TRUE(scale);
+  const auto guess = scale->ahead("\u6587\u0031", 1);
+  ASSERT_TRUE(guess);
+  EXPECT_TRUE(is_utf8(*guess));
+  EXPECT_GT(*guess, "\u6587\u0031");
+}
+
+TEST(KeyScales, KnowTheEndOfADirectory) {
+  EXPECT_EQ(store::after_directory("a/b/1", "a/b/2"), "a/b0");
+  EXPECT_EQ(store::after_directory("a/b/1", "a/c/2"), "a0");
+  EXPECT_EQ(store::after_directory("a", "b"), std::nullopt);
+  EXPECT_EQ(store::after_directory("/a", "/b"), std::nullopt);
+}
+
 }  // namespace
 }  // namespace bale::testing
