@@ -303,19 +303,20 @@ store::DeleteResult S3Store::remove(const ObjectAddress& object, const VersionId
 /// Deletes objects that one request can name.
 std::vector<store::RemoveOutcome> S3Store::remove_in_one(const BucketName& bucket,
                                                          const std::vector<store::ObjectToRemove>& objects) {
-  try {
-    OpenCall answer =
-        open(bucket, where_of(bucket), [&](const aws::S3Requests& s3) { return s3.remove_all(bucket, objects); },
-             nullptr, {.deadlines = {.idle = patience_for_assembly}});
-    const std::string body = read_text(answer, most_answer_bytes);
-    return aws::parse_remove_all(answer.exchange.head(), body, bucket, objects);
-  } catch (const Error& error) {
-    if (error.code() != "MethodNotAllowed") throw;
-    throw Error(ErrorKind::unsupported, "the server does not delete many objects in one request", where_of(bucket),
+  const std::string where = where_of(bucket);
+  Outcome outcome = routes_.send(bucket, [&](const aws::S3Requests& s3) { return s3.remove_all(bucket, objects); },
+                                 nullptr, {.deadlines = {.idle = patience_for_assembly}});
+  if (outcome.failure) {
+    constexpr int not_allowed = 405, not_implemented = 501;
+    // Whoever answers so, the server or a proxy that lets no POST through: one by one they may be deleted.
+    if (outcome.failure->status != not_allowed && outcome.failure->status != not_implemented)
+      throw aws::to_error(*outcome.failure, where);
+    throw Error(ErrorKind::unsupported, "the server does not delete many objects in one request", where,
                 "delete them one by one")
-        .with_code("NotImplemented")
-        .with_cause(error);
+        .with_code("NotImplemented");
   }
+  const std::string body = read_text(*outcome.answer, most_answer_bytes);
+  return aws::parse_remove_all(outcome.answer->exchange.head(), body, bucket, objects);
 }
 
 std::vector<store::RemoveOutcome> S3Store::remove_all(const BucketName& bucket,

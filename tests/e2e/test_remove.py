@@ -2,6 +2,7 @@
 import http.server
 import threading
 import urllib.parse
+import xml.etree.ElementTree
 
 import pytest
 from conftest import Bale
@@ -13,7 +14,9 @@ NOW = "2025-01-01T00:00:00.001Z"  # by the server's clock, a moment after the fi
 class Server:
     """One bucket with versions. A page of a listing has PAGE entries, and says that it is the last."""
 
-    def __init__(self):
+    def __init__(self, has_batches=True):
+        self.has_batches = has_batches  # else DeleteObjects is refused
+        self.batches = []  # the keys of each request for many deletions
         self.versions = {}  # (key, version) -> "Version" or "DeleteMarker"
         self.modified = {}  # (key, version) -> LastModified
         self.ghosts = set()  # listed although they are gone
@@ -36,6 +39,9 @@ class Server:
 
             def do_DELETE(self):
                 server.remove(self)
+
+            def do_POST(self):
+                server.remove_many(self)
 
         self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         threading.Thread(target=self.http.serve_forever, daemon=True).start()
@@ -68,6 +74,26 @@ class Server:
         is_there = entry[0] == "" or entry in self.versions
         headers = {"ETag": '"x"', "Last-Modified": "Wed, 01 Jan 2025 00:00:00 GMT"} if entry[0] else {}
         return self.send(request, 200 if is_there else 404, "", headers)
+
+    def remove_many(self, request):
+        body = request.rfile.read(int(request.headers["Content-Length"]))
+        if not self.has_batches:
+            return self.send(request, 501, "<Error><Code>NotImplemented</Code><Message>no</Message></Error>")
+        namespace = "{http://s3.amazonaws.com/doc/2006-03-01/}"
+        results = ""
+        self.batches.append([])
+        for node in xml.etree.ElementTree.fromstring(body).iter(f"{namespace}Object"):
+            entry = (node.findtext(f"{namespace}Key"), node.findtext(f"{namespace}VersionId") or "")
+            self.batches[-1].append(entry[0])
+            named = f"<Key>{entry[0]}</Key>" + (f"<VersionId>{entry[1]}</VersionId>" if entry[1] else "")
+            if entry not in self.kept:
+                self.versions.pop(entry, None)
+            if self.errors.get(entry, 0) > 0:
+                self.errors[entry] -= 1
+                results += f"<Error>{named}<Code>NoSuchKey</Code><Message>no</Message></Error>"
+            else:
+                results += f"<Deleted>{named}</Deleted>"
+        return self.send(request, 200, f"<DeleteResult>{results}</DeleteResult>")
 
     def remove(self, request):
         entry = self.entry_of(request)
@@ -103,9 +129,9 @@ class OnServer(Bale):
                                         "AWS_EC2_METADATA_DISABLED": "true"}
 
 
-@pytest.fixture
-def served(tmp_path):
-    server = Server()
+@pytest.fixture(params=[True, False], ids=["batches", "one-by-one"])
+def served(tmp_path, request):
+    server = Server(has_batches=request.param)
     yield OnServer(tmp_path, server)
     server.http.shutdown()
 
@@ -118,6 +144,8 @@ def test_listings_that_end_early(served):
     served.server.versions = {(f"k{number}", ""): "Version" for number in range(25)}
     finished = served.run("s3", "rm", "--recursive", "s3://bucket")
     assert served.server.versions == {} and finished.out.count("delete: ") == 25
+    if served.server.has_batches:
+        assert [len(batch) for batch in served.server.batches] == [10] * 3 + [5] + [10] * 2 + [5]
 
 
 def test_a_dry_run_lists_once(served):
