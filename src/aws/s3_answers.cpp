@@ -51,12 +51,16 @@ ByteCount content_length(const AnswerHead& head, const std::string& where) {
               "send the request to the server directly: a proxy may have removed Content-Length");
 }
 
-TimePoint time_of(const pugi::xml_node& node, const char* name, const std::string& where) {
+TimePoint to_time(std::string_view text, const char* name, const std::string& where) {
   try {
-    return parse_time(child_text(node, name));
+    return parse_time(text);
   } catch (const Error& error) {
     throw corrupt(fmt::format("{} of the answer is no time", name), where).with_cause(error);
   }
+}
+
+TimePoint time_of(const pugi::xml_node& node, const char* name, const std::string& where) {
+  return to_time(node.child(name).text().get(), name, where);
 }
 
 bool is_true(const pugi::xml_node& node, const char* name) { return child_text(node, name) == "true"; }
@@ -67,50 +71,75 @@ class Names {
  public:
   explicit Names(const pugi::xml_node& root) : encoded_(child_text(root, "EncodingType") == "url") {}
   std::string text(const pugi::xml_node& node, const char* name) const {
-    const char* raw = node.child(name).text().get();
-    return encoded_ ? form_decode(raw) : std::string(raw);
+    return decoded(node.child(name).text().get());
   }
+  std::string decoded(const char* raw) const { return encoded_ ? form_decode(raw) : std::string(raw); }
 
  private:
   bool encoded_;
 };
 
-std::string storage_class_of(const pugi::xml_node& node) {
-  std::string name = child_text(node, "StorageClass");
-  return name.empty() ? "STANDARD" : name;
-}
-
-/// Returns the restore of an archived object as a listing tells it; absent where none is told.
-std::optional<store::ListedRestore> restore_of(const pugi::xml_node& node, const std::string& where) {
-  const pugi::xml_node status = node.child("RestoreStatus");
-  if (!status) return std::nullopt;
+/// Returns the restore of an archived object as its element in a listing tells it.
+store::ListedRestore restore_of(const pugi::xml_node& status, const std::string& where) {
   store::ListedRestore restore{.in_progress = is_true(status, "IsRestoreInProgress"), .expiry = {}};
   if (status.child("RestoreExpiryDate")) restore.expiry = time_of(status, "RestoreExpiryDate", where);
   return restore;
 }
 
-/// Reads which checksum the store keeps of a listed object: of several algorithms the cheapest.
-void read_checksum_kind(store::ListedObject& object, const pugi::xml_node& node) {
-  if (!node.child("ChecksumAlgorithm")) return;
-  for (const ChecksumNames& names : checksum_names) {
-    const auto is_it = [&](const pugi::xml_node& each) { return std::string_view(each.text().get()) == names.word; };
-    const auto all = node.children("ChecksumAlgorithm");
-    if (std::none_of(all.begin(), all.end(), is_it)) continue;
-    const std::string type = child_text(node, "ChecksumType");
-    object.checksum_algorithm = names.algorithm;
-    object.checksum_is_whole = type.empty() ? parts_of_etag(object.etag) == 0 : type == "FULL_OBJECT";
-    return;
+/// Which checksum a listing says that the store keeps of an object.
+class ChecksumKind {
+ public:
+  void add_algorithm(std::string_view word) {
+    for (const ChecksumNames& names : checksum_names) {
+      if (word != names.word) continue;
+      if (best_ == nullptr || &names < best_) best_ = &names;
+    }
   }
-}
+  void set_type(std::string_view type) { type_ = type; }
+  /// Of several algorithms the cheapest is told.
+  void tell(store::ListedObject& object) const {
+    if (best_ == nullptr) return;
+    object.checksum_algorithm = best_->algorithm;
+    object.checksum_is_whole = type_.empty() ? parts_of_etag(object.etag) == 0 : type_ == "FULL_OBJECT";
+  }
 
-void read_object(store::ListedObject& object, const pugi::xml_node& node, const Names& names,
+ private:
+  const ChecksumNames* best_ = nullptr;  ///< in checksum_names, the cheapest of which is the first
+  std::string_view type_;
+};
+
+/// Reads an object of a listing, in one pass over its elements: there are millions.
+void read_object(store::ListedObject& object, const pugi::xml_node& node, const Names& names, bool has_size,
                  const std::string& where) {
-  object.key = ObjectKey(names.text(node, "Key"));
-  object.etag = parse_etag(node.child("ETag").text().get());
-  object.last_modified = time_of(node, "LastModified", where);
-  object.storage_class = storage_class_of(node);
-  object.restore = restore_of(node, where);
-  read_checksum_kind(object, node);
+  ChecksumKind checksum;
+  pugi::xml_node time, size;
+  for (const pugi::xml_node& child : node.children()) {
+    const std::string_view name = child.name();
+    const char* const text = child.text().get();
+    if (name == "Key") {
+      object.key = ObjectKey(names.decoded(text));
+    } else if (name == "ETag") {
+      object.etag = parse_etag(text);
+    } else if (name == "LastModified") {
+      time = child;
+    } else if (name == "Size") {
+      size = child;
+    } else if (name == "StorageClass") {
+      if (*text != '\0') object.storage_class = text;
+    } else if (name == "ChecksumAlgorithm") {
+      checksum.add_algorithm(text);
+    } else if (name == "ChecksumType") {
+      checksum.set_type(text);
+    } else if (name == "RestoreStatus") {
+      object.restore = restore_of(child, where);
+    }
+  }
+  checksum.tell(object);
+  object.last_modified = to_time(time.text().get(), "LastModified", where);
+  if (!has_size) return;
+  const std::optional<std::uint64_t> bytes = to_number(size.text().get());
+  if (!bytes) throw corrupt("Size of the answer is no number", where);
+  object.size = *bytes;
 }
 
 /// Returns the cheapest checksum of the whole object that the answer tells. `is_part`: the answer is of a ranged read,
@@ -366,8 +395,7 @@ store::ListPage parse_list(std::string_view body, const std::string& where) {
   store::ListPage page;
   for (const pugi::xml_node& node : root.children("Contents")) {
     store::ListedObject& object = page.objects.emplace_back();
-    read_object(object, node, names, where);
-    object.size = child_number(node, "Size", where);
+    read_object(object, node, names, /*has_size=*/true, where);
   }
   for (const pugi::xml_node& node : root.children("CommonPrefixes"))
     page.common_prefixes.push_back(names.text(node, "Prefix"));
@@ -387,9 +415,8 @@ store::VersionPage parse_versions(std::string_view body, const std::string& wher
     const std::string_view kind = node.name();
     if (kind != "Version" && kind != "DeleteMarker") continue;
     store::ListedVersion& version = page.versions.emplace_back();
-    read_object(version, node, names, where);
     version.is_delete_marker = kind == "DeleteMarker";
-    if (!version.is_delete_marker) version.size = child_number(node, "Size", where);
+    read_object(version, node, names, /*has_size=*/!version.is_delete_marker, where);
     version.version_id = VersionId(child_text(node, "VersionId"));
     version.is_latest = is_true(node, "IsLatest");
   }

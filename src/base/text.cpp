@@ -36,6 +36,20 @@ void append_percent(std::string& out, char c) {
 
 constexpr std::string_view base64_alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
+std::string decode(std::string_view text, bool plus_is_space) {
+  std::string out;
+  out.reserve(text.size());
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '%' && i + 2 < text.size() && hex_value(text[i + 1]) >= 0 && hex_value(text[i + 2]) >= 0) {
+      out += static_cast<char>(hex_value(text[i + 1]) * 16 + hex_value(text[i + 2]));
+      i += 2;
+    } else {
+      out += plus_is_space && text[i] == '+' ? ' ' : text[i];
+    }
+  }
+  return out;
+}
+
 }  // namespace
 
 bool is_utf8(std::string_view text) noexcept {
@@ -90,19 +104,7 @@ std::string percent_encode(std::string_view text, bool keep_slash) {
   return out;
 }
 
-std::string percent_decode(std::string_view text) {
-  std::string out;
-  out.reserve(text.size());
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '%' && i + 2 < text.size() && hex_value(text[i + 1]) >= 0 && hex_value(text[i + 2]) >= 0) {
-      out += static_cast<char>(hex_value(text[i + 1]) * 16 + hex_value(text[i + 2]));
-      i += 2;
-    } else {
-      out += text[i];
-    }
-  }
-  return out;
-}
+std::string percent_decode(std::string_view text) { return decode(text, /*plus_is_space=*/false); }
 
 std::string form_encode(std::string_view text) {
   std::string out;
@@ -118,13 +120,7 @@ std::string form_encode(std::string_view text) {
   return out;
 }
 
-std::string form_decode(std::string_view text) {
-  std::string spaced(text);
-  for (char& c : spaced) {
-    if (c == '+') c = ' ';
-  }
-  return percent_decode(spaced);
-}
+std::string form_decode(std::string_view text) { return decode(text, /*plus_is_space=*/true); }
 
 std::string to_hex(ByteView bytes) {
   std::string out;

@@ -5,6 +5,7 @@
 #include "embedded/backend.hpp"
 #include "support/fake_world.hpp"
 #include "support/faulty_store.hpp"
+#include "support/odd_store.hpp"
 
 namespace bale::store {
 namespace {
@@ -332,6 +333,51 @@ TEST_F(RetryingStoreTest, RecognisesItsOwnConditionalCopy) {
             }).kind(),
             ErrorKind::precondition);
   EXPECT_EQ(content("taken"), "something else");
+}
+
+// ---- Deletions
+
+TEST_F(RetryingStoreTest, OfManyDeletionsOnlyThoseThatFailedAreSentAgain) {
+  for (const char* key : {"a", "b", "c"}) put_behind(key, "x");
+  testing::OddStore odd(*embedded_);
+  RetryingStore retrying(odd, retrier_);
+  std::vector<std::size_t> sizes;
+  odd.remove_all_ = [&](const std::vector<ObjectToRemove>& objects) {
+    sizes.push_back(objects.size());
+    auto outcomes = embedded_->remove_all(bucket_, objects);
+    if (sizes.size() == 1) {
+      outcomes[1].error = throttled();
+      outcomes[2].error = Error(ErrorKind::denied, "no").with_code("AccessDenied");
+    }
+    return outcomes;
+  };
+  const std::vector<ObjectToRemove> objects{{ObjectKey("a")}, {ObjectKey("b")}, {ObjectKey("c")}};
+  auto outcomes = retrying.remove_all(bucket_, objects);
+  EXPECT_EQ(sizes, (std::vector<std::size_t>{3, 1}));
+  EXPECT_FALSE(outcomes.at(0).error || outcomes.at(1).error);
+  EXPECT_EQ(outcomes.at(2).error.value().code(), "AccessDenied");
+
+  odd.remove_all_ = [&](const std::vector<ObjectToRemove>& all) {
+    return std::vector<RemoveOutcome>(all.size(), RemoveOutcome{{}, throttled()});
+  };
+  outcomes = retrying.remove_all(bucket_, objects);
+  EXPECT_EQ(outcomes.at(0).error.value().kind(), ErrorKind::throttled) << "each is told of, and nothing is thrown";
+  odd.remove_all_ = [&](const std::vector<ObjectToRemove>&) -> std::vector<RemoveOutcome> { throw throttled(); };
+  EXPECT_EQ(failure_of([&] { retrying.remove_all(bucket_, objects); }).kind(), ErrorKind::throttled);
+}
+
+TEST_F(RetryingStoreTest, AConditionalDeletionWhoseAnswerIsLostIsDone) {
+  const DeleteConditions condition{.if_match = put_behind("k", "x").etag};
+  faulty_.arm("remove", "k", unavailable(), 1, /*after=*/true);
+  retrying_.remove(at("k"), {}, condition);
+  EXPECT_FALSE(embedded_->head(at("k")));
+  EXPECT_EQ(failure_of([&] { retrying_.remove(at("k"), {}, condition); }).code(), "NoSuchKey") << "of another writer";
+  put_behind("k", "another");
+  EXPECT_EQ(failure_of([&] { retrying_.remove(at("k"), {}, condition); }).code(), "PreconditionFailed");
+
+  const ETag many = put_behind("many", "x").etag;
+  faulty_.arm("remove_all", "many", unavailable(), 1, /*after=*/true);
+  EXPECT_FALSE(retrying_.remove_all(bucket_, {{ObjectKey("many"), {}, {.if_match = many}}}).at(0).error);
 }
 
 // ---- Uploads
