@@ -13,18 +13,19 @@ namespace {
 /// columns on the left, and the rest of 64 bits goes to precision.
 constexpr std::uint64_t most_left = 1ULL << 26, most_values = 1ULL << 60;
 
-/// Decodes UTF-8 that is_utf8() has found well-formed.
+/// Takes the first character off UTF-8 that is_utf8() has found well-formed, and is not empty.
+char32_t take_character(std::string_view& text) {
+  const auto lead = static_cast<unsigned char>(text[0]);
+  const std::size_t length = lead < 0x80 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
+  char32_t point = length == 1 ? lead : lead & (0x7Fu >> length);
+  for (std::size_t k = 1; k < length; ++k) point = point << 6 | (static_cast<unsigned char>(text[k]) & 0x3Fu);
+  text.remove_prefix(length);
+  return point;
+}
+
 std::u32string decode(std::string_view text) {
   std::u32string out;
-  out.reserve(text.size());
-  for (std::size_t i = 0; i < text.size();) {
-    const auto lead = static_cast<unsigned char>(text[i]);
-    const std::size_t length = lead < 0x80 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
-    char32_t point = length == 1 ? lead : lead & (0x7Fu >> length);
-    for (std::size_t k = 1; k < length; ++k) point = point << 6 | (static_cast<unsigned char>(text[i + k]) & 0x3Fu);
-    out += point;
-    i += length;
-  }
+  while (!text.empty()) out += take_character(text);
   return out;
 }
 
@@ -63,41 +64,79 @@ std::u32string united(const std::u32string& one, const std::u32string& other) {
   return both;
 }
 
-/// The rests of the keys behind what all of them have in common.
+/// Columns behind the common part that are looked at: 64 bits never hold more digits.
+constexpr std::size_t most_columns = 64;
+
+/// The characters of one column.
+class Characters {
+ public:
+  void add(char32_t c) {
+    constexpr char32_t bits = 64, ascii = 128;
+    if (c < ascii)
+      ascii_[c / bits] |= 1ULL << (c % bits);
+    else if (others_.find(c) == std::u32string::npos)
+      others_ += c;
+  }
+  /// In ascending order.
+  std::u32string sorted() const {
+    std::u32string all;
+    for (char32_t c = 0; c < 128; ++c) {
+      if ((ascii_[c / 64] >> (c % 64) & 1) != 0) all += c;
+    }
+    std::u32string others = others_;
+    std::sort(others.begin(), others.end());
+    return all + others;
+  }
+
+ private:
+  std::uint64_t ascii_[2] = {};
+  std::u32string others_;
+};
+
+/// The keys behind what all of them have in common.
 struct Rests {
   std::u32string common;                  ///< decoded
   std::vector<std::u32string> of_column;  ///< the characters of each column, ascending
   std::u32string counting;                ///< all characters in the columns that count
 };
 
-std::optional<Rests> read_rests(std::span<const ListedObject> keys) {
-  const std::string& first = keys.front().key.str();
-  const std::string& last = keys.back().key.str();
+/// Adds the characters of a key, from the byte `begin` on, to its columns. Returns false where it is not UTF-8.
+bool add_columns(std::string_view key, std::size_t begin, std::vector<Characters>& columns) {
+  if (key.size() < begin || !is_utf8(key)) return false;
+  std::size_t column = 0;
+  for (std::string_view rest = key.substr(begin); !rest.empty() && column < most_columns; ++column) {
+    if (column == columns.size()) columns.emplace_back();
+    columns[column].add(take_character(rest));
+  }
+  return true;
+}
+
+/// Reads the columns of keys in ascending order.
+std::optional<Rests> read_rests(std::span<const std::string> before, std::span<const ListedObject> page) {
+  const std::string& first = before.empty() ? page.front().key.str() : before.front();
+  const std::string& last = page.back().key.str();
   if (!is_utf8(first) || !is_utf8(last)) return std::nullopt;
   auto common = static_cast<std::size_t>(std::mismatch(first.begin(), first.end(), last.begin(), last.end()).first -
                                          first.begin());
   // Back to the begin of a character.
   while (common > 0 && common < last.size() && (static_cast<unsigned char>(last[common]) & 0xC0) == 0x80) --common;
-  Rests rests{decode(std::string_view(first).substr(0, common)), {}, {}};
-  for (const ListedObject& object : keys) {
-    const std::string& key = object.key.str();
-    if (key.size() < common || !is_utf8(key)) return std::nullopt;
-    std::size_t column = 0;
-    for (const char32_t c : decode(std::string_view(key).substr(common))) {
-      if (column == rests.of_column.size()) rests.of_column.emplace_back();
-      std::u32string& digits = rests.of_column[column++];
-      if (digits.find(c) == std::u32string::npos) digits += c;
-    }
+  std::vector<Characters> columns;
+  for (const std::string& key : before) {
+    if (!add_columns(key, common, columns)) return std::nullopt;
   }
-  for (std::u32string& digits : rests.of_column) {
-    sort_unique(digits);
+  for (const ListedObject& object : page) {
+    if (!add_columns(object.key.str(), common, columns)) return std::nullopt;
+  }
+  if (columns.empty()) return std::nullopt;
+  Rests rests{decode(std::string_view(first).substr(0, common)), {}, {}};
+  for (const Characters& characters : columns) {
+    const std::u32string& digits = rests.of_column.emplace_back(characters.sorted());
     if (digits.size() < 2) continue;
     for (const char32_t c : digits) {
       if (counts(c)) rests.counting += c;
     }
   }
   sort_unique(rests.counting);
-  if (rests.of_column.empty()) return std::nullopt;
   return rests;
 }
 
@@ -110,9 +149,9 @@ std::u32string digits_of_constant(char32_t c, const std::u32string& counting) {
 
 }  // namespace
 
-std::optional<KeyScale> KeyScale::of(std::span<const ListedObject> keys) {
-  if (keys.size() < 2) return std::nullopt;
-  std::optional<Rests> rests = read_rests(keys);
+std::optional<KeyScale> KeyScale::of(std::span<const ListedObject> page, std::span<const std::string> before) {
+  if (page.size() < 2) return std::nullopt;
+  std::optional<Rests> rests = read_rests(before, page);
   if (!rests) return std::nullopt;
   KeyScale scale;
   std::size_t begin = rests->common.size();
@@ -140,9 +179,11 @@ std::optional<KeyScale> KeyScale::of(std::span<const ListedObject> keys) {
     product /= column.digits.size();
     column.weight = product;
   }
-  const auto first = scale.value(keys.front().key.str()), last = scale.value(keys.back().key.str());
+  // The second half of the page: what it begins with may be of another kind.
+  const auto dense = page.subspan((page.size() - 1) / 2);
+  const auto first = scale.value(dense.front().key.str()), last = scale.value(dense.back().key.str());
   if (!first || !last || *last <= *first) return std::nullopt;
-  scale.per_key_ = static_cast<double>(*last - *first) / static_cast<double>(keys.size() - 1);
+  scale.per_key_ = static_cast<double>(*last - *first) / static_cast<double>(dense.size() - 1);
   return scale;
 }
 

@@ -18,9 +18,10 @@ namespace bale::store {
 /// What it tells are guesses: a listing may only use them to choose where to start another request.
 class KeyScale {
  public:
-  /// Makes the scale of keys in ascending order. Returns nullopt for fewer than two, for keys that are not UTF-8, and
-  /// for keys that differ only where no number can tell.
-  static std::optional<KeyScale> of(std::span<const ListedObject> keys);
+  /// Makes the scale of a page, whose keys are in ascending order; its second half tells how dense keys are. `before`:
+  /// keys before the page, ascending, from which more of the digits are learned. Returns nullopt for fewer than two
+  /// keys, for keys that are not UTF-8, and for keys that differ only where no number can tell.
+  static std::optional<KeyScale> of(std::span<const ListedObject> page, std::span<const std::string> before = {});
 
   /// Returns a key, which need not exist, with about `count` keys between it and `from`. It is UTF-8 and greater than
   /// `from`. Returns nullopt where the scale does not reach so far.

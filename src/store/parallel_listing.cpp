@@ -48,7 +48,7 @@ void ParallelListing::read_page(RangePlan::Range& range) {
     }
     ++requests_;
     page = range.listing->next();
-    if (page) notes = RangePlan::note(page->objects);
+    if (page) notes = RangePlan::note(range, page->objects);
   } catch (...) {
     failure = std::current_exception();
   }

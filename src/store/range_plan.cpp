@@ -8,9 +8,12 @@ namespace {
 
 /// A range shorter than this many pages is not split.
 constexpr double fewest_pages_to_split = 2.5;
-/// Share of guesses that are made after one that led nowhere, and how fast trust comes back.
-constexpr double after_failure = 0.75, after_success = 0.5;
+/// A guess that led nowhere leaves this share of the requests under way; each that led somewhere adds so many. At least
+/// two are left: of a listing whose keys tell nothing, half of the requests are lost at worst.
+constexpr double after_failure = 0.9, after_success = 1;
 constexpr double fewest_asked = 2;
+/// One key in so many is kept of a page, to learn digits from.
+constexpr std::size_t sampled_of_keys = 4;
 
 ByteCount bytes_of(const std::vector<ListedObject>& objects) {
   ByteCount bytes = 0;
@@ -77,6 +80,7 @@ RangePlan::Range* RangePlan::split(Ranges::iterator range) {
   behind.last = *point;
   behind.until = std::exchange(range->until, std::move(*point));
   behind.scale = range->scale;
+  behind.sample = range->sample;
   behind.is_guess = true;
   return begin_request(behind);
 }
@@ -96,13 +100,16 @@ std::optional<std::string> RangePlan::split_point(const Range& range) const {
   return range.directory_end;
 }
 
-RangePlan::PageNotes RangePlan::note(const std::vector<ListedObject>& objects) {
+RangePlan::PageNotes RangePlan::note(const Range& range, const std::vector<ListedObject>& objects) {
   PageNotes notes;
   if (objects.size() < 2) return notes;
-  // The second half: what the page begins with may be of another kind.
-  const auto tail = std::span(objects).subspan(objects.size() / 2);
-  if (auto scale = KeyScale::of(tail)) notes.scale = std::make_shared<const KeyScale>(std::move(*scale));
-  notes.directory_end = after_directory(tail.front().key.str(), tail.back().key.str()).value_or(std::string());
+  const std::span<const std::string> before = range.sample ? *range.sample : std::span<const std::string>();
+  if (auto scale = KeyScale::of(objects, before)) notes.scale = std::make_shared<const KeyScale>(std::move(*scale));
+  auto sample = std::make_shared<std::vector<std::string>>();
+  for (std::size_t i = 0; i < objects.size(); i += sampled_of_keys) sample->push_back(objects[i].key.str());
+  notes.sample = std::move(sample);
+  const std::string& middle = objects[objects.size() / 2].key.str();
+  notes.directory_end = after_directory(middle, objects.back().key.str()).value_or(std::string());
   return notes;
 }
 
@@ -119,6 +126,7 @@ void RangePlan::answered(Range& range, std::vector<ListedObject> objects, PageNo
   }
   if (range.is_guess) judge_guess(range, objects.empty());
   if (notes.scale) range.scale = std::move(notes.scale);
+  if (notes.sample) range.sample = std::move(notes.sample);
   range.directory_end = std::move(notes.directory_end);
   if (!objects.empty()) {
     const ByteCount bytes = bytes_of(objects);

@@ -51,9 +51,10 @@ class RangePlan {
     friend class RangePlan;
     std::deque<Page> pages;                 ///< that nobody has taken yet
     std::shared_ptr<const KeyScale> scale;  ///< of its newest page, or of the range that it was split from
-    std::string directory_end;              ///< after_directory() of its newest page; empty: none
-    bool is_guess = false;                  ///< no page of it has come yet, and its start was guessed
-    bool is_asked = false;                  ///< a request is under way
+    std::shared_ptr<const std::vector<std::string>> sample;  ///< some keys of that page
+    std::string directory_end;                               ///< after_directory() of its newest page; empty: none
+    bool is_guess = false;                                   ///< no page of it has come yet, and its start was guessed
+    bool is_asked = false;                                   ///< a request is under way
     bool is_done = false;
   };
 
@@ -73,9 +74,10 @@ class RangePlan {
   /// What answered() needs to know of a page besides its objects. Takes time: to be made without a lock.
   struct PageNotes {
     std::shared_ptr<const KeyScale> scale;
+    std::shared_ptr<const std::vector<std::string>> sample;
     std::string directory_end;
   };
-  static PageNotes note(const std::vector<ListedObject>& objects);
+  static PageNotes note(const Range& range, const std::vector<ListedObject>& objects);
   /// Takes the page that was asked for. `is_last`: the listing has no key behind it.
   void answered(Range& range, std::vector<ListedObject> objects, PageNotes notes, bool is_last);
   /// The request has failed: the range is no longer under way.

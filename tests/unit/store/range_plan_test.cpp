@@ -64,7 +64,7 @@ Outcome simulate(const std::vector<std::string>& keys, ListingSplit split, std::
       const auto first = std::upper_bound(keys.begin(), keys.end(), range->last);
       const auto last = first + std::min<std::ptrdiff_t>(static_cast<std::ptrdiff_t>(page_keys), keys.end() - first);
       auto objects = listed({first, last});
-      auto notes = RangePlan::note(objects);
+      auto notes = RangePlan::note(*range, objects);
       plan.answered(*range, std::move(objects), std::move(notes), last == keys.end());
     }
     while (auto objects = plan.take()) {
@@ -194,7 +194,7 @@ TEST(RangePlan, BoundsWhatWaits) {
     for (const ListedObject& object : objects) page += sizeof object + object.key.str().size() + 1;
     waiting += page;
     ASSERT_LE(waiting, most + 9 * page);
-    auto notes = RangePlan::note(objects);
+    auto notes = RangePlan::note(*range, objects);
     plan.answered(*range, std::move(objects), std::move(notes), false);
   }
   EXPECT_GT(waiting, most / 2);
