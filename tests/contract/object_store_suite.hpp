@@ -678,6 +678,27 @@ TYPED_TEST_P(ObjectStoreSuite, RefusesCopiesThatCannotBe) {
   EXPECT_EQ(this->get("k"), "x");
 }
 
+TYPED_TEST_P(ObjectStoreSuite, ChecksConditionsOfCopies) {
+  const ETag source = this->put("from", "new").etag;
+  const store::CopySource from{this->at("from"), {}, source};
+  const auto copy = [&](const store::WriteConditions& conditions) {
+    return this->store().copy(from, this->at("to"), std::nullopt, conditions).etag;
+  };
+  if (TypeParam::tells_missing_from_changed) {
+    EXPECT_ERROR(ErrorKind::not_found, "NoSuchKey", copy({.if_match = ETag("0")}));
+  } else {
+    EXPECT_THROW(copy({.if_match = ETag("0")}), Error);
+  }
+  copy({.if_none_match = true});
+  EXPECT_EQ(this->get("to"), "new");
+  EXPECT_ERROR(ErrorKind::precondition, "PreconditionFailed", copy({.if_none_match = true}));
+  const ETag there = this->put("to", "there").etag;
+  EXPECT_ERROR(ErrorKind::precondition, "PreconditionFailed", copy({.if_match = ETag("0")}));
+  EXPECT_EQ(this->get("to"), "there");
+  copy({.if_match = there});
+  EXPECT_EQ(this->get("to"), "new");
+}
+
 TYPED_TEST_P(ObjectStoreSuite, CopiesAVersion) {
   this->store().set_versioning(this->bucket_, store::Versioning::enabled);
   const VersionId old = this->put("k", "old").version_id;
@@ -1200,12 +1221,12 @@ REGISTER_TYPED_TEST_SUITE_P(
     ChecksConditionsOfDeletions, RemovesManyObjects, RemovesAThousandAtOnce, RemovesManyVersions,
     KeepsAnOpenStreamConsistent, KeepsVersionsAndDeleteMarkers, WritesNullVersionsWhileSuspended, PagesThroughVersions,
     ListsInBytewiseOrder, RollsUpCommonPrefixes, PagesThroughKeysAndPrefixes, CopiesObjects, RefusesCopiesThatCannotBe,
-    CopiesAVersion, ReplacesTags, PutsPartsTogether, TellsTheSizeOfPartsThatAreAlike, TellsEvidence,
-    TakesAnUploadOfOnePart, TakesPartsInAnyOrderAndAgain, TakesTheLastPartFirst, LeavesOutPartsThatAreNotListed,
-    TakesConcurrentParts, RefusesPartsThatDoNotFit, TakesBodiesWhoseDigestsAreKnown, RefusesBodiesThatHaveOtherDigests,
-    KeepsTheChecksumOfAnObject, KeepsTheChecksumOfAnUploadInParts, KeepsTheChecksumsOfPartsThatDoNotJoin,
-    RefusesChecksumsThatDoNotFit, TakesAnEncryption, ForgetsAbortedUploads, CompletesOnCondition, CopiesParts,
-    KeepsArchivedObjectsShutUntilRestored, ReadsEveryOtherStorageClass, SendsEvents, SendsVersionsInEvents,
-    RefusesRulesThatS3Refuses);
+    ChecksConditionsOfCopies, CopiesAVersion, ReplacesTags, PutsPartsTogether, TellsTheSizeOfPartsThatAreAlike,
+    TellsEvidence, TakesAnUploadOfOnePart, TakesPartsInAnyOrderAndAgain, TakesTheLastPartFirst,
+    LeavesOutPartsThatAreNotListed, TakesConcurrentParts, RefusesPartsThatDoNotFit, TakesBodiesWhoseDigestsAreKnown,
+    RefusesBodiesThatHaveOtherDigests, KeepsTheChecksumOfAnObject, KeepsTheChecksumOfAnUploadInParts,
+    KeepsTheChecksumsOfPartsThatDoNotJoin, RefusesChecksumsThatDoNotFit, TakesAnEncryption, ForgetsAbortedUploads,
+    CompletesOnCondition, CopiesParts, KeepsArchivedObjectsShutUntilRestored, ReadsEveryOtherStorageClass, SendsEvents,
+    SendsVersionsInEvents, RefusesRulesThatS3Refuses);
 
 }  // namespace bale::testing
