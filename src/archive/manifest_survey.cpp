@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
+#include "archive/stream_reader.hpp"
 #include "base/hash.hpp"
 
 namespace bale::archive {
@@ -22,7 +24,6 @@ void ManifestSurvey::note(const TarStream::Member& member, std::size_t tars_befo
     if (manifest_) {
       merge();
       ++group_;
-      unlisted_ = 0;
     }
   }
   const std::uint64_t name = hash_of(member.name);
@@ -30,9 +31,14 @@ void ManifestSurvey::note(const TarStream::Member& member, std::size_t tars_befo
   if (is_new) memory.add(name_memory, noted);
   Seen& seen = place->second;
   if (seen.group != group_) seen.before_group = seen.members;
+  if (seen.group != group_) seen.is_unlisted_file = false;
   seen.group = group_;
   const Occurrence occurrence{name, seen.members++};
-  unlisted_ += member.regular || !member.hard_link_to.empty() ? 1 : 0;
+  const bool has_data = member.regular || member.is_strange || !member.hard_link_to.empty();
+  if (has_data && !seen.is_unlisted_file && !is_manifest_name(member.name)) {
+    seen.is_unlisted_file = true;
+    ++unlisted_;
+  }
   if (member.hard_link_to.empty()) return;
   const std::uint64_t target = hash_of(member.hard_link_to);
   const auto there = seen_.find(target);
@@ -57,6 +63,9 @@ void ManifestSurvey::merge() {
   for (std::size_t i = 0; i < objects.size(); ++i) {
     ManifestObject object = objects[i];
     const std::uint64_t name = hash_of(object.member);
+    const auto seen = seen_.find(name);
+    if (seen != seen_.end() && seen->second.group == group_ && std::exchange(seen->second.is_unlisted_file, false))
+      --unlisted_;
     const auto occurrence = static_cast<std::uint32_t>(before_group(name) + object.members_before);
     const auto link = links_.find({name, occurrence});
     if (link != links_.end()) {
@@ -65,6 +74,9 @@ void ManifestSurvey::merge() {
     }
     objects.set_place(i, object.data_offset, link == links_.end() ? occurrence : link->second.members_before);
   }
+  // An archive of Bale may hold what is left of an object that failed while it was packed.
+  left_out_ += manifest_->version > 0 ? 0 : unlisted_;
+  unlisted_ = 0;
   if (merged_++ == 0) {
     all_ = std::move(*manifest_);
   } else {
@@ -93,10 +105,7 @@ void ManifestSurvey::keep_newest() {
 }
 
 Manifest ManifestSurvey::finish(MemoryShare& memory) {
-  if (manifest_) {
-    merge();
-    unlisted_ = 0;
-  }
+  if (manifest_) merge();
   if (merged_ > 1) {
     ByteCount keys = 0;
     for (const ManifestObject& object : all_.objects) keys += object.relative_key.size() + 2 * name_memory;
@@ -114,6 +123,10 @@ std::vector<Remark> ManifestSurvey::remarks() const {
         {fmt::format("the last manifest.json is followed by a tar whose {} files no manifest lists: they are left out",
                      unlisted_),
          true});
+  }
+  if (left_out_ > 0) {
+    remarks.push_back(
+        {fmt::format("{} files of the tar are listed in no manifest.json: they are left out", left_out_), true});
   }
   if (replaced_ > 0) {
     remarks.push_back({fmt::format("{} objects have the same name in this archive as an object of another source: "

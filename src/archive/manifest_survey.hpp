@@ -30,6 +30,8 @@ class ManifestSurvey {
   /// of the archive on; where its member is a hard link, `content_member` is set, and counted instead. Of objects with
   /// one relative key the newest is there. The result has version 0 where it is of several manifests. Call once.
   Manifest finish(MemoryShare& memory);
+  /// Returns the number of files that are left out because no manifest lists them. To be called after finish().
+  std::uint64_t left_out() const noexcept { return left_out_ + unlisted_; }
   /// What is left out, for a person. To be called after finish().
   std::vector<Remark> remarks() const;
 
@@ -37,6 +39,7 @@ class ManifestSurvey {
   struct Seen {
     std::uint32_t members = 0, before_group = 0;
     std::size_t group = 0;
+    bool is_unlisted_file = false;  ///< has data, in this group, and no manifest that was merged lists it
   };
   using Occurrence = std::pair<std::uint64_t, std::uint32_t>;  ///< XXH64 of a name, members of it in front
   struct Content {
@@ -53,7 +56,8 @@ class ManifestSurvey {
   Manifest all_;
   std::size_t merged_ = 0;  ///< manifests in all_
   std::size_t group_ = 0, tar_ = 0;
-  std::size_t unlisted_ = 0;  ///< regular members of a group
+  std::size_t unlisted_ = 0;  ///< names of files of the present group that no manifest lists
+  std::size_t left_out_ = 0;  ///< of groups with a manifest
   std::size_t replaced_ = 0;  ///< objects whose relative key another object of another key has
 };
 

@@ -20,7 +20,7 @@ namespace {
 constexpr std::string_view signature = "BALE-IDX";
 // An index that needs no member of version 2 is written as one of version 1.
 constexpr std::uint16_t sidecar_version = 2;
-constexpr std::uint32_t flag_tail = 1, flag_zero_tail = 2, flag_tar_goes_on = 4, known_flags = 7;
+constexpr std::uint32_t flag_tail = 1, flag_zero_tail = 2, flag_tar_goes_on = 4, flag_left_out = 8, known_flags = 15;
 constexpr std::size_t version_at = 8, etag_bytes_at = 10, flags_at = 12, archive_bytes_at = 16, tail_at = 24,
                       frames_at = 32, objects_at = 40, manifest_bytes_at = 48, sections_at = 56, header_bytes = 80;
 constexpr std::size_t frame_entry_bytes = 16, place_entry_bytes = 4, checksum_bytes = 8;
@@ -62,17 +62,19 @@ Buffer place_entries(const Sidecar& sidecar) {
 /// The fixed part in front, as it was read.
 struct Header {
   std::uint64_t frames = 0, objects = 0, manifest_bytes = 0;
-  ByteCount sections[3] = {};  ///< compressed: frames, places, manifest
+  ByteCount sections[4] = {};  ///< compressed: frames, places, manifest; then the members that are left out
 };
 
 Header read_header(ByteView bytes, const ReaderLimits& limits, Sidecar& sidecar) {
   const auto number = [&](std::size_t at) { return load_le<std::uint64_t>(bytes, at); };
+  bool has_left_out = false;
   if (load_le<std::uint16_t>(bytes, version_at) > 1) {
     const auto flags = load_le<std::uint32_t>(bytes, flags_at);
     if ((flags & ~known_flags) != 0) throw wrong("it has flags that are not known");
     sidecar.has_tail = (flags & flag_tail) != 0;
     sidecar.tail_is_zero = (flags & flag_zero_tail) != 0;
     sidecar.tar_goes_on = (flags & flag_tar_goes_on) != 0;
+    has_left_out = (flags & flag_left_out) != 0;
   }
   sidecar.archive.bytes = number(archive_bytes_at);
   sidecar.archive.tail_xxh64 = number(tail_at);
@@ -87,6 +89,7 @@ Header read_header(ByteView bytes, const ReaderLimits& limits, Sidecar& sidecar)
     if (section > left) throw wrong("its sections are longer than the file");
     left -= section;
   }
+  if (has_left_out) header.sections[3] = std::exchange(left, 0);
   if (left != 0) throw wrong("bytes are left over");
   if (sidecar.archive.bytes > most_offset) throw wrong("the archive is larger than any file");
   const std::uint64_t most =
@@ -114,6 +117,36 @@ Buffer read_section(ByteView section, ByteCount bytes, std::string_view name) {
     throw wrong(fmt::format("{}: {}", name, error.summary()));
   }
   return content;
+}
+
+/// The number of members, then a byte and a name for each that is named, with a zero behind it; nothing without
+/// members.
+std::string left_out_entries(const Sidecar& sidecar) {
+  if (sidecar.left_out == 0) return {};
+  std::string entries;
+  for (unsigned shift = 0; shift < 64; shift += 8) entries += static_cast<char>(sidecar.left_out >> shift & 0xFFU);
+  for (const LeftOut& each : sidecar.left_out_members) {
+    if (entries.size() + each.member.size() > max_left_out_bytes) break;
+    entries += static_cast<char>(each.why);
+    entries += each.member;
+    entries += '\0';
+  }
+  return entries;
+}
+
+void read_left_out(ByteView entries, Sidecar& sidecar, MemoryShare& memory) {
+  const auto wrong_list = [] { return wrong("its list of members that are left out is damaged"); };
+  if (entries.size() < sizeof(std::uint64_t) || entries.size() > 2 * max_left_out_bytes) throw wrong_list();
+  memory.add(entries.size() * (sizeof(LeftOut) + 1) / 2, "the members that the index leaves out");
+  sidecar.left_out = load_le<std::uint64_t>(entries, 0);
+  std::string_view names = as_text(entries.subspan(sizeof(std::uint64_t)));
+  while (!names.empty()) {
+    const std::size_t end = names.find('\0', 1);
+    if (end == std::string_view::npos) throw wrong_list();
+    sidecar.left_out_members.push_back({std::string(names.substr(1, end - 1)), static_cast<WhyLeftOut>(names[0])});
+    names.remove_prefix(end + 1);
+  }
+  if (sidecar.left_out == 0 || sidecar.left_out_members.size() > sidecar.left_out) throw wrong_list();
 }
 
 void read_frames(ByteView entries, Sidecar& sidecar) {
@@ -247,6 +280,16 @@ std::string difference(const ArchiveIdentity& recorded, const ArchiveIdentity& p
   return {};
 }
 
+std::string_view to_string(WhyLeftOut why) noexcept {
+  switch (why) {
+    case WhyLeftOut::no_link_target: return "it is a hard link, and what it leads to is not in front of it";
+    case WhyLeftOut::unknown_type: return "it has data, but its type is unknown";
+    case WhyLeftOut::directory_data: return "it is a directory by its name, but has data";
+    case WhyLeftOut::not_in_one_piece: return "it is a sparse file, and not in the tar in one piece";
+  }
+  return "an index cannot have it";
+}
+
 Buffer encode_sidecar(const Sidecar& sidecar) {
   if (sidecar.frames.size() > max_sidecar_frames) {
     throw Error(ErrorKind::unsupported, fmt::format("the archive has {} frames; an index has at most {}",
@@ -256,12 +299,13 @@ Buffer encode_sidecar(const Sidecar& sidecar) {
   const Buffer sections[] = {compress_section(frame_entries(sidecar.frames).view()),
                              compress_section(place_entries(sidecar).view()), compress_section(as_bytes(manifest))};
   const std::string_view etag = std::string_view(sidecar.archive.etag.str()).substr(0, max_etag_bytes);
-  ByteCount total = header_bytes + etag.size() + checksum_bytes;
+  const std::string left_out = left_out_entries(sidecar);
+  ByteCount total = header_bytes + etag.size() + left_out.size() + checksum_bytes;
   for (const Buffer& section : sections) total += section.size();
   Buffer out(total);
   out.append(as_bytes(signature));
   const std::uint32_t flags = (sidecar.has_tail ? flag_tail : 0) | (sidecar.tail_is_zero ? flag_zero_tail : 0) |
-                              (sidecar.tar_goes_on ? flag_tar_goes_on : 0);
+                              (sidecar.tar_goes_on ? flag_tar_goes_on : 0) | (left_out.empty() ? 0 : flag_left_out);
   const bool is_first_version = flags == 0 && !has_hard_links(sidecar.manifest.objects);
   append_le(out, is_first_version ? std::uint16_t{1} : sidecar_version);
   append_le(out, static_cast<std::uint16_t>(etag.size()));
@@ -274,6 +318,7 @@ Buffer encode_sidecar(const Sidecar& sidecar) {
   for (const Buffer& section : sections) append_le(out, std::uint64_t{section.size()});
   out.append(as_bytes(etag));
   for (const Buffer& section : sections) out.append(section.view());
+  out.append(as_bytes(left_out));
   append_le(out, xxh64(out.view()));
   return out;
 }
@@ -297,6 +342,7 @@ Sidecar decode_sidecar(ByteView bytes, const ReaderLimits& limits, MemoryShare& 
   memory.add(header.objects * (place_entry_bytes + 2 * sizeof(ByteCount)), "the places of the index's objects");
   read_places(read_section(places, header.objects * place_entry_bytes, "the places of objects").view(), sidecar);
   check_no_overlap(sidecar);
+  if (header.sections[3] > 0) read_left_out(section(3), sidecar, memory);
   return sidecar;
 }
 

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "archive/manifest.hpp"
@@ -37,14 +38,34 @@ struct SidecarFrame {
   friend bool operator==(const SidecarFrame&, const SidecarFrame&) = default;
 };
 
+/// Why a member of the tar that has data is no object of an index.
+enum class WhyLeftOut : std::uint8_t {
+  no_link_target = 1,   ///< a hard link to what is not in front of it
+  unknown_type = 2,     ///< has data, but its type is unknown
+  directory_data = 3,   ///< a directory that has data
+  not_in_one_piece = 4  ///< a sparse file
+};
+/// A member of the tar that has data, and is no object of an index.
+struct LeftOut {
+  std::string member;
+  WhyLeftOut why = WhyLeftOut::no_link_target;
+  friend bool operator==(const LeftOut&, const LeftOut&) = default;
+};
+/// Says why a member is left out, for a person.
+std::string_view to_string(WhyLeftOut why) noexcept;
+/// Bytes of names of such members in an index; of more members it has the number.
+inline constexpr std::size_t max_left_out_bytes = 1 << 20;
+
 /// Where the frames and the objects of an archive are.
 struct Sidecar {
   ArchiveIdentity archive;
   std::vector<SidecarFrame> frames;  ///< they fill the file, in its order
   /// The last of the frames is bytes behind the archive that are no frame, and not read.
   bool has_tail = false;
-  bool tail_is_zero = false;  ///< it is padding
-  bool tar_goes_on = false;   ///< other bytes than a tar follow the end of the tar; they are not read
+  bool tail_is_zero = false;              ///< it is padding
+  bool tar_goes_on = false;               ///< other bytes than a tar follow the end of the tar; they are not read
+  std::uint64_t left_out = 0;             ///< members that have data, and are no objects
+  std::vector<LeftOut> left_out_members;  ///< the first of them, where the archive has no manifest
   /// An object without data_offset is one that the tar does not hold.
   Manifest manifest;
   /// By object: where its tar headers begin in the tar stream; 0 without data_offset.

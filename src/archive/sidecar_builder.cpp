@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <deque>
 #include <limits>
 #include <numeric>
 #include <optional>
@@ -16,6 +17,7 @@
 #include "archive/tar.hpp"
 #include "archive/tar_stream.hpp"
 #include "base/error.hpp"
+#include "base/text.hpp"
 
 namespace bale::archive {
 namespace {
@@ -29,6 +31,7 @@ struct Found {
   bool has_tail = false, tail_is_zero = false, tar_goes_on = false;
   std::vector<Remark> remarks;
   std::optional<Manifest> manifest;
+  std::uint64_t unlisted = 0;           ///< files that are left out because no manifest lists them
   std::optional<Error> manifest_error;  ///< why the last manifest.json was not taken
   MemoryShare memory;                   ///< of frames and members
   MemoryShare manifest_memory;
@@ -61,6 +64,7 @@ class Pass {
     note_tail();
     if (!survey_.has_manifest()) return std::move(found_);
     found_.manifest = survey_.finish(found_.manifest_memory);
+    found_.unlisted = survey_.left_out();
     for (Remark& remark : survey_.remarks()) found_.remarks.push_back(std::move(remark));
     return std::move(found_);
   }
@@ -215,41 +219,81 @@ class DirectoryAccess {
   std::unordered_map<std::string_view, Bits> access_;  ///< by key, of those that withhold something
 };
 
+/// Names of members as tar resolves the targets of hard links: without '.' components, repeated '/' and a '/' in front.
+class LinkNames {
+ public:
+  explicit LinkNames(MemoryShare& memory) : memory_(memory) {}
+  /// Returns the plain form of `name`, valid as long as `name` and this object.
+  std::string_view plain(std::string_view name) {
+    const bool is_plain = !name.starts_with('/') && !name.starts_with("./") && !name.ends_with('/') &&
+                          name.find("//") == std::string_view::npos && name.find("/./") == std::string_view::npos;
+    if (is_plain) return name;
+    std::string plain;
+    for (const std::string_view component : split(name, '/')) {
+      if (component.empty() || component == ".") continue;
+      if (!plain.empty()) plain += '/';
+      plain += component;
+    }
+    memory_.add(sizeof(std::string) + plain.size(), "the members of the tar");
+    return made_.emplace_back(std::move(plain));
+  }
+
+ private:
+  MemoryShare& memory_;
+  std::deque<std::string> made_;
+};
+
 constexpr std::size_t no_member = std::numeric_limits<std::size_t>::max();
 
-/// By member: which one has its data. A hard link has those of the latest member of the name in front of it, as for
-/// tar; no_member where it leads to nothing that has data, and for what has none.
-std::vector<std::size_t> contents_of(const std::vector<Member>& members, MemoryShare& memory) {
-  std::vector<std::size_t> contents(members.size(), no_member);
-  std::unordered_map<std::string_view, std::size_t> latest;  // by key: the member that has the data
-  memory.add(members.size() * (sizeof(std::size_t) + sizeof(std::string_view) + 6 * sizeof(void*)),
+/// What a member of a tar without manifest is.
+struct Content {
+  std::size_t member = no_member;  ///< which one has its data; no_member where none has
+  bool is_lost = false;            ///< it has data, which are not in the archive
+};
+
+/// By member. A hard link is what the latest member of the name in front of it is, as for tar: a link to a symlink has
+/// no data.
+std::vector<Content> contents_of(const std::vector<Member>& members, MemoryShare& memory) {
+  std::vector<Content> contents(members.size());
+  LinkNames names(memory);
+  std::unordered_map<std::string_view, Content> latest;
+  memory.add(members.size() * (2 * sizeof(Content) + sizeof(std::string_view) + 4 * sizeof(void*)),
              "the members of the tar");
   for (std::size_t i = 0; i < members.size(); ++i) {
     const Member& member = members[i];
-    if (member.regular) contents[i] = i;
-    const auto target = latest.find(key_of(member.hard_link_to));
-    if (!member.hard_link_to.empty() && target != latest.end()) contents[i] = target->second;
-    latest[key_of(member.name)] = contents[i];
+    if (member.regular) contents[i].member = i;
+    contents[i].is_lost = member.is_strange;
+    if (!member.hard_link_to.empty()) {
+      const auto target = latest.find(names.plain(member.hard_link_to));
+      contents[i] = target == latest.end() ? Content{no_member, true} : target->second;
+    }
+    latest[names.plain(member.name)] = contents[i];
   }
   return contents;
 }
 
+/// Why a member that has data is no object; absent for what is one, and for what has no data.
+std::optional<WhyLeftOut> why_left_out(const std::vector<Member>& members, const Content& content,
+                                       const Member& member) {
+  if (content.member != no_member)
+    return members[content.member].in_one_piece ? std::nullopt : std::optional(WhyLeftOut::not_in_one_piece);
+  if (!content.is_lost) return std::nullopt;
+  if (!member.hard_link_to.empty()) return WhyLeftOut::no_link_target;
+  return member.is_directory ? WhyLeftOut::directory_data : WhyLeftOut::unknown_type;
+}
+
 /// Makes objects of the members of a tar without manifest.
 void take_members(const std::vector<Member>& members, BuiltSidecar& built) {
-  const std::vector<std::size_t> contents = contents_of(members, built.memory);
+  const std::vector<Content> contents = contents_of(members, built.memory);
   std::unordered_map<std::string, std::size_t> newest;  // by key, index into `members`
   std::vector<bool> is_kept(members.size(), false);
   for (std::size_t i = 0; i < members.size(); ++i) {
     const Member& member = members[i];
-    const bool is_lost = contents[i] == no_member && (!member.hard_link_to.empty() || member.is_strange);
-    if (is_lost) built.lost.push_back(member.name);
-    if (contents[i] == no_member) {
-      built.not_regular += is_lost ? 0 : 1;
-      continue;
-    }
-    const Member& content = members[contents[i]];
-    if (!content.in_one_piece) built.scattered.push_back(member.name);
-    if (!is_placeable(content)) continue;
+    const auto why = why_left_out(members, contents[i], member);
+    if (why) built.left_out.push_back({member.name, *why});
+    const std::size_t content = contents[i].member;
+    if (content == no_member) built.not_regular += why ? 0 : 1;
+    if (content == no_member || !is_placeable(members[content])) continue;
     std::string key(key_of(member.name));
     built.memory.add(2 * key.size() + 4 * sizeof(void*) + sizeof(ByteCount), "the members of the tar");
     const auto [place, is_first] = newest.try_emplace(std::move(key), i);
@@ -260,13 +304,24 @@ void take_members(const std::vector<Member>& members, BuiltSidecar& built) {
   const DirectoryAccess access(members, built.memory);
   for (std::size_t i = 0; i < members.size(); ++i) {
     if (!is_kept[i]) continue;
-    const Member& content = members[contents[i]];
+    const Member& content = members[contents[i].member];
     const ByteCount before = objects.memory();
     ManifestObject object = object_of(members[i], content);
     if (object.mode) *object.mode &= access.of(object.key.str());
     objects.push_back(std::move(object));
     built.memory.add(objects.memory() - before + 2 * sizeof(ByteCount), "the members of the tar");
     built.sidecar.header_offsets.push_back(content.header_offset);
+  }
+}
+
+/// Has the index name what is left out, as far as names have room.
+void note_left_out(BuiltSidecar& built) {
+  built.sidecar.left_out = built.left_out.size();
+  std::size_t bytes = 0;
+  for (const LeftOut& each : built.left_out) {
+    bytes += each.member.size() + 2;
+    if (bytes + sizeof(std::uint64_t) > max_left_out_bytes) break;
+    built.sidecar.left_out_members.push_back(each);
   }
 }
 
@@ -300,10 +355,12 @@ BuiltSidecar build_sidecar(transfer::RandomSource& source, const BuildOptions& o
     if (auto manifest = manifest_of(found)) {
       built.has_manifest = true;
       built.sidecar.manifest = std::move(*manifest);
+      built.sidecar.left_out = found.unlisted;
       place_objects(found.members, built);
     } else {
       built.sidecar.manifest.version = 0;
       take_members(found.members, built);
+      note_left_out(built);
     }
     return built;
   } catch (const Error& error) {

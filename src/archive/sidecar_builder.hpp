@@ -16,15 +16,12 @@ namespace bale::archive {
 /// An index, and what is not in it.
 struct BuiltSidecar {
   Sidecar sidecar;
-  bool has_manifest = false;           ///< false: the tar's regular members are the objects, by their names
-  std::size_t missing = 0;             ///< objects of the manifest that the tar does not hold; they have no data_offset
-  std::size_t not_regular = 0;         ///< without a manifest: symlinks, directories, devices, which are no objects
-  std::vector<std::string> scattered;  ///< without a manifest: members left out, sparse files, by name
-  /// Without a manifest: members left out whose data cannot be had, by name: hard links to what is not in the archive,
-  /// and types that are not known.
-  std::vector<std::string> lost;
-  std::vector<Remark> remarks;  ///< what lies behind the archive, or was left out
-  MemoryShare memory;           ///< what the sidecar takes
+  bool has_manifest = false;      ///< false: the tar's regular members are the objects, by their names
+  std::size_t missing = 0;        ///< objects of the manifest that the tar does not hold; they have no data_offset
+  std::size_t not_regular = 0;    ///< without a manifest: symlinks, directories, devices, which are no objects
+  std::vector<LeftOut> left_out;  ///< without a manifest: members left out that have data
+  std::vector<Remark> remarks;    ///< what lies behind the archive, or was left out
+  MemoryShare memory;             ///< what the sidecar takes
 };
 
 struct BuildOptions {

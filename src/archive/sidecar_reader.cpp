@@ -11,6 +11,7 @@
 #include "archive/stream_reader.hpp"
 #include "archive/tar_stream.hpp"
 #include "base/error.hpp"
+#include "base/text.hpp"
 
 namespace bale::archive {
 namespace {
@@ -226,6 +227,20 @@ class SidecarReading {
   std::optional<Error> unclaimed_;  ///< damage where no object begins
 };
 
+/// Names the first members that are left out.
+void add_left_out(const Sidecar& sidecar, std::vector<Remark>& remarks) {
+  constexpr std::size_t most_named = 100;
+  const std::size_t named = std::min(most_named, sidecar.left_out_members.size());
+  for (std::size_t i = 0; i < named; ++i) {
+    const LeftOut& each = sidecar.left_out_members[i];
+    remarks.push_back({fmt::format("left out {}: {}", escape_name(each.member), to_string(each.why)), true});
+  }
+  if (sidecar.left_out > named)
+    remarks.push_back(
+        {fmt::format("left out {} {}members that have data", sidecar.left_out - named, named > 0 ? "more " : ""),
+         true});
+}
+
 class SidecarReader final : public Reader {
  public:
   SidecarReader(transfer::RandomSource& source, Sidecar sidecar, MemoryShare memory)
@@ -244,6 +259,7 @@ class SidecarReader final : public Reader {
     const SidecarFrame tail = sidecar_.frames.empty() ? SidecarFrame{} : sidecar_.frames.back();
     if (sidecar_.has_tail && !sidecar_.tail_is_zero)
       remarks.push_back(remark_of_tail({tail.file_offset, tail.file_bytes, false}));
+    add_left_out(sidecar_, remarks);
     return remarks;
   }
   std::size_t frames() const override { return sidecar_.real_frames(); }

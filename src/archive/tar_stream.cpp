@@ -48,6 +48,10 @@ const char* name_of(::archive_entry* entry) {
   return name != nullptr ? name : ::archive_entry_pathname(entry);
 }
 
+/// Directories, and those of GNU tar's incremental archives, whose data are names. What other types have is data of
+/// their own, also where the name ends with '/'.
+bool is_directory_type(char type) noexcept { return type == '5' || type == 'D'; }
+
 Error no_frame_at(const FrameStream::Tail& tail) {
   return Error(ErrorKind::corrupt,
                fmt::format("the compressed data are damaged: no zstd frame begins at byte {}", tail.offset));
@@ -201,7 +205,9 @@ std::optional<TarStream::Member> TarStream::next() {
 
 std::optional<TarStream::Member> TarStream::next_of_tar() {
   ::archive_entry* entry = nullptr;
-  if (has_member_) {
+  if (directory_bytes_ > 0) {
+    skip_data_of_directory();
+  } else if (has_member_) {
     check(::archive_read_data_skip(tar_.get()));
     member_end_ = taken();
   }
@@ -221,8 +227,9 @@ std::optional<TarStream::Member> TarStream::next_of_tar() {
   const auto type = ::archive_entry_filetype(entry);
   member.regular = (type == AE_IFREG || !link.empty()) && !has_link && ::archive_entry_symlink(entry) == nullptr;
   if (has_link) member.hard_link_to = link;
-  member.is_strange = type == 0 && link.empty() && member.size > 0;
   member.is_directory = type == AE_IFDIR;
+  if (member.is_directory && !is_directory_type(type_of_member())) directory_bytes_ = member.size;
+  member.is_strange = (type == 0 && link.empty() && member.size > 0) || directory_bytes_ > 0;
   member.in_one_piece = ::archive_entry_sparse_count(entry) == 0;
   member.header_offset = begin_ + static_cast<ByteCount>(::archive_read_header_position(tar_.get()));
   // All headers have been taken from the stream, and nothing behind them.
@@ -232,8 +239,29 @@ std::optional<TarStream::Member> TarStream::next_of_tar() {
   return member;
 }
 
+/// libarchive reads on behind the header of a directory: a tar that begins behind its data is given to it instead.
+void TarStream::skip_data_of_directory() {
+  const ByteCount data = std::exchange(directory_bytes_, 0);
+  const ByteCount padded = data + (layout::tar_block - data % layout::tar_block) % layout::tar_block;
+  const ByteCount at = taken();
+  take_back(given_end_ - at);
+  skip(padded);
+  member_end_ = at + padded;
+  begin_at(member_end_);
+}
+
 /// Offset in the tar stream of the first byte that libarchive has not used yet.
 ByteCount TarStream::taken() const { return begin_ + static_cast<ByteCount>(::archive_filter_bytes(tar_.get(), 0)); }
+
+/// Returns the type in the header of the present member, whose data libarchive has not begun to read.
+char TarStream::type_of_member() const {
+  constexpr std::size_t type_at = 156;
+  const std::size_t behind_header = given_.size() - std::min<ByteCount>(given_end_ - taken(), given_.size());
+  const std::size_t back = layout::tar_block - type_at;  // from the end of the header to its type
+  if (behind_header >= back) return static_cast<char>(given_[behind_header - back]);
+  const std::size_t before = back - behind_header;
+  return before <= before_given_.size() ? before_given_[before_given_.size() - before] : '\0';
+}
 
 /// Gives back what libarchive was given and did not use.
 void TarStream::take_back(ByteCount unused) {
@@ -249,6 +277,25 @@ void TarStream::take_back(ByteCount unused) {
   pushed_ = back + pushed_;
   given_ = {};
   before_given_.clear();
+}
+
+/// Drops bytes that libarchive has not been given, or has given back.
+void TarStream::skip(ByteCount bytes) {
+  const std::size_t of_pushed = std::min<ByteCount>(bytes, pushed_.size());
+  pushed_.erase(0, of_pushed);
+  for (bytes -= of_pushed; bytes > 0;) {
+    if (rest_.empty()) rest_ = bytes_.next();
+    if (rest_.empty()) throw Error(ErrorKind::corrupt, "the tar ends in the middle of a member");
+    const std::size_t part = std::min<ByteCount>(bytes, rest_.size());
+    rest_ = rest_.subspan(part);
+    bytes -= part;
+  }
+}
+
+/// Has libarchive read a tar from here on.
+void TarStream::begin_at(ByteCount at) {
+  begin_ = given_end_ = at;
+  open();
 }
 
 /// Skips the zero blocks that end a tar. Returns false if no tar follows.
@@ -277,9 +324,8 @@ bool TarStream::begin_tar(std::string block, ByteCount at) {
     return false;
   }
   pushed_ = block + pushed_;
-  begin_ = given_end_ = at;
   ++tars_before_;
-  open();
+  begin_at(at);
   return true;
 }
 
@@ -364,7 +410,8 @@ long TarStream::pull(::archive* tar, void* self, const void** buffer) {
 
 int TarStream::check(int result) {
   if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
-  if (result >= ARCHIVE_WARN) return result;
+  // ARCHIVE_RETRY: a header was no header, and libarchive would look for the next one.
+  if (result >= ARCHIVE_WARN && result != ARCHIVE_RETRY) return result;
   // Behind a frame whose first bytes are damaged nothing is read: the tar only seems to be too short.
   if (bytes_.tail() && !bytes_.tail()->is_zero) throw no_frame_at(*bytes_.tail());
   const char* const reason = ::archive_error_string(tar_.get());

@@ -104,10 +104,10 @@ class TarStream {
   struct Member {
     std::string name;
     ByteCount size = 0;
-    bool regular = false;      ///< neither a link nor a directory nor a device; a hard link that has its own data is
-    std::string hard_link_to;  ///< name of the member whose data a hard link has; empty for all others
-    bool is_strange = false;   ///< has data, but its type is unknown
-    bool is_directory = false;
+    bool regular = false;         ///< neither a link nor a directory nor a device; a hard link that has its own data is
+    std::string hard_link_to;     ///< name of the member whose data a hard link has; empty for all others
+    bool is_strange = false;      ///< has data, but its type is unknown, or it is a directory
+    bool is_directory = false;    ///< by its type, or a regular file whose name ends with '/', as old tars have them
     bool in_one_piece = true;     ///< not a sparse file, whose holes the tar leaves out
     ByteCount header_offset = 0;  ///< of its first header, extended ones included, in the tar stream
     ByteCount data_offset = 0;    ///< of its first byte in the tar stream
@@ -135,12 +135,16 @@ class TarStream {
   static long pull(::archive* tar, void* self, const void** buffer);
   void open();
   std::optional<Member> next_of_tar();
+  void skip_data_of_directory();
   bool find_next_tar();
   bool begin_tar(std::string block, ByteCount at);
   void take_back(ByteCount unused);
+  void skip(ByteCount bytes);
+  void begin_at(ByteCount at);
   std::string take_block();
   ByteView give();
   ByteCount taken() const;
+  char type_of_member() const;
   int check(int result);
 
   FrameStream& bytes_;
@@ -156,6 +160,7 @@ class TarStream {
   std::optional<ByteCount> lone_zero_at_;  ///< of the first zero block that no other one follows
   std::optional<ByteCount> foreign_at_;    ///< of bytes behind the end that are no tar
   bool has_member_ = false;
+  ByteCount directory_bytes_ = 0;          ///< data of the present member, which libarchive takes for a directory
   std::optional<ByteCount> header_bytes_;  ///< while headers are read: what was read for them
   std::exception_ptr failure_;
   std::unique_ptr<::archive, Close> tar_;

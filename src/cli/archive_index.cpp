@@ -80,18 +80,13 @@ int report_left_out(Context& context, const archive::BuiltSidecar& built) {
     emit_warning(context, fmt::format("left out {} (links, directories, devices): an index has files only",
                                       format_count(built.not_regular, "member")));
   }
-  for (const std::string& name : built.scattered) {
-    emit_failure(context, "left out " + escape_name(name),
-                 Error(ErrorKind::unsupported, "it is a sparse file, and not in the tar in one piece", {},
-                       "tar gets it out of the archive"));
+  for (const archive::LeftOut& each : built.left_out) {
+    const bool is_sparse = each.why == archive::WhyLeftOut::not_in_one_piece;
+    emit_failure(context, "left out " + escape_name(each.member),
+                 Error(ErrorKind::unsupported, std::string(to_string(each.why)), {},
+                       is_sparse ? "tar gets it out of the archive" : ""));
   }
-  for (const std::string& name : built.lost) {
-    emit_failure(context, "left out " + escape_name(name),
-                 Error(ErrorKind::unsupported,
-                       "its data are not in the archive: it is a hard link to a member that is not in front of it, "
-                       "or its type is unknown"));
-  }
-  bool has_unread = !built.scattered.empty() || !built.lost.empty();
+  bool has_unread = !built.left_out.empty();
   for (const archive::Remark& remark : built.remarks) {
     emit_warning(context, remark.text);
     has_unread |= remark.is_unread;
@@ -143,7 +138,7 @@ int index_archive(Context& context, const ArchiveOptions& options) {
   add_name(line, "index", index);
   line.update({{"objects", objects},
                {"missing", built.missing},
-               {"left_out", built.scattered.size() + built.lost.size() + built.not_regular},
+               {"left_out", built.left_out.size() + built.not_regular},
                {"manifest", built.has_manifest},
                {"frames", built.sidecar.frames.size()},
                {"tar_bytes", built.sidecar.tar_bytes()},

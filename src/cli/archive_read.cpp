@@ -243,7 +243,7 @@ int show_archive(Context& context, const ArchiveOptions& options) {
                         {"created", to_iso8601(manifest.created)},
                         {"source_region", manifest.source_region.str()},
                         {"targets", manifest.targets.size()}});
-    return exit_ok;
+    return opened.status(exit_ok);
   }
   const auto line = [&](std::string_view name, std::string_view value) {
     context.print(fmt::format("{:<14}{}", name, escape_name(value)));
@@ -263,7 +263,7 @@ int show_archive(Context& context, const ArchiveOptions& options) {
     line("target",
          fmt::format("{} in {}{}", target.bucket.str(), target.region.str(), target.backup ? " (backup)" : ""));
   }
-  return exit_ok;
+  return opened.status(exit_ok);
 }
 
 }  // namespace bale::cli

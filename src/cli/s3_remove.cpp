@@ -56,7 +56,7 @@ class Removal {
         if (!until) until = newest_;
       }
     }
-    if (const auto error = end_.error()) throw ended_run(*error, {progress_.items_done, std::nullopt}, "deleted");
+    if (const auto error = end_.error()) throw ended_run(*error, {progress_.items_done, left()}, "deleted");
     if (context_.stop().stop_requested()) throw Error(ErrorKind::cancelled, "interrupted");
     require_any(where);
     if (newer_ > 0) {
@@ -73,6 +73,12 @@ class Removal {
     if (found_ > 0) return;
     throw Error(ErrorKind::not_found, std::string(nothing_found(request_.filters)), escape_name(to_uri(where)),
                 "`bale s3 ls` shows what there is");
+  }
+
+  /// What was listed and is still there.
+  std::uint64_t left() const {
+    const std::uint64_t settled = progress_.items_done + progress_.items_failed;
+    return found_ - std::min<std::uint64_t>(found_, settled);
   }
 
   /// Removes what one listing gives, but for what is newer than `until`. Returns whether anything was tried.
@@ -96,6 +102,7 @@ class Removal {
         newest_ = std::max(newest_, listed.last_modified);
         any = true;
         ++found_;
+        if (end_.is_over()) return;  // counted as left
         if (until) tried.insert(number_of(listed));
         batch.push_back(listed);
         if (batch.size() == removed_at_once) flush();

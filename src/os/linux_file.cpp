@@ -17,6 +17,10 @@
 namespace bale::os {
 namespace {
 
+/// Files in /proc/sys refuse a read of more than the kernel allocates in one piece (4 MiB) with ENOMEM, however short
+/// they are.
+constexpr std::size_t most_bytes_a_read_of_proc = 64 << 10;
+
 class LinuxReadableFile final : public ReadableFile {
  public:
   LinuxReadableFile(Descriptor fd, fs::path path, ByteCount size)
@@ -24,11 +28,15 @@ class LinuxReadableFile final : public ReadableFile {
   ByteCount size() const override { return size_; }
   int descriptor() const noexcept { return fd_.get(); }
   std::size_t read_at(ByteCount offset, MutableBytes bytes) override {
-    std::size_t done = 0;
+    std::size_t done = 0, most = bytes.size();
     while (done < bytes.size()) {
-      const ssize_t got =
-          ::pread(fd_.get(), bytes.data() + done, bytes.size() - done, static_cast<off_t>(offset + done));
+      const ssize_t got = ::pread(fd_.get(), bytes.data() + done, std::min(most, bytes.size() - done),
+                                  static_cast<off_t>(offset + done));
       if (got < 0 && errno == EINTR) continue;
+      if (got < 0 && errno == ENOMEM && most > most_bytes_a_read_of_proc) {
+        most = most_bytes_a_read_of_proc;
+        continue;
+      }
       if (got < 0) throw system_error("read", path_);
       if (got == 0) break;
       done += static_cast<std::size_t>(got);

@@ -4,11 +4,14 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <utility>
+#include <vector>
 
 #include "base/hash.hpp"
 #include "base/text.hpp"
 #include "catalog/landed_order.hpp"
 #include "catalog/scan.hpp"
+#include "catalog/version_order.hpp"
 #include "config/replication.hpp"
 #include "jobs/check/check.hpp"
 #include "jobs/check/listing.hpp"
@@ -27,21 +30,26 @@ constexpr std::size_t order_bytes = 256;
 
 /// What the newest record of a key says.
 struct Newest {
-  SourceOrder order;
-  TimePoint backup_time{};
+  catalog::VersionRank rank;
   std::optional<ByteCount> size;  ///< absent where the row does not say it
   ETag etag;
   std::string sha256;
   bool deleted = false;
-
-  bool is_after(const Newest& other) const {
-    if (order.is_after(other.order)) return true;
-    if (other.order.is_after(order)) return false;
-    // As recover::is_newer(): an event comes after a backfill.
-    if (order.sequencer.empty() != other.order.sequencer.empty()) return other.order.sequencer.empty();
-    return backup_time > other.backup_time;
-  }
+  std::vector<Newest> other{};  ///< may turn out to be the newest when more records come: mostly none, at most one
 };
+
+/// Adds a record of the same key.
+void add_record(Newest& newest, Newest record) {
+  std::vector<Newest> all = std::exchange(newest.other, {});
+  all.insert(all.begin(), std::move(newest));
+  all.push_back(std::move(record));
+  std::vector<catalog::VersionRank> ranks;
+  for (const Newest& each : all) ranks.push_back(each.rank);
+  const std::vector<std::size_t> kept = catalog::contenders(ranks);
+  newest = std::move(all[kept.front()]);
+  for (std::size_t i = 1; i < kept.size(); ++i) newest.other.push_back(std::move(all[kept[i]]));
+}
+
 /// Returns false where the record says another size.
 bool can_have(const Newest& record, ByteCount size) noexcept { return !record.size || *record.size == size; }
 
@@ -71,11 +79,12 @@ Version version_of(const store::ObjectInfo& info, const Newest& record, const Bu
   }
   if (landed->source_bucket != source) {
     // As land::decide() has it.
-    return std::tie(landed->order.time, landed->source_bucket) > std::tie(record.order.time, source) ? Version::newer
-                                                                                                     : Version::older;
+    return std::tie(landed->order.time, landed->source_bucket) > std::tie(record.rank.order.time, source)
+               ? Version::newer
+               : Version::older;
   }
-  if (landed->order.is_after(record.order)) return Version::newer;
-  return record.order.is_after(landed->order) ? Version::older : Version::same;
+  if (landed->order.is_after(record.rank.order)) return Version::newer;
+  return record.rank.order.is_after(landed->order) ? Version::older : Version::same;
 }
 
 /// The objects of one rule at one destination.
@@ -234,9 +243,9 @@ NewestByKey newest_records(const DestinationRule& rule, std::uint64_t pass, std:
     const bool below = rule.prefix.empty() || key.starts_with(rule.prefix + "/");
     if (record.source_bucket != rule.source || !below || !key.ends_with(rule.suffix)) return;
     if (xxh64(as_bytes(key)) % passes != pass) return;
-    Newest made{record.order(), record.backup_time, record.object_size, record.etag, record.sha256, record.deleted};
+    Newest made{{record.order(), record.backup_time}, record.object_size, record.etag, record.sha256, record.deleted};
     const auto [found, is_new] = newest.try_emplace(key, made);
-    if (!is_new && made.is_after(found->second)) found->second = std::move(made);
+    if (!is_new) add_record(found->second, std::move(made));
   };
   for (const std::string& prefix : catalog_prefixes(rule)) {
     catalog::scan(*rule.catalog_store, rule.catalog, prefix, tools.pools.connections, take,

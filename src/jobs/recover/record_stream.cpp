@@ -159,7 +159,7 @@ class MergedStream final : public RecordStream {
 bool choose_of(std::vector<catalog::Record>& versions, const Query& query,
                const std::function<bool(const catalog::Record&)>& visit,
                const std::function<void(const catalog::Record&)>& left_out) {
-  std::stable_sort(versions.begin(), versions.end(), is_newer);
+  sort_newest_first(versions);
   if (!query.all_versions) versions.erase(versions.begin() + 1, versions.end());
   if (versions.front().deleted && !query.with_deleted && !query.all_versions) {
     left_out(versions.front());
@@ -192,14 +192,11 @@ void choose(RecordStream& records, const Query& query, const std::function<bool(
       if (!choose_of(versions, query, visit, left_out)) return;
       versions.clear();
     }
-    // Without all versions, only the newest so far is kept: a key may have any number of them.
-    const bool only_newest = !query.all_versions && !versions.empty();
-    if (!only_newest)
+    // Without all versions, few are kept: a key may have any number of them.
+    if (query.all_versions)
       versions.push_back(std::move(*record));
-    else if (is_newer(*record, versions.front()))
-      versions.front() = std::move(*record);
     else
-      add_places(versions.front(), *record);
+      add_contender(versions, std::move(*record));
   }
   if (!versions.empty()) choose_of(versions, query, visit, left_out);
 }

@@ -6,6 +6,7 @@
 
 #include "base/text.hpp"
 #include "base/wildcards.hpp"
+#include "catalog/version_order.hpp"
 #include "jobs/recover/record_stream.hpp"
 #include "jobs/recover/stand_in.hpp"
 
@@ -53,6 +54,35 @@ bool is_newer(const catalog::Record& a, const catalog::Record& b) {
   return a.backup_time > b.backup_time;
 }
 
+namespace {
+
+std::vector<catalog::VersionRank> ranks_of(const std::vector<catalog::Record>& versions) {
+  std::vector<catalog::VersionRank> ranks;
+  ranks.reserve(versions.size());
+  for (const catalog::Record& version : versions) ranks.push_back({version.order(), version.backup_time});
+  return ranks;
+}
+
+/// Makes `versions` those that `indices` name, in their order.
+void take_only(std::vector<catalog::Record>& versions, const std::vector<std::size_t>& indices) {
+  std::vector<catalog::Record> taken;
+  taken.reserve(indices.size());
+  for (const std::size_t i : indices) taken.push_back(std::move(versions[i]));
+  versions = std::move(taken);
+}
+
+}  // namespace
+
+void sort_newest_first(std::vector<catalog::Record>& versions) {
+  if (versions.size() > 1) take_only(versions, catalog::newest_first(ranks_of(versions)));
+}
+
+void add_contender(std::vector<catalog::Record>& contenders, catalog::Record record) {
+  for (catalog::Record& known : contenders) add_places(known, record);
+  contenders.push_back(std::move(record));
+  if (contenders.size() > 1) take_only(contenders, catalog::contenders(ranks_of(contenders)));
+}
+
 void add_places(catalog::Record& record, const catalog::Record& other) {
   const auto place = [](const catalog::Record& r) {
     const archive::MemberLocation in = r.location.value_or(archive::MemberLocation{});
@@ -84,20 +114,35 @@ void check_memory(const Query& query, ByteCount bytes) {
 void Selection::add(const catalog::Record& record) {
   if (!matches(query_, record)) return;
   auto& versions = found_[{record.source_bucket.str(), record.object_path.str()}];
-  if (!query_.all_versions && !versions.empty()) {
-    catalog::Record known = records_[versions.front()];
-    const std::size_t places = known.target_buckets.size();
-    const bool replaces = is_newer(record, known);
-    if (!replaces) add_places(known, record);
-    if (!replaces && known.target_buckets.size() == places) return;
-    versions.front() = records_.size();
-    records_.add(replaces ? record : known);
-    forget_replaced();
-  } else {
+  if (query_.all_versions || versions.empty()) {
     versions.push_back(records_.size());
     records_.add(record);
+  } else {
+    add_to_contenders(versions, record);
   }
   check_memory(query_, records_.memory() + found_.size() * entry_bytes);
+}
+
+void Selection::add_to_contenders(std::vector<std::size_t>& versions, const catalog::Record& record) {
+  const std::vector<catalog::Record> known = versions_of(versions);
+  std::vector<catalog::Record> kept = known;
+  add_contender(kept, record);
+  if (kept == known) return;
+  std::vector<std::size_t> indices;
+  for (const catalog::Record& each : kept) {
+    const auto same = std::find(known.begin(), known.end(), each);
+    const bool is_known = same != known.end();
+    indices.push_back(is_known ? versions[static_cast<std::size_t>(same - known.begin())] : records_.size());
+    if (!is_known) records_.add(each);
+  }
+  versions = std::move(indices);
+  forget_replaced();
+}
+
+std::vector<catalog::Record> Selection::versions_of(const std::vector<std::size_t>& indices) const {
+  std::vector<catalog::Record> versions;
+  for (const std::size_t index : indices) versions.push_back(records_[index]);
+  return versions;
 }
 
 /// Keeps what was replaced from becoming more than the rest.
@@ -118,12 +163,24 @@ void Selection::forget_replaced() {
 catalog::RecordList Selection::take(catalog::RecordList& deletions) {
   catalog::RecordList taken;
   for (const auto& [key, indices] : found_) {
-    std::vector<catalog::Record> versions;
-    for (const std::size_t index : indices) versions.push_back(records_[index]);
-    std::stable_sort(versions.begin(), versions.end(), is_newer);
+    std::vector<catalog::Record> versions = versions_of(indices);
+    sort_newest_first(versions);
+    if (!query_.all_versions) versions.erase(versions.begin() + 1, versions.end());
     const bool left_out = versions.front().deleted && !query_.with_deleted && !query_.all_versions;
     if (left_out) deletions.add(versions.front());
     if (left_out) continue;
+    for (const catalog::Record& version : versions) taken.add(version);
+  }
+  found_.clear();
+  records_ = {};
+  return taken;
+}
+
+catalog::RecordList Selection::take_contenders() {
+  catalog::RecordList taken;
+  for (const auto& [key, indices] : found_) {
+    std::vector<catalog::Record> versions = versions_of(indices);
+    sort_newest_first(versions);
     for (const catalog::Record& version : versions) taken.add(version);
   }
   found_.clear();
@@ -268,10 +325,7 @@ SearchNotes search_each(const std::vector<CatalogPlace>& catalogs, const Query& 
                         OnDamage on_damage, const std::stop_token& stop,
                         const std::function<bool(const catalog::Record&)>& visit,
                         const std::function<void(const catalog::Record&)>& left_out) {
-  // What another catalog says may be newer: deletions too are left out only at the end.
-  Query with_deleted = query;
-  with_deleted.with_deleted = true;
-  Selection gathered(with_deleted);
+  Selection gathered(query);
   SearchNotes notes;
   std::size_t gone = 0;
   std::vector<std::unique_ptr<RecordStream>> streams;
@@ -289,8 +343,8 @@ SearchNotes search_each(const std::vector<CatalogPlace>& catalogs, const Query& 
     }
     judge_damage(place, query, on_damage, damaged, gathered, notes);
   }
-  catalog::RecordList no_deletions;
-  catalog::RecordList scanned = gathered.take(no_deletions);
+  // What another catalog says may be newer: deletions too are left out only at the end.
+  catalog::RecordList scanned = gathered.take_contenders();
   names.look_into(scanned);
   streams.push_back(stream_of(std::move(scanned)));
   choose(

@@ -49,8 +49,15 @@ bool matches(const Query& query, const catalog::Record& record);
 /// Whether `a` tells of a later state of its key than `b`. The source's own order decides (SourceOrder). When it leaves
 /// them equal, an event's record is later than one without a sequencer (of a backfill: the object was there before the
 /// events); only between records that are equal in this too the time of the backup decides, which is of a packer's
-/// clock.
+/// clock. Of more than two records, sort_newest_first() tells the newest.
 bool is_newer(const catalog::Record& a, const catalog::Record& b);
+
+/// Sorts the records of one key, newest first, as catalog::newest_first() has it.
+void sort_newest_first(std::vector<catalog::Record>& versions);
+
+/// Adds a record to those of its key that may turn out to be the newest (at most two, the newest first), and drops
+/// what it makes needless. A record of a copy of the same archive adds its places: add_places().
+void add_contender(std::vector<catalog::Record>& contenders, catalog::Record record);
 
 /// Where `other` speaks of the same object in a copy of the same archive, elsewhere (another region has a catalog of
 /// its own), its buckets become places of `record` too.
@@ -64,8 +71,13 @@ class Selection {
   void add(const catalog::Record& record);
   /// By source bucket, key, newest first; deletions that are left out go to `deletions`. Leaves the selection empty.
   catalog::RecordList take(catalog::RecordList& deletions);
+  /// By source bucket, key, newest first: all records of which one may be the newest when records of other catalogs
+  /// come, deletions too. Leaves the selection empty.
+  catalog::RecordList take_contenders();
 
  private:
+  std::vector<catalog::Record> versions_of(const std::vector<std::size_t>& indices) const;
+  void add_to_contenders(std::vector<std::size_t>& versions, const catalog::Record& record);
   void forget_replaced();
   const Query query_;
   catalog::RecordList records_;

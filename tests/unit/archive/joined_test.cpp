@@ -71,6 +71,8 @@ BuiltSidecar built_of(const std::string& archive) {
   return index_of(file);
 }
 
+std::string tar_padded(const std::string& data) { return data + std::string((512 - data.size() % 512) % 512, '\0'); }
+
 std::string bale_archive(const std::vector<TestMember>& members) {
   Machine machine;
   TestSource source(members);
@@ -249,7 +251,7 @@ TEST(HardLinks, HaveTheContentAndPlaceOfTheirTarget) {
   for (const std::size_t frame_bytes : {std::size_t{0}, std::size_t{1} << 20}) {
     const std::string archive = frames_of(tar, frame_bytes);
     const BuiltSidecar built = built_of(archive);
-    EXPECT_THAT(built.lost, IsEmpty());
+    EXPECT_THAT(built.left_out, IsEmpty());
     EXPECT_EQ(built.not_regular, 0U);
     EXPECT_TRUE(by_index(archive) == (Contents{{"dir/one", "content"},
                                                {"dir/two", "content"},
@@ -266,6 +268,15 @@ TEST(HardLinks, HaveTheContentAndPlaceOfTheirTarget) {
   }
 }
 
+TEST(HardLinks, LeadToTheSamePathInAnotherSpelling) {
+  const std::string archive =
+      frames_of(tar_member({"x/./a", "1"}) + tar_header("b", '1', "x/a") + tar_header("c", '1', "/x/a") +
+                tar_header("d", '1', "./x//a") + tar_member({"//q", "2"}) + tar_header("e", '1', "q") + tar_end);
+  EXPECT_THAT(built_of(archive).left_out, IsEmpty());
+  EXPECT_EQ(by_index(archive),
+            (Contents{{"x/./a", "1"}, {"b", "1"}, {"c", "1"}, {"d", "1"}, {"//q", "2"}, {"e", "2"}}));
+}
+
 /// As for tar: a link leads to what had the name when it was made.
 TEST(HardLinks, LeadToTheMemberInFrontOfThem) {
   const std::string archive =
@@ -279,8 +290,9 @@ TEST(HardLinks, ToWhatIsNotThereAreNamed) {
       frames_of(tar_header("x", '1', "gone") + tar_header("y", '1', "y") + tar_header("sym", '2', "a") +
                 tar_header("z", '1', "sym") + tar_member({"a", "1"}) + tar_header("dir/", '5') + tar_end);
   const BuiltSidecar built = built_of(archive);
-  EXPECT_THAT(built.lost, ElementsAre("x", "y", "z"));
-  EXPECT_EQ(built.not_regular, 2U);
+  const auto lost = [](const char* name) { return LeftOut{name, WhyLeftOut::no_link_target}; };
+  EXPECT_THAT(built.left_out, ElementsAre(lost("x"), lost("y")));
+  EXPECT_EQ(built.not_regular, 3U) << "a link to a symlink has no data";
   EXPECT_EQ(by_index(archive), (Contents{{"a", "1"}}));
 }
 
@@ -289,8 +301,97 @@ TEST(HardLinks, AndMembersOfUnknownTypesWithDataAreNamed) {
   const std::string archive =
       frames_of(tar_header("rest-of-file", 'M', {}, 512) + std::string(512, 'x') + tar_member({"a", "1"}) + tar_end);
   const BuiltSidecar built = built_of(archive);
-  EXPECT_THAT(built.lost, ElementsAre("rest-of-file"));
+  EXPECT_THAT(built.left_out, ElementsAre(LeftOut{"rest-of-file", WhyLeftOut::unknown_type}));
   EXPECT_EQ(by_index(archive), (Contents{{"a", "1"}}));
+}
+
+/// Whoever reads through the index is told what it leaves out.
+TEST(LeftOut, IsNamedByEveryReaderOfTheIndex) {
+  const std::string archive = frames_of(tar_header("li\nnk", '1', "gone") + tar_member({"a", "1"}) +
+                                        tar_header("dir/", '0', {}, 3) + tar_padded("xyz") + tar_end);
+  BuiltSidecar built = built_of(archive);
+  const Buffer index = encode_sidecar(built.sidecar);
+  const Sidecar read = decode_sidecar(index.view());
+  EXPECT_EQ(read, built.sidecar);
+  EXPECT_EQ(read.left_out, 2U);
+  MemorySource file(archive);
+  const auto remarks = open_with_sidecar(file, read)->remarks();
+  ASSERT_EQ(unread(remarks).size(), 2U);
+  EXPECT_THAT(remarks[0].text, HasSubstr("li\\x0ank: it is a hard link"));
+  EXPECT_THAT(remarks[1].text, HasSubstr("dir/: it is a directory"));
+}
+
+TEST(LeftOut, IsCountedWhereNamesHaveNoRoom) {
+  std::string tar;
+  for (int i = 0; i < 300; ++i) tar += tar_header("l" + std::to_string(i), '1', "gone");
+  Sidecar sidecar = built_of(frames_of(tar + tar_member({"a", "1"}) + tar_end)).sidecar;
+  ASSERT_EQ(sidecar.left_out_members.size(), 300U);
+  sidecar.left_out_members[200].member = std::string(max_left_out_bytes, 'n');
+  const Sidecar read = decode_sidecar(encode_sidecar(sidecar).view());
+  EXPECT_EQ(read.left_out, 300U);
+  EXPECT_EQ(read.left_out_members.size(), 200U);
+}
+
+TEST(LeftOut, AListThatIsDamagedIsRefused) {
+  const Sidecar sound = built_of(frames_of(tar_header("x", '1', "gone") + tar_member({"a", "1"}) + tar_end)).sidecar;
+  Sidecar sidecar = sound;
+  sidecar.left_out_members = {{"x"}, {"y"}};  // more than there are
+  EXPECT_THROW(decode_sidecar(encode_sidecar(sidecar).view()), Error);
+  sidecar.left_out_members = {{std::string("x\0y", 3)}};  // a name that ends too early
+  EXPECT_THROW(decode_sidecar(encode_sidecar(sidecar).view()), Error);
+}
+
+/// Old tars have no type for directories: the name ends with '/'.
+TEST(Directories, ByTheirNameMayHaveDataWhichAreSkippedAndNamed) {
+  const std::string huge = noise(700'000, 6);
+  for (const char type : {'0', '\0', '7'}) {
+    for (const std::string& data :
+         {std::string("x"), std::string(512, 'y'), tar_member({"inner", "no member"}), huge}) {
+      const std::string directory = tar_header("dir/", type, {}, data.size()) + tar_padded(data);
+      const std::string tar = tar_member({"a", "1"}) + directory + tar_member({"dir/b", "2"}) + directory +
+                              tar_header("link", '1', "dir/b") + directory + tar_end;
+      for (const std::size_t frame_bytes : {std::size_t{0}, std::size_t{700}, std::size_t{100'000}}) {
+        const std::string archive = frames_of(tar, frame_bytes);
+        const BuiltSidecar built = built_of(archive);
+        const LeftOut left_out{"dir/", WhyLeftOut::directory_data};
+        EXPECT_THAT(built.left_out, ElementsAre(left_out, left_out, left_out)) << data.size();
+        EXPECT_THAT(built.remarks, IsEmpty());
+        EXPECT_EQ(by_index(archive), (Contents{{"a", "1"}, {"dir/b", "2"}, {"link", "2"}})) << data.size();
+      }
+    }
+  }
+}
+
+TEST(Directories, OfIncrementalArchivesHaveNamesAsData) {
+  const std::string archive = frames_of(tar_header("dir/", 'D', {}, 6) + tar_padded(std::string("Yb\0\0\0", 6)) +
+                                        tar_member({"dir/b", "2"}) + tar_end);
+  const BuiltSidecar built = built_of(archive);
+  EXPECT_THAT(built.left_out, IsEmpty());
+  EXPECT_EQ(by_index(archive), (Contents{{"dir/b", "2"}}));
+}
+
+TEST(Directories, WithDataThatTheTarDoesNotHoldAreDamage) {
+  MemorySource file(frames_of(tar_member({"a", "1"}) + tar_header("dir/", '0', {}, 5000) + std::string(512, 'x')));
+  EXPECT_THROW(index_of(file), Error);
+}
+
+TEST(LeftOut, AreFilesThatTheManifestOfTheirTarDoesNotList) {
+  const std::string manifest = test::reference_manifest({{"a", "content"}, {"b", "content"}});
+  const std::string listed = tar_member({"objects/a", "content"}) + tar_header("objects/b", '1', "objects/a");
+  const std::string ending = tar_member({"manifest.json", manifest}) + tar_end;
+  for (const auto& [more, expected] : std::vector<std::pair<std::string, std::size_t>>{
+           {"", 0},
+           {tar_header("objects/", '5'), 0},
+           {tar_member({"notes.txt", "unlisted"}), 1},
+           {tar_header("objects/c", '1', "objects/a") + tar_header("objects/d", '1', "gone"), 1}}) {
+    const std::string archive = frames_of(listed + more + ending);
+    MemorySource file(archive);
+    EXPECT_EQ(unread(open_archive(file)->remarks()).size(), expected);
+    const BuiltSidecar built = built_of(archive);
+    EXPECT_EQ(unread(built.remarks).size(), expected);
+    EXPECT_EQ(unread(open_with_sidecar(file, built.sidecar)->remarks()).size(), expected);
+    EXPECT_EQ(by_index(archive), (Contents{{"a", "content"}, {"b", "content"}}));
+  }
 }
 
 TEST(HardLinks, AreReadWhereAManifestListsThem) {

@@ -272,9 +272,7 @@ class SearchIndexed : public ReplicationKit {
     record.object_size = random_() % 1000;
     if (random_() % 5 == 0) record.object_size.reset();
     record.last_modified = from_epoch_ms(static_cast<std::int64_t>(1'737'000'000'000 + random_() % 1'000'000));
-    // A sequencer that contradicts the times would leave it to the order of reading which of three is the newest.
-    const auto age = static_cast<std::uint64_t>(to_epoch_ms(record.last_modified) - 1'737'000'000'000);
-    record.sequencer = random_() % 4 == 0 ? "" : std::to_string(1'000'000 + age);
+    record.sequencer = random_() % 4 == 0 ? "" : std::to_string(1'000'000 + random_() % 1'000'000);
     record.deleted = random_() % 6 == 0;
     record.sha256 = std::to_string(random_());
     return record;
@@ -330,6 +328,53 @@ TEST_F(SearchIndexed, VersionsThatAreDatedInTheFutureAreFoundAsWithoutAnIndex) {
     const auto found = recover::search({indexed}, state_at(ms, now), connections, recover::OnDamage::tell).records;
     EXPECT_EQ(found.empty() ? "" : found[0].version_id.str(), expected) << ms << " " << now;
   }
+}
+
+/// Sequencers that contradict times: each of three is newer than another one, by pairs.
+TEST(Selection, TheNewestOfThreeDoesNotDependOnTheOrderOfReading) {
+  catalog::Record backfill = version("", 7);
+  backfill.version_id = VersionId("backfill");
+  const std::vector<catalog::Record> all{version("01", 10), version("02", 5), backfill};
+  std::vector<std::size_t> order{0, 1, 2};
+  do {
+    for (const bool with_all_versions : {false, true}) {
+      recover::Query query;
+      query.all_versions = with_all_versions;
+      recover::Selection selection(query);
+      for (const std::size_t i : order) selection.add(all[i]);
+      catalog::RecordList deletions;
+      const catalog::RecordList found = selection.take(deletions);
+      ASSERT_EQ(found.size(), with_all_versions ? 3U : 1U);
+      EXPECT_EQ(found[0].version_id.str(), "backfill");
+    }
+  } while (std::next_permutation(order.begin(), order.end()));
+}
+
+/// Each of the three is in a catalog of its own, with or without an index.
+TEST_F(SearchIndexed, TheNewestOfThreeDoesNotDependOnThePlaces) {
+  catalog::Record backfill = version("", 7000);
+  backfill.version_id = VersionId("backfill");
+  const std::vector<catalog::Record> all{version("01", 10'000), version("02", 5000), backfill};
+  const std::vector<BucketName> buckets{BucketName("first"), BucketName("second"), BucketName("third")};
+  for (const BucketName& bucket : buckets) store->create_bucket(bucket);
+  std::vector<std::size_t> order{0, 1, 2};
+  do {
+    for (std::size_t i = 0; i < 3; ++i) {
+      const std::string text = catalog::to_file_text({all[order[i]]});
+      store::MemoryBody body(as_bytes(text));
+      store->put({buckets[i], ObjectKey("f.jsonl")}, body, {});
+    }
+    for (int indexed = 0; indexed < 8; ++indexed) {
+      std::vector<recover::CatalogPlace> places;
+      for (std::size_t i = 0; i < 3; ++i) {
+        const bool has_index = (indexed >> i & 1) != 0;
+        places.push_back({store.get(), buckets[i], "", {}, has_index ? index_of(buckets[i]) : nullptr});
+      }
+      const auto found = recover::search(places, {}, connections, recover::OnDamage::tell).records;
+      ASSERT_EQ(found.size(), 1U);
+      EXPECT_EQ(found[0].version_id.str(), "backfill") << indexed;
+    }
+  } while (std::next_permutation(order.begin(), order.end()));
 }
 
 TEST(Selection, AHotKeyDoesNotFillTheMemory) {

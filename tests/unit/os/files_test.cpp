@@ -195,6 +195,14 @@ TEST_F(FilesTest, ReadsFilesThatDoNotKnowTheirSize) {
   EXPECT_EQ(kind_of([&] { read_text_file(files, "/proc/self/status", 10); }), ErrorKind::invalid);
 }
 
+/// The kernel refuses to read a file of /proc/sys into more memory than it allocates in one piece.
+TEST_F(FilesTest, ReadsFilesOfTheKernelIntoLargeBuffers) {
+  if (::access("/proc/sys/kernel/ostype", R_OK) != 0) GTEST_SKIP() << "no /proc/sys here";
+  std::string bytes(32 << 20, ' ');
+  const std::size_t got = files.open("/proc/sys/kernel/ostype")->read_at(0, std::as_writable_bytes(std::span(bytes)));
+  EXPECT_EQ(bytes.substr(0, got), "Linux\n");
+}
+
 TEST_F(FilesTest, AnAtomicFileAppearsWhenCommitted) {
   {
     AtomicFile file(files, world.path("f"));
