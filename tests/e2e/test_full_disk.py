@@ -143,6 +143,25 @@ def test_a_store_on_a_full_disk_ends_an_upload_of_many_with_one_message(packed):
     assert len([line for line in done.stderr.splitlines() if not line.startswith("hint: ")]) == 1, done
 
 
+def test_a_removal_in_a_store_on_a_full_disk_says_what_is_left(packed):
+    program = shlex.quote(os.fsdecode(packed.command()[0]))
+    command = f"{program} --local disk/store s3"
+    # 60 KiB suffice to open the store, and not for the first removals.
+    script = f"""mount -t tmpfs -o size=12m tmpfs disk || exit 77
+                 {command} mb s3://bucket && {command} cp --recursive --quiet in s3://bucket/ || exit 1
+                 head -c 20000000 /dev/zero > disk/fill 2>/dev/null; truncate -s -60k disk/fill
+                 {command} rm --recursive s3://bucket/; status=$?
+                 rm disk/fill; {command} ls --recursive s3://bucket/ | wc -l; exit $status"""
+    done = subprocess.run(["unshare", "-m", "sh", "-c", script], cwd=packed.directory, env=packed.environment(),
+                          capture_output=True, text=True, timeout=120)
+    if done.returncode == 77:
+        pytest.skip("tmpfs cannot be mounted here: " + done.stderr)
+    assert_one_message(done, "full")
+    deleted, left = numbers_in(done.stderr, r"(\d+|no) objects? w\w+ deleted(?: before)?, (\d+) objects? (?:is|are) left")
+    assert left > 0 and deleted + left == FILES, done
+    assert int(done.stdout.splitlines()[-1]) == left, done
+
+
 def test_a_file_size_limit_is_of_the_large_files_alone(bale):
     """`ulimit -f`: no signal ends the program, and the small files come."""
     bale.make_bucket("source", SOURCE_REGION)

@@ -119,10 +119,11 @@ class Checkup {
     }
   }
 
-  /// After a request without an answer: the probes that are left are not tried where a listing gets none either.
+  /// After a request without an answer: the probes that are left are not tried where a HEAD of the bucket gets none
+  /// either. (A listing may be no XML because of one key in it.)
   void look_for_store() {
     try {
-      place_.store.list(place_.bucket, {.prefix = place_.directory, .max_keys = 1});
+      place_.store.head_bucket(place_.bucket);
     } catch (...) {
       const Error error = current_error();
       if (error.kind() == ErrorKind::cancelled) throw;

@@ -554,6 +554,24 @@ TEST_F(DoctorTest, GivesNoVerdictWithoutAnAnswer) {
   EXPECT_EQ(findings["cleanup"].verdict, Verdict::failed);
 }
 
+/// Listings that are no XML, because of a key that XML cannot hold: nothing else is concerned.
+TEST_F(DoctorTest, GoesOnWhereListingsAloneGetNoAnswer) {
+  bool are_listings_broken = false;
+  before_probe = [&](const std::string& probe) { are_listings_broken |= probe == "keys"; };
+  FaultyStore broken(*store);
+  broken.before = [&](const std::string& method, const std::string&) {
+    if (are_listings_broken && method == "list") throw Error(ErrorKind::unavailable, "the answer is not XML");
+  };
+  try {
+    check(broken);
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::unavailable);
+  }
+  EXPECT_EQ(findings["keys"].verdict, Verdict::skipped);
+  for (const char* probe : {"ranges", "attributes", "conditional-put", "copy"})
+    EXPECT_EQ(findings[probe].verdict, Verdict::ok) << probe;
+}
+
 TEST_F(DoctorTest, GoesOnAfterOneRequestWithoutAnAnswer) {
   FaultyStore broken(*store);
   broken.arm("copy", "copy-kept", Error(ErrorKind::unavailable, "no connection"), 1, true);
