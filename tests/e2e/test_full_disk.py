@@ -157,7 +157,8 @@ def test_a_removal_in_a_store_on_a_full_disk_says_what_is_left(packed):
     if done.returncode == 77:
         pytest.skip("tmpfs cannot be mounted here: " + done.stderr)
     assert_one_message(done, "full")
-    deleted, left = numbers_in(done.stderr, r"(\d+|no) objects? w\w+ deleted(?: before)?, (\d+) objects? (?:is|are) left")
+    how_far = r"(\d+|no) objects? w\w+ deleted(?: before)?, (\d+) objects? (?:is|are) left to do"
+    deleted, left = numbers_in(done.stderr, how_far)
     assert left > 0 and deleted + left == FILES, done
     assert int(done.stdout.splitlines()[-1]) == left, done
 
