@@ -48,7 +48,7 @@ class Walker {
   Walker(Context& context, const std::optional<os::FileInfo>& archive) : context_(context), archive_(archive) {}
 
   std::vector<InputFile> walk(const std::vector<std::string>& paths) {
-    for (const std::string& path : paths) walk_one(path);
+    for (const std::string& path : paths) walk_one(path, paths.size() == 1);
     if (empty_directories_ > 0) {
       emit_warning(context_,
                    fmt::format("left out {}: an archive holds files only",
@@ -62,14 +62,18 @@ class Walker {
   std::size_t left_out() const noexcept { return left_out_; }
 
  private:
-  void walk_one(const std::string& path) {
+  void walk_one(const std::string& path, bool is_only_one) {
     std::optional<os::FileInfo> info;
     try {
       info = context_.world().files.info(path);
     } catch (const Error& error) {
       return fail(path, error);
     }
-    if (!info) throw Error(ErrorKind::not_found, "no such file or directory", escape_name(path));
+    if (!info) {
+      const Error missing(ErrorKind::not_found, "no such file or directory", escape_name(path));
+      if (is_only_one) throw missing;
+      return fail(path, missing);
+    }
     const std::size_t files_before = files_, left_out_before = left_out_;
     if (info->type == os::FileType::directory) add_directory(path);
     if (info->type == os::FileType::regular) add(path, *info);

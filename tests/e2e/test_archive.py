@@ -164,7 +164,16 @@ def test_paths_that_are_too_long_are_named_and_the_others_go_in(bale):
 
 def test_create_does_not_leave_half_an_archive(bale):
     bale.run("archive", "create", "a.tar.zst", "none", status=3)
+    finished = bale.run("archive", "create", "a.tar.zst", "none", "neither", status=1)
+    assert "left out none: no such file" in finished.err and "left out neither: no such file" in finished.err
     assert not (bale.directory / "a.tar.zst").exists()
+
+
+def test_a_named_path_that_is_not_there_does_not_stop_the_others(bale):
+    write_tree(bale.directory / "in", {"a": b"1", "b": b"2"})
+    finished = bale.run("archive", "create", "a.tar.zst", "in/a", "none", "in/b", status=1)
+    assert "left out none: no such file or directory" in finished.err
+    assert {line["key"] for line in bale.json("archive", "list", "a.tar.zst")} == {"in/a", "in/b"}
 
 
 @pytest.mark.skipif(not shutil.which("zstd"), reason="zstd is not installed")
