@@ -290,7 +290,10 @@ void take_members(const std::vector<Member>& members, BuiltSidecar& built) {
   for (std::size_t i = 0; i < members.size(); ++i) {
     const Member& member = members[i];
     const auto why = why_left_out(members, contents[i], member);
-    if (why) built.left_out.push_back({member.name, *why});
+    if (why) {
+      built.memory.add(member.name.size() + 2 * sizeof(LeftOut), "the members of the tar");
+      built.left_out.push_back({member.name, *why});
+    }
     const std::size_t content = contents[i].member;
     if (content == no_member) built.not_regular += why ? 0 : 1;
     if (content == no_member || !is_placeable(members[content])) continue;
