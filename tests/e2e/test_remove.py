@@ -148,6 +148,20 @@ def test_listings_that_end_early(served):
         assert [len(batch) for batch in served.server.batches] == [10] * 3 + [5] + [10] * 2 + [5]
 
 
+@pytest.mark.parametrize("options", [(), ("--all-versions",)], ids=["objects", "versions"])
+def test_a_server_that_knows_no_prefixes_has_nothing_else_removed(served, options):
+    """It lists the whole bucket, whatever was asked for."""
+    outside = {("b", ""): "Version", ("bb/c", ""): "Version"}
+    served.server.versions = {("a/1", ""): "Version", **outside}
+    finished = served.run("s3", "rm", "--recursive", *options, "s3://bucket/a/", status=5)
+    assert "b does not begin with the prefix that was asked for" in finished.err
+    assert {entry: served.server.versions.get(entry) for entry in outside} == outside
+    for command in (("cp", "--recursive", "s3://bucket/a/", "out"), ("ls", "s3://bucket/a/"),
+                    ("ls", "--recursive", "s3://bucket/a/")):
+        finished = served.run("s3", *command, status=5)
+        assert "does not begin with the prefix" in finished.err
+
+
 def test_a_dry_run_lists_once(served):
     served.server.versions = {(f"k{number}", "v"): "Version" for number in range(25)}
     finished = served.run("s3", "rm", "--recursive", "--all-versions", "--dryrun", "s3://bucket")
