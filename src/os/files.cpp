@@ -306,6 +306,8 @@ ByteCount write_leaving_holes(WritableFile& file, ByteCount offset, ByteView byt
 void WritableFile::set_mode(std::uint32_t) {}
 void WritableFile::limit_mode(std::uint32_t) {}
 
+void WritableFile::write_out(ByteCount, ByteCount) {}
+
 void WritableFile::extend_to(ByteCount) { throw Error(ErrorKind::unsupported, "these files cannot be extended"); }
 
 std::unique_ptr<WritableFile> Files::open_for_writing(const fs::path& path) {

@@ -31,6 +31,11 @@ class ReadableFile {
   /// (posix_fadvise POSIX_FADV_DONTNEED). Bytes that are not on the disk yet stay: call WritableFile::sync() before.
   /// File systems in memory ignore it. The default does nothing.
   virtual void drop_cached() {}
+  /// As read_at(), from the disk and not from what the system keeps of the file in memory: where the file system lets
+  /// them, bytes that lie on page_bytes in memory and in the file are read without the page cache (O_DIRECT). The
+  /// others are dropped from it first, as by drop_cached(); call WritableFile::write_out() before. The default is
+  /// read_at().
+  virtual std::size_t read_past_cache(ByteCount offset, MutableBytes bytes) { return read_at(offset, bytes); }
 };
 
 /// A file being written from its start. Not thread-safe. Destroying it closes it without syncing.
@@ -45,6 +50,10 @@ class WritableFile {
   /// the disk without the page cache, whose fresh pages cost several times what a copy does, and which then keeps
   /// what others need. Only bytes that lie on page_bytes in memory and in the file can. The default is write_at().
   virtual void write_past_cache(ByteCount offset, ByteView bytes) { write_at(offset, bytes); }
+  /// Returns after the bytes of a range are on the disk, and asks the system to forget what it keeps of them in memory
+  /// (sync_file_range, posix_fadvise). Not durable as after sync(): the disk may keep them in a cache of its own, and
+  /// the file's size and place are not written. May be called while other ranges are written. The default does nothing.
+  virtual void write_out(ByteCount offset, ByteCount length);
   /// Copies bytes from..from+length of another file to offset `to`, where nothing may have been written before; does
   /// not move the append position. The real file system copies in the kernel, shares blocks where it can, and keeps
   /// holes as holes; this default reads and writes, leaving holes for blocks of zeros. `source` must have the bytes:

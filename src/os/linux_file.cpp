@@ -21,6 +21,27 @@ namespace {
 /// they are.
 constexpr std::size_t most_bytes_a_read_of_proc = 64 << 10;
 
+/// Whether bytes can pass by the page cache (O_DIRECT).
+bool is_on_pages(ByteCount offset, const void* bytes) {
+  return offset % page_bytes == 0 && reinterpret_cast<std::uintptr_t>(bytes) % page_bytes == 0;
+}
+
+/// A file opened once more, when it is first needed, for bytes that pass by the page cache. Thread-safe.
+class DirectDescriptor {
+ public:
+  /// `fd` is of the file, `mode` O_RDONLY or O_WRONLY. Returns whether the file system can do it.
+  bool is_open(int fd, int mode) {
+    std::call_once(opened_,
+                   [&] { direct_.emplace(open_descriptor(fmt::format("/proc/self/fd/{}", fd), mode | O_DIRECT)); });
+    return direct_->get() >= 0;
+  }
+  int get() const noexcept { return direct_->get(); }
+
+ private:
+  std::once_flag opened_;
+  std::optional<Descriptor> direct_;
+};
+
 class LinuxReadableFile final : public ReadableFile {
  public:
   LinuxReadableFile(Descriptor fd, fs::path path, ByteCount size)
@@ -44,11 +65,28 @@ class LinuxReadableFile final : public ReadableFile {
     return done;
   }
   void drop_cached() override { ::posix_fadvise(fd_.get(), 0, 0, POSIX_FADV_DONTNEED); }  // advice: may be ignored
+  std::size_t read_past_cache(ByteCount offset, MutableBytes bytes) override {
+    std::size_t done = 0;
+    std::size_t whole = is_on_pages(offset, bytes.data()) ? bytes.size() / page_bytes * page_bytes : 0;
+    while (whole > done && direct_.is_open(fd_.get(), O_RDONLY)) {
+      const ssize_t got = ::pread(direct_.get(), bytes.data() + done, whole - done, static_cast<off_t>(offset + done));
+      if (got < 0 && errno == EINTR) continue;
+      if (got < 0 && errno == EINVAL) break;  // a file system that says only now that it cannot
+      if (got < 0) throw system_error("read", path_);
+      done += static_cast<std::size_t>(got);
+      if (got == 0 || done % page_bytes != 0) return done;  // the end of the file
+    }
+    if (done == bytes.size()) return done;
+    ::posix_fadvise(fd_.get(), static_cast<off_t>(offset + done), static_cast<off_t>(bytes.size() - done),
+                    POSIX_FADV_DONTNEED);
+    return done + read_at(offset + done, bytes.subspan(done));
+  }
 
  private:
   Descriptor fd_;
   fs::path path_;
   ByteCount size_;
+  DirectDescriptor direct_;
 };
 
 /// Errors with which copy_file_range says that these two files need another way.
@@ -79,10 +117,9 @@ class LinuxWritableFile final : public WritableFile {
     }
   }
   void write_past_cache(ByteCount offset, ByteView bytes) override {
-    const bool aligned = offset % page_bytes == 0 && reinterpret_cast<std::uintptr_t>(bytes.data()) % page_bytes == 0;
-    std::size_t whole = aligned ? bytes.size() / page_bytes * page_bytes : 0;
-    while (whole > 0 && can_pass_cache()) {
-      const ssize_t put = ::pwrite(direct_->get(), bytes.data(), whole, static_cast<off_t>(offset));
+    std::size_t whole = is_on_pages(offset, bytes.data()) ? bytes.size() / page_bytes * page_bytes : 0;
+    while (whole > 0 && direct_.is_open(fd_.get(), O_WRONLY)) {
+      const ssize_t put = ::pwrite(direct_.get(), bytes.data(), whole, static_cast<off_t>(offset));
       if (put < 0 && errno == EINTR) continue;
       if (put < 0 && errno == EINVAL) break;  // a file system that says only now that it cannot
       if (put < 0) throw system_error("write", path_);
@@ -124,6 +161,14 @@ class LinuxWritableFile final : public WritableFile {
     change_mode(present, present & mode & 0777);
   }
   void sync() override { sync_descriptor(fd_.get(), path_); }
+  void write_out(ByteCount offset, ByteCount length) override {
+    constexpr unsigned all = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
+    const auto from = static_cast<off_t>(offset), size = static_cast<off_t>(length);
+    // A file system without pages of its own has nothing to write out (ESPIPE, EINVAL); sync() tells what fails.
+    if (::sync_file_range(fd_.get(), from, size, all) != 0 && errno != ESPIPE && errno != EINVAL && errno != ENOSYS)
+      throw system_error("write", path_);
+    ::posix_fadvise(fd_.get(), from, size, POSIX_FADV_DONTNEED);
+  }
 
  private:
   mode_t present_mode() const {
@@ -154,19 +199,10 @@ class LinuxWritableFile final : public WritableFile {
     }
   }
 
-  /// Opens the file once more, for writes that pass by the cache. Thread-safe.
-  bool can_pass_cache() {
-    std::call_once(direct_opened_, [this] {
-      direct_.emplace(open_descriptor(fmt::format("/proc/self/fd/{}", fd_.get()), O_WRONLY | O_DIRECT));
-    });
-    return direct_->get() >= 0;
-  }
-
   Descriptor fd_;
   fs::path path_;
   ByteCount position_ = 0;
-  std::once_flag direct_opened_;
-  std::optional<Descriptor> direct_;
+  DirectDescriptor direct_;
 };
 
 /// A pipe or device: bytes go out in order, and are gone.

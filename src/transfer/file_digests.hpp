@@ -29,15 +29,20 @@ struct FileReading {
   /// Takes the bytes from `offset` on, in order, while they are hashed: a writer, or a comparison. What it throws ends
   /// the reading. Absent: nobody.
   std::function<void(ByteCount offset, ByteView bytes)> take = {};
+  /// Called for each piece after `take` has returned from it, in order, while later pieces are read, hashed and taken:
+  /// who reads back what `take` has written. What it throws ends the reading. Needs `take`.
+  std::function<void(ByteCount offset, ByteCount size)> follow = {};
+  ByteCount more_bytes = 0;  ///< memory that `take` and `follow` use, taken from the budget with that of the pieces
   /// Told the bytes that were read, after each piece.
   std::function<void(ByteCount)> moved = {};
   std::stop_token stop = {};
 };
 
-/// Reads a file from its start to its end, once, and computes its digests: the whole MD5, the ETag and `take` run at
-/// the same time on `pools`, while the next piece is read. A file of fewer than part_bytes bytes has one MD5, computed
-/// once. Memory: two pieces of 4 MiB of `budget`. Throws Error{cancelled} after a stop, and what read_at() throws. Call
-/// on a thread that is of neither pool. Borrows all.
+/// Reads a file from its start to its end, once, and computes its digests: the whole MD5, the ETag, `take` and `follow`
+/// each go on by themselves on `pools`, piece by piece, while the next pieces are read. A file of fewer than part_bytes
+/// bytes has one MD5, computed once. Memory: six pieces of 2 MiB of `budget`, and more_bytes. Throws
+/// Error{precondition} when the file gets shorter or longer meanwhile, Error{cancelled} after a stop, and what
+/// read_at() throws. Call on a thread that is of neither pool. Borrows all.
 FileDigests read_digests(os::ReadableFile& file, const FileReading& reading, flow::Pools pools,
                          flow::MemoryBudget& budget);
 

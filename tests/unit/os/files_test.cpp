@@ -92,6 +92,31 @@ TEST_F(FilesTest, WritesInOrderAndAnywhere) {
   EXPECT_EQ(world.read("f"), std::string("abcd\0\0gh", 8));
 }
 
+TEST_F(FilesTest, ReadsPastTheCacheWhateverTheAlignment) {
+  for (const fs::path& path : {world.path("past"), fs::path("/dev/shm") / world.path("past").filename()}) {
+    if (!fs::is_directory(path.parent_path())) continue;
+    std::string content(Buffer::large_bytes + page_bytes + 100, '\0');
+    for (std::size_t i = 0; i < content.size(); ++i) content[i] = static_cast<char>(i * 7 + i / page_bytes);
+    fs::remove(path);
+    const auto written = files.create(path);
+    written->write(as_bytes(content));
+    written->write_out(0, content.size());
+    written->write_out(content.size(), 10);
+    const auto file = files.open(path);
+    Buffer bytes(2 * Buffer::large_bytes);
+    for (const std::size_t shift : {std::size_t{0}, std::size_t{1}}) {  // in memory
+      for (const ByteCount offset : {ByteCount{0}, ByteCount{page_bytes}, ByteCount{5}, content.size() - 3}) {
+        const std::size_t got = file->read_past_cache(offset, {bytes.data() + shift, bytes.capacity() - page_bytes});
+        ASSERT_EQ(got, content.size() - offset) << path << " " << offset;
+        EXPECT_TRUE(as_text({bytes.data() + shift, got}) == content.substr(offset)) << path << " " << offset;
+      }
+    }
+    EXPECT_EQ(file->read_past_cache(content.size(), {bytes.data(), page_bytes}), 0u);
+    EXPECT_EQ(file->read_past_cache(page_bytes, {bytes.data(), 100}), 100u);
+    fs::remove(path);
+  }
+}
+
 TEST_F(FilesTest, WritesPastTheCacheWhateverTheAlignment) {
   // The directory of the tests, and a file system without direct writes.
   for (const fs::path& path : {world.path("past"), fs::path("/dev/shm") / world.path("past").filename()}) {

@@ -51,8 +51,38 @@ TEST_F(FileDigestsTest, AreThoseOfTheBytesAtEachSize) {
   }
 }
 
+TEST_F(FileDigestsTest, FollowsWhatWasTakenInOrder) {
+  const std::string bytes = bytes_of(33_MiB + 1);
+  const auto file = os::system_files().open(outside.write("file", bytes));
+  std::atomic<ByteCount> taken{0}, followed{0};
+  FileReading reading{.part_bytes = 5_MiB};
+  reading.take = [&](ByteCount, ByteView piece) { taken += piece.size(); };
+  reading.follow = [&](ByteCount offset, ByteCount size) {
+    EXPECT_EQ(offset, followed);
+    EXPECT_GE(taken, offset + size);
+    followed += size;
+  };
+  EXPECT_EQ(read_digests(*file, reading, {connections, cores}, budget).md5, Md5::of(as_bytes(bytes)));
+  EXPECT_EQ(followed, bytes.size());
+  reading.follow = [](ByteCount offset, ByteCount) {
+    if (offset > 0) throw Error(ErrorKind::corrupt, "no");
+  };
+  EXPECT_THROW(read_digests(*file, reading, {connections, cores}, budget), Error);
+}
+
+TEST_F(FileDigestsTest, OneThreadOfEachKindSuffices) {
+  const std::string bytes = bytes_of(33_MiB + 1);
+  const auto file = os::system_files().open(outside.write("file", bytes));
+  flow::ThreadPool one_connection{1, "connection"}, one_core{1, "core"};
+  FileReading reading{.part_bytes = 5_MiB};
+  reading.take = [](ByteCount, ByteView) {};
+  reading.follow = [](ByteCount, ByteCount) {};
+  EXPECT_EQ(read_digests(*file, reading, {one_connection, one_core}, budget).md5, Md5::of(as_bytes(bytes)));
+}
+
 TEST_F(FileDigestsTest, AFileThatGrowsIsAnError) {
-  const auto path = outside.write("file", bytes_of(9_MiB));
+  // More than is read ahead of the taker.
+  const auto path = outside.write("file", bytes_of(40_MiB));
   const auto file = os::system_files().open(path);
   bool is_grown = false;
   const auto grow = [&](ByteCount, ByteView) {

@@ -153,6 +153,62 @@ TEST_F(LocalCopy, ABitThatFlipsOnTheWayToTheDiskIsFound) {
   EXPECT_EQ(pool(), std::vector<std::string>{});
 }
 
+TEST_F(LocalCopy, ALargeFileIsReadBackWhileItIsCopied) {
+  std::string bytes((40 << 20) + 77, '\0');
+  outside.entropy.fill({reinterpret_cast<std::byte*>(bytes.data()), bytes.size()});
+  outside.write("instrument/x.raw", bytes);
+  CopyRequest copying = request({"x.raw"});
+  copying.part_bytes = [](ByteCount) { return 5 << 20; };
+  const auto copied = copy_files(copying, *tools);
+  EXPECT_EQ(files.read, bytes.size());
+  EXPECT_EQ(copied[0].digests.md5, Md5::of(as_bytes(bytes)));
+  EXPECT_TRUE(outside.read("pool/x.raw") == bytes);
+  fs::remove(outside.path("pool/x.raw"));
+  files.flips_bit = true;
+  EXPECT_EQ(code_of_copy(copying), copy_differs);
+  EXPECT_GT(files.flipped, 0U);
+  EXPECT_EQ(pool(), std::vector<std::string>{});
+}
+
+TEST_F(LocalCopy, GivesNoNameWhereTheCallerMayNot) {
+  outside.write("instrument/x.raw", "abcdefghij");
+  CopyRequest copying = request({"x.raw"});
+  copying.before_names = [] { throw Error(ErrorKind::precondition, "lost").with_code("LeaseLost"); };
+  EXPECT_EQ(code_of_copy(copying), "LeaseLost");
+  EXPECT_EQ(pool(), std::vector<std::string>{});
+}
+
+TEST_F(LocalCopy, LeavesTheStagingDirectoryOfALaterRunAlone) {
+  outside.write("instrument/x.raw", "abcdefghij");
+  CopyRequest copying = request({"x.raw"});
+  copying.before_names = [&] {  // this run stood still, and another one began
+    fs::remove_all(outside.path("pool/.bale-raw-x.partial"));
+    outside.write("pool/.bale-raw-x.partial/x.raw", "of the other run");
+    throw Error(ErrorKind::precondition, "lost").with_code("LeaseLost");
+  };
+  EXPECT_EQ(code_of_copy(copying), "LeaseLost");
+  EXPECT_EQ(outside.read("pool/.bale-raw-x.partial/x.raw"), "of the other run");
+}
+
+TEST_F(LocalCopy, LinksBelowThePoolAreRefused) {
+  outside.write("instrument/x.d/a", "a");
+  CopyRequest copying = request({"x.d/a"});
+  copying.pool = outside.path("pool");
+  copying.directory = outside.path("pool/i/2026_11");
+  fs::create_directories(outside.path("elsewhere"));
+  fs::create_directories(outside.path("pool/i"));
+  fs::create_directory_symlink(outside.path("elsewhere"), outside.path("pool/i/2026_11"));
+  EXPECT_EQ(code_of_copy(copying), link_in_pool);
+  fs::remove(outside.path("pool/i/2026_11"));
+  fs::create_directories(outside.path("pool/i/2026_11"));
+  fs::create_directory_symlink(outside.path("elsewhere"), outside.path("pool/i/2026_11/x.d"));
+  EXPECT_EQ(code_of_copy(copying), link_in_pool);
+  EXPECT_TRUE(fs::is_empty(outside.path("elsewhere")));
+  fs::remove(outside.path("pool/i/2026_11/x.d"));
+  EXPECT_EQ(code_of_copy(copying), "");
+  EXPECT_EQ(outside.read("pool/i/2026_11/x.d/a"), "a");
+}
+
 TEST_F(LocalCopy, AFileThatGrowsWhileItIsReadFails) {
   const fs::path path = outside.write("instrument/x.raw", "abcdefghij");
   const CopyRequest copying = request({"x.raw"});
