@@ -252,6 +252,30 @@ void Lease::release() {
 
 namespace {
 
+/// The lease that a waiter watches although it was not asked to wait, because its holder seems to stand still.
+class StaleLease {
+ public:
+  /// Returns for how long the lease has to be watched further; 0 where its holder shows signs of life. `watches` is
+  /// told of the first lease that is stale.
+  Milliseconds time_left(const LeaseState& lease, const LeaseObservation& seen,
+                         const std::function<void(const LeaseState&)>& watches) {
+    if (!is_looked_at_) {
+      is_looked_at_ = true;
+      if (seen.now < lease.renewed + lease.duration) return Milliseconds(0);
+      owner_ = lease.owner;
+      beat_ = lease.beat;
+      watches(lease);
+    }
+    const bool stands_still = owner_ == lease.owner && beat_ == lease.beat;
+    return stands_still ? lease.duration - seen.unchanged : Milliseconds(0);
+  }
+
+ private:
+  bool is_looked_at_ = false;
+  std::string owner_;
+  std::int64_t beat_ = 0;
+};
+
 /// Sleeps until a waiter looks again. Throws Error{cancelled}.
 void pause(os::Clock& clock, const LeasePlace& place, Milliseconds lease_duration, Milliseconds left,
            const std::stop_token& stop) {
@@ -269,6 +293,7 @@ std::unique_ptr<Lease> acquire_lease(RecordStore& records, const LeasePlace& pla
     throw Error(ErrorKind::invalid, "a lease lasts longer than 0 seconds and at most 24 hours", place.name);
   const auto begun = clock.steady();
   Watcher watcher;
+  StaleLease stale;
   while (true) {
     const auto before = clock.steady();
     const Item item = records.get(place.table, place.key).value_or(Item{});
@@ -278,8 +303,11 @@ std::unique_ptr<Lease> acquire_lease(RecordStore& records, const LeasePlace& pla
                                   clock.now()};
       if (!may_take(*lease, seen, settings.clock_tolerance)) {
         const auto waited = std::chrono::duration_cast<Milliseconds>(after - begun);
-        if (waited >= settings.wait) throw held(place, *lease);
-        pause(clock, place, lease->duration, settings.wait - waited, stop);
+        const Milliseconds watched =
+            settings.watches ? stale.time_left(*lease, seen, settings.watches) : Milliseconds(0);
+        const Milliseconds left = std::max(settings.wait - waited, watched);
+        if (left <= Milliseconds(0)) throw held(place, *lease);
+        pause(clock, place, lease->duration, left, stop);
         continue;
       }
     }

@@ -51,10 +51,16 @@ struct LeaseHolder {
   friend bool operator==(const LeaseHolder&, const LeaseHolder&) = default;
 };
 
+struct LeaseState;
+
 struct LeaseSettings {
   Milliseconds duration{std::chrono::seconds(60)};  ///< without a heartbeat for so long it is lost; at most 24 hours
   Milliseconds wait{0};  ///< how long acquire_lease() waits for a lease that is held; 0 looks once
   Milliseconds clock_tolerance{std::chrono::minutes(30)};  ///< rule 3 above
+  /// Where given, a held lease whose last heartbeat is, by the wall clock, older than the lease's duration is watched
+  /// for that duration, whatever `wait` is: rule 2 then says whether its holder stands still. Told before the watch
+  /// begins, once. Absent: such a lease is treated as any other.
+  std::function<void(const LeaseState&)> watches = {};
 };
 
 /// The lease as its item shows it.
@@ -152,10 +158,10 @@ class Lease {
 };
 
 /// Takes the lease of `place`, making the item where it is missing. Waits up to settings.wait for one that is held,
-/// looking several times per duration. An answer of the store that was lost is settled by reading the item.
-/// Throws Error{precondition} LeaseHeld that names the holder (host, pid, run) and since when;
-/// Error{cancelled} when `stop` is requested while waiting; errors of the store.
-/// `has_ended` may be empty: then rule 1 above never holds.
+/// looking several times per duration, and longer where `settings.watches` says so. An answer of the store that was
+/// lost is settled by reading the item. Throws Error{precondition} LeaseHeld that names the holder (host, pid, run) and
+/// since when; Error{cancelled} when `stop` is requested while waiting; errors of the store. `has_ended` may be empty:
+/// then rule 1 above never holds.
 std::unique_ptr<Lease> acquire_lease(RecordStore& records, const LeasePlace& place, const LeaseHolder& self,
                                      const LeaseSettings& settings, os::Clock& clock, os::Entropy& entropy,
                                      const HasEnded& has_ended = {}, const std::stop_token& stop = {});

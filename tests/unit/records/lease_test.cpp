@@ -128,6 +128,41 @@ TEST_F(LeaseTest, TheWallClockTakesItOnlyWhenItIsLongOver) {
   EXPECT_EQ(acquire("host-b", waiters)->fence(), 2);
 }
 
+TEST_F(LeaseTest, AStaleLeaseIsWatchedAndTakenWhenItsHolderStandsStill) {
+  auto frozen = acquire("host-a", holders);
+  LeaseSettings settings;
+  std::vector<std::int64_t> watched;
+  settings.watches = [&](const LeaseState& lease) { watched.push_back(lease.holder.pid); };
+  waiters.set(holders.now() + duration - Milliseconds(1));
+  EXPECT_ERROR(ErrorKind::precondition, lease_held_code, acquire("host-b", waiters, settings));
+  EXPECT_TRUE(watched.empty()) << "its time is not over";
+  waiters.advance(Milliseconds(1));
+  const auto begun = waiters.steady();
+  auto lease = acquire("host-b", waiters, settings);
+  EXPECT_EQ(lease->fence(), 2);
+  EXPECT_EQ(watched, std::vector<std::int64_t>{42});
+  EXPECT_GE(waiters.steady() - begun, duration);
+  EXPECT_LE(waiters.steady() - begun, duration + duration / 2);
+  EXPECT_ERROR(ErrorKind::precondition, lease_lost_code, frozen->renew());
+}
+
+TEST_F(LeaseTest, AWatchedLeaseWhoseHolderLivesIsHeld) {
+  holders.set(waiters.now() - 2 * duration);  // a clock that is behind makes each heartbeat look old
+  auto lease = acquire("host-a", holders);
+  WatchedClock clock;
+  clock.after_sleep = [&](Milliseconds slept) {
+    holders.advance(slept);
+    lease->renew();
+  };
+  LeaseSettings settings;
+  int watched = 0;
+  settings.watches = [&](const LeaseState&) { ++watched; };
+  EXPECT_ERROR(ErrorKind::precondition, lease_held_code, acquire("host-b", clock, settings));
+  EXPECT_EQ(watched, 1);
+  EXPECT_EQ(clock.sleeps, 1) << "the first heartbeat ends the watch";
+  lease->check();
+}
+
 TEST_F(LeaseTest, IsTakenAtOnceFromAProcessThatHasEnded) {
   auto lease = acquire("host-a", holders);
   std::vector<LeaseHolder> asked;
