@@ -88,6 +88,15 @@ std::unique_ptr<store::ObjectStore> CloudBackend::bare_store(const Region& regio
   return make_store(region, cloud::Help::never);
 }
 
+std::unique_ptr<store::ObjectStore> CloudBackend::stoppable_store(const Region& region, std::stop_token stop) {
+  cloud::S3Store*& shared = stoppable_stores_[region.str()];
+  if (shared == nullptr) {
+    stores_.push_back(std::make_unique<cloud::S3Store>(session_, region, cloud::Help::where_not_aws));
+    shared = stores_.back().get();
+  }
+  return std::make_unique<store::RetryingStore>(*shared, s3_retrier_, std::move(stop));
+}
+
 std::unique_ptr<store::BucketSettings> CloudBackend::bucket_settings(const Region& region) {
   bucket_settings_.push_back(std::make_unique<cloud::S3BucketSettings>(session_, region));
   return std::make_unique<store::RetryingBucketSettings>(*bucket_settings_.back(), s3_retrier_);

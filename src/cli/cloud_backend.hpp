@@ -1,7 +1,9 @@
 // AWS, or servers that speak its protocols, as the kinds of the ports.
 #pragma once
 
+#include <map>
 #include <memory>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -52,6 +54,9 @@ class CloudBackend {
   std::unique_ptr<store::ObjectStore> store(const Region& region);
   /// The same store, that does nothing in the place of a server that leaves something out.
   std::unique_ptr<store::ObjectStore> bare_store(const Region& region);
+  /// The same store as store(), whose requests are not tried again once `stop` is requested. All of a region share
+  /// their connections.
+  std::unique_ptr<store::ObjectStore> stoppable_store(const Region& region, std::stop_token stop);
   std::unique_ptr<store::BucketSettings> bucket_settings(const Region& region);
   std::unique_ptr<queue::MessageQueue> queues(const Region& region);
   std::unique_ptr<records::RecordStore> records(const Region& region);
@@ -64,6 +69,7 @@ class CloudBackend {
   flow::Retrier s3_retrier_, sqs_retrier_, dynamodb_retrier_, athena_retrier_;
   // What the decorators borrow.
   std::vector<std::unique_ptr<cloud::S3Store>> stores_;
+  std::map<std::string, cloud::S3Store*> stoppable_stores_;  ///< of stores_, by region
   std::vector<std::unique_ptr<cloud::S3BucketSettings>> bucket_settings_;
   std::vector<std::unique_ptr<cloud::SqsQueues>> queues_;
   std::vector<std::unique_ptr<cloud::DynamoRecords>> records_;

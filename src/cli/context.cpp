@@ -282,6 +282,12 @@ store::ObjectStore& Context::bare_store(const Region& region) {
   return cached(parts_->bare_stores, region, [&] { return backend.bare_store(region); });
 }
 
+std::unique_ptr<store::ObjectStore> Context::stoppable_store(const Region& region, std::stop_token stop) {
+  if (!options_.local.empty()) return nullptr;
+  const Lock lock(parts_->mutex);
+  return parts_->open_cloud(options_).stoppable_store(region, std::move(stop));
+}
+
 std::string Context::store_service(const Region& region) {
   if (!options_.local.empty()) return "file://" + os::fs::absolute(options_.local).lexically_normal().native();
   const Lock lock(parts_->mutex);

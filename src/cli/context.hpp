@@ -117,6 +117,9 @@ class Context {
   /// As store(), without what Bale does in the place of a server that leaves something out: to examine the server. The
   /// embedded store leaves nothing out, and is store() itself.
   store::ObjectStore& bare_store(const Region& region);
+  /// As store(), with requests that are not tried again once `stop` is requested. Null of the embedded store, which
+  /// tries nothing again. Valid as long as the context.
+  std::unique_ptr<store::ObjectStore> stoppable_store(const Region& region, std::stop_token stop);
   queue::MessageQueue& queues(const Region& region);
   records::RecordStore& records(const Region& region);
   /// Returns the records of an embedded store in `directory`, which is made where missing, whatever --local says: for

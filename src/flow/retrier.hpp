@@ -124,12 +124,17 @@ template <typename Work>
 std::invoke_result_t<Work&> retry(Retrier& retrier, Work work) {
   return Attempts(retrier).run(std::move(work));
 }
+/// The same, until `stop` is requested.
+template <typename Work>
+std::invoke_result_t<Work&> retry(Retrier& retrier, const std::stop_token& stop, Work work) {
+  return Attempts(retrier, stop).run(std::move(work));
+}
 
 /// The same for work that returns nothing and fails when it is done twice: where it fails after an attempt whose answer
 /// may have been lost, `has_worked(error)` tells whether that attempt has worked.
 template <typename Work, typename HasWorked>
-void retry_until_done(Retrier& retrier, Work work, HasWorked has_worked) {
-  Attempts attempts(retrier);
+void retry_until_done(Retrier& retrier, const std::stop_token& stop, Work work, HasWorked has_worked) {
+  Attempts attempts(retrier, stop);
   attempts.run([&] {
     try {
       work();
@@ -137,6 +142,11 @@ void retry_until_done(Retrier& retrier, Work work, HasWorked has_worked) {
       if (!attempts.may_have_worked() || !has_worked(error)) throw;
     }
   });
+}
+
+template <typename Work, typename HasWorked>
+void retry_until_done(Retrier& retrier, Work work, HasWorked has_worked) {
+  retry_until_done(retrier, std::stop_token(), std::move(work), std::move(has_worked));
 }
 
 }  // namespace bale::flow

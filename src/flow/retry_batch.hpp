@@ -71,9 +71,9 @@ class Batch {
 /// success. Returns a Result an entry. Throws the last Error where no attempt was answered.
 template <typename Result, typename Entry, typename Send, typename FailureOf, typename Settle>
 std::vector<Result> retry_batch(Retrier& retrier, const std::vector<Entry>& entries, const Send& send,
-                                const FailureOf& failure_of, const Settle& settle) {
+                                const FailureOf& failure_of, const Settle& settle, const std::stop_token& stop = {}) {
   Batch<Result, Entry> batch(entries);
-  Attempts attempts(retrier);
+  Attempts attempts(retrier, stop);
   for (;;) {
     std::optional<Error> failure;
     try {

@@ -55,9 +55,9 @@ PutResult settle(const Error& refusal, const std::optional<ObjectInfo>& found, W
 /// Does `write` with retries. When it is refused for a condition after a lost answer, `whose` tells whose object is
 /// there.
 template <typename Write, typename WhoseObject>
-PutResult retry_write(flow::Retrier& retrier, ObjectStore& store, const ObjectAddress& object, Write write,
-                      WhoseObject whose) {
-  flow::Attempts attempts(retrier);
+PutResult retry_write(flow::Retrier& retrier, const std::stop_token& stop, ObjectStore& store,
+                      const ObjectAddress& object, Write write, WhoseObject whose) {
+  flow::Attempts attempts(retrier, stop);
   return attempts.run([&]() -> PutResult {
     try {
       return write(attempts);
@@ -77,36 +77,36 @@ PutResult retry_write(flow::Retrier& retrier, ObjectStore& store, const ObjectAd
 
 void RetryingStore::create_bucket(const BucketName& bucket) {
   flow::retry_until_done(
-      retrier_, [&] { inner_.create_bucket(bucket); }, has_code("BucketAlreadyOwnedByYou"));
+      retrier_, stop_, [&] { inner_.create_bucket(bucket); }, has_code("BucketAlreadyOwnedByYou"));
 }
 
 void RetryingStore::delete_bucket(const BucketName& bucket) {
   flow::retry_until_done(
-      retrier_, [&] { inner_.delete_bucket(bucket); }, has_code("NoSuchBucket"));
+      retrier_, stop_, [&] { inner_.delete_bucket(bucket); }, has_code("NoSuchBucket"));
 }
 
 std::optional<BucketInfo> RetryingStore::head_bucket(const BucketName& bucket) {
-  return flow::retry(retrier_, [&] { return inner_.head_bucket(bucket); });
+  return flow::retry(retrier_, stop_, [&] { return inner_.head_bucket(bucket); });
 }
 
 std::vector<BucketInfo> RetryingStore::list_buckets() {
-  return flow::retry(retrier_, [&] { return inner_.list_buckets(); });
+  return flow::retry(retrier_, stop_, [&] { return inner_.list_buckets(); });
 }
 
 void RetryingStore::set_versioning(const BucketName& bucket, Versioning versioning) {
-  flow::retry(retrier_, [&] { inner_.set_versioning(bucket, versioning); });
+  flow::retry(retrier_, stop_, [&] { inner_.set_versioning(bucket, versioning); });
 }
 
 Versioning RetryingStore::get_versioning(const BucketName& bucket) {
-  return flow::retry(retrier_, [&] { return inner_.get_versioning(bucket); });
+  return flow::retry(retrier_, stop_, [&] { return inner_.get_versioning(bucket); });
 }
 
 void RetryingStore::set_notifications(const BucketName& bucket, const std::vector<NotificationRule>& rules) {
-  flow::retry(retrier_, [&] { inner_.set_notifications(bucket, rules); });
+  flow::retry(retrier_, stop_, [&] { inner_.set_notifications(bucket, rules); });
 }
 
 std::vector<NotificationRule> RetryingStore::get_notifications(const BucketName& bucket) {
-  return flow::retry(retrier_, [&] { return inner_.get_notifications(bucket); });
+  return flow::retry(retrier_, stop_, [&] { return inner_.get_notifications(bucket); });
 }
 
 // Objects
@@ -114,7 +114,7 @@ std::vector<NotificationRule> RetryingStore::get_notifications(const BucketName&
 PutResult RetryingStore::put(const ObjectAddress& object, Body& body, const ObjectAttributes& attributes,
                              const WriteConditions& conditions) {
   return retry_write(
-      retrier_, *this, object,
+      retrier_, stop_, *this, object,
       [&](const flow::Attempts& attempts) {
         if (attempts.number() > 1) body.rewind();
         return inner_.put(object, body, attributes, conditions);
@@ -127,17 +127,17 @@ PutResult RetryingStore::put(const ObjectAddress& object, Body& body, const Obje
 
 std::unique_ptr<GetStream> RetryingStore::get(const ObjectAddress& object, const std::optional<ByteRange>& range,
                                               const ReadConditions& conditions) {
-  auto first = flow::retry(retrier_, [&] { return inner_.get(object, range, conditions); });
+  auto first = flow::retry(retrier_, stop_, [&] { return inner_.get(object, range, conditions); });
   return checked(resume_when_broken(inner_, retrier_, object, conditions, std::move(first)), object);
 }
 
 std::optional<ObjectInfo> RetryingStore::head(const ObjectAddress& object, const ReadConditions& conditions) {
-  return flow::retry(retrier_, [&] { return inner_.head(object, conditions); });
+  return flow::retry(retrier_, stop_, [&] { return inner_.head(object, conditions); });
 }
 
 DeleteResult RetryingStore::remove(const ObjectAddress& object, const VersionId& version,
                                    const DeleteConditions& conditions) {
-  flow::Attempts attempts(retrier_);
+  flow::Attempts attempts(retrier_, stop_);
   return attempts.run([&]() -> DeleteResult {
     try {
       return inner_.remove(object, version, conditions);
@@ -158,13 +158,14 @@ std::vector<RemoveOutcome> RetryingStore::remove_all(const BucketName& bucket,
         if (!outcome.error) return;
         if (is_conflict(*outcome.error)) outcome.error = conflict_as_passing(*outcome.error);
         if (was_removed(attempts, object.conditions, *outcome.error)) outcome = {};
-      });
+      },
+      stop_);
 }
 
 PutResult RetryingStore::copy(const CopySource& from, const ObjectAddress& to,
                               const std::optional<ObjectAttributes>& replace, const WriteConditions& conditions) {
   return retry_write(
-      retrier_, *this, to, [&](const flow::Attempts&) { return inner_.copy(from, to, replace, conditions); },
+      retrier_, stop_, *this, to, [&](const flow::Attempts&) { return inner_.copy(from, to, replace, conditions); },
       [&](const std::optional<ObjectInfo>& found) {
         const auto source = head(from.address, {.version_id = from.version_id, .if_match = from.if_match});
         if (!source) return Whose::unknown;
@@ -175,31 +176,31 @@ PutResult RetryingStore::copy(const CopySource& from, const ObjectAddress& to,
 }
 
 ListPage RetryingStore::list(const BucketName& bucket, const ListRequest& request) {
-  return flow::retry(retrier_, [&] { return inner_.list(bucket, request); });
+  return flow::retry(retrier_, stop_, [&] { return inner_.list(bucket, request); });
 }
 
 VersionPage RetryingStore::list_versions(const BucketName& bucket, const ListRequest& request) {
-  return flow::retry(retrier_, [&] { return inner_.list_versions(bucket, request); });
+  return flow::retry(retrier_, stop_, [&] { return inner_.list_versions(bucket, request); });
 }
 
 // Tags
 
 Tags RetryingStore::get_tags(const ObjectAddress& object, const VersionId& version) {
-  return flow::retry(retrier_, [&] { return inner_.get_tags(object, version); });
+  return flow::retry(retrier_, stop_, [&] { return inner_.get_tags(object, version); });
 }
 
 void RetryingStore::set_tags(const ObjectAddress& object, const Tags& tags, const VersionId& version) {
-  flow::retry(retrier_, [&] { inner_.set_tags(object, tags, version); });
+  flow::retry(retrier_, stop_, [&] { inner_.set_tags(object, tags, version); });
 }
 
 // Multipart
 
 UploadId RetryingStore::create_upload(const ObjectAddress& object, const ObjectAttributes& attributes) {
-  return flow::retry(retrier_, [&] { return inner_.create_upload(object, attributes); });
+  return flow::retry(retrier_, stop_, [&] { return inner_.create_upload(object, attributes); });
 }
 
 ETag RetryingStore::upload_part(const ObjectAddress& object, const UploadId& upload, std::uint32_t number, Body& body) {
-  flow::Attempts attempts(retrier_);
+  flow::Attempts attempts(retrier_, stop_);
   return attempts.run([&] {
     if (attempts.number() > 1) body.rewind();
     return inner_.upload_part(object, upload, number, body);
@@ -208,12 +209,12 @@ ETag RetryingStore::upload_part(const ObjectAddress& object, const UploadId& upl
 
 ETag RetryingStore::upload_part_copy(const ObjectAddress& object, const UploadId& upload, std::uint32_t number,
                                      const CopySource& from, const std::optional<ByteRange>& range) {
-  return flow::retry(retrier_, [&] { return inner_.upload_part_copy(object, upload, number, from, range); });
+  return flow::retry(retrier_, stop_, [&] { return inner_.upload_part_copy(object, upload, number, from, range); });
 }
 
 PutResult RetryingStore::complete_upload(const ObjectAddress& object, const UploadId& upload,
                                          const std::vector<UploadedPart>& parts, const WriteConditions& conditions) {
-  flow::Attempts attempts(retrier_);
+  flow::Attempts attempts(retrier_, stop_);
   return attempts.run([&]() -> PutResult {
     try {
       return inner_.complete_upload(object, upload, parts, conditions);
@@ -232,22 +233,22 @@ PutResult RetryingStore::complete_upload(const ObjectAddress& object, const Uplo
 }
 
 void RetryingStore::abort_upload(const ObjectAddress& object, const UploadId& upload) {
-  flow::retry(retrier_, [&] { inner_.abort_upload(object, upload); });
+  flow::retry(retrier_, stop_, [&] { inner_.abort_upload(object, upload); });
 }
 
 std::vector<UploadedPart> RetryingStore::list_parts(const ObjectAddress& object, const UploadId& upload) {
-  return flow::retry(retrier_, [&] { return inner_.list_parts(object, upload); });
+  return flow::retry(retrier_, stop_, [&] { return inner_.list_parts(object, upload); });
 }
 
 std::vector<ListedUpload> RetryingStore::list_uploads(const BucketName& bucket, const std::string& prefix) {
-  return flow::retry(retrier_, [&] { return inner_.list_uploads(bucket, prefix); });
+  return flow::retry(retrier_, stop_, [&] { return inner_.list_uploads(bucket, prefix); });
 }
 
 // Archive storage classes
 
 void RetryingStore::restore(const ObjectAddress& object, int days, const std::string& tier, const VersionId& version) {
   flow::retry_until_done(
-      retrier_, [&] { inner_.restore(object, days, tier, version); }, has_code("RestoreAlreadyInProgress"));
+      retrier_, stop_, [&] { inner_.restore(object, days, tier, version); }, has_code("RestoreAlreadyInProgress"));
 }
 
 std::string RetryingStore::presign_get(const ObjectAddress& object, std::chrono::seconds expires) {

@@ -1,6 +1,9 @@
 // Decorator: an object store that tries again what failed in passing.
 #pragma once
 
+#include <stop_token>
+#include <utility>
+
 #include "flow/retrier.hpp"
 #include "store/object_store.hpp"
 
@@ -30,7 +33,9 @@ namespace bale::store {
 /// A stream of get() resumes after a broken body; see resuming_stream.hpp.
 class RetryingStore final : public ObjectStore {
  public:
-  RetryingStore(ObjectStore& inner, flow::Retrier& retrier) : inner_(inner), retrier_(retrier) {}
+  /// `stop` ends the retries too, besides the stop of the retrier; nobody requests the default.
+  RetryingStore(ObjectStore& inner, flow::Retrier& retrier, std::stop_token stop = {})
+      : inner_(inner), retrier_(retrier), stop_(std::move(stop)) {}
 
   void expect_owner(const BucketName& bucket, const std::string& account) override {
     inner_.expect_owner(bucket, account);
@@ -77,6 +82,7 @@ class RetryingStore final : public ObjectStore {
  private:
   ObjectStore& inner_;
   flow::Retrier& retrier_;
+  const std::stop_token stop_;
 };
 
 }  // namespace bale::store
