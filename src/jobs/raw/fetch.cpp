@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <map>
 #include <memory>
 #include <optional>
@@ -16,19 +17,14 @@
 #include "jobs/raw/staging.hpp"
 #include "jobs/raw/verify.hpp"
 #include "os/directory_tree.hpp"
-#include "store/read_exactly.hpp"
 #include "transfer/file_digests.hpp"
+#include "transfer/file_download.hpp"
 
 namespace bale::raw {
 namespace {
 
-using namespace literals;
-
-/// A range is held whole, so that it is written in one piece and its checksum is known.
-constexpr ByteCount range_bytes = 16_MiB;
-
-/// Which ranges of a file an earlier run received: a text file beside it, one line of "ETag SIZE", then one number a
-/// line.
+/// Which ranges of a file an earlier run received: a text file beside it, one line that names the object, then one line
+/// of offset and length for each range. Thread-safe.
 class RangeJournal {
  public:
   RangeJournal(os::Files& files, os::fs::path path, const std::string& object) : files_(files), path_(std::move(path)) {
@@ -40,19 +36,22 @@ class RangeJournal {
     file_->write(as_bytes(header));
     offset_ = header.size();
   }
-  bool has(std::size_t range) const {
+  bool has(ByteCount first, ByteCount length) const {
     const Lock lock(mutex_);
-    return done_.contains(range);
+    return done_.contains({first, length});
   }
-  void add(std::size_t range) {
-    const std::string line = std::to_string(range) + "\n";
+  void add(ByteCount first, ByteCount length) {
+    const std::string line = fmt::format("{} {}\n", first, length);
     const Lock lock(mutex_);
     if (!file_) file_ = files_.open_for_writing(path_);
     file_->write_at(offset_, as_bytes(line));
     offset_ += line.size();
-    done_.insert(range);
+    done_.insert({first, length});
   }
-  bool is_new() const noexcept { return done_.empty(); }
+  bool is_new() const {
+    const Lock lock(mutex_);
+    return done_.empty();
+  }
 
  private:
   void read(const std::string& text, const std::string& header) {
@@ -60,9 +59,12 @@ class RangeJournal {
     offset_ = header.size();
     // A line that was cut off by a kill has no end: its range is received again.
     for (std::size_t end = text.find('\n', offset_); end != std::string::npos; end = text.find('\n', offset_)) {
-      const std::string line = text.substr(offset_, end - offset_);
-      if (line.empty() || line.find_first_not_of("0123456789") != std::string::npos) return;
-      done_.insert(std::stoull(line.substr(0, 18)));
+      const char* last = text.data() + end;
+      ByteCount first = 0, length = 0;
+      const auto read = std::from_chars(text.data() + offset_, last, first);
+      if (read.ec != std::errc() || read.ptr == last || *read.ptr != ' ') return;
+      if (std::from_chars(read.ptr + 1, last, length).ptr != last) return;
+      done_.insert({first, length});
       offset_ = end + 1;
     }
   }
@@ -71,7 +73,39 @@ class RangeJournal {
   std::unique_ptr<os::WritableFile> file_;
   ByteCount offset_ = 0;
   mutable Mutex mutex_;  ///< guards done_, file_ and offset_ while ranges are received
-  std::set<std::size_t> done_;
+  std::set<std::pair<ByteCount, ByteCount>> done_;
+};
+
+/// The CRC64NVME of a file whose ranges come in any order. Thread-safe.
+class RangeChecksum {
+ public:
+  void add(ByteCount first, ByteView bytes) {
+    const std::uint64_t crc = crc_of(crc64nvme, bytes);
+    const Lock lock(mutex_);
+    ranges_[first] = {bytes.size(), crc};
+  }
+  ByteCount bytes() const {
+    const Lock lock(mutex_);
+    ByteCount sum = 0;
+    for (const auto& [first, range] : ranges_) sum += range.first;
+    return sum;
+  }
+  /// Absent where not all of `size` bytes came.
+  std::optional<std::uint64_t> of_all(ByteCount size) const {
+    const Lock lock(mutex_);
+    ByteCount end = 0;
+    std::uint64_t whole = 0;
+    for (const auto& [first, range] : ranges_) {
+      if (first != end) return std::nullopt;
+      whole = join_crcs(crc64nvme, whole, range.second, range.first);
+      end += range.first;
+    }
+    return end == size ? std::optional(whole) : std::nullopt;
+  }
+
+ private:
+  mutable Mutex mutex_;
+  std::map<ByteCount, std::pair<ByteCount, std::uint64_t>> ranges_ BALE_GUARDED_BY(mutex_);  ///< length and CRC
 };
 
 class Fetching {
@@ -151,70 +185,51 @@ class Fetching {
 
   void fetch_file(const FileRecord& file) {
     const ObjectAddress from{record_.bucket, file.key};
-    const auto info = store_.head(from, {.version_id = {}, .if_match = {}, .with_evidence = true});
-    if (!info)
-      throw Error(ErrorKind::not_found, "the object is not in the bucket", to_uri(from)).with_code("NoSuchKey");
-    if (compare_known(known_of(file), *info).verdict == Verdict::differs)
-      throw differs(from, "its ETag or checksum differs from the record");
     const os::fs::path path = staging_ / file.name;
     const os::fs::path parent = os::fs::path(file.name).parent_path();
     if (!parent.empty()) staged_.make_directories(parent.native());
-    RangeJournal journal(files_, journal_of(file), fmt::format("{} {}", info->etag.str(), info->size));
-    if (journal.is_new()) {
-      files_.remove(path);
-      files_.create(path);
+    std::optional<RangeJournal> journal;
+    std::unique_ptr<os::WritableFile> target;
+    RangeChecksum checksum;
+    transfer::FileDownload download;
+    download.names_version = false;  // that would need the permission s3:GetObjectVersion
+    download.stop = tools_.world.stop;
+    download.moved = [&](std::int64_t bytes) { tools_.progress.bytes_done += static_cast<std::uint64_t>(bytes); };
+    download.found = [&](const store::ObjectInfo& info) {
+      if (compare_known(known_of(file), info).verdict == Verdict::differs)
+        throw differs(from, "its ETag or checksum differs from the record");
+      journal.emplace(files_, journal_of(file), fmt::format("{} {}", info.etag.str(), info.size));
+    };
+    download.has = [&](ByteCount first, ByteCount length) { return journal->has(first, length); };
+    download.received = [&](ByteCount first, ByteView bytes) {
+      checksum.add(first, bytes);
+      journal->add(first, bytes.size());
+    };
+    const auto open = [&] {
+      if (journal->is_new()) {
+        files_.remove(path);
+        files_.create(path);
+      }
+      target = files_.open_for_writing(path);
+      return transfer::DownloadTarget{*target, [&] { return files_.open(path); }};
+    };
+    try {
+      const store::ObjectInfo info =
+          transfer::download_into(store_, tools_.pools.connections, tools_.budget, from, download, open);
+      result_.received_bytes += checksum.bytes();
+      result_.kept_bytes += file.size - std::min(file.size, checksum.bytes());
+      target->sync();
+      check(file, info, path, checksum.of_all(file.size));
+    } catch (const Error& error) {
+      if (error.kind() == ErrorKind::corrupt && target) {
+        files_.remove(journal_of(file));
+        files_.remove(path);
+      }
+      throw;
     }
-    const auto target = files_.open_for_writing(path);
-    target->extend_to(info->size);
-    const std::optional<std::uint64_t> crc = receive(from, *info, *target, journal);
-    target->sync();
-    check(file, *info, path, crc);
     files_.set_modified(path, file.modified);
     ++result_.restored;
     ++tools_.progress.items_done;
-  }
-
-  /// Receives the ranges that the journal does not have. Returns the CRC64NVME of the file where all were received now.
-  std::optional<std::uint64_t> receive(const ObjectAddress& from, const store::ObjectInfo& info,
-                                       os::WritableFile& target, RangeJournal& journal) {
-    const std::size_t ranges = (info.size + range_bytes - 1) / range_bytes;
-    std::vector<std::uint64_t> checksums(ranges);
-    bool is_complete = true;
-    flow::TaskGroup group;
-    const auto length_of = [&](std::size_t i) { return std::min(range_bytes, info.size - i * range_bytes); };
-    for (std::size_t i = 0; i < ranges && !group.failed(); ++i) {
-      if (journal.has(i)) {
-        is_complete = false;
-        result_.kept_bytes += length_of(i);
-        tools_.progress.bytes_done += length_of(i);
-        continue;
-      }
-      group.wait_until_at_most(tools_.pools.connections.size());
-      group.run(tools_.pools.connections, [&, i] {
-        checksums[i] = receive_range(from, info, i * range_bytes, length_of(i), target);
-        journal.add(i);
-      });
-    }
-    group.wait();
-    if (!is_complete) return std::nullopt;
-    std::uint64_t whole = 0;
-    for (std::size_t i = 0; i < ranges; ++i) whole = join_crcs(crc64nvme, whole, checksums[i], length_of(i));
-    return whole;
-  }
-
-  std::uint64_t receive_range(const ObjectAddress& from, const store::ObjectInfo& info, ByteCount offset,
-                              ByteCount length, os::WritableFile& target) {
-    if (tools_.world.stop.stop_requested()) throw Error(ErrorKind::cancelled, "interrupted");
-    auto [buffer, ticket] = tools_.budget.acquire_buffer(length, 0, tools_.world.stop);
-    const auto stream =
-        store_.get(from, store::ByteRange::at(offset, length), {.version_id = info.version_id, .if_match = info.etag});
-    store::read_exactly(*stream, {buffer.bytes.data(), length}, to_uri(from),
-                        [&](ByteCount bytes) { tools_.progress.bytes_done += bytes; });
-    const ByteView bytes(buffer.bytes.data(), length);
-    target.write_past_cache(offset, bytes);
-    const Lock lock(mutex_);
-    result_.received_bytes += length;
-    return crc_of(crc64nvme, bytes);
   }
 
   void check(const FileRecord& file, const store::ObjectInfo& info, const os::fs::path& path,
@@ -222,16 +237,14 @@ class Fetching {
     const auto received = files_.open(path);
     const ObjectAddress from{record_.bucket, file.key};
     if (file.crc64nvme && !crc)
-      crc = transfer::read_crc64nvme(*received, info.size, tools_.pools.cores, tools_.budget, {}, tools_.world.stop);
+      crc = transfer::read_crc64nvme(*received, file.size, tools_.pools.cores, tools_.budget, {}, tools_.world.stop);
     const bool is_known = file.crc64nvme.has_value();
     const Evidence evidence = is_known
                                   ? Evidence{*crc == *file.crc64nvme ? Verdict::same : Verdict::differs, "crc64nvme"}
                                   : compare_reading(*received, info, tools_);
     if (evidence.verdict == Verdict::unknown) result_.is_proven = false;
-    if (evidence.verdict != Verdict::differs) return;
-    files_.remove(journal_of(file));
-    files_.remove(path);
-    throw differs(from, fmt::format("the {} of the received bytes differs from the record", evidence.by));
+    if (evidence.verdict == Verdict::differs)
+      throw differs(from, fmt::format("the {} of the received bytes differs from the record", evidence.by));
   }
 
   Error differs(const ObjectAddress& from, const std::string& how) const {
@@ -247,7 +260,6 @@ class Fetching {
   os::DirectoryTree there_;
   const os::fs::path staging_;
   os::DirectoryTree staged_;
-  Mutex mutex_;  ///< guards result_.received_bytes while ranges are received
   FetchResult result_;
 };
 

@@ -22,12 +22,12 @@ struct FetchResult {
 /// Brings the files of a raw file back into `directory`, which is made where missing, with their modification times,
 /// and makes the empty folders. All names appear together at the end: until then the files are in
 /// ".bale-raw-ID.partial", where an interrupted run leaves what it received, and the next run goes on. Each file is
-/// received in ranges of 16 MiB, in parallel, on the condition that the object is the recorded one, and compared with
-/// the digests of record and bucket.
+/// received in parts, in parallel, on the condition that the object is the recorded one, and compared with the digests
+/// of record and bucket. No version is named: the right to read objects (s3:GetObject) suffices.
 ///
 /// A file that is there with the recorded bytes stays; another file that has the name is Error{precondition}: nothing
 /// is replaced. Throws Error: corrupt where bytes are not the recorded ones (what was received is then removed), denied
-/// InvalidObjectState for an archived object, not_found, cancelled. Memory: 16 MiB of the budget a connection. All is
+/// InvalidObjectState for an archived object, not_found, cancelled. Memory: as transfer::download_file(). All is
 /// borrowed. Call on a thread that is of neither pool.
 FetchResult fetch(const RawRecord& record, store::ObjectStore& store, const os::fs::path& directory,
                   const Tools& tools);

@@ -84,6 +84,52 @@ TEST_F(FileDownloadTest, WritesObjectsOfEverySize) {
   }
 }
 
+TEST_F(FileDownloadTest, GoesOnWhereADownloadBeforeItEnded) {
+  const std::string content = std::string(2_MiB, 'a') + std::string(2_MiB, 'b') + "c";
+  put(content);
+  for (const char kept : {'a', 'z'}) {  // what the file has: the first part, as it should be or damaged
+    fake_.write("out", std::string(1_MiB, kept));
+    const auto file = fake_.files->open_for_writing(fake_.path("out"));
+    const auto open = [&] { return DownloadTarget{*file, [&] { return fake_.files->open(fake_.path("out")); }}; };
+    options_.has = [](ByteCount first, ByteCount) { return first == 0; };
+    std::atomic<ByteCount> received{0};
+    options_.received = [&](ByteCount first, ByteView bytes) {
+      EXPECT_EQ(as_text(bytes), content.substr(first, bytes.size()));
+      received += bytes.size();
+    };
+    std::optional<ByteCount> found;
+    options_.found = [&](const store::ObjectInfo& info) { found = info.size; };
+    moved_ = 0;
+    const auto go_on = [&] { download_into(*odd_, connections_, budget_, object_, options_, open); };
+    if (kept == 'a') {
+      go_on();
+      EXPECT_TRUE(fake_.read("out") == content);
+    } else {
+      EXPECT_EQ(failure_of(go_on).kind(), ErrorKind::corrupt);
+    }
+    EXPECT_EQ(received, content.size() - 1_MiB);
+    EXPECT_EQ(moved_, static_cast<std::int64_t>(content.size()));
+    EXPECT_EQ(found, content.size());
+  }
+}
+
+TEST_F(FileDownloadTest, NamesNoVersionWhereItMayNot) {
+  stored_->set_versioning(object_.bucket, store::Versioning::enabled);
+  put(std::string(3_MiB, 'x'));
+  std::atomic<int> named{0};
+  odd_->get_ = [&](const auto& o, const auto& range, const auto& conditions) {
+    named += conditions.version_id.empty() ? 0 : 1;
+    EXPECT_FALSE(conditions.if_match.empty());
+    return stored_->get(o, range, conditions);
+  };
+  download();
+  EXPECT_EQ(named, 3);
+  options_.names_version = false;
+  named = 0;
+  download();
+  EXPECT_EQ(named, 0);
+}
+
 TEST_F(FileDownloadTest, LeavesNoFileOfOtherBytes) {
   put(std::string(3_MiB, 'x'));
   odd_->get_ = [&](const auto& o, const auto& range, const auto& conditions) -> std::unique_ptr<store::GetStream> {
