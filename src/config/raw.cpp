@@ -161,6 +161,7 @@ RawConfig read_backup(const json& object) {
   }
   config.records = text_of(object, "records");
   if (auto table = text_of(object, "records_table"); !table.empty()) config.records_table = TableName(std::move(table));
+  read_seconds(object, "lease_seconds", config.lease);
   return config;
 }
 
@@ -330,7 +331,12 @@ RawConfig parse_raw_config(std::string_view text, const std::string& file) {
 RawConfig load_raw_config(os::Files& files, const os::fs::path& file) {
   // One byte more than is allowed, so that a larger file is told as a finding, like all else.
   const std::string text = read_text_file(files, file, max_raw_config_bytes + 1);
-  return parse_raw_config(text, escape_for_terminal(file.native()));
+  RawConfig config = parse_raw_config(text, escape_for_terminal(file.native()));
+  const os::fs::path directory = os::fs::absolute(file).parent_path();
+  if (!config.pool_path.empty()) config.pool_path = (directory / config.pool_path).lexically_normal();
+  if (!config.records.empty() && config.records != raw_records_in_dynamodb)
+    config.records = (directory / config.records).lexically_normal().native();
+  return config;
 }
 
 bool is_yaml_name(std::string_view path) noexcept {

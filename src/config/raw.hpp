@@ -84,6 +84,9 @@ struct RawS3 {
   BandwidthSchedule bandwidth_limit;
 };
 
+/// RawConfig::records of records in DynamoDB.
+inline constexpr const char* raw_records_in_dynamodb = "dynamodb";
+
 /// The section `backup`.
 struct RawConfig {
   BackupType backup_type = BackupType::local;
@@ -96,6 +99,8 @@ struct RawConfig {
   /// Where records are kept: a directory of this machine, or "dynamodb"; empty: not said.
   std::string records;
   TableName records_table{"bale-raw"};  ///< one record a raw file
+  /// How long a run may give no sign of life before another run may work on its raw file.
+  std::chrono::seconds lease{60};
 };
 
 /// Reads a configuration. `file` names it in findings, which carry line and column.
@@ -106,7 +111,8 @@ struct RawConfig {
 RawConfig parse_raw_config(std::string_view text, const std::string& file);
 inline constexpr ByteCount max_raw_config_bytes = 1 << 20;
 
-/// Reads and validates a file. Throws InvalidConfig, Error{not_found} when the file is not there.
+/// Reads and validates a file. Relative paths of `pool_path` and `records` are taken from the directory of the file,
+/// and are absolute afterwards. Throws InvalidConfig, Error{not_found} when the file is not there.
 RawConfig load_raw_config(os::Files& files, const os::fs::path& file);
 
 /// Whether a path is that of a raw configuration by its name: *.yaml or *.yml.

@@ -84,13 +84,20 @@ const Shape& backup_shape() {
              "What has to be proven before a local copy is deleted; default: that of backup_type",
              {"local", "s3", "force_local"}),
       choice("layout", "How keys of objects are formed; default by_id", {"by_id", "alphakraken"}),
-      text("pool_path", "Directory of local copies: {pool_path}/{instrument}/{YYYY_MM}"),
+      text("pool_path",
+           "Directory of local copies, relative to the directory of this file: "
+           "{pool_path}/{instrument}/{YYYY_MM}"),
       {.name = "instruments",
        .type = Type::string_map,
        .description = "Directory in which each instrument leaves files"},
-      text("records", "Where records are kept: a directory of this machine, or dynamodb"),
+      text("records",
+           "Where records are kept: a directory of this machine, relative to the directory of this file, or "
+           "dynamodb"),
       text("records_table", "Table of the records; default bale-raw", "^[A-Za-z0-9_.-]{3,255}$",
            "a table name (3-255 of A-Z, a-z, 0-9, '_', '-' and '.')"),
+      number("lease_seconds",
+             "How long a run may give no sign of life before another run may take its raw file over; default 60", 2,
+             3600),
       text("backup_base_path", "Not used: alphakraken shows it to its users"),
   }};
   return shape;

@@ -242,6 +242,19 @@ TEST(RawConfig, IsReadFromAFile) {
   EXPECT_FALSE(is_yaml_name(".yaml"));
 }
 
+TEST(RawConfig, RelativeDirectoriesAreBesideTheFile) {
+  testing::FakeWorld world;
+  const auto path = world.write("a/backup.yaml", "backup:\n  pool_path: ../pool\n  records: state/records\n");
+  const RawConfig config = load_raw_config(*world.files, path);
+  EXPECT_EQ(config.pool_path, world.path("pool"));
+  EXPECT_EQ(config.records, world.path("a/state/records").native());
+  world.write("a/backup.yaml", "backup:\n  pool_path: /fs/pool\n  records: dynamodb\n  lease_seconds: 90\n");
+  const RawConfig absolute = load_raw_config(*world.files, path);
+  EXPECT_EQ(absolute.pool_path, "/fs/pool");
+  EXPECT_EQ(absolute.records, "dynamodb");
+  EXPECT_EQ(absolute.lease, std::chrono::seconds(90));
+}
+
 TEST(RawConfig, WordsAndLayoutsMatch) {
   EXPECT_EQ(parse_key_layout("alphakraken"), KeyLayout::alphakraken);
   EXPECT_EQ(parse_key_layout("by_id"), KeyLayout::by_id);
