@@ -106,7 +106,7 @@ class Bench:
         name = f"x{number}"
         drop_cache(self.raw)
         self.take("copy", *self.bale("backup", name, "--path", self.raw, "--project", "p", "--instrument", "i",
-                                     "--copy-only"))
+                                     "--copy-only", "--create-pool"))
         self.take("upload", *self.bale("upload", name))
         shutil.rmtree(self.work / "pool")
         for peer, command, environment in self.peers():

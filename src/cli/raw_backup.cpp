@@ -97,14 +97,27 @@ class OneRun {
   RawExit exit_ BALE_GUARDED_BY(mutex_);
 };
 
+/// Sets what the options say of every raw file.
+void add_options(const RawBackupOptions& options, raw::BackupRequest& request) {
+  request.copy_only = options.copy_only;
+  request.create_pool = options.create_pool;
+  if (!options.settle.empty()) request.settle = parse_duration(options.settle);
+  if (!options.key_layout.empty()) request.key_layout = config::parse_key_layout(options.key_layout);
+}
+
+/// What a schedule sees with --exit-zero: a failure is none, but a wrong command line and an interruption are.
+int exit_with(int status, bool exit_zero) {
+  const bool is_shown = status == exit_usage || status == exit_interrupted;
+  return exit_zero && !is_shown ? static_cast<int>(exit_ok) : status;
+}
+
 raw::BackupRequest request_of(Context& context, const RawBackupOptions& options) {
   raw::BackupRequest request{.id = options.id, .main_path = os::fs::absolute(options.paths.front())};
   for (std::size_t i = 1; i < options.paths.size(); ++i)
     request.other_paths.push_back(os::fs::absolute(options.paths[i]));
   request.project = options.project;
   request.instrument = options.instrument;
-  request.copy_only = options.copy_only;
-  if (!options.settle.empty()) request.settle = parse_duration(options.settle);
+  add_options(options, request);
   request.waits = [&context](Milliseconds rest) {
     context.set_status(fmt::format("waiting for the acquisition to settle: at least {} left", format_duration(rest)));
   };
@@ -161,8 +174,7 @@ int backup_list(RawContext& raw, const RawBackupOptions& options, RawMetrics& me
       if (context.stop().stop_requested()) break;
       raw::BackupRequest request = each;
       request.main_path = os::fs::absolute(request.main_path);
-      request.copy_only = options.copy_only;
-      if (!options.settle.empty()) request.settle = parse_duration(options.settle);
+      add_options(options, request);
       items.run([&, request = std::move(request)] {
         if (context.stop().stop_requested()) return;
         const std::string word = one.run(request.id, [&] { return run->backup(request); });
@@ -196,7 +208,6 @@ void check_options(const RawBackupOptions& options) {
 int raw_backup(Context& context, const RawBackupOptions& options) {
   check_options(options);
   RawContext raw(context, options.common);
-  if (!options.key_layout.empty()) raw.use_layout(config::parse_key_layout(options.key_layout));
   RawMetrics metrics;
   int status = exit_ok;
   if (!options.from.empty()) {
@@ -216,7 +227,7 @@ int raw_backup(Context& context, const RawBackupOptions& options) {
     status = one.status();
   }
   write_metrics(context, metrics, options.metrics_file);
-  return options.exit_zero && status != exit_interrupted ? static_cast<int>(exit_ok) : status;
+  return exit_with(status, options.exit_zero);
 }
 
 int raw_upload(Context& context, const RawUploadOptions& options) {
@@ -234,7 +245,7 @@ int raw_upload(Context& context, const RawUploadOptions& options) {
     one.run(options.id, [&] { return run->upload(options.id); });
   }
   write_metrics(context, metrics, options.metrics_file);
-  return options.exit_zero && one.status() != exit_interrupted ? static_cast<int>(exit_ok) : one.status();
+  return exit_with(one.status(), options.exit_zero);
 }
 
 int raw_abort(Context& context, const RawAbortOptions& options) {

@@ -14,6 +14,7 @@ struct RawBackupOptions {
   std::vector<std::string> paths;
   std::string project, instrument, settle, from, key_layout, metrics_file;
   bool copy_only = false;
+  bool create_pool = false;
   bool exit_zero = false;
 };
 int raw_backup(Context& context, const RawBackupOptions& options);

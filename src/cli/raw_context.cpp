@@ -12,8 +12,6 @@
 namespace bale::cli {
 namespace {
 
-constexpr const char* dynamodb_records = "dynamodb";
-
 /// The directory for state of this machine.
 /// https://specifications.freedesktop.org/basedir-spec/latest/
 os::fs::path default_records(const os::Environment& environment) {
@@ -26,6 +24,9 @@ os::fs::path default_records(const os::Environment& environment) {
   }
   return os::fs::path(*home) / ".local" / "state" / "bale" / "raw-records";
 }
+
+/// In the directory of records: where the processes of this host share the number of uploads.
+constexpr const char* slots_directory = "raw-uploads";
 
 std::string from_environment(const std::string& value, const os::Environment& environment, const char* name) {
   return value.empty() ? os::get_line(environment, name).value_or("") : value;
@@ -50,18 +51,22 @@ RawContext::RawContext(Context& context, const RawOptions& options) : context_(c
                 "give --config FILE.yaml, or set BALE_RAW_CONFIG (schema: `bale config schema raw`)");
   }
   config_ = config::load_raw_config(context.world().files, file);
-  if (!config_.pool_path.empty()) config_.pool_path = os::fs::absolute(config_.pool_path).lexically_normal();
   if (config_.s3) context.use_s3_endpoint(config_.s3->endpoint_url);
   std::string place = from_environment(options.records, environment, "BALE_RAW_RECORDS");
   if (place.empty()) place = config_.records;
   const Region region = config_.s3 ? config_.s3->region : context.region();
-  if (place == dynamodb_records) {
+  if (place == config::raw_records_in_dynamodb) {
     record_store_ = &context.records(region);
+    const auto home = os::get_line(environment, "HOME");
+    if (home && !home->empty()) upload_slots_ = default_records(environment) / slots_directory;
   } else if (place.empty() && !context.options().local.empty()) {
     context.allow_new_store();
     record_store_ = &context.records(region);
+    upload_slots_ = os::fs::path(context.options().local) / slots_directory;
   } else {
-    record_store_ = &context.local_records(place.empty() ? default_records(environment) : os::fs::path(place));
+    const os::fs::path directory = place.empty() ? default_records(environment) : os::fs::path(place);
+    record_store_ = &context.local_records(directory);
+    upload_slots_ = directory / slots_directory;
   }
   records_.emplace(*record_store_, config_.records_table);
   if (!config_.s3 || config_.s3->bandwidth_limit.is_unlimited()) return;
@@ -95,6 +100,12 @@ std::unique_ptr<raw::RawRun> RawContext::run(const raw::Tools& tools) {
     return os::has_ended(files, {holder.host, holder.pid, holder.machine, holder.process});
   };
   ports.limit = limit_.get();
+  ports.upload_slots = upload_slots_;
+  if (config_.s3) {
+    ports.stoppable_store = [this](std::stop_token stop) {
+      return context_.stoppable_store(config_.s3->region, std::move(stop));
+    };
+  }
   return std::make_unique<raw::RawRun>(config_, ports, tools,
                                        [this](const std::string& text) { emit_warning(context_, text); });
 }

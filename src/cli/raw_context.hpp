@@ -46,14 +46,13 @@ class RawContext {
   raw::Tools tools();
   /// A run; `remark` of it is a warning on standard error. Valid as long as this object and `tools`.
   std::unique_ptr<raw::RawRun> run(const raw::Tools& tools);
-  /// Replaces the layout of keys that the configuration names.
-  void use_layout(config::KeyLayout layout) { config_.layout = layout; }
 
  private:
   Context& context_;
   config::RawConfig config_;
   records::RecordStore* record_store_ = nullptr;
   std::optional<raw::RawRecords> records_;
+  os::fs::path upload_slots_;
   flow::Progress progress_;
   std::unique_ptr<flow::RateLimit> limit_;
 };

@@ -1,6 +1,7 @@
 // bale raw verify
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "base/error.hpp"
@@ -18,6 +19,8 @@ struct Totals {
   std::uint64_t raw_files = 0, proven = 0, purged = 0, kept = 0;
   ByteCount purged_bytes = 0;
   bool is_damaged = false, is_missing = false, is_unproven = false;
+  bool is_kept = false;  ///< a local copy stays for another reason than a failure
+  RawExit failures;      ///< what could not be looked at
 };
 
 Json side_of(const raw::Evidence& evidence, ByteCount size) {
@@ -64,7 +67,7 @@ void report(Context& context, const raw::RawRecord& record, const raw::Verificat
     if (file.failure) {
       emit_failure(context, fmt::format("verify failed: {} {}", escape_name(record.id), escape_name(file.name)),
                    *file.failure);
-      totals.is_unproven = true;
+      totals.failures.add(*file.failure);
     }
     count(file.object, totals);
     count(file.local, totals);
@@ -82,6 +85,10 @@ void purge(RawContext& raw, raw::RawRun& run, const std::string& id, Table& tabl
   report(context, purged.record, purged.result.verification, table, totals);
   const bool is_kept = !purged.result.reasons.empty();
   ++(is_kept ? totals.kept : totals.purged);
+  const auto& looked_at = purged.result.verification.files;
+  const bool has_failed =
+      std::any_of(looked_at.begin(), looked_at.end(), [](const raw::FileEvidence& file) { return file.failure; });
+  totals.is_kept = totals.is_kept || (is_kept && !has_failed);
   totals.purged_bytes += purged.result.bytes;
   Json line{{"type", dryrun ? "dryrun" : "purge"}, {"id", id}, {"purged", !is_kept}};
   line["files"] = purged.result.files;
@@ -121,7 +128,8 @@ raw::VerifyScope scope_of(RawContext& raw, const RawVerifyOptions& options, cons
 
 int exit_of(const Totals& totals) {
   if (totals.is_damaged) return exit_damaged;
-  return totals.is_missing || totals.is_unproven || totals.kept > 0 ? exit_some_failed : exit_ok;
+  if (totals.is_missing || totals.is_unproven || totals.is_kept) return exit_some_failed;
+  return totals.failures.status();
 }
 
 }  // namespace
@@ -144,7 +152,14 @@ int raw_verify(Context& context, const RawVerifyOptions& options) {
                      Error(ErrorKind::not_found, "there is no record of this raw file"));
         totals.is_missing = true;
       } else if (options.purge_local) {
-        purge(raw, *run, id, table, totals);
+        try {
+          purge(raw, *run, id, table, totals);
+        } catch (const Error& error) {
+          if (error.kind() == ErrorKind::cancelled) throw;
+          emit_failure(context, "purge failed: " + escape_name(id), error);
+          totals.failures.add(error);
+          ++totals.kept;
+        }
       } else {
         const raw::Verification found =
             raw::verify(stored->record, raw.store(), scope_of(raw, options, stored->record), tools);

@@ -330,7 +330,11 @@ std::optional<store::ObjectInfo> MultipartUpload::look(const VersionId& version)
     return store_.head(object_, {.version_id = version, .if_match = {}, .with_evidence = true});
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::denied) throw;
-    return store_.head(object_, {.version_id = version, .if_match = {}});
+    if (version.empty()) return store_.head(object_, {.version_id = {}, .if_match = {}});
+    // Versions need a right of their own (s3:GetObjectVersion). The current object is the version, or a later one.
+    auto current = look({});
+    if (current && current->version_id == version) return current;
+    throw;
   }
 }
 

@@ -396,3 +396,162 @@ def test_purge_deletes_nothing_outside_of_the_pool(raw):
     month.symlink_to(raw.directory / "outside")
     raw.raw("verify", "x", "--purge-local", status=1)
     assert tree(raw.directory / "outside" / "x.d") == tree(folder)
+
+
+def test_two_ids_never_share_a_local_copy_or_an_object(raw):
+    path = raw.write("x.raw", b"data")
+    raw.raw("backup", "x", "--path", path, "--project", "P", "--instrument", "i1")
+    for backup_type in ("s3", "local"):
+        raw.configure(backup_type=backup_type)
+        done = raw.raw("backup", "x.raw", "--path", path, "--project", "P", "--instrument", "i1", status=1)
+        assert "belongs to another raw file, x" in done.err and str(raw.pool) in done.err
+    record = raw.record("x.raw")
+    assert record["last_error"]["code"] == "NameOfOtherRecord" and record["backup_status"] == "FAILED"
+    raw.configure()
+    raw.raw("verify", "x.raw", "--purge-local", status=1)
+    assert pool_file(raw, "x.raw").read_bytes() == b"data"
+    raw.raw("backup", "x", "--path", path, "--project", "P", "--instrument", "i1")  # its own names stay its own
+    copy = pool_file(raw, "x.raw")  # another id for the copy itself
+    assert "another raw file, x" in raw.raw("backup", "y", "--path", copy, "--project", "P", "--instrument", "i1",
+                                            status=1).err
+
+
+@pytest.mark.parametrize("raw_id", ["y", "x"])
+def test_files_that_were_in_the_pool_already_are_purged_as_copies(raw, raw_id):
+    folder = raw.pool / "i1" / "2025_01" / "x.d"
+    write_folder(raw).rename(raw.directory / "x.d")
+    folder.parent.mkdir(parents=True)
+    (raw.directory / "x.d").rename(folder)
+    raw.raw("backup", raw_id, "--path", folder, "--project", "P", "--instrument", "i1")
+    (folder / "zero").write_bytes(b"1")  # in doubt, all stays
+    raw.raw("verify", raw_id, "--purge-local", status=5)
+    assert (folder / "analysis.tdf_bin").exists()
+    (folder / "zero").write_bytes(b"")
+    raw.raw("verify", raw_id, "--purge-local")
+    assert not folder.exists() and folder.parent.exists()
+    assert raw.record(raw_id)["purged"] is not None
+    raw.raw("restore", raw_id, "--to", raw.directory / "back")
+    assert (raw.directory / "back" / f"{raw_id}.d" / "empty").is_dir()
+
+
+def test_a_pool_folder_that_is_a_link_is_refused(raw):
+    folder = write_folder(raw)
+    raw.raw("backup", "x", "--path", folder, "--project", "P", "--instrument", "i1", "--copy-only")
+    copy, outside = pool_file(raw, "x.d"), raw.directory / "outside"
+    month, = (raw.pool / "i1").iterdir()
+    backup = ["backup", "x", "--path", folder, "--project", "P", "--instrument", "i1", "--copy-only"]
+    for place in (copy, month, month.parent):
+        place.rename(outside)
+        place.symlink_to(outside)
+        before = tree(outside)
+        done = raw.raw(*backup, status=1)
+        assert "symbolic link" in done.err and raw.record("x")["last_error"]["code"] == "LinkInPool"
+        assert tree(outside) == before
+        place.unlink()
+        outside.rename(place)
+    link = raw.directory / "link"  # the pool itself may be one: the user named it
+    link.symlink_to(raw.pool)
+    raw.yaml.write_text(raw.yaml.read_text().replace(f"pool_path: {raw.pool}", f"pool_path: {link}"))
+    raw.raw(*backup)
+
+
+def test_a_relative_pool_is_beside_the_configuration(raw):
+    (raw.directory / "etc").mkdir()
+    raw.yaml.write_text(raw.yaml.read_text().replace(f"pool_path: {raw.pool}", "pool_path: ../pool"))
+    raw.yaml.rename(raw.directory / "etc" / "raw.yaml")
+    raw.yaml = pathlib.Path("etc/raw.yaml")  # relative to the working directory
+    path = raw.write("x.raw", b"data")
+    line = raw.raw("backup", "x", "--path", path, "--project", "P", "--instrument", "i1").lines()[0]
+    assert pathlib.Path(line["pool_path"]).is_relative_to(raw.pool) and pool_file(raw, "x.raw").read_bytes() == b"data"
+
+
+def test_what_is_uploaded_keeps_its_keys(raw):
+    folder = write_folder(raw)
+    backup = ["backup", "x", "--path", folder, "--project", "P", "--instrument", "i1"]
+    raw.raw(*backup)
+    done = raw.raw(*backup, "--key-layout", "alphakraken", status=2)
+    assert "by_id" in done.err and "--key-layout" in done.err
+    assert raw.record("x")["backup_status"] == "DONE"
+    raw.configure(top="  layout: alphakraken")
+    again = raw.raw(*backup).lines()[0]
+    assert (again["sent_bytes"], again["adopted"], again["s3_backup_key"]) == (0, 4, "x/")
+    write_folder(raw, "y.d")
+    new = raw.raw("backup", "y", "--path", raw.instrument / "y.d", "--project", "P", "--instrument", "i1").lines()[0]
+    assert new["s3_backup_key"] == "y.d/"
+
+
+@pytest.mark.parametrize("option", ["--settle", "--from", "--key-layout", "--path"])
+def test_an_empty_value_is_a_wrong_command_line(raw, option):
+    path = raw.write("x.raw", b"data")
+    done = raw.raw("backup", "x", "--path", path, "--project", "P", "--instrument", "i1", option, "", status=2)
+    assert option in done.err and raw.raw("status").lines() == []
+
+
+def test_an_id_that_is_too_long_for_a_name_is_refused_before_anything_is_done(raw):
+    path = raw.write("x.raw", b"data")
+    longest = "n" * 251  # and ".raw": a name has at most 255 bytes
+    raw.raw("backup", longest, "--path", path, "--project", "P", "--instrument", "i1")
+    raw.raw("restore", longest, "--to", raw.directory / "back")
+    assert (raw.directory / "back" / f"{longest}.raw").read_bytes() == b"data"
+    done = raw.raw("backup", longest + "n", "--path", path, "--project", "P", "--instrument", "i1", status=2)
+    assert "255 bytes" in done.err and "shorter" in done.err
+    assert len(list(raw.pool.rglob("*.raw"))) == 1
+
+
+def test_exit_zero_hides_failures_but_no_wrong_command_line(raw):
+    path = raw.write("x.raw", b"data")
+    raw.raw("backup", "x", "--path", path, "--project", "P", "--instrument", "i1", "--exit-zero")
+    raw.raw("backup", "x", "--path", path, "--project", "TYPO", "--instrument", "i1", "--exit-zero", status=2)
+    raw.raw("backup", "y", "--path", raw.instrument / "y.raw", "--project", "P", "--instrument", "i1", "--exit-zero")
+    assert raw.record("y")["backup_status"] == "FAILED"
+    raw.configure(backup_type="local")
+    raw.raw("upload", "x", "--exit-zero", status=2)
+
+
+def test_reasons_to_keep_a_copy_are_sentences(raw):
+    raw.raw("backup", "x", "--path", raw.write("x.raw", b"data"), "--project", "P", "--instrument", "i1")
+    pool_file(raw, "x.raw").write_bytes(b"dbta")
+    kept = raw.raw("verify", "x", "--purge-local", status=5).lines()
+    reasons, = [line["reasons"] for line in kept if line["type"] == "purge"]
+    assert reasons == ["x.raw: the local file differs from its record (md5)"]
+
+
+def test_a_pool_that_is_not_mounted_gets_no_copies(raw):
+    path = raw.write("x.raw", b"data")
+    raw.raw("backup", "x", "--path", path, "--project", "P", "--instrument", "i1")
+    raw.pool.rename(raw.directory / "disk")
+    backup = ["backup", "y", "--path", raw.write("y.raw", b"more"), "--project", "P", "--instrument", "i1"]
+    for is_mount_point in (False, True):
+        if is_mount_point:
+            raw.pool.mkdir()
+        done = raw.raw(*backup, status=75)
+        assert "record of x" in done.err and "mount" in done.err
+        assert raw.record("y")["last_error"]["code"] == "PoolMissing"
+        assert not raw.pool.exists() or not list(raw.pool.iterdir())
+    raw.raw("backup", "x", "--path", path, "--project", "P", "--instrument", "i1", status=75)
+    assert raw.record("x")["backup_status"] == "DONE"
+    raw.pool.rmdir()
+    raw.raw(*backup, "--create-pool")
+    assert pool_file(raw, "y.raw").read_bytes() == b"more"
+
+
+def test_a_pool_without_a_directory_to_be_in_is_not_made(raw):
+    raw.yaml.write_text(raw.yaml.read_text().replace(f"pool_path: {raw.pool}", f"pool_path: {raw.directory}/mnt/pool"))
+    backup = ["backup", "x", "--path", raw.write("x.raw", b"data"), "--project", "P", "--instrument", "i1"]
+    assert "--create-pool" in raw.raw(*backup, status=1).err
+    assert not (raw.directory / "mnt").exists()
+    raw.raw(*backup, "--create-pool")
+
+
+def test_an_interrupted_restore_goes_on_where_it_was(raw):
+    data = os.urandom(40 * MiB)
+    raw.raw("backup", "x", "--path", raw.write("x.raw", data), "--project", "P", "--instrument", "i1")
+    staged = raw.directory / "back" / ".bale-raw-x.partial"
+    staged.mkdir(parents=True)
+    (staged / "x.raw").write_bytes(data[:16 * MiB])
+    etag = raw.record("x")["s3_etag"]
+    (staged / ".bale-ranges-0").write_text(f"{etag} {len(data)}\n0 {8 * MiB}\n{8 * MiB} {8 * MiB}\n16777216 83")
+    line = raw.raw("restore", "x", "--to", raw.directory / "back").lines()[0]
+    assert (line["received_bytes"], line["kept_bytes"]) == (24 * MiB, 16 * MiB)
+    assert (raw.directory / "back" / "x.raw").read_bytes() == data
+    assert not staged.exists()

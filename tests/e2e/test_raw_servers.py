@@ -5,6 +5,7 @@ import os
 import pathlib
 import signal
 import subprocess
+import time
 
 import pytest
 
@@ -108,8 +109,23 @@ def test_another_writers_object_is_a_conflict(raw):
     raw.write(os.urandom(2 * PART))
     raw.server.rules([{"action": "other_writer", "operation": "CompleteMultipartUpload", "size": 2 * PART},
                       {"action": "abort_uploads", "operation": "CompleteMultipartUpload"}])
-    raw.backup(status=1)
+    assert "conflict" in raw.backup(status=1).err
     assert raw.record()["backup_status"] == "FAILED"
+
+
+@pytest.mark.parametrize("size", [2 * PART, 17])
+def test_another_writers_object_after_a_lost_answer_is_named_as_a_conflict(raw, size):
+    raw.write(os.urandom(2 * PART))
+    raw.server.rules([{"action": "other_writer", "operation": "CompleteMultipartUpload", "size": size, "when": "after"},
+                      {"action": "lose_answer", "operation": "CompleteMultipartUpload"}])
+    assert "conflict" in raw.backup(status=1).err
+    assert "conflict" in raw.record()["last_error"]["message"]
+
+
+def test_another_writers_object_where_none_was_is_a_conflict(raw):
+    raw.write(b"data")
+    raw.server.rules([{"action": "other_writer", "operation": "PutObject", "size": 4}])
+    assert "conflict" in raw.backup(status=1).err
 
 
 def test_a_complete_that_lies_is_found_by_head(raw):
@@ -150,6 +166,32 @@ def test_two_runs_of_one_id_exclude_each_other(raw):
     out, err = first.communicate(timeout=60)
     assert first.returncode == 0, err
     assert len(raw.server.asked("CompleteMultipartUpload")) == 1
+
+
+def test_a_frozen_run_loses_its_raw_file_and_writes_nothing_more(raw):
+    raw.yaml.write_text(raw.yaml.read_text().replace('"backup_type"', '"lease_seconds": 2, "backup_type"'))
+    data = os.urandom(3 * PART)
+    raw.write(data)
+    raw.server.rules([{"name": "held", "action": "hold", "operation": "UploadPart", "query": {"partNumber": "^2$"}}])
+    first = raw.start("raw", "backup", "x", "--path", raw.instrument / "x.raw", "--project", "P", "--instrument", "i1")
+    wait_until(lambda: raw.server.hits("held") == 1)
+    first.send_signal(signal.SIGSTOP)
+    try:
+        second = raw.run("raw", "upload", "x", status=None)
+        while second.status == 4:  # the lease is not over yet
+            assert str(first.pid) in second.err
+            second = raw.run("raw", "upload", "x", status=None)
+        assert second.status == 0, second
+        record = raw.record()
+        assert record["backup_status"] == "DONE" and record["lease"] is None
+        raw.server.release("held")
+        raw.server.forget()
+    finally:
+        first.send_signal(signal.SIGCONT)
+    out, err = first.communicate(timeout=60)
+    assert first.returncode == 4, (out, err)
+    assert set(raw.server.requests()["operations"]) <= {"UploadPart"}, "of the parts that were under way"
+    assert raw.record() == record and uploads_left(raw.server) == []
 
 
 def test_an_upload_that_is_killed_goes_on_where_it_was(raw):
@@ -204,6 +246,39 @@ def test_the_timeout_fails_with_an_upload_that_can_be_resumed(raw):
     raw.server.rules([])
     raw.configure(timeout_seconds=60)
     assert raw.run("raw", "upload", "x").lines()[0]["backup_status"] == "DONE"
+
+
+def test_the_timeout_ends_the_retries_of_a_server_that_is_always_busy(raw):
+    raw.configure(timeout_seconds=3)
+    raw.write(b"data")
+    environment = raw.environment
+    raw.environment = lambda: environment() | {"AWS_MAX_ATTEMPTS": "100"}
+    raw.server.rules([{"action": "respond", "status": 503, "code": "SlowDown", "operation": "HeadObject",
+                       "times": None}])
+    begun = time.monotonic()
+    raw.backup(status=75)
+    assert time.monotonic() - begun < 60 and raw.record()["last_error"]["code"] == "UploadTimeout"
+    raw.server.rules([])
+
+
+# Several processes of one host
+
+def test_processes_of_one_host_share_the_number_of_uploads(raw):
+    raw.configure(max_uploads=1)
+    for name in ("x", "y"):
+        raw.write(os.urandom(PART), f"{name}.raw")
+    raw.server.rules([{"name": "held", "action": "hold", "operation": "UploadPart"}])
+    first = raw.start("raw", "backup", "x", "--path", raw.instrument / "x.raw", "--project", "P", "--instrument", "i1")
+    wait_until(lambda: raw.server.hits("held") == 1)
+    second = raw.start("raw", "backup", "y", "--path", raw.instrument / "y.raw", "--project", "P", "--instrument", "i1")
+    wait_until(lambda: raw.record("y")["step"] == "upload")
+    assert raw.server.state("lab-p")["objects"] in ([], {})
+    assert len(raw.server.asked("HeadBucket")) == 1, "the second waits before its first request"
+    raw.server.release("held")
+    for process in (first, second):
+        out, err = process.communicate(timeout=60)
+        assert process.returncode == 0, err
+    assert raw.record("y")["backup_status"] == "DONE"
 
 
 # R12: a bucket that is not yours
@@ -262,6 +337,43 @@ def test_three_rights_are_enough(raw):
     done = raw.backup()
     assert done.lines()[0]["backup_status"] == "DONE"
     assert done.err.count("s3:ListBucket") >= 1
+
+
+def test_three_rights_are_enough_where_the_bucket_keeps_versions(raw):
+    """Naming a version needs s3:GetObjectVersion."""
+    raw.server.bucket("lab-p", versioning="Enabled")
+    data = os.urandom(4 * PART)
+    raw.write(data)
+    raw.server.rules([{"name": "rights", "allow": ["s3:PutObject", "s3:GetObject", "s3:AbortMultipartUpload"]}])
+    assert raw.backup().lines()[0]["backup_status"] == "DONE"
+    assert raw.run("raw", "verify", "x").lines()[-1]["proven"] == 1
+    raw.run("raw", "restore", "x", "--to", raw.directory / "back")
+    assert (raw.directory / "back" / "x.raw").read_bytes() == data
+    assert raw.run("raw", "verify", "x", "--purge-local").lines()[-1]["purged"] == 1
+
+
+def test_a_resumed_upload_says_once_which_right_it_misses(raw):
+    raw.write(os.urandom(3 * PART))
+    raw.server.rules([{"name": "held", "action": "hold", "operation": "UploadPart", "query": {"partNumber": "^3$"}}])
+    first = raw.start("raw", "backup", "x", "--path", raw.instrument / "x.raw", "--project", "P", "--instrument", "i1")
+    wait_until(lambda: raw.server.hits("held") == 1)
+    first.send_signal(signal.SIGKILL)
+    first.communicate()
+    raw.server.release("held")
+    raw.server.rules([{"allow": ["s3:PutObject", "s3:GetObject", "s3:AbortMultipartUpload"]}])
+    done = raw.run("raw", "upload", "x")
+    assert done.lines()[0]["sent_bytes"] == 3 * PART
+    assert done.err.count("s3:ListMultipartUploadParts") == 1
+
+
+@pytest.mark.parametrize("arguments", [["verify", "x"], ["verify", "x", "--purge-local"],
+                                       ["restore", "x", "--to", "back"]])
+def test_a_network_that_is_away_is_no_verdict(raw, arguments):
+    raw.write(b"data")
+    raw.backup()
+    raw.configure(endpoint_url="http://127.0.0.1:9")
+    raw.run("raw", *arguments, status=75)
+    assert (raw.pool / "i1").exists() and list(raw.pool.rglob("x.raw"))
 
 
 # On Ceph RGW and moto, with boto3 as the judge

@@ -13,7 +13,8 @@ namespace bale::raw {
 namespace {
 
 constexpr std::size_t max_key_bytes = 1024;
-constexpr std::size_t max_id_bytes = 255;        // of a name in Linux's file systems
+constexpr std::size_t max_name_bytes = 255;  // of one component of a path in Linux's file systems
+constexpr std::size_t max_id_bytes = max_name_bytes;
 constexpr std::size_t most_named_problems = 20;  // an error is read by a person
 
 bool has_extension(std::string_view name, std::string_view extension) {
@@ -72,6 +73,11 @@ bool has_odd_component(std::string_view path) {
   const auto parts = split(path, '/');
   return std::any_of(parts.begin(), parts.end(),
                      [](std::string_view part) { return part.empty() || part == "." || part == ".."; });
+}
+
+bool has_long_component(std::string_view path) {
+  const auto parts = split(path, '/');
+  return std::any_of(parts.begin(), parts.end(), [](std::string_view part) { return part.size() > max_name_bytes; });
 }
 
 std::string folder_before_keys(const RawFileName& name) {
@@ -269,8 +275,13 @@ Plan plan_raw_file(const RawFileName& name, const std::vector<Found>& found, con
       continue;
     }
     members.push_back(&entry);
-    if (entry.type != os::FileType::regular) continue;
     const std::string stored = stored_name(name, layout, entry.path);
+    if (has_long_component(stored))
+      problems.add(entry.path,
+                   fmt::format("its name in the pool, which begins with the file id, would be longer than {} "
+                               "bytes: choose a shorter file id",
+                               max_name_bytes));
+    if (entry.type != os::FileType::regular) continue;
     plan.files.push_back({entry.path, stored, key_of(name, layout, keys, stored), entry.size, entry.modified});
     plan.bytes += entry.size;
     if (plan.files.back().key.str().size() > max_key_bytes)

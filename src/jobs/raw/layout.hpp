@@ -106,7 +106,7 @@ void check_file_id(std::string_view file_id);
 ///  file
 ///    leads to bytes that are not of the acquisition, so it is neither followed nor left out. (The main path itself may
 ///    be reached through links: its caller gives the type of what they lead to.)
-///  - two files get one name, a name is no UTF-8, or a key is longer than 1024 bytes;
+///  - two files get one name, a name is no UTF-8, a name is longer than 255 bytes, or a key than 1024;
 ///  - the instrument is missing where there is no project, or has a '/'.
 /// Files of 0 bytes are kept. Folders without anything in them are listed.
 Plan plan_raw_file(const RawFileName& name, const std::vector<Found>& found, config::KeyLayout keys);

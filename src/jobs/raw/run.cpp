@@ -11,9 +11,12 @@
 #include "flow/stop_after.hpp"
 #include "jobs/raw/bucket.hpp"
 #include "jobs/raw/bucket_name.hpp"
+#include "jobs/raw/claims.hpp"
 #include "jobs/raw/inventory.hpp"
 #include "jobs/raw/layout.hpp"
 #include "jobs/raw/part_size.hpp"
+#include "jobs/raw/pool.hpp"
+#include "jobs/raw/upload_slots.hpp"
 #include "transfer/multipart.hpp"
 
 namespace bale::raw {
@@ -66,6 +69,21 @@ void check_same_size(const FileRecord& old, const PlannedFile& found, const std:
 
 }  // namespace
 
+namespace {
+
+os::World stopped_by(os::World world, std::stop_token stop) {
+  world.stop = std::move(stop);
+  return world;
+}
+
+/// Forgets uploads that were begun under another key, or in another bucket: they cannot be resumed.
+void forget_moved_upload(FileRecord& file) {
+  file.upload_id = {};
+  if (file.state == FileState::uploading) file.state = FileState::copied;
+}
+
+}  // namespace
+
 /// A record whose lease is held.
 struct RawRun::Held {
   Held(RawRecords& store, std::unique_ptr<records::Lease> taken, const Tools& surroundings)
@@ -73,6 +91,8 @@ struct RawRun::Held {
         lease(std::move(taken)),
         tools(surroundings),
         stop(surroundings.world.stop, surroundings.world.clock, std::nullopt),
+        world(stopped_by(surroundings.world, stop.token())),
+        working{world, surroundings.pools, surroundings.budget, surroundings.log, surroundings.progress},
         keeper(*lease, surroundings.world.clock, [this](const Error&) { stop.request(); }) {}
 
   void save() {
@@ -96,6 +116,8 @@ struct RawRun::Held {
   std::unique_ptr<records::Lease> lease;
   const Tools& tools;
   flow::StopAfter stop;  ///< requested when the lease is lost
+  os::World world;
+  const Tools working;  ///< `tools` with that stop
   records::LeaseKeeper keeper;
   RawRecord record;
 };
@@ -108,15 +130,46 @@ const config::RawS3& RawRun::s3() const {
   return *config_.s3;
 }
 
+/// Takes the lease of a record. One whose holder stands still is taken over when it is over.
+std::unique_ptr<records::Lease> RawRun::acquire(const std::string& id) {
+  records::LeaseSettings settings{.duration = std::chrono::duration_cast<Milliseconds>(config_.lease)};
+  settings.watches = [&](const records::LeaseState& lease) {
+    remark_(fmt::format("{}: the run on {} (process {}) gives no sign of life since {}; waiting for {} whether it does",
+                        escape_name(id), escape_for_terminal(lease.holder.host), lease.holder.pid,
+                        to_iso8601(lease.renewed), format_duration(lease.duration)));
+  };
+  return records::acquire_lease(ports_.record_store, ports_.records.lease_place(id), ports_.self, settings,
+                                tools_.world.clock, tools_.world.entropy, ports_.has_ended, tools_.world.stop);
+}
+
+/// The layout of a raw file's keys: what is uploaded keeps its keys.
+config::KeyLayout RawRun::layout_for(const RawRecord& record, const BackupRequest& request) const {
+  const config::KeyLayout wanted = request.key_layout.value_or(config_.layout);
+  const bool is_uploaded = std::any_of(record.files.begin(), record.files.end(),
+                                       [](const FileRecord& file) { return file.state == FileState::uploaded; });
+  if (!is_uploaded || record.key_layout.empty()) return wanted;
+  const config::KeyLayout present = config::parse_key_layout(record.key_layout);
+  if (request.key_layout && wanted != present) {
+    throw Error(ErrorKind::invalid,
+                fmt::format("the raw file is uploaded with the key layout {}, and keeps its keys", record.key_layout),
+                escape_name(record.id),
+                fmt::format("leave out --key-layout; to copy the object to another key, use `bale s3 cp {} ...`",
+                            to_uri(record.bucket, ObjectKey(record.s3_backup_key))));
+  }
+  return present;
+}
+
+/// Claims names of a raw file: in the pool, in the bucket, or both.
+void RawRun::claim(const RawRecord& record, bool pool, bool key) {
+  claim_names(ports_.record_store, ports_.records, record, {.pool = pool, .key = key});
+}
+
 /// Holds the lease of a record while `steps` work on it, and writes what they failed with into the record.
 template <typename Steps>
 RunResult RawRun::hold(const std::string& id, OnFailure on_failure, Steps steps) {
   check_file_id(id);
   ports_.records.create_table();
-  Held held(ports_.records,
-            records::acquire_lease(ports_.record_store, ports_.records.lease_place(id), ports_.self, {},
-                                   tools_.world.clock, tools_.world.entropy, ports_.has_ended, tools_.world.stop),
-            tools_);
+  Held held(ports_.records, acquire(id), tools_);
   RunResult result;
   const auto stored = ports_.records.get(id);
   if (stored) held.record = stored->record;
@@ -180,7 +233,10 @@ RawRecord RawRun::planned(const BackupRequest& request, std::optional<RawRecord>
   record.source_path = (set.directory / set.main_name).native();
   const std::string fallback = config_.s3 ? config_.s3->fallback_project : std::string();
   const RawFileName name = name_of(record, set.main_name, fallback);
-  const Plan plan = plan_raw_file(name, set.found, config_.layout);
+  const config::KeyLayout layout = layout_for(record, request);
+  const Plan plan = plan_raw_file(name, set.found, layout);
+  BucketName bucket;
+  if (config_.s3) bucket = project_bucket(config_.s3->bucket_prefix, record.project, config_.s3->fallback_project);
   std::map<std::string, FileRecord> before;
   for (FileRecord& file : record.files) before[file.name] = std::move(file);
   record.files.clear();
@@ -194,6 +250,7 @@ RawRecord RawRun::planned(const BackupRequest& request, std::optional<RawRecord>
         (old->second.modified == file.modified || old->second.modified == TimePoint{})) {
       entry = old->second;  // a copy: check_nothing_lost() looks at all
       entry.source = file.source;
+      if (entry.key != file.key || record.bucket != bucket) forget_moved_upload(entry);
       entry.key = file.key;
       entry.modified = file.modified;
     }
@@ -201,27 +258,22 @@ RawRecord RawRun::planned(const BackupRequest& request, std::optional<RawRecord>
   }
   check_nothing_lost(before, record.files, request.id);
   record.layout = plan.layout;
-  record.key_layout = to_string(config_.layout);
+  record.key_layout = to_string(layout);
   record.main = plan.main;
   record.empty_folders = plan.empty_folders;
   record.s3_backup_key = plan.prefix;
-  record.pool_path = (is_in_pool(set.directory) ? set.directory : config_.pool_path / pool_directory(name)).native();
+  record.pool_path = (is_copy(set.directory) ? set.directory : config_.pool_path / pool_directory(name)).native();
   if (config_.s3) {
     record.region = config_.s3->region;
-    record.bucket = project_bucket(config_.s3->bucket_prefix, record.project, config_.s3->fallback_project);
+    record.bucket = bucket;
     for (const FileRecord& file : record.files) part_size_of(file.size, config_.s3->part_bytes);  // throws if too large
   }
   return record;
 }
 
 /// Whether files of a directory are local copies themselves: they lie in the pool, or there is no pool.
-bool RawRun::is_in_pool(const os::fs::path& directory) const {
-  if (config_.pool_path.empty()) return true;
-  const auto real = [&](const os::fs::path& path) {
-    return tools_.world.files.info_followed(path) ? tools_.world.files.resolve(path) : path.lexically_normal();
-  };
-  const os::fs::path below = real(directory).lexically_relative(real(config_.pool_path));
-  return !below.empty() && *below.begin() != "..";
+bool RawRun::is_copy(const os::fs::path& directory) const {
+  return config_.pool_path.empty() || is_in_pool(tools_.world.files, config_.pool_path, directory);
 }
 
 RawRecord RawRun::plan(const BackupRequest& request) {
@@ -249,12 +301,14 @@ RunResult RawRun::backup(const BackupRequest& request) {
     record.attempts = attempts;
     record.last_error.reset();
     record.purged.reset();
+    const bool copies = !is_copy(os::fs::path(record.source_path).parent_path());
+    if (copies) require_pool(tools_.world.files, config_.pool_path, ports_.records, request.create_pool);
+    claim(record, /*pool=*/!config_.pool_path.empty(), /*key=*/config_.backup_type == config::BackupType::s3);
     if (config_.backup_type == config::BackupType::local) record.backup_status = BackupStatus::in_progress;
     record.copy = {tools_.world.clock.now(), std::nullopt};
     held.has_begun = true;
     held.save();
     abort_replaced(before, record);
-    const bool copies = !is_in_pool(os::fs::path(record.source_path).parent_path());
     tools_.progress.items_total = record.files.size();
     tools_.progress.bytes_total = record.bytes() * ((copies ? 1 : 0) + (uploads ? 1 : 0));
     if (copies) copy(held, result);
@@ -271,7 +325,9 @@ RunResult RawRun::backup(const BackupRequest& request) {
       upload(held, result, [&](const FileRecord& file) { check_source_of(record, file, result.copied); });
     } catch (const Error& error) {
       // The acquisition was not over when it was copied: the copy is no backup of anything.
-      if (error.code() == source_changed) remove_copies(record, result.copied);
+      if (error.code() != source_changed) throw;
+      held.lease->renew();
+      remove_copies(record, result.copied);
       throw;
     }
   });
@@ -300,6 +356,8 @@ void RawRun::remove_copies(const RawRecord& record, const std::vector<CopiedFile
 void RawRun::copy(Held& held, RunResult& result) {
   RawRecord& record = held.record;
   CopyRequest copying{.id = record.id, .empty_folders = record.empty_folders, .directory = record.pool_path};
+  copying.pool = config_.pool_path;
+  copying.before_names = [&] { held.lease->renew(); };
   const os::fs::path source = os::fs::path(record.source_path).parent_path();
   for (const FileRecord& file : record.files) {
     const auto info = tools_.world.files.info_followed(source / file.source);
@@ -312,7 +370,7 @@ void RawRun::copy(Held& held, RunResult& result) {
   const ByteCount configured = config_.s3 ? config_.s3->part_bytes : config::RawS3{}.part_bytes;
   copying.part_bytes = [configured](ByteCount size) { return part_size_of(size, configured); };
   const auto begun = tools_.world.clock.steady();
-  result.copied = copy_files(copying, tools_);
+  result.copied = copy_files(copying, held.working);
   std::map<std::string, const CopiedFile*> copied;
   for (const CopiedFile& file : result.copied) copied[file.name] = &file;
   for (FileRecord& file : record.files) {
@@ -344,6 +402,7 @@ RunResult RawRun::upload(const std::string& id) {
     }
     ++held.record.attempts;
     held.record.last_error.reset();
+    claim(held.record, /*pool=*/false, /*key=*/!held.record.bucket.empty());
     upload(held, result, [](const FileRecord&) {});
   });
 }
@@ -382,11 +441,16 @@ bool RawRun::is_refused_for_acls(const Error& error, const BucketName& bucket) {
 }
 
 UploadReport RawRun::upload_with_retries(Held& held, const std::function<void(const FileRecord&)>& check_source) {
+  const auto slot = wait_for_slot(tools_.world.files, tools_.world.clock, ports_.upload_slots,
+                                  static_cast<std::size_t>(s3().max_uploads), held.stop.token());
   flow::StopAfter in_time(held.stop.token(), tools_.world.clock,
                           std::chrono::duration_cast<Milliseconds>(s3().timeout));
   os::World world = tools_.world;
   world.stop = in_time.token();
   const Tools tools{world, tools_.pools, tools_.budget, tools_.log, tools_.progress};
+  const std::unique_ptr<store::ObjectStore> stoppable =
+      ports_.stoppable_store ? ports_.stoppable_store(world.stop) : nullptr;
+  store::ObjectStore& store = stoppable ? *stoppable : *ports_.store;
   const UploadHooks hooks{.save = [&] { held.save(); },
                           .before_object =
                               [&](const FileRecord& file) {
@@ -396,9 +460,9 @@ UploadReport RawRun::upload_with_retries(Held& held, const std::function<void(co
                           .remark = remark_};
   for (int tried = 0;; ++tried) {
     try {
-      prepare_bucket({*ports_.store, ports_.settings, ports_.record_store, ports_.records, ports_.is_aws}, held.record,
-                     s3(), tools, remark_);
-      return upload_files(held.record, s3(), *ports_.store, hooks, ports_.limit, tools);
+      prepare_bucket({store, ports_.settings, ports_.record_store, ports_.records, ports_.is_aws}, held.record, s3(),
+                     tools, remark_);
+      return upload_files(held.record, s3(), store, hooks, ports_.limit, tools);
     } catch (const Error& error) {
       if (in_time.is_time_over()) {
         throw Error(ErrorKind::timeout,
@@ -421,6 +485,7 @@ std::size_t RawRun::abort(const std::string& id) {
   std::size_t aborted = 0;
   hold(id, OnFailure::leave, [&](Held& held, bool is_known, RunResult&) {
     if (!is_known) throw Error(ErrorKind::not_found, "there is no record of this raw file", id);
+    held.lease->renew();
     aborted = abort_uploads(held.record, *ports_.store, [&] { held.save(); });
     if (held.record.backup_status != BackupStatus::in_progress) return;
     held.record.backup_status = BackupStatus::failed;
@@ -436,8 +501,8 @@ Purged RawRun::purge(const std::string& id, bool dryrun) {
   Purged purged;
   purged.record = hold(id, OnFailure::leave, [&](Held& held, bool is_known, RunResult&) {
                     if (!is_known) throw Error(ErrorKind::not_found, "there is no record of this raw file", id);
-                    held.lease->renew();
-                    purged.result = purge_local(held.record, config_, ports_.store, dryrun, tools_);
+                    purged.result = purge_local(held.record, config_, ports_.store, dryrun, held.working,
+                                                [&] { held.lease->renew(); });
                     if (!purged.result.reasons.empty() || dryrun) return;
                     held.record.purged = tools_.world.clock.now();
                     held.save();

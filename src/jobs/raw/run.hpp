@@ -31,6 +31,10 @@ struct RunPorts {
   records::LeaseHolder self;
   records::HasEnded has_ended;
   flow::RateLimit* limit = nullptr;  ///< of bytes sent; may be null
+  /// Returns `store` with requests that are not tried again after a stop; empty, or null: `store` itself is used.
+  std::function<std::unique_ptr<store::ObjectStore>(std::stop_token)> stoppable_store = {};
+  /// Directory in which the processes of this host share RawS3::max_uploads; empty: they do not.
+  os::fs::path upload_slots = {};
 };
 
 /// What `raw backup` is asked for.
@@ -39,8 +43,12 @@ struct BackupRequest {
   os::fs::path main_path;
   std::vector<os::fs::path> other_paths;
   std::string project, instrument;
-  std::optional<Milliseconds> settle;   ///< how long the acquisition must have been at rest; absent: not waited for
-  bool copy_only = false;               ///< step 1 alone, whatever backup_type is
+  std::optional<Milliseconds> settle;  ///< how long the acquisition must have been at rest; absent: not waited for
+  bool copy_only = false;              ///< step 1 alone, whatever backup_type is
+  bool create_pool = false;            ///< makes the pool where it is missing, whatever the records say
+  /// The layout of keys, where it is not that of the configuration. Refused for a raw file that is uploaded with
+  /// another: its keys stay.
+  std::optional<config::KeyLayout> key_layout = {};
   std::optional<RawRecord> known = {};  ///< what another program's record says, for an id that has no record yet
   std::function<void(Milliseconds)> waits = {};
 };
@@ -90,11 +98,14 @@ class RawRun {
  private:
   struct Held;
   RawRecord planned(const BackupRequest& request, std::optional<RawRecord> known);
-  bool is_in_pool(const os::fs::path& directory) const;
+  bool is_copy(const os::fs::path& directory) const;
+  config::KeyLayout layout_for(const RawRecord& record, const BackupRequest& request) const;
+  void claim(const RawRecord& record, bool pool, bool key);
   void check_source_of(const RawRecord& record, const FileRecord& file, const std::vector<CopiedFile>& copied);
   void abort_replaced(const RawRecord& before, const RawRecord& now);
   void remove_copies(const RawRecord& record, const std::vector<CopiedFile>& copied);
   void give_up_uploads(Held& held, const Error& reason);
+  std::unique_ptr<records::Lease> acquire(const std::string& id);
   bool is_refused_for_acls(const Error& error, const BucketName& bucket);
   void copy(Held& held, RunResult& result);
   void upload(Held& held, RunResult& result, const std::function<void(const FileRecord&)>& check_source);

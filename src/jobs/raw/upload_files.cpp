@@ -11,6 +11,7 @@
 #include "base/mutex.hpp"
 #include "base/text.hpp"
 #include "flow/stop_after.hpp"
+#include "jobs/raw/claims.hpp"
 #include "jobs/raw/evidence.hpp"
 #include "jobs/raw/part_size.hpp"
 #include "jobs/raw/verify.hpp"
@@ -213,8 +214,17 @@ class Uploading {
   transfer::FileUploaded upload_expected(const FileRecord& file, os::ReadableFile& local, const ObjectAddress& to,
                                          const transfer::FileUpload& upload) {
     try {
-      return transfer::upload_file(store_, tools_.pools.connections, tools_.budget, local, to, upload);
+      transfer::FileUploaded uploaded =
+          transfer::upload_file(store_, tools_.pools.connections, tools_.budget, local, to, upload);
+      if (uploaded.parts_were_not_listed)
+        remark_once(is_list_denied_,
+                    "without the permission s3:ListMultipartUploadParts, a resumed upload sends every part again");
+      return uploaded;
     } catch (const Error& error) {
+      // The key was free, or had the object that was looked at: another writer came in between.
+      if (error.code() == "PreconditionFailed")
+        throw error.with_summary("conflict: another writer's object has the key")
+            .with_hint("compare the object with the file; to replace it, run `bale raw upload` again");
       if (error.code() != transfer::file_differs) throw;
       throw changed(file, escape_name(local_path(record_, file).native()), "its CRC64NVME differs");
     }
@@ -263,7 +273,8 @@ class Uploading {
     };
     std::optional<store::ObjectInfo> object;
     try {
-      object = store_.head(to, {.version_id = uploaded.object.version_id, .if_match = {}, .with_evidence = true});
+      // Without its version: that would need the permission s3:GetObjectVersion.
+      object = store_.head(to, {.version_id = {}, .if_match = {}, .with_evidence = true});
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::denied) throw;
       remark_once(is_head_denied_,
@@ -272,6 +283,9 @@ class Uploading {
       throw differs("the response has another ETag");
     }
     if (!object) throw differs("the object does not exist");
+    const VersionId& version = uploaded.object.version_id;
+    if (!version.empty() && !object->version_id.empty() && object->version_id != version)
+      throw differs("another writer has written the key since");
     const Evidence evidence = compare_known(known, *object);
     tools_.log.info("raw.verify", "compared the object with what was sent",
                     {{"file", file.name}, {"verdict", to_string(evidence.verdict)}, {"by", evidence.by}});
@@ -312,7 +326,8 @@ class Uploading {
   flow::StopAfter failed_;
   Mutex mutex_;  ///< guards record_, report_, saved_ and what was remarked while files are uploaded
   std::atomic<bool> may_look_{true};
-  bool is_look_denied_ = false, is_head_denied_ = false, is_part_raised_ = false, is_unproven_ = false;
+  bool is_look_denied_ = false, is_head_denied_ = false, is_list_denied_ = false, is_part_raised_ = false,
+       is_unproven_ = false;
   std::chrono::steady_clock::time_point saved_{};
   UploadReport report_;
 };

@@ -33,9 +33,8 @@ struct UploadReport {
 };
 
 /// Codes of the errors of upload_files(), beside those of the service.
-inline constexpr const char* copy_changed = "LocalCopyChanged";         ///< the local file is not the recorded one
-inline constexpr const char* key_of_other_record = "KeyOfOtherRecord";  ///< another raw file's object has the key
-inline constexpr const char* upload_differs = "UploadDiffers";          ///< the object is not what was sent
+inline constexpr const char* copy_changed = "LocalCopyChanged";  ///< the local file is not the recorded one
+inline constexpr const char* upload_differs = "UploadDiffers";   ///< the object is not what was sent
 
 /// Uploads the local files of a record, those of fewer than one part four at a time, larger ones one after
 /// the other with parts in parallel. An object that has the file's bytes already is adopted: its ETag and part size are

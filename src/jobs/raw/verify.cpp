@@ -8,12 +8,31 @@
 
 #include "base/error.hpp"
 #include "base/text.hpp"
+#include "jobs/raw/pool.hpp"
 #include "jobs/raw/source_change.hpp"
 #include "os/directory_tree.hpp"
 #include "transfer/file_digests.hpp"
 
 namespace bale::raw {
 namespace {
+
+/// Whether the files were never copied: their names are those of the instrument.
+bool is_in_place(const RawRecord& record) {
+  return os::fs::path(record.source_path).parent_path() == os::fs::path(record.pool_path);
+}
+
+/// The name of a file in record.pool_path.
+const std::string& local_name(const RawRecord& record, const FileRecord& file) {
+  return is_in_place(record) && !file.source.empty() ? file.source : file.name;
+}
+
+/// The name of an empty folder in record.pool_path. Empty folders are in the folder that is the raw file.
+std::string local_folder(const RawRecord& record, const std::string& folder) {
+  if (!is_in_place(record)) return folder;
+  const std::string main = os::fs::path(record.source_path).filename().native();
+  const auto slash = folder.find('/');
+  return slash == std::string::npos ? main : main + folder.substr(slash);
+}
 
 /// Compares the digests of a file with its record.
 Evidence compare_digests(const FileRecord& file, const transfer::FileDigests& digests) {
@@ -64,16 +83,25 @@ FileEvidence look(const RawRecord& record, const FileRecord& file, store::Object
   return found;
 }
 
+/// What was found, as the end of a sentence.
+std::string describe(const Evidence& evidence) {
+  switch (evidence.verdict) {
+    case Verdict::same: return "is the recorded one";
+    case Verdict::differs: return fmt::format("differs from its record ({})", evidence.by);
+    case Verdict::missing: return "is missing";
+    case Verdict::unknown: break;
+  }
+  return fmt::format("could not be compared ({})", evidence.by);
+}
+
 void add_reasons(const Verification& verification, std::vector<std::string>& reasons) {
   for (const FileEvidence& file : verification.files) {
     const std::string name = escape_name(file.name);
     if (file.failure) reasons.push_back(fmt::format("{}: {}", name, file.failure->what()));
     if (file.object && file.object->verdict != Verdict::same)
-      reasons.push_back(
-          fmt::format("{}: the object is {} ({})", name, to_string(file.object->verdict), file.object->by));
+      reasons.push_back(fmt::format("{}: the object {}", name, describe(*file.object)));
     if (file.local && file.local->verdict != Verdict::same)
-      reasons.push_back(
-          fmt::format("{}: the local file is {} ({})", name, to_string(file.local->verdict), file.local->by));
+      reasons.push_back(fmt::format("{}: the local file {}", name, describe(*file.local)));
   }
 }
 
@@ -90,8 +118,7 @@ void check_instrument(const RawRecord& record, const Tools& tools, std::vector<s
     }
     const Evidence evidence = compare_file(file, path, tools);
     if (evidence.verdict != Verdict::same)
-      reasons.push_back(fmt::format("{}: the instrument's file is {} ({})", escape_name(file.name),
-                                    to_string(evidence.verdict), evidence.by));
+      reasons.push_back(fmt::format("{}: the instrument's file {}", escape_name(file.name), describe(evidence)));
   }
 }
 
@@ -106,7 +133,7 @@ void check_inside_pool(const RawRecord& record, const os::fs::path& pool, os::Fi
   os::DirectoryTree tree(files, os::fs::path(record.pool_path), os::Durability::each_file);
   for (const FileRecord& file : record.files) {
     try {
-      const auto info = tree.info(file.name);  // refuses symbolic links on the way
+      const auto info = tree.info(local_name(record, file));  // refuses symbolic links on the way
       if (info && info->type != os::FileType::regular)
         reasons.push_back(escape_name(file.name) + " is no regular file");
     } catch (const Error& error) {
@@ -120,14 +147,16 @@ void remove_files(const RawRecord& record, os::Files& files, PurgeResult& result
   const os::fs::path pool = record.pool_path;
   std::set<os::fs::path, std::greater<>> folders;  // the deepest first
   for (const FileRecord& file : record.files) {
-    if (!files.remove(pool / file.name)) continue;
+    const os::fs::path name = local_name(record, file);
+    if (!files.remove(pool / name)) continue;
     ++result.files;
     result.bytes += file.size;
-    for (os::fs::path folder = os::fs::path(file.name).parent_path(); !folder.empty(); folder = folder.parent_path())
+    for (os::fs::path folder = name.parent_path(); !folder.empty(); folder = folder.parent_path())
       folders.insert(folder);
   }
   for (const std::string& empty : record.empty_folders)
-    for (os::fs::path folder = empty; !folder.empty(); folder = folder.parent_path()) folders.insert(folder);
+    for (os::fs::path folder = local_folder(record, empty); !folder.empty(); folder = folder.parent_path())
+      folders.insert(folder);
   for (const os::fs::path& folder : folders) files.remove(pool / folder);
   if (files.info(pool)) files.sync_directory(pool);
 }
@@ -135,9 +164,7 @@ void remove_files(const RawRecord& record, os::Files& files, PurgeResult& result
 }  // namespace
 
 os::fs::path local_path(const RawRecord& record, const FileRecord& file) {
-  const bool is_instruments = os::fs::path(record.source_path).parent_path() == os::fs::path(record.pool_path);
-  const std::string& name = is_instruments && !file.source.empty() ? file.source : file.name;
-  return os::fs::path(record.pool_path) / name;
+  return os::fs::path(record.pool_path) / local_name(record, file);
 }
 
 KnownFile known_of(const FileRecord& file) {
@@ -166,7 +193,7 @@ Verification verify(const RawRecord& record, store::ObjectStore* store, const Ve
 }
 
 PurgeResult purge_local(const RawRecord& record, const config::RawConfig& settings, store::ObjectStore* store,
-                        bool dryrun, const Tools& tools) {
+                        bool dryrun, const Tools& tools, const std::function<void()>& before_removal) {
   PurgeResult result;
   const bool by_bucket = settings.purging_verification == config::PurgingVerification::s3;
   if (by_bucket && record.backup_status != BackupStatus::done) result.reasons.emplace_back("backup_status is not DONE");
@@ -177,8 +204,9 @@ PurgeResult purge_local(const RawRecord& record, const config::RawConfig& settin
     result.reasons.emplace_back("purging_verification_type local is not allowed with backup_type s3");
   if (record.files.empty()) result.reasons.emplace_back("the record names no file");
   if (record.purged) result.reasons.emplace_back("the local copy was already deleted");
-  const bool is_instrument = os::fs::path(record.source_path).parent_path() == os::fs::path(record.pool_path);
-  if (is_instrument) result.reasons.emplace_back("no local copy: the recorded path is the instrument's own");
+  // Files that were in the pool already are local copies, whoever made them.
+  if (is_in_place(record) && !is_in_pool(tools.world.files, settings.pool_path, record.pool_path))
+    result.reasons.emplace_back("no local copy: the recorded path is the instrument's own");
   if (!result.reasons.empty()) return result;
 
   check_inside_pool(record, settings.pool_path, tools.world.files, result.reasons);
@@ -198,6 +226,7 @@ PurgeResult purge_local(const RawRecord& record, const config::RawConfig& settin
     if (!is_same) result.reasons.push_back(escape_name(file.name) + ": the local file changed while it was verified");
   }
   if (!result.reasons.empty() || dryrun) return result;
+  before_removal();
   remove_files(record, tools.world.files, result);
   return result;
 }

@@ -2,6 +2,7 @@
 // local copies that are proven to be elsewhere.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -59,10 +60,12 @@ struct PurgeResult {
 ///  - local and force_local: the record's copy is complete, every local file is the recorded one, and the instrument
 ///  still
 ///    has the file with the recorded size and MD5. `local` refuses where backup_type is s3.
-/// A symbolic link on the way from the pool to a file is a doubt, too: nothing outside of the pool is deleted.
-/// Any doubt about one file keeps all of them. Right before the deletion each file is looked at once more. With
-/// `dryrun` nothing is deleted. The record is not changed: its caller saves `purged`.
+/// Files that were in the pool already when they were backed up are local copies too; files that were uploaded from
+/// another directory are not. A symbolic link on the way from the pool to a file is a doubt, too: nothing outside of
+/// the pool is deleted. Any doubt about one file keeps all of them. Right before the deletion each file is looked at
+/// once more, and `before_removal` is called: what it throws keeps the files. With `dryrun` nothing is deleted. The
+/// record is not changed: its caller saves `purged`.
 PurgeResult purge_local(const RawRecord& record, const config::RawConfig& settings, store::ObjectStore* store,
-                        bool dryrun, const Tools& tools);
+                        bool dryrun, const Tools& tools, const std::function<void()>& before_removal);
 
 }  // namespace bale::raw

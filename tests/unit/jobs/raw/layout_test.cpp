@@ -175,6 +175,15 @@ TEST(Layout, KeysHaveAtMost1024Bytes) {
   EXPECT_THAT(error.what(), HasSubstr("longer than 1024 bytes"));
 }
 
+TEST(Layout, NamesInThePoolHaveAtMost255Bytes) {
+  const std::string longest(251, 'n');
+  EXPECT_EQ(plan_raw_file(name_of(longest, "x.raw"), {file("x.raw")}, KeyLayout::by_id).main, longest + ".raw");
+  const Error error =
+      testing::error_of([&] { plan_raw_file(name_of(longest + "n", "x.raw"), {file("x.raw")}, KeyLayout::by_id); });
+  EXPECT_EQ(error.kind(), ErrorKind::invalid);
+  EXPECT_THAT(error.what(), HasSubstr("longer than 255 bytes: choose a shorter file id"));
+}
+
 TEST(Layout, InstrumentAndMonthAreChecked) {
   const auto problem = [](RawFileName name) {
     return testing::error_of([&] { plan_raw_file(name, {file("x.raw")}, KeyLayout::by_id); });
