@@ -190,7 +190,10 @@ def test_a_frozen_run_loses_its_raw_file_and_writes_nothing_more(raw):
         first.send_signal(signal.SIGCONT)
     out, err = first.communicate(timeout=60)
     assert first.returncode == 4, (out, err)
-    assert set(raw.server.requests()["operations"]) <= {"UploadPart"}, "of the parts that were under way"
+    # Of parts that were under way. Where the store does not know the upload any more, another one is begun, and aborted
+    # because it cannot be recorded.
+    assert set(raw.server.requests()["operations"]) <= {"UploadPart", "CreateMultipartUpload", "AbortMultipartUpload",
+                                                        "ListParts"}
     assert raw.record() == record and uploads_left(raw.server) == []
 
 
@@ -253,7 +256,7 @@ def test_the_timeout_ends_the_retries_of_a_server_that_is_always_busy(raw):
     raw.write(b"data")
     environment = raw.environment
     raw.environment = lambda: environment() | {"AWS_MAX_ATTEMPTS": "100"}
-    raw.server.rules([{"action": "respond", "status": 503, "code": "SlowDown", "operation": "HeadObject",
+    raw.server.rules([{"action": "respond", "status": 503, "code": "SlowDown", "operation": "PutObject",
                        "times": None}])
     begun = time.monotonic()
     raw.backup(status=75)
@@ -272,8 +275,7 @@ def test_processes_of_one_host_share_the_number_of_uploads(raw):
     wait_until(lambda: raw.server.hits("held") == 1)
     second = raw.start("raw", "backup", "y", "--path", raw.instrument / "y.raw", "--project", "P", "--instrument", "i1")
     wait_until(lambda: raw.record("y")["step"] == "upload")
-    assert raw.server.state("lab-p")["objects"] in ([], {})
-    assert len(raw.server.asked("HeadBucket")) == 1, "the second waits before its first request"
+    assert "y.raw" not in json.dumps(raw.server.requests()), "the second waits before its first request"
     raw.server.release("held")
     for process in (first, second):
         out, err = process.communicate(timeout=60)
