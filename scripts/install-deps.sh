@@ -11,10 +11,11 @@ build=(g++ make cmake ninja-build pkg-config ccache mold
        libfmt-dev nlohmann-json3-dev libspdlog-dev libcli11-dev libssl-dev libsqlite3-dev
        libzstd-dev libarchive-dev libxxhash-dev libcurl4-openssl-dev libpugixml-dev
        libre2-dev libfuse3-dev libyaml-cpp-dev)
-# From the second line on: servers that speak AWS's protocols (docs/testing.md); dynalite and moto are not Debian's.
+# From the second line on: servers that speak AWS's protocols, and other clients of theirs as judges (docs/testing.md);
+# dynalite and moto are not Debian's.
 test=(libgtest-dev libgmock-dev python3 python3-pytest python3-pytest-xdist zstd tar openssl fuse3
       ceph-mon ceph-osd radosgw nodejs npm python3-venv python3-boto3 python3-zstandard
-      swift-proxy swift-account swift-container swift-object memcached)
+      swift-proxy swift-account swift-container swift-object memcached awscli)
 lint=(clang-14 libclang-rt-14-dev clang-format-14 clang-tidy-14 git python3 shellcheck)
 bench=(libbenchmark-dev python3 zstd tar rclone awscli)
 

@@ -13,15 +13,32 @@ import time
 
 import pytest
 
-pytest.register_assert_rewrite("fidelity_cases", "kill_cases", "cloud")
+pytest.register_assert_rewrite("fidelity_cases", "kill_cases", "cloud", "raw_hosts")
 
 from scripted_s3 import scripted_s3  # noqa: E402, F401  (a fixture)
+from preloaded import preload  # noqa: E402, F401  (a fixture)
 from servers import dynalite, moto, rgw, road, swift  # noqa: E402, F401  (fixtures)
 
 # Tests that are run with nohup ignore SIGHUP, and so would the programs that they start.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "campaign: takes minutes to hours: of `make campaign`, not of `make test`")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leaves out campaigns, unless -m names them."""
+    if "campaign" in config.option.markexpr:
+        return
+    campaigns = [item for item in items if item.get_closest_marker("campaign")]
+    if campaigns:
+        config.hook.pytest_deselected(items=campaigns)
+        items[:] = [item for item in items if item not in campaigns]
+
+
 SOURCE_REGION, COPY_REGION, BACKUP_REGION = "eu-central-1", "eu-west-1", "us-east-1"
 STACK, ACCOUNT = "e2e", "000000000000"
 MiB = 1 << 20
