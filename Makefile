@@ -7,9 +7,10 @@
 #   make tsan     tests under the thread sanitizer
 #   make clang    Clang: thread-safety analysis, tests, and a short run of every fuzz target
 #   make soak     ten minutes of services under load and faults: they must not grow
+#   make campaign hours of kills, large files, slow lines and fuzzing
 #   make clean    remove build/
 .DEFAULT_GOAL := all
-.PHONY: all demo test bench format lint asan tsan clang soak clean configure
+.PHONY: all demo test bench format lint asan tsan clang soak campaign clean configure
 SHELL := /bin/bash
 JOBS ?= $(shell nproc)
 
@@ -58,6 +59,16 @@ clang:
 soak: all
 	@scripts/install-deps.sh test
 	@BALE_BIN=$(CURDIR)/build/bale tests/servers/with_servers.py rgw moto dynalite -- /usr/bin/python3 tests/e2e/soak.py
+
+FUZZ_SECONDS ?= 600
+campaign:
+	@scripts/install-deps.sh build test lint
+	@cmake --preset release -DBALE_TESTS=ON
+	@cmake --build --preset release -j $(JOBS)
+	@ln -sfn release/src/cli/bale build/bale
+	@cmake --preset clang
+	@cmake --build --preset clang -j $(JOBS) --target fuzz_targets
+	@scripts/campaign.sh $(FUZZ_SECONDS)
 
 format:
 	@scripts/install-deps.sh lint
