@@ -318,11 +318,12 @@ recover::SearchResult find_in(Context& context, const RestoreCommandOptions& opt
   return find_records(context, where, query, recover::OnDamage::read_archive);
 }
 
-/// Searches. Updates the local index first: an index of an hour ago gives the version of an hour ago, and leaves out
-/// what a pattern matches since.
+/// Searches; updates the local index and searches again before an object is reported as missing.
 recover::SearchResult find(Context& context, const RestoreCommandOptions& options, const recover::Query& query) {
+  recover::SearchResult found = find_in(context, options, options.where, query);
+  if (!found.records.empty() && missing_names(options, found).empty()) return found;
   const auto where = newer_than_indexes(context, options.where);
-  return find_in(context, options, where ? *where : options.where, query);
+  return where ? find_in(context, options, *where, query) : std::move(found);
 }
 
 int restore(Context& context, const RestoreCommandOptions& options) {

@@ -381,23 +381,6 @@ def test_what_is_newer_than_the_index_is_looked_at_before_anything_is_missing(ba
     assert names == {"first"} and "never" in finished.err and "no backup has this object" in finished.err
 
 
-def test_restore_gives_the_version_that_is_newer_than_the_index(bale):
-    bale.mixed()
-    index = ["--index", bale.directory / "index"]
-    bale.put("source", "first", b"one")
-    bale.until_idle()
-    bale.run("catalog", "sync", "--config", bale.config, *index)
-    bale.put("source", "first", b"newer")
-    bale.put("source", "second", b"two")
-    bale.until_idle()
-    assert restored(bale, "*", *index)[0] == {"first", "second"}
-    out = bale.directory / "newest"
-    bale.put("source", "first", b"newest")
-    bale.until_idle()
-    bale.restore(out, "first", *index)
-    assert tree_of(out) == {"first": b"newest"}
-
-
 def test_sql_and_stats_look_at_what_is_newer_than_an_index_that_has_nothing(bale):
     bale.mixed()
     index = ["--config", bale.config, "--index", bale.directory / "index"]
