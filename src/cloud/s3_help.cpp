@@ -193,7 +193,7 @@ void S3Store::look_below(const ObjectAddress& object, const Seen& seen, const Ve
   if (own == versions.end() || own + 1 == versions.end()) return;
   const store::ListedVersion& below = own[1];
   if (below.key != object.key || seen.versions.contains(below.version_id)) return;
-  remove(object, written);
+  remove(object, written, {});
   throw Error(ErrorKind::precondition, "another writer came first", to_uri(object)).with_code("PreconditionFailed");
 }
 
