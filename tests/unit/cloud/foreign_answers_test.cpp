@@ -252,7 +252,7 @@ TEST_F(ForeignAnswers, WritesAreDoneOnlyWhereS3SaysSo) {
               ErrorKind::unavailable)
         << said;
     EXPECT_EQ(kind_of([&] { store_.abort_upload(object_, UploadId("u")); }), ErrorKind::unavailable) << said;
-    EXPECT_EQ(kind_of([&] { store_.remove(object_, {}); }), ErrorKind::unavailable) << said;
+    EXPECT_EQ(kind_of([&] { store_.remove(object_, {}, {}); }), ErrorKind::unavailable) << said;
     EXPECT_EQ(kind_of([&] { store_.delete_bucket(bucket_); }), ErrorKind::unavailable) << said;
     EXPECT_EQ(kind_of([&] { store_.set_tags(object_, {}, {}); }), ErrorKind::unavailable) << said;
     EXPECT_EQ(kind_of([&] { store_.set_versioning(bucket_, store::Versioning::enabled); }), ErrorKind::unavailable)
@@ -262,16 +262,16 @@ TEST_F(ForeignAnswers, WritesAreDoneOnlyWhereS3SaysSo) {
 
 TEST_F(ForeignAnswers, ADeletionWithoutASignOfS3IsHeldAgainstAGet) {
   on("DELETE", {answer(204, "", s3)});
-  store_.remove(object_, {});
+  store_.remove(object_, {}, {});
   EXPECT_THAT(methods(), ElementsAre("DELETE"));
   on("DELETE", {answer(204)});
   on("GET", {no_key});
-  store_.remove(object_, {});
+  store_.remove(object_, {}, {});
   EXPECT_THAT(methods(), ElementsAre("DELETE", "GET"));
   on("GET", {page});
-  EXPECT_EQ(kind_of([&] { store_.remove(object_, {}); }), ErrorKind::unavailable);
+  EXPECT_EQ(kind_of([&] { store_.remove(object_, {}, {}); }), ErrorKind::unavailable);
   on("GET", {object_answer(206, "x", "e", {{"Content-Range", "bytes 0-0/7"}})});
-  EXPECT_EQ(kind_of([&] { store_.remove(object_, {}); }), ErrorKind::corrupt) << "it is still there";
+  EXPECT_EQ(kind_of([&] { store_.remove(object_, {}, {}); }), ErrorKind::corrupt) << "it is still there";
 }
 
 TEST_F(ForeignAnswers, TheAnswerIsTheObjectThatWasAskedFor) {

@@ -252,7 +252,7 @@ TEST_F(S3OwnersTest, AreNamedInEveryRequestForTheirBucket) {
   EXPECT_EQ(owner(), "111122223333");
   store_->head(object_, {});
   EXPECT_EQ(owner(), "111122223333");
-  store_->remove(object_, {});
+  store_->remove(object_, {}, {});
   EXPECT_EQ(owner(), "111122223333");
   store_->abort_upload(object_, UploadId("u"));
   EXPECT_EQ(owner(), "111122223333");
