@@ -15,10 +15,12 @@ constexpr double fewest_asked = 2;
 /// One key in so many is kept of a page, to learn digits from.
 constexpr std::size_t sampled_of_keys = 4;
 
+/// Memory of listed objects: key and ETag have a block of the heap each, which costs 16 bytes besides.
 ByteCount bytes_of(const std::vector<ListedObject>& objects) {
+  constexpr ByteCount of_blocks = 32;
   ByteCount bytes = 0;
   for (const ListedObject& object : objects)
-    bytes += sizeof object + object.key.str().size() + object.etag.str().size();
+    bytes += sizeof object + object.key.str().size() + object.etag.str().size() + of_blocks;
   return bytes;
 }
 

@@ -191,7 +191,7 @@ TEST(RangePlan, BoundsWhatWaits) {
     const auto first = std::upper_bound(keys.begin(), keys.end(), range->last);
     auto objects = listed({first, first + std::min<std::ptrdiff_t>(100, keys.end() - first)});
     page = 0;
-    for (const ListedObject& object : objects) page += sizeof object + object.key.str().size() + 1;
+    for (const ListedObject& object : objects) page += sizeof object + object.key.str().size() + 1 + 32;
     waiting += page;
     ASSERT_LE(waiting, most + 9 * page);
     auto notes = RangePlan::note(*range, objects);
