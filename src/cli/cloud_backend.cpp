@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "base/error.hpp"
+#include "cloud/enforcing_store.hpp"
+#include "cloud/s3_store.hpp"
 #include "queue/retrying_queue.hpp"
 #include "records/retrying_records.hpp"
 #include "store/retrying_bucket_settings.hpp"
@@ -69,31 +71,40 @@ std::optional<TimePoint> CloudBackend::credentials_end() {
   }
 }
 
-std::unique_ptr<store::ObjectStore> CloudBackend::make_store(const Region& region, cloud::Help help) {
-  stores_.push_back(std::make_unique<cloud::S3Store>(session_, region, help));
-  return std::make_unique<store::RetryingStore>(*stores_.back(), s3_retrier_);
+store::ObjectStore& CloudBackend::client(const Region& region) {
+  return *stores_.emplace_back(std::make_unique<cloud::S3Store>(session_, region));
+}
+
+bool CloudBackend::is_aws(const Region& region) const {
+  return aws::is_aws(session_.endpoint(aws::Service::s3, region.str()));
 }
 
 std::string CloudBackend::s3_service(const Region& region) const {
+  if (is_aws(region)) return "aws";
   const aws::Endpoint endpoint = session_.endpoint(aws::Service::s3, region.str());
-  if (aws::is_aws(endpoint)) return "aws";
   return endpoint.origin.scheme + "://" + endpoint.origin.authority() + endpoint.base_path;
 }
 
+/// A client; where the server is not that of AWS, within an EnforcingStore. Retries are outside of it: each attempt has
+/// to check the conditions that the server does not evaluate. Inside, an attempt after a lost response would overwrite
+/// what another writer wrote in between (docs/adr/0012).
+store::ObjectStore& CloudBackend::enforcing_client(const Region& region) {
+  store::ObjectStore& bare = client(region);
+  if (is_aws(region)) return bare;
+  return *stores_.emplace_back(std::make_unique<cloud::EnforcingStore>(bare, session_.world().clock));
+}
+
 std::unique_ptr<store::ObjectStore> CloudBackend::store(const Region& region) {
-  return make_store(region, cloud::Help::where_not_aws);
+  return std::make_unique<store::RetryingStore>(enforcing_client(region), s3_retrier_);
 }
 
 std::unique_ptr<store::ObjectStore> CloudBackend::bare_store(const Region& region) {
-  return make_store(region, cloud::Help::never);
+  return std::make_unique<store::RetryingStore>(client(region), s3_retrier_);
 }
 
 std::unique_ptr<store::ObjectStore> CloudBackend::stoppable_store(const Region& region, std::stop_token stop) {
-  cloud::S3Store*& shared = stoppable_stores_[region.str()];
-  if (shared == nullptr) {
-    stores_.push_back(std::make_unique<cloud::S3Store>(session_, region, cloud::Help::where_not_aws));
-    shared = stores_.back().get();
-  }
+  store::ObjectStore*& shared = stoppable_stores_[region.str()];
+  if (shared == nullptr) shared = &enforcing_client(region);
   return std::make_unique<store::RetryingStore>(*shared, s3_retrier_, std::move(stop));
 }
 

@@ -12,7 +12,6 @@
 #include "cloud/athena_client.hpp"
 #include "cloud/dynamo_records.hpp"
 #include "cloud/s3_bucket_settings.hpp"
-#include "cloud/s3_store.hpp"
 #include "cloud/session.hpp"
 #include "cloud/sqs_queue.hpp"
 #include "flow/retrier.hpp"
@@ -52,7 +51,7 @@ class CloudBackend {
   /// The ports as seen from a region. Each throws Error{invalid} for an endpoint that is none, with the place where it
   /// is written.
   std::unique_ptr<store::ObjectStore> store(const Region& region);
-  /// The same store, that does nothing in the place of a server that leaves something out.
+  /// The same store without cloud::EnforcingStore: what the server does is what the caller sees.
   std::unique_ptr<store::ObjectStore> bare_store(const Region& region);
   /// The same store as store(), whose requests are not tried again once `stop` is requested. All of a region share
   /// their connections.
@@ -64,12 +63,14 @@ class CloudBackend {
   AthenaAccess athena(const Region& region);
 
  private:
-  std::unique_ptr<store::ObjectStore> make_store(const Region& region, cloud::Help help);
+  store::ObjectStore& client(const Region& region);
+  store::ObjectStore& enforcing_client(const Region& region);
+  bool is_aws(const Region& region) const;
   cloud::Session session_;
   flow::Retrier s3_retrier_, sqs_retrier_, dynamodb_retrier_, athena_retrier_;
   // What the decorators borrow.
-  std::vector<std::unique_ptr<cloud::S3Store>> stores_;
-  std::map<std::string, cloud::S3Store*> stoppable_stores_;  ///< of stores_, by region
+  std::vector<std::unique_ptr<store::ObjectStore>> stores_;
+  std::map<std::string, store::ObjectStore*> stoppable_stores_;  ///< of stores_, by region
   std::vector<std::unique_ptr<cloud::S3BucketSettings>> bucket_settings_;
   std::vector<std::unique_ptr<cloud::SqsQueues>> queues_;
   std::vector<std::unique_ptr<cloud::DynamoRecords>> records_;

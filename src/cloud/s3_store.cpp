@@ -40,18 +40,15 @@ bool asks_again(const aws::ServiceFailure& failure) {
 
 }  // namespace
 
-/// Writes; the error of a refusal names the optional features that the request used.
+/// Writes. Where a server other than AWS refuses, the hint of the error names the optional features of the request.
 template <typename Write>
-auto S3Store::naming_optionals(const BucketName& bucket, const Optionals& sent, const Write& write) {
+auto S3Store::naming_features(const BucketName& bucket, const OptionalFeatures& sent, const Write& write) {
   try {
     return write();
   } catch (const Error& error) {
-    throw name_optionals(error, bucket, sent);
+    throw routes_.is_aws(bucket) ? error : name_features(error, sent);
   }
 }
-
-S3Store::S3Store(Session& session, Region region, Help help)
-    : session_(session), routes_(session, std::move(region)), help_(help) {}
 
 /// Returns how a body with these digests is signed. Over TLS the payload need not be where another digest protects it,
 /// or the caller compares what the response tells. Over plain HTTP others can change headers as well as bytes: there
@@ -67,15 +64,18 @@ SendOptions S3Store::options_for(const BucketName& bucket, const store::BodyDige
   return options;
 }
 
-/// Whether the store looks after what the bucket's server may leave out.
-bool S3Store::is_helped(const BucketName& bucket) { return help_ == Help::where_not_aws && !routes_.is_aws(bucket); }
-
 // Buckets
 
 void S3Store::create_bucket(const BucketName& bucket) {
   check_bucket_name(bucket);
   // Some servers, S3 in us-east-1 among them, say 200 to whoever owns the bucket already.
-  if (before_write([&] { return head_bucket(bucket); }))
+  bool exists = false;
+  try {
+    exists = head_bucket(bucket).has_value();
+  } catch (const Error& error) {
+    throw error.without_effect();
+  }
+  if (exists)
     throw Error(ErrorKind::precondition, "the bucket exists", where_of(bucket)).with_code("BucketAlreadyOwnedByYou");
   const aws::S3Requests& requests = routes_.requests_for(routes_.region().str());
   Outcome outcome = session_.send(requests.create_bucket(bucket), aws::Service::s3, routes_.region().str());
@@ -132,8 +132,6 @@ std::vector<store::BucketInfo> S3Store::list_buckets() {
 
 void S3Store::set_versioning(const BucketName& bucket, store::Versioning versioning) {
   run(bucket, where_of(bucket), [&](const aws::S3Requests& s3) { return s3.set_versioning(bucket, versioning); });
-  const Lock lock(mutex_);
-  versioning_.erase(bucket);
 }
 
 store::Versioning S3Store::get_versioning(const BucketName& bucket) {
@@ -163,19 +161,12 @@ store::PutResult S3Store::put(const ObjectAddress& object, store::Body& body, co
   check_object_key(object.key);
   store::check_upload_size(body.size());
   store::check_attributes(attributes);
-  return write_on(Refusable::put, object, conditions,
-                  [&](const store::WriteConditions& sent) { return put_once(object, body, attributes, sent); });
-}
-
-store::PutResult S3Store::put_once(const ObjectAddress& object, store::Body& body,
-                                   const store::ObjectAttributes& attributes,
-                                   const store::WriteConditions& conditions) {
   const std::string where = to_uri(object);
   const store::BodyDigests digests = body.digests();
   SendOptions options = options_for(object.bucket, digests);
   options.with_checksum = true;
   StoreBody content(body);
-  OpenCall answer = naming_optionals(object.bucket, {attributes, session_.sends_checksums()}, [&] {
+  OpenCall answer = naming_features(object.bucket, {attributes, session_.sends_checksums()}, [&] {
     return open(
         object.bucket, where,
         [&](const aws::S3Requests& s3) { return s3.put(object, attributes, conditions, digests); }, &content, options);
@@ -282,13 +273,6 @@ store::DeleteResult S3Store::remove(const ObjectAddress& object, const VersionId
   check_object_key(object.key);
   store::check_remove(object, version, conditions);
   const std::string where = to_uri(object);
-  // Servers other than AWS may delete whatever is there, or say nothing where nothing is.
-  if (!conditions.if_match.empty() && is_helped(object.bucket)) {
-    before_write([&] {
-      const auto current = head(object, {});
-      store::check_delete_conditions(current ? std::optional(current->etag) : std::nullopt, object, conditions);
-    });
-  }
   OpenCall answer =
       open(object.bucket, where, [&](const aws::S3Requests& s3) { return s3.remove(object, version, conditions); });
   aws::check_no_page(read_text(answer, most_answer_bytes), where);
@@ -326,13 +310,11 @@ std::vector<store::RemoveOutcome> S3Store::remove_all(const BucketName& bucket,
     check_object_key(object.key);
     store::check_remove({bucket, object.key}, object.version_id, object.conditions);
   }
-  const bool is_alone_with_condition = is_helped(bucket);
   std::vector<store::RemoveOutcome> outcomes(objects.size());
   std::vector<store::ObjectToRemove> together;
   std::vector<std::size_t> places, alone;
   for (std::size_t i = 0; i < objects.size(); ++i) {
-    const bool has_condition = !objects[i].conditions.if_match.empty();
-    if (aws::fits_in_xml(objects[i].key) && !(has_condition && is_alone_with_condition)) {
+    if (aws::fits_in_xml(objects[i].key)) {
       together.push_back(objects[i]);
       places.push_back(i);
     } else {
@@ -359,24 +341,8 @@ store::PutResult S3Store::copy(const store::CopySource& from, const ObjectAddres
   check_object_key(to.key);
   if (replace) store::check_attributes(*replace);
   store::check_copy(from, to, replace);
-  before_write([&] { look_at_source(from); });
-  store::PutResult result = write_on(Refusable::copy, to, conditions, [&](const store::WriteConditions& sent) {
-    store::PutResult written;
-    copy_from(from, [&](const store::CopySource& source) { written = copy_once(source, to, replace, sent); });
-    // An equal ETag means equal content; a different one means nothing after a multipart upload. A copy onto itself may
-    // have a new ETag.
-    if (written.etag != from.if_match && from.address != to) look_at_source(from);
-    return written;
-  });
-  if (replace && !replace->tags.empty() && is_helped(to.bucket)) ensure_tags(to, replace->tags, result.version_id);
-  return result;
-}
-
-store::PutResult S3Store::copy_once(const store::CopySource& from, const ObjectAddress& to,
-                                    const std::optional<store::ObjectAttributes>& replace,
-                                    const store::WriteConditions& conditions) {
   const store::ObjectAttributes attributes = replace.value_or(store::ObjectAttributes{});
-  OpenCall answer = naming_optionals(to.bucket, {attributes}, [&] {
+  OpenCall answer = naming_features(to.bucket, {attributes}, [&] {
     return open(to.bucket, to_uri(to),
                 [&](const aws::S3Requests& s3) {
                   aws::Call call = s3.copy(from, to, replace, conditions);
@@ -418,7 +384,7 @@ void S3Store::set_tags(const ObjectAddress& object, const store::Tags& tags, con
   store::check_tags(tags);
   store::ObjectAttributes attributes;
   attributes.tags = tags;
-  naming_optionals(object.bucket, {attributes}, [&] {
+  naming_features(object.bucket, {attributes}, [&] {
     run(object.bucket, to_uri(object), [&](const aws::S3Requests& s3) { return s3.set_tags(object, tags, version); });
   });
 }
@@ -430,12 +396,10 @@ UploadId S3Store::create_upload(const ObjectAddress& object, const store::Object
   store::check_attributes(attributes);
   const std::string where = to_uri(object);
   const bool has_checksum = attributes.checksum_algorithm && session_.sends_checksums();
-  const std::string body = naming_optionals(object.bucket, {attributes, has_checksum}, [&] {
+  const std::string body = naming_features(object.bucket, {attributes, has_checksum}, [&] {
     return fetch(object.bucket, where, [&](const aws::S3Requests& s3) { return s3.create_upload(object, attributes); });
   });
-  UploadId upload = aws::parse_create_upload(body, where);
-  if (!attributes.tags.empty() && is_helped(object.bucket)) remember_tags(upload, attributes.tags);
-  return upload;
+  return aws::parse_create_upload(body, where);
 }
 
 ETag S3Store::upload_part(const ObjectAddress& object, const UploadId& upload, std::uint32_t number,
@@ -447,7 +411,7 @@ ETag S3Store::upload_part(const ObjectAddress& object, const UploadId& upload, s
   const bool has_checksum = digests.checksum && session_.sends_checksums();
   StoreBody content(body);
   // Only the checksum that the caller gives: parts may only have one when the upload was begun with its algorithm.
-  OpenCall answer = naming_optionals(object.bucket, {{}, has_checksum}, [&] {
+  OpenCall answer = naming_features(object.bucket, {{}, has_checksum}, [&] {
     return open(
         object.bucket, where,
         [&](const aws::S3Requests& s3) { return s3.upload_part(object, upload, number, digests); }, &content,
@@ -461,22 +425,16 @@ ETag S3Store::upload_part_copy(const ObjectAddress& object, const UploadId& uplo
                                const store::CopySource& from, const std::optional<store::ByteRange>& range) {
   store::check_part_number(number);
   store::check_range(range);
-  before_write([&] { look_at_source(from); });
-  ETag etag;
-  copy_from(from, [&](const store::CopySource& source) {
-    const std::string where = to_uri(object);
-    OpenCall answer = open(object.bucket, where,
-                           [&](const aws::S3Requests& s3) {
-                             aws::Call call = s3.upload_part_copy(object, upload, number, source, range);
-                             routes_.name_owner(call, source.address.bucket, source_owner_header);
-                             return call;
-                           },
-                           nullptr, {.deadlines = {.idle = patience_for_assembly}});
-    const std::string body = read_text(answer, most_answer_bytes);
-    etag = aws::parse_part_copy(answer.exchange.head(), body, where);
-  });
-  look_at_source(from);  // a part's tag cannot tell from what object it was copied
-  return etag;
+  const std::string where = to_uri(object);
+  OpenCall answer = open(object.bucket, where,
+                         [&](const aws::S3Requests& s3) {
+                           aws::Call call = s3.upload_part_copy(object, upload, number, from, range);
+                           routes_.name_owner(call, from.address.bucket, source_owner_header);
+                           return call;
+                         },
+                         nullptr, {.deadlines = {.idle = patience_for_assembly}});
+  const std::string body = read_text(answer, most_answer_bytes);
+  return aws::parse_part_copy(answer.exchange.head(), body, where);
 }
 
 store::PutResult S3Store::complete_upload(const ObjectAddress& object, const UploadId& upload,
@@ -484,51 +442,17 @@ store::PutResult S3Store::complete_upload(const ObjectAddress& object, const Upl
                                           const store::WriteConditions& conditions) {
   store::check_part_order(parts);
   store::check_whole_checksum(conditions.checksum);
-  try {
-    store::PutResult result = complete(object, upload, parts, conditions);
-    mend_tags(object, upload, result.version_id);
-    return result;
-  } catch (const Error& error) {
-    if (error.kind() == ErrorKind::not_found || error.kind() == ErrorKind::precondition)
-      mend_tags_of_own(object, upload, parts, error);
-    throw;
-  }
-}
-
-store::PutResult S3Store::complete(const ObjectAddress& object, const UploadId& upload,
-                                   const std::vector<store::UploadedPart>& parts,
-                                   const store::WriteConditions& conditions) {
+  const std::string where = to_uri(object);
   const bool has_parts_checksum =
       std::any_of(parts.begin(), parts.end(), [](const auto& part) { return part.checksum.has_value(); });
-  const bool has_checksum = (has_parts_checksum || conditions.checksum) && session_.sends_checksums();
-  try {
-    return complete_with(object, upload, parts, conditions, has_checksum);
-  } catch (const Error& error) {
-    // OpenStack Swift refuses the element of a part's checksum, and keeps none.
-    if (error.code() != "MalformedXML" || !has_parts_checksum || routes_.is_aws(object.bucket)) throw;
-  }
-  std::vector<store::UploadedPart> plain = parts;
-  for (store::UploadedPart& part : plain) part.checksum.reset();
-  return complete_with(object, upload, plain, conditions, conditions.checksum && session_.sends_checksums());
-}
-
-store::PutResult S3Store::complete_with(const ObjectAddress& object, const UploadId& upload,
-                                        const std::vector<store::UploadedPart>& parts,
-                                        const store::WriteConditions& conditions, bool has_checksum) {
-  store::PutResult result = write_on(Refusable::complete, object, conditions, [&](const store::WriteConditions& sent) {
-    const std::string where = to_uri(object);
-    OpenCall answer = naming_optionals(object.bucket, {{}, has_checksum}, [&] {
-      return open(object.bucket, where,
-                  [&](const aws::S3Requests& s3) { return s3.complete_upload(object, upload, parts, sent); }, nullptr,
-                  {.deadlines = {.idle = patience_for_assembly}});
-    });
-    const std::string body = read_text(answer, most_answer_bytes);
-    return aws::parse_complete(answer.exchange.head(), body, where);
+  const bool has_checksum = has_parts_checksum || conditions.checksum;
+  OpenCall answer = naming_features(object.bucket, {{}, has_checksum && session_.sends_checksums()}, [&] {
+    return open(object.bucket, where,
+                [&](const aws::S3Requests& s3) { return s3.complete_upload(object, upload, parts, conditions); },
+                nullptr, {.deadlines = {.idle = patience_for_assembly}});
   });
-  if (!result.etag.empty()) return result;
-  const auto info = head(object, {result.version_id, {}});
-  if (info) result.etag = info->etag;
-  return result;
+  const std::string body = read_text(answer, most_answer_bytes);
+  return aws::parse_complete(answer.exchange.head(), body, where);
 }
 
 void S3Store::abort_upload(const ObjectAddress& object, const UploadId& upload) {
@@ -537,7 +461,6 @@ void S3Store::abort_upload(const ObjectAddress& object, const UploadId& upload) 
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::not_found || error.code() == "NoSuchBucket") throw;
   }
-  forget_tags(upload);
 }
 
 std::vector<store::UploadedPart> S3Store::list_parts(const ObjectAddress& object, const UploadId& upload) {

@@ -2,44 +2,32 @@
 #pragma once
 
 #include <chrono>
-#include <deque>
-#include <functional>
-#include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "aws/s3.hpp"
-#include "base/error.hpp"
-#include "base/mutex.hpp"
+#include "cloud/optional_features.hpp"
 #include "cloud/s3_routes.hpp"
 #include "cloud/session.hpp"
 #include "store/object_store.hpp"
 
 namespace bale::cloud {
 
-/// Whether the store does what a server leaves out.
-enum class Help {
-  where_not_aws,  ///< for servers other than AWS
-  never,          ///< what the server does is what the caller sees: for those who examine it
-};
-
 /// S3, or a server that speaks its protocol, as seen from one region. Buckets of other regions are found by following
 /// the service's redirect once, and remembered. Tries nothing twice beyond that: retrying is a decorator's work.
 ///
-/// What the port says that S3 refuses is refused before anything is sent. Servers other than AWS are not trusted with
-/// two things that some of them leave out without a word: conditions of copies and completed uploads, and of puts into
-/// buckets that keep versions, are looked at before, and after where it can be told, and tags of uploads and copies are
-/// compared. Conditions that a server refuses to know (status 501, or 400) are looked at in the same way.
-/// docs/invariants.md says what remains. Checksums that callers give are sent unless the user has them left out
-/// (Session::sends_checksums()); then uploads are begun without an algorithm, too. Thread-safe; each call takes a
-/// connection of the session's for itself.
+/// What the port says that S3 refuses is refused before anything is sent. Then the server is taken at its word: what
+/// servers other than AWS ignore, refuse or forget is the work of a decorator, EnforcingStore. Checksums that
+/// callers give are sent unless the user has them left out (Session::sends_checksums()); then uploads are begun without
+/// an algorithm, too. complete_upload() returns an empty ETag where the response has one. Thread-safe; each call takes
+/// a connection of the session's for itself.
 class S3Store final : public store::ObjectStore {
  public:
   /// Borrows the session. Throws Error{invalid} for an endpoint that is none.
-  S3Store(Session& session, Region region, Help help = Help::where_not_aws);
+  S3Store(Session& session, Region region) : session_(session), routes_(session, std::move(region)) {}
 
   void expect_owner(const BucketName& bucket, const std::string& account) override {
     routes_.expect_owner(bucket, account);
@@ -108,74 +96,13 @@ class S3Store final : public store::ObjectStore {
                                                const http::AnswerHead* without_size = nullptr);
   void learn_parts(const ObjectAddress& object, store::ObjectInfo& info);
 
-  /// Does what comes before a write, and only looks: when it fails, nothing was written.
-  template <typename Look>
-  static auto before_write(Look look) {
-    try {
-      return look();
-    } catch (const Error& error) {
-      throw error.without_effect();
-    }
-  }
-
-  bool is_helped(const BucketName& bucket);
-  /// What was there before a write on a condition.
-  struct Seen {
-    bool is_watched = false;  ///< the server keeps versions, and does not look at conditions itself, perhaps
-    std::set<VersionId> versions;
-  };
-  /// Conditions that a server may refuse to know: of a PUT, a copy, a completed upload, of the source of a copy, and of
-  /// a source that was uploaded in parts.
-  enum class Refusable { put, copy, complete, source, source_in_parts };
-  bool is_refused(const BucketName& bucket, Refusable condition);
-  void remember_refusal(const BucketName& bucket, Refusable condition);
-  store::PutResult write_on(Refusable kind, const ObjectAddress& object, const store::WriteConditions& conditions,
-                            const std::function<store::PutResult(const store::WriteConditions&)>& write);
-  void copy_from(const store::CopySource& from, const std::function<void(const store::CopySource&)>& copy);
-  /// What a write sends that some servers do not know.
-  struct Optionals {
-    const store::ObjectAttributes& attributes;
-    bool has_checksum = false;
-  };
   template <typename Write>
-  auto naming_optionals(const BucketName& bucket, const Optionals& sent, const Write& write);
-  Error name_optionals(const Error& refusal, const BucketName& bucket, const Optionals& sent);
-  bool keeps_versions(const BucketName& bucket);
-  Seen look_at_target(const ObjectAddress& object, const store::WriteConditions& conditions, bool by_put);
-  std::optional<Seen> look_at_versions(const ObjectAddress& object, const store::WriteConditions& conditions);
-  store::PutResult put_once(const ObjectAddress& object, store::Body& body, const store::ObjectAttributes& attributes,
-                            const store::WriteConditions& conditions);
-  store::PutResult copy_once(const store::CopySource& from, const ObjectAddress& to,
-                             const std::optional<store::ObjectAttributes>& replace,
-                             const store::WriteConditions& conditions);
-  void look_below(const ObjectAddress& object, const Seen& seen, const VersionId& written);
-  void look_at_source(const store::CopySource& from);
+  auto naming_features(const BucketName& bucket, const OptionalFeatures& sent, const Write& write);
   std::vector<store::RemoveOutcome> remove_in_one(const BucketName& bucket,
                                                   const std::vector<store::ObjectToRemove>& objects);
-  void remember_tags(const UploadId& upload, const store::Tags& tags);
-  void forget_tags(const UploadId& upload);
-  void ensure_tags(const ObjectAddress& object, const store::Tags& tags, const VersionId& version);
-  void mend_tags(const ObjectAddress& object, const UploadId& upload, const VersionId& version);
-  void mend_tags_of_own(const ObjectAddress& object, const UploadId& upload,
-                        const std::vector<store::UploadedPart>& parts, const Error& refusal);
-  store::PutResult complete(const ObjectAddress& object, const UploadId& upload,
-                            const std::vector<store::UploadedPart>& parts, const store::WriteConditions& conditions);
-  store::PutResult complete_with(const ObjectAddress& object, const UploadId& upload,
-                                 const std::vector<store::UploadedPart>& parts,
-                                 const store::WriteConditions& conditions, bool has_checksum);
 
   Session& session_;
   S3Routes routes_;
-  const Help help_;
-  Mutex mutex_;
-  struct KnownVersioning {
-    bool keeps_versions = false;
-    std::chrono::steady_clock::time_point until;
-  };
-  std::map<BucketName, KnownVersioning> versioning_ BALE_GUARDED_BY(mutex_);  // of buckets of other servers
-  std::set<std::pair<BucketName, Refusable>> refused_ BALE_GUARDED_BY(mutex_);
-  std::map<UploadId, store::Tags> upload_tags_ BALE_GUARDED_BY(mutex_);  // of uploads under way on other servers
-  std::deque<UploadId> uploads_begun_ BALE_GUARDED_BY(mutex_);  // those with tags, in order; bounds upload_tags_
 };
 
 }  // namespace bale::cloud

@@ -33,7 +33,8 @@ class MotoKind : public AsS3 {
 
  private:
   ServerSession server_{"BALE_TEST_MOTO_ENDPOINT"};
-  cloud::S3Store store_{server_.session(), Region("eu-west-1")};
+  cloud::S3Store client_{server_.session(), Region("eu-west-1")};
+  cloud::EnforcingStore store_{client_, server_.session().world().clock};
 };
 
 INSTANTIATE_TYPED_TEST_SUITE_P(Moto, ObjectStoreSuite, MotoKind);

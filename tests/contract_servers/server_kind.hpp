@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "base/error.hpp"
+#include "cloud/enforcing_store.hpp"
 #include "cloud/s3_store.hpp"
 #include "os/world.hpp"
 #include "queue/message_queue.hpp"

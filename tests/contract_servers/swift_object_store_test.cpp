@@ -38,7 +38,8 @@ class SwiftKind : public AsS3 {
 
  private:
   ServerSession server_{"BALE_TEST_SWIFT_ENDPOINT"};
-  cloud::S3Store store_{server_.session(), Region("eu-west-1")};
+  cloud::S3Store client_{server_.session(), Region("eu-west-1")};
+  cloud::EnforcingStore store_{client_, server_.session().world().clock};
 };
 
 INSTANTIATE_TYPED_TEST_SUITE_P(Swift, ObjectStoreSuite, SwiftKind);

@@ -28,12 +28,11 @@ class TestCredentials final : public os::Environment {
 class ScriptedS3Store {
  public:
   /// `tls`: the store speaks TLS with the server, and trusts only the PEM of `ca_bundle`, a file.
-  explicit ScriptedS3Store(const s3::Settings& settings = {}, cloud::Help help = cloud::Help::where_not_aws,
-                           SSL_CTX* tls = nullptr, const std::string& ca_bundle = {})
+  explicit ScriptedS3Store(const s3::Settings& settings = {}, SSL_CTX* tls = nullptr, const std::string& ca_bundle = {})
       : server_(settings, tls),
         session_(world_, os::system_processes(),
                  {.endpoint_url = server_.url(), .region = settings.region, .profile = {}, .ca_bundle = ca_bundle}),
-        store_(session_, Region(settings.region), help) {}
+        store_(session_, Region(settings.region)) {}
   ScriptedS3& server() noexcept { return server_; }
   cloud::S3Store& store() noexcept { return store_; }
 

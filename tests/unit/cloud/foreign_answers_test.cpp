@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "cloud/enforcing_store.hpp"
 #include "cloud/s3_store.hpp"
 #include "contract/errors.hpp"
 #include "store/retrying_store.hpp"
@@ -76,7 +77,8 @@ class ForeignAnswers : public ::testing::Test {
   std::vector<std::string> methods_;
   std::unique_ptr<ScriptedServer> server_ = ScriptedServer::answering([this](const Received& r) { return reply(r); });
   Session session_{outside_, os::system_processes(), SessionOptions{.endpoint_url = server_->url()}};
-  S3Store store_{session_, Region("eu-west-1")};
+  S3Store client_{session_, Region("eu-west-1")};
+  EnforcingStore store_{client_, world_.clock};  ///< as for any server other than AWS
 };
 
 TEST_F(ForeignAnswers, AnObjectIsAbsentOnlyWhereS3NamesTheCause) {
@@ -106,7 +108,8 @@ TEST_F(ForeignAnswers, AreNotAskedForAgainOverTheSameConnection) {
     const auto balancer = ScriptedServer::answering(
         [&](const Received& request) { return request.connection == 0 ? foreign : object_answer(200, "x", "e", {}); });
     Session session(outside_, os::system_processes(), SessionOptions{.endpoint_url = balancer->url()});
-    S3Store store(session, Region("eu-west-1"));
+    S3Store client(session, Region("eu-west-1"));
+    EnforcingStore store(client, world_.clock);
     EXPECT_EQ(kind_of([&] { store.get(object_, std::nullopt, {}); }), ErrorKind::unavailable) << foreign;
     EXPECT_EQ(store::read_all(*store.get(object_, std::nullopt, {}), 10), "x") << foreign;
     EXPECT_EQ(balancer->connections(), 2);

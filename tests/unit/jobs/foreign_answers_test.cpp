@@ -1,6 +1,7 @@
 // What source, relay and target make of answers that S3 did not give: an event is never done on a proxy's word.
 #include <gtest/gtest.h>
 
+#include "cloud/enforcing_store.hpp"
 #include "cloud/s3_store.hpp"
 #include "contract/errors.hpp"
 #include "jobs/relay/relay.hpp"
@@ -54,7 +55,8 @@ class ForeignAnswersTo : public ReplicationKit, public ::testing::WithParamInter
     session_ = std::make_unique<cloud::Session>(world, os::system_processes(),
                                                 cloud::SessionOptions{.endpoint_url = server_->url()});
     s3_ = std::make_unique<cloud::S3Store>(*session_, region);
-    retrying_ = std::make_unique<store::RetryingStore>(*s3_, retrier_);
+    enforcing_ = std::make_unique<cloud::EnforcingStore>(*s3_, world.clock);
+    retrying_ = std::make_unique<store::RetryingStore>(*enforcing_, retrier_);
     return *retrying_;
   }
   pack::PackResult pack_from(store::ObjectStore& from, const std::vector<pack::Item>& items) {
@@ -85,6 +87,7 @@ class ForeignAnswersTo : public ReplicationKit, public ::testing::WithParamInter
   std::unique_ptr<ScriptedServer> server_;
   std::unique_ptr<cloud::Session> session_;
   std::unique_ptr<cloud::S3Store> s3_;
+  std::unique_ptr<cloud::EnforcingStore> enforcing_;
   std::unique_ptr<store::RetryingStore> retrying_;
 };
 

@@ -23,7 +23,7 @@ class ScriptedS3Kind : public AsS3 {
   }
 
  private:
-  ScriptedS3Store scripted_{{}, cloud::Help::never};
+  ScriptedS3Store scripted_;
 };
 
 INSTANTIATE_TYPED_TEST_SUITE_P(Scripted, ObjectStoreSuite, ScriptedS3Kind);
