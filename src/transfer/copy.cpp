@@ -15,20 +15,6 @@ using namespace bale::literals;
 /// seconds.
 constexpr ByteCount least_copy_part = 512_MiB;
 
-store::ObjectAttributes attributes_of_copy(store::ObjectStore& store, const ObjectAddress& from,
-                                           const store::ObjectInfo& info, const CopyOptions& options) {
-  store::ObjectAttributes attributes;
-  attributes.headers = options.headers.value_or(info.headers);
-  attributes.metadata = options.metadata.value_or(info.metadata);
-  attributes.storage_class = options.storage_class.value_or(info.storage_class);
-  attributes.kms_key_arn = options.kms_key_arn.value_or("");
-  if (options.tags)
-    attributes.tags = *options.tags;
-  else if (info.tag_count > 0)
-    attributes.tags = store.get_tags(from, options.version_id);
-  return attributes;
-}
-
 store::PutResult copy_in_parts(store::ObjectStore& store, const store::CopySource& from, const ObjectAddress& to,
                                ByteCount size, const store::ObjectAttributes& attributes,
                                const store::WriteConditions& conditions, flow::ThreadPool& connections,
@@ -58,6 +44,20 @@ store::PutResult copy_in_parts(store::ObjectStore& store, const store::CopySourc
 
 }  // namespace
 
+store::ObjectAttributes attributes_of_copy(store::ObjectStore& source, const ObjectAddress& from,
+                                           const store::ObjectInfo& info, const CopyOptions& options) {
+  store::ObjectAttributes attributes;
+  attributes.headers = options.headers.value_or(info.headers);
+  attributes.metadata = options.metadata.value_or(info.metadata);
+  attributes.storage_class = options.storage_class.value_or(info.storage_class);
+  attributes.kms_key_arn = options.kms_key_arn.value_or("");
+  if (options.tags)
+    attributes.tags = *options.tags;
+  else if (info.tag_count > 0)
+    attributes.tags = source.get_tags(from, options.version_id);
+  return attributes;
+}
+
 store::PutResult copy_object(store::ObjectStore& source, const ObjectAddress& from, store::ObjectStore& destination,
                              const ObjectAddress& to, const CopyOptions& options, flow::ThreadPool& connections,
                              std::stop_token stop) {
@@ -65,10 +65,17 @@ store::PutResult copy_object(store::ObjectStore& source, const ObjectAddress& fr
   if (!info) {
     throw Error(ErrorKind::not_found, "the object to copy does not exist", to_uri(from)).with_code("NoSuchKey");
   }
-  const store::ObjectAttributes attributes = attributes_of_copy(source, from, *info, options);
-  const store::CopySource copy_source{from, info->version_id, info->etag};
-  if (info->size <= store::max_part_bytes) return destination.copy(copy_source, to, attributes, options.conditions);
-  return copy_in_parts(destination, copy_source, to, info->size, attributes, options.conditions, connections, stop);
+  return copy_known(source, from, *info, destination, to, options, connections, std::move(stop));
+}
+
+store::PutResult copy_known(store::ObjectStore& source, const ObjectAddress& from, const store::ObjectInfo& info,
+                            store::ObjectStore& destination, const ObjectAddress& to, const CopyOptions& options,
+                            flow::ThreadPool& connections, std::stop_token stop) {
+  const store::ObjectAttributes attributes = attributes_of_copy(source, from, info, options);
+  const store::CopySource copy_source{from, info.version_id, info.etag};
+  if (info.size <= store::max_part_bytes) return destination.copy(copy_source, to, attributes, options.conditions);
+  return copy_in_parts(destination, copy_source, to, info.size, attributes, options.conditions, connections,
+                       std::move(stop));
 }
 
 }  // namespace bale::transfer

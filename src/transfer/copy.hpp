@@ -31,4 +31,15 @@ store::PutResult copy_object(store::ObjectStore& source, const ObjectAddress& fr
                              const ObjectAddress& to, const CopyOptions& options, flow::ThreadPool& connections,
                              std::stop_token stop = {});
 
+/// The same for an object that a HEAD told of: `info`. That object is copied and no other: Error{precondition} when it
+/// was replaced since.
+store::PutResult copy_known(store::ObjectStore& source, const ObjectAddress& from, const store::ObjectInfo& info,
+                            store::ObjectStore& destination, const ObjectAddress& to, const CopyOptions& options,
+                            flow::ThreadPool& connections, std::stop_token stop = {});
+
+/// Returns what is stored with a copy of the object that `info` tells of. Asks `source` for its tags where it has any
+/// and `options` name none.
+store::ObjectAttributes attributes_of_copy(store::ObjectStore& source, const ObjectAddress& from,
+                                           const store::ObjectInfo& info, const CopyOptions& options);
+
 }  // namespace bale::transfer
