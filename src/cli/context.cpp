@@ -234,6 +234,13 @@ Context::~Context() = default;
 
 telemetry::Log& Context::log() { return parts_->log; }
 
+void Context::use_connections(std::size_t connections) {
+  options_.connections = std::clamp<std::size_t>(connections, 1, max_connections);
+  fit_descriptors(options_, os::descriptor_limit());
+}
+
+void Context::use_log_level(const std::string& level) { parts_->log.set_least(telemetry::parse_level(level)); }
+
 Region Context::region() {
   if (!options_.region.empty()) return Region(options_.region);
   if (!options_.local.empty()) return Region(default_region);

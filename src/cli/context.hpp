@@ -105,6 +105,12 @@ class Context {
   /// Sets the address of S3 that a configuration names, where --endpoint-url is silent. To be called before any port is
   /// asked for.
   void use_s3_endpoint(const std::string& url) { options_.s3_endpoint_url = url; }
+  /// Replaces --profile. To be called before any port is asked for.
+  void use_profile(const std::string& name) { options_.profile = name; }
+  /// Replaces --connections, fitted to the limit of file descriptors. To be called before any port is asked for.
+  void use_connections(std::size_t connections);
+  /// Replaces --log-level. Throws Error{invalid} for a level that cannot be. To be called before other threads log.
+  void use_log_level(const std::string& level);
 
   /// The ports as seen from a region: of the embedded store with --local, else of AWS. With --local but without
   /// allow_new_store(), throws Error{not_found} where the embedded store is missing; without --local, Error{invalid}

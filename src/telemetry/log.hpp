@@ -60,6 +60,8 @@ class Log {
     write(Level::error, event, message, fields);
   }
   Level least() const noexcept { return least_; }
+  /// Replaces the least level that is written. To be called before other threads use the log.
+  void set_least(Level least) noexcept { least_ = least; }
 
  private:
   std::string line_of(Level level, std::string_view event, std::string_view message,
