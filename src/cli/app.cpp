@@ -98,6 +98,7 @@ void add_commands(CLI::App& app, Action& action) {
   add_doctor_command(app, action);
   add_estimate_command(app, action);
   add_raw_command(app, action);
+  add_bucket_command(app, action);
   add_bench_command(app, action);
   add_version_command(app, action);
 }

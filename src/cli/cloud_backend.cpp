@@ -28,9 +28,10 @@ flow::RetrySettings retry_settings(const cloud::Session& session) {
   return settings;
 }
 
-/// Tells the log what is tried again. `log` is borrowed.
-flow::Retrier::Notice told_to(telemetry::Log& log, const char* service) {
-  return [&log, service](const Error& failure, std::uint32_t attempt, Milliseconds delay) {
+/// Tells the log, and `watch` where there is one, what is tried again. `log` is borrowed.
+flow::Retrier::Notice told_to(telemetry::Log& log, const char* service, RetryWatch watch = {}) {
+  return [&log, service, watch = std::move(watch)](const Error& failure, std::uint32_t attempt, Milliseconds delay) {
+    if (watch) watch(failure);
     log.info("request.retry", "a request failed in passing and is tried again",
              {{"service", service},
               {"attempt", attempt},
@@ -47,9 +48,9 @@ flow::Retrier::Failed noted_by(cloud::Session& session) {
 
 }  // namespace
 
-CloudBackend::CloudBackend(os::World& world, const GlobalOptions& options, telemetry::Log& log)
+CloudBackend::CloudBackend(os::World& world, const GlobalOptions& options, telemetry::Log& log, RetryWatch watch)
     : session_(world, os::system_processes(), session_options(options)),
-      s3_retrier_(world, retry_settings(session_), told_to(log, "s3"), noted_by(session_)),
+      s3_retrier_(world, retry_settings(session_), told_to(log, "s3", std::move(watch)), noted_by(session_)),
       sqs_retrier_(world, retry_settings(session_), told_to(log, "sqs"), noted_by(session_)),
       dynamodb_retrier_(world, retry_settings(session_), told_to(log, "dynamodb"), noted_by(session_)),
       athena_retrier_(world, retry_settings(session_), told_to(log, "athena"), noted_by(session_)) {}

@@ -30,8 +30,9 @@ struct AthenaAccess {
 class CloudBackend {
  public:
   /// Reads the shared configuration files; asks nobody anything yet. Borrows `world` and `log`, which get a line at
-  /// level info for each request that is tried again. Throws Error{invalid} for configuration that cannot be.
-  CloudBackend(os::World& world, const GlobalOptions& options, telemetry::Log& log);
+  /// level info for each request that is tried again. `watch` is told of each failure of a request to S3 that is tried
+  /// again, by any thread; it may be empty. Throws Error{invalid} for configuration that cannot be.
+  CloudBackend(os::World& world, const GlobalOptions& options, telemetry::Log& log, RetryWatch watch = {});
 
   /// --region, the environment, the profile; absent when none says one.
   std::optional<std::string> region() const { return session_.region(); }

@@ -27,6 +27,7 @@ void add_doctor_command(CLI::App& app, Action& action);     // doctor_command.cp
 void add_estimate_command(CLI::App& app, Action& action);   // estimate_command.cpp
 void add_bench_command(CLI::App& app, Action& action);      // bench_command.cpp
 void add_raw_command(CLI::App& app, Action& action);        // raw_command.cpp: backup upload verify ...
+void add_bucket_command(CLI::App& app, Action& action);     // bucket_command.cpp: compare backup tag-deleted
 void add_version_command(CLI::App& app, Action& action);    // version_command.cpp
 
 }  // namespace bale::cli

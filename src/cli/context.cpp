@@ -182,7 +182,7 @@ struct Context::Parts {
   CloudBackend& open_cloud(const GlobalOptions& options) BALE_REQUIRES(mutex) {
     if (!cloud_backend) {
       tell_fitted(options);
-      cloud_backend = std::make_unique<CloudBackend>(world, options, log);
+      cloud_backend = std::make_unique<CloudBackend>(world, options, log, retry_watch);
       cloud_backend->break_off_on(breaker);
     }
     return *cloud_backend;
@@ -213,6 +213,7 @@ struct Context::Parts {
   std::unique_ptr<CloudBackend> cloud_backend BALE_GUARDED_BY(mutex);
   std::unique_ptr<embedded::Backend> state_backend BALE_GUARDED_BY(mutex);  ///< of local_records()
   std::unique_ptr<records::RecordStore> local_records BALE_GUARDED_BY(mutex);
+  RetryWatch retry_watch BALE_GUARDED_BY(mutex);
   std::stop_token breaker BALE_GUARDED_BY(mutex);  ///< what breaks requests off
   std::jthread grace BALE_GUARDED_BY(mutex);       ///< requests a stop when the time for cleaning up is over
   PerRegion<store::ObjectStore> stores BALE_GUARDED_BY(mutex), bare_stores BALE_GUARDED_BY(mutex);
@@ -264,6 +265,11 @@ void Context::clean_up_after_stop() {
     }
     if (world.clock.sleep_for(most_cleanup, end)) over.request_stop();
   });
+}
+
+void Context::watch_retries(RetryWatch watch) {
+  const Lock lock(parts_->mutex);
+  parts_->retry_watch = std::move(watch);
 }
 
 bool Context::store_exists() {

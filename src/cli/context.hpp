@@ -2,6 +2,7 @@
 // chosen.
 #pragma once
 
+#include <functional>
 #include <limits>
 #include <memory>
 #include <mutex>
@@ -58,6 +59,7 @@ enum Exit : int {
   exit_refused = 4,  ///< refused by the service or the system, or no answer from it: denied, precondition, throttled,
                      ///< unavailable, timeout
   exit_damaged = 5,
+  exit_try_again = 75,     ///< of `bale raw` and `bale bucket`: could not be done now (EX_TEMPFAIL of sysexits.h)
   exit_interrupted = 130,  ///< as a shell reports SIGINT (128 + 2)
   exit_broken_pipe = 141,  ///< the reader of standard output went away (128 + SIGPIPE); says nothing on stderr
 };
@@ -69,6 +71,9 @@ int exit_status(ErrorKind kind) noexcept;
 /// process may open. Throws Error{invalid} for a region or number that cannot be.
 GlobalOptions resolve(GlobalOptions options, const os::Environment& environment,
                       std::size_t descriptors = std::numeric_limits<std::size_t>::max());
+
+/// Told of each failure of a request to S3 that is tried again. Called by any thread; must not throw.
+using RetryWatch = std::function<void(const Error& failure)>;
 
 /// Everything a command works with. Stores and pools are made at first use and live as long as the context.
 /// Thread-safe.
@@ -96,6 +101,10 @@ class Context {
   /// Gives requests from now on five seconds after a stop: for what has to be cleaned up then. Until the next
   /// break_off_on_stop().
   void clean_up_after_stop();
+
+  /// Tells `watch` of requests to S3 that are tried again. To be called before any port is asked for; what it uses
+  /// outlives the context.
+  void watch_retries(RetryWatch watch);
 
   /// Lets the ports make the embedded store when it is missing: for the commands that a store begins with. To be called
   /// before any port is asked for.

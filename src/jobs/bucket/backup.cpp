@@ -37,9 +37,9 @@ JournalEntry entry_of(std::string name, const Copied& copied) {
 
 /// Whether every other object would fail likewise.
 bool ends_run(const Error& error) {
-  constexpr std::array<std::string_view, 7> codes{"ExpiredToken",         "ExpiredTokenException", "InvalidAccessKeyId",
-                                                  "InvalidToken",         "NoSuchBucket",          "RequestTimeTooSkewed",
-                                                  "SignatureDoesNotMatch"};
+  constexpr std::array<std::string_view, 7> codes{
+      "ExpiredToken", "ExpiredTokenException", "InvalidAccessKeyId",   "InvalidToken",
+      "NoSuchBucket", "RequestTimeTooSkewed",  "SignatureDoesNotMatch"};
   return std::find(codes.begin(), codes.end(), error.code()) != codes.end() || os::is_of_whole_target(error);
 }
 
@@ -280,8 +280,7 @@ class Backup::Work {
       const Evidence evidence = compare_by_head(compare_, name);
       if (evidence.verdict == Verdict::same && left.last_modified <= right.last_modified) {
         const bool is_by_etag = evidence.by == "etag";
-        if (!request_.dryrun)
-          journal_.note(entry_of(name, left, right, is_by_etag ? Origin::etag : Origin::checksum));
+        if (!request_.dryrun) journal_.note(entry_of(name, left, right, is_by_etag ? Origin::etag : Origin::checksum));
         const Lock lock(mutex_);
         ++counts_.current;
         return;
@@ -338,7 +337,7 @@ class Backup::Work {
   mutable Mutex mutex_;
   BackupCounts counts_ BALE_GUARDED_BY(mutex_);
   std::optional<Error> fatal_ BALE_GUARDED_BY(mutex_);  ///< what would fail for every other object, too
-  flow::ThreadPool pool_;  ///< last: its tasks use the others
+  flow::ThreadPool pool_;                               ///< last: its tasks use the others
 };
 
 Backup::Backup(const BackupRequest& request, JournalKeeper& journal, flow::AdaptiveLimit& limit, const Tools& tools,

@@ -78,10 +78,10 @@ struct BackupCounts {
   std::uint64_t gone = 0;                  ///< deleted at the source before they could be copied
   std::uint64_t extra = 0;                 ///< copies without source
   std::uint64_t failed = 0;
-  std::uint64_t tags_not_read = 0;         ///< copied without tags
-  bool is_at_limit = false;                ///< max_objects or max_bytes ended the run
+  std::uint64_t tags_not_read = 0;  ///< copied without tags
+  bool is_at_limit = false;         ///< max_objects or max_bytes ended the run
   MarkCounts marks;
-  StorageEstimate storage;                 ///< of what was copied, or would be
+  StorageEstimate storage;  ///< of what was copied, or would be
 };
 
 /// One backup. Used once, by one thread. Borrows all.

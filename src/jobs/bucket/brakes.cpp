@@ -38,10 +38,10 @@ void check_source(const Listed& listed, bool is_allowed) {
 void check_marks(const Listed& listed, const MarkLimit& limit) {
   const std::uint64_t most = limit.of(listed.copies);
   if (listed.to_mark <= most) return;
-  throw Error(ErrorKind::precondition,
-              fmt::format("{} of {} copies would be marked as deleted; the limit is {}", listed.to_mark, listed.copies,
-                          most),
-              {}, fmt::format("look at the list; --max-deleted {} accepts it", listed.to_mark))
+  throw Error(
+      ErrorKind::precondition,
+      fmt::format("{} of {} copies would be marked as deleted; the limit is {}", listed.to_mark, listed.copies, most),
+      {}, fmt::format("look at the list; --max-deleted {} accepts it", listed.to_mark))
       .with_code("TooManyDeleted");
 }
 

@@ -40,8 +40,8 @@ std::optional<Copied> Copier::copy(std::string_view name, const VersionId& versi
   for (int attempt = 1;; ++attempt) {
     std::optional<store::ObjectInfo> info = attempt == 1 ? known : std::nullopt;
     if (!info) {
-      info = source_.store->head(
-          from, {.version_id = version, .if_match = {}, .with_evidence = rules_.through_program});
+      info =
+          source_.store->head(from, {.version_id = version, .if_match = {}, .with_evidence = rules_.through_program});
     }
     if (!info) return std::nullopt;
     if (version.empty() && info->version_id.str() == "null") info->version_id = {};

@@ -16,9 +16,9 @@ struct CopyRules {
   std::string storage_class = "STANDARD_IA";  ///< of copies; empty: the source's
   /// Copies of fewer bytes stay STANDARD where the class bills small objects as 128 KiB; 0: none do.
   ByteCount ia_above = 0;
-  std::string kms_key_arn;      ///< empty: the destination bucket's default encryption
-  bool tags = true;             ///< false: tags are neither read nor copied
-  bool through_program = false; ///< the destination cannot copy from the source: bytes pass through this process
+  std::string kms_key_arn;       ///< empty: the destination bucket's default encryption
+  bool tags = true;              ///< false: tags are neither read nor copied
+  bool through_program = false;  ///< the destination cannot copy from the source: bytes pass through this process
   /// Called before so many bytes are copied, by any thread: a limit on bandwidth. Absent: no limit.
   std::function<void(ByteCount)> pass_bytes;
 };

@@ -24,12 +24,12 @@ struct RequestCounts {
 
 /// List prices in US dollars, of a region.
 struct Prices {
-  double put = 0.005;         ///< of 1000 PUT, COPY, POST or LIST requests to class STANDARD
-  double put_to_class = 0.01; ///< of 1000 PUT or COPY requests to the class of the copies
-  double get = 0.0004;        ///< of 1000 GET or HEAD requests
-  double storage = 0.0125;    ///< of a GiB for a month in the class of the copies
-  double standard = 0.023;    ///< the same in STANDARD
-  double transfer = 0;        ///< of a GiB from the region of the source to that of the copies
+  double put = 0.005;          ///< of 1000 PUT, COPY, POST or LIST requests to class STANDARD
+  double put_to_class = 0.01;  ///< of 1000 PUT or COPY requests to the class of the copies
+  double get = 0.0004;         ///< of 1000 GET or HEAD requests
+  double storage = 0.0125;     ///< of a GiB for a month in the class of the copies
+  double standard = 0.023;     ///< the same in STANDARD
+  double transfer = 0;         ///< of a GiB from the region of the source to that of the copies
 };
 
 /// Returns the price of the requests in US dollars. Deletions cost nothing.
@@ -44,10 +44,10 @@ bool bills_at_least(std::string_view storage_class) noexcept;
 struct StorageEstimate {
   std::uint64_t objects = 0;
   ByteCount bytes = 0;
-  std::uint64_t small = 0;    ///< objects below least_billed_bytes in a class that bills more
-  ByteCount small_bytes = 0;  ///< theirs
-  ByteCount billed = 0;       ///< bytes that are billed, in all classes
-  ByteCount in_class = 0;     ///< of `billed`, those in the class of the copies
+  std::uint64_t small = 0;          ///< objects below least_billed_bytes in a class that bills more
+  ByteCount small_bytes = 0;        ///< theirs
+  ByteCount billed = 0;             ///< bytes that are billed, in all classes
+  ByteCount in_class = 0;           ///< of `billed`, those in the class of the copies
   std::uint64_t kept_standard = 0;  ///< objects that stay STANDARD because they are small
   void add(ByteCount size, std::string_view storage_class, bool is_kept_standard);
 };

@@ -27,9 +27,7 @@ const Pair* Difference::next() {
   left_.read();
   right_.read();
   if (left_.object == nullptr && right_.object == nullptr) return nullptr;
-  const int order = left_.object == nullptr    ? 1
-                    : right_.object == nullptr ? -1
-                                               : left_.name().compare(right_.name());
+  const int order = left_.object == nullptr ? 1 : right_.object == nullptr ? -1 : left_.name().compare(right_.name());
   pair_ = {};
   pair_.name = order <= 0 ? left_.name() : right_.name();
   if (order <= 0) pair_.left = left_.object;

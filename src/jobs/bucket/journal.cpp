@@ -26,9 +26,7 @@ constexpr char etag_empty = 0, etag_md5 = 1, etag_parts = 2, etag_text = 3, etag
 // Bits of an entry's flags; the lowest three are the origin.
 constexpr unsigned flag_marked = 8, flag_forgotten = 16, flag_version = 32;
 
-std::uint32_t crc_of_text(std::string_view text) {
-  return static_cast<std::uint32_t>(crc_of(crc32c, as_bytes(text)));
-}
+std::uint32_t crc_of_text(std::string_view text) { return static_cast<std::uint32_t>(crc_of(crc32c, as_bytes(text))); }
 
 void put_fixed(std::string& out, std::uint64_t value, std::size_t bytes) {
   for (std::size_t i = 0; i < bytes; ++i) out += static_cast<char>(value >> (8 * i));
@@ -87,9 +85,8 @@ void put_etag(std::string& out, const std::string& etag) {
 }
 
 void put_entry(std::string& out, const JournalEntry& entry, std::string_view last) {
-  const std::size_t shared =
-      static_cast<std::size_t>(std::mismatch(entry.name.begin(), entry.name.end(), last.begin(), last.end()).first -
-                               entry.name.begin());
+  const std::size_t shared = static_cast<std::size_t>(
+      std::mismatch(entry.name.begin(), entry.name.end(), last.begin(), last.end()).first - entry.name.begin());
   put_varint(out, shared);
   put_text(out, std::string_view(entry.name).substr(shared));
   unsigned flags = static_cast<unsigned>(entry.origin);

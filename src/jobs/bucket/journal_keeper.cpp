@@ -72,7 +72,8 @@ class Pieces {
 }  // namespace
 
 std::string JournalIdentity::text() const {
-  nlohmann::ordered_json json{{"source_service", source_service}, {"source", to_hex(as_bytes(source))},
+  nlohmann::ordered_json json{{"source_service", source_service},
+                              {"source", to_hex(as_bytes(source))},
                               {"destination", to_hex(as_bytes(destination))}};
   if (versions) json["versions"] = true;
   return json.dump();
@@ -94,9 +95,8 @@ JournalKeeper::JournalKeeper(JournalFiles* files, JournalIdentity identity, os::
 
 std::vector<JournalFile> JournalKeeper::known_files() {
   std::vector<JournalFile> found = files_->list();
-  std::erase_if(found, [](const JournalFile& file) {
-    return file.name != base_name && !file.name.starts_with(segment_prefix);
-  });
+  std::erase_if(
+      found, [](const JournalFile& file) { return file.name != base_name && !file.name.starts_with(segment_prefix); });
   return found;
 }
 

@@ -26,8 +26,8 @@ struct JournalIdentity {
 };
 
 /// Reads and writes the journal: one file `base` in the order of names, and `segment-...` files of what was done since.
-/// A file that is damaged is left out from the damaged block on, with a warning: what it knew is found out again. note()
-/// and flush() are thread-safe; the rest is for one thread. Borrows all.
+/// A file that is damaged is left out from the damaged block on, with a warning: what it knew is found out again.
+/// note() and flush() are thread-safe; the rest is for one thread. Borrows all.
 class JournalKeeper {
  public:
   using Warn = std::function<void(const std::string&)>;

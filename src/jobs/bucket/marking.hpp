@@ -29,7 +29,7 @@ struct MarkCounts {
 /// Told of each mark. Called by any thread.
 struct MarkEvents {
   enum class Kind { mark, unmark };
-  std::function<void(Kind, const std::string& name)> done;      ///< set or removed; in a dry run, would be
+  std::function<void(Kind, const std::string& name)> done;  ///< set or removed; in a dry run, would be
   std::function<void(const std::string& name, const Error&)> failed;
 };
 

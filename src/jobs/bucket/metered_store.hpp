@@ -66,8 +66,7 @@ class MeteredStore final : public store::ObjectStore {
                                         const store::ReadConditions& conditions) override {
     return counted(Meter::get).get(object, range, conditions);
   }
-  std::optional<store::ObjectInfo> head(const ObjectAddress& object,
-                                        const store::ReadConditions& conditions) override {
+  std::optional<store::ObjectInfo> head(const ObjectAddress& object, const store::ReadConditions& conditions) override {
     return counted(Meter::head).head(object, conditions);
   }
   store::DeleteResult remove(const ObjectAddress& object, const VersionId& version,

@@ -1,0 +1,47 @@
+// What the commands of `bale bucket` are asked to do, and the functions that do it. Each returns the exit status.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "cli/bucket_context.hpp"
+#include "cli/bucket_options.hpp"
+
+namespace bale::cli {
+
+struct BucketCompareOptions {
+  BucketArguments arguments;
+  BucketWork work;
+  std::string level = "checksum";
+  bool metadata = false, tags = false;
+  bool only_differences = false;
+  std::string report, manifest;
+};
+int bucket_compare(Context& context, const BucketCompareOptions& options);
+
+struct BucketBackupOptions {
+  BucketArguments arguments;
+  BucketWork work;
+  std::string level = "checksum";
+  std::string storage_class = "STANDARD_IA";  ///< "source": that of each source
+  std::string ia_above, kms_key_id;
+  bool no_tags = false;
+  bool stream = false;
+  bool versions = false;
+  bool allow_empty_source = false;
+  std::string max_deleted, bandwidth_limit, max_bytes;
+  std::optional<std::uint64_t> max_objects;
+  std::string report, from_report, manifest;
+};
+int bucket_backup(Context& context, const BucketBackupOptions& options);
+
+struct BucketTagOptions {
+  BucketArguments arguments;
+  BucketWork work;
+  bool allow_empty_source = false;
+  bool check_marks = false;
+  std::string max_deleted, report, manifest;
+};
+int bucket_tag_deleted(Context& context, const BucketTagOptions& options);
+
+}  // namespace bale::cli
