@@ -232,7 +232,7 @@ void run(BucketContext& bucket, const BucketBackupOptions& options, bucket::Back
     backup.run_names([&] { return reader.next(); });
     return;
   }
-  const auto source = bucket.list_source(), destination = bucket.list_destination();
+  const auto source = bucket.list(bucket.source()), destination = bucket.list(bucket.destination());
   const auto journal = bucket.entries();
   backup.run(*source, *destination, journal.get());
 }

@@ -13,6 +13,7 @@
 #include "flow/retry_policy.hpp"
 #include "jobs/estimate/price_table.hpp"
 #include "os/files.hpp"
+#include "store/parallel_listing.hpp"
 
 namespace bale::cli {
 namespace {
@@ -67,6 +68,9 @@ void add_bucket_work_options(CLI::App& command, BucketWork& work) {
   command.add_option("--rate-limit", work.rate_limit, "send at most N requests a second")
       ->type_name("N")
       ->check(CLI::PositiveNumber.description(""));
+  command.add_option("--listers", work.listers, "list each bucket with up to N requests at once [16]")
+      ->type_name("N")
+      ->check(CLI::Range(1, 64).description(""));
   text("--prices", work.prices, "FILE", "price table of `bale estimate --show-prices`");
 }
 
@@ -131,13 +135,19 @@ bool BucketContext::needs_streaming() {
   }
 }
 
-std::unique_ptr<store::ObjectSequence> BucketContext::list_source() {
-  return std::make_unique<bucket::PagedSequence>(*source_.store, source_.bucket, source_.prefix + prefix_);
+std::unique_ptr<store::ObjectSequence> BucketContext::list(const bucket::Side& side) {
+  const store::SequenceOptions options{.prefix = side.prefix + prefix_, .stop = context_.stop()};
+  if (work_.listers <= 1)
+    return std::make_unique<store::StreamedListing>(*side.store, side.bucket, options, listing_pool());
+  return std::make_unique<store::ParallelListing>(*side.store, side.bucket, options, listing_pool(),
+                                                  store::ListingSplit{.listers = work_.listers});
 }
 
-std::unique_ptr<store::ObjectSequence> BucketContext::list_destination() {
-  return std::make_unique<bucket::PagedSequence>(*destination_.store, destination_.bucket,
-                                                 destination_.prefix + prefix_);
+/// Threads of their own: a listing must not wait for copies.
+flow::ThreadPool& BucketContext::listing_pool() {
+  const std::size_t threads = 2 * std::max<std::size_t>(work_.listers, 1);
+  if (!listing_pool_) listing_pool_ = std::make_unique<flow::ThreadPool>(threads, "list");
+  return *listing_pool_;
 }
 
 bucket::NameFilter BucketContext::filter() const {

@@ -14,12 +14,14 @@
 #include "cli/s3_names.hpp"
 #include "flow/adaptive_limit.hpp"
 #include "flow/progress.hpp"
+#include "flow/thread_pool.hpp"
 #include "jobs/bucket/compare.hpp"
 #include "jobs/bucket/cost.hpp"
 #include "jobs/bucket/journal_keeper.hpp"
 #include "jobs/bucket/metered_store.hpp"
 #include "jobs/bucket/place.hpp"
 #include "jobs/bucket/tools.hpp"
+#include "store/listing.hpp"
 
 namespace CLI {
 class App;
@@ -37,6 +39,7 @@ struct BucketWork {
   std::string journal;  ///< a directory, or s3://bucket/prefix; empty: below .bale/ of the destination
   bool no_journal = false;
   std::uint64_t rate_limit = 0;     ///< requests a second; 0: none
+  std::size_t listers = 16;         ///< requests at once of one listing
   std::string prices;               ///< file of a price table; empty: the one that is built in
   std::vector<FilterRule> filters;  ///< of --include and --exclude, in their order
 };
@@ -58,8 +61,7 @@ class BucketContext {
   const bucket::Side& source() const noexcept { return source_; }
   const bucket::Side& destination() const noexcept { return destination_; }
   /// The objects of a side that the options let take part: --prefix. Valid as long as this object.
-  std::unique_ptr<store::ObjectSequence> list_source();
-  std::unique_ptr<store::ObjectSequence> list_destination();
+  std::unique_ptr<store::ObjectSequence> list(const bucket::Side& side);
   /// Whether a name takes part: --include and --exclude. Empty where all do.
   bucket::NameFilter filter() const;
   /// Whether the store of the destination has to be sent the bytes, because it cannot read the source.
@@ -87,7 +89,7 @@ class BucketContext {
   Context& source_context() { return other_ ? *other_ : context_; }
   void open_sides(const BucketOptions& options);
   void check_sides();
-  void open_journal();
+  flow::ThreadPool& listing_pool();
 
   Context& context_;
   const BucketWork& work_;
@@ -102,6 +104,7 @@ class BucketContext {
   Region source_region_, destination_region_;
   std::unique_ptr<bucket::JournalFiles> journal_files_;
   std::unique_ptr<bucket::JournalKeeper> journal_;
+  std::unique_ptr<flow::ThreadPool> listing_pool_;
 };
 
 /// Adds requests, their price, retries and time to a summary.

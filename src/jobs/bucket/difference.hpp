@@ -5,7 +5,7 @@
 #include <string_view>
 
 #include "jobs/bucket/journal.hpp"
-#include "jobs/bucket/sequence.hpp"
+#include "store/listing.hpp"
 
 namespace bale::bucket {
 
