@@ -9,7 +9,7 @@ set -euo pipefail
 
 build=(g++ make cmake ninja-build pkg-config ccache mold
        libfmt-dev nlohmann-json3-dev libspdlog-dev libcli11-dev libssl-dev libsqlite3-dev
-       libzstd-dev libarchive-dev libxxhash-dev libcurl4-openssl-dev libpugixml-dev
+       libzstd-dev libarchive-dev libxxhash-dev zlib1g-dev libcurl4-openssl-dev libpugixml-dev
        libre2-dev libfuse3-dev libyaml-cpp-dev)
 # From the second line on: servers that speak AWS's protocols, and other clients of theirs as judges (docs/testing.md);
 # dynalite and moto are not Debian's.

@@ -22,6 +22,7 @@ OWNERS = {
     "spdlog/": {"telemetry"},
     "openssl/": {"base"},
     "xxhash.h": {"base"},
+    "zlib.h": {"base"},
     "immintrin.h": {"base"},  # the compiler's: instructions of x86-64
     "zstd.h": {"archive"},
     "zstd_errors.h": {"archive"},

@@ -32,7 +32,7 @@ void check_usage(const BucketBackupOptions& options, const BucketOptions& where)
     throw refuse("--from-report lists no bucket: what was deleted is not known", "leave --tag-deleted away");
   if (where.tag_deleted && where.all)
     throw refuse("--all copies without comparing", "run `bale bucket tag-deleted` after it");
-  if (!options.from_report.empty() && !options.manifest.empty())
+  if (!options.from_report.empty() && !options.work.manifest.empty())
     throw refuse("--from-report and --manifest both name what is to be copied", "give one of them");
 }
 
@@ -232,7 +232,7 @@ void run(BucketContext& bucket, const BucketBackupOptions& options, bucket::Back
     backup.run_names([&] { return reader.next(); });
     return;
   }
-  const auto source = bucket.list(bucket.source()), destination = bucket.list(bucket.destination());
+  const auto source = bucket.list_source(), destination = bucket.list(bucket.destination());
   const auto journal = bucket.entries();
   backup.run(*source, *destination, journal.get());
 }

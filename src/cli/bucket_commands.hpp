@@ -15,7 +15,7 @@ struct BucketCompareOptions {
   std::string level = "checksum";
   bool metadata = false, tags = false;
   bool only_differences = false;
-  std::string report, manifest;
+  std::string report;
 };
 int bucket_compare(Context& context, const BucketCompareOptions& options);
 
@@ -31,7 +31,7 @@ struct BucketBackupOptions {
   bool allow_empty_source = false;
   std::string max_deleted, bandwidth_limit, max_bytes;
   std::optional<std::uint64_t> max_objects;
-  std::string report, from_report, manifest;
+  std::string report, from_report;
 };
 int bucket_backup(Context& context, const BucketBackupOptions& options);
 
@@ -40,7 +40,7 @@ struct BucketTagOptions {
   BucketWork work;
   bool allow_empty_source = false;
   bool check_marks = false;
-  std::string max_deleted, report, manifest;
+  std::string max_deleted, report;
 };
 int bucket_tag_deleted(Context& context, const BucketTagOptions& options);
 

@@ -103,7 +103,7 @@ int compare_buckets(Context& context, const BucketCompareOptions& options) {
   bucket::CompareCounts counts;
   {
     const ProgressPrinter printer(context, bucket.progress(), "comparing");
-    const auto left = bucket.list(bucket.source()), right = bucket.list(bucket.destination());
+    const auto left = bucket.list_source(), right = bucket.list(bucket.destination());
     const auto journal = bucket.entries();
     counts = bucket::compare(request, *left, *right, journal.get(), bucket.tools(),
                              [&](const bucket::Finding& finding) { findings.add(finding); });

@@ -11,6 +11,7 @@
 #include "cli/option_values.hpp"
 #include "cli/output.hpp"
 #include "flow/retry_policy.hpp"
+#include "jobs/bucket/manifest_sequence.hpp"
 #include "jobs/estimate/price_table.hpp"
 #include "os/files.hpp"
 #include "store/parallel_listing.hpp"
@@ -68,6 +69,10 @@ void add_bucket_work_options(CLI::App& command, BucketWork& work) {
   command.add_option("--rate-limit", work.rate_limit, "send at most N requests a second")
       ->type_name("N")
       ->check(CLI::PositiveNumber.description(""));
+  CLI::Option* manifest =
+      text("--manifest", work.manifest, "PLACE",
+           "list of the source's objects: S3 Inventory (CSV, or its manifest.json) or JSON lines; a file or s3:// URI");
+  text("--manifest-schema", work.manifest_schema, "COLUMNS", "columns of a CSV manifest")->needs(manifest);
   command.add_option("--listers", work.listers, "list each bucket with up to N requests at once [16]")
       ->type_name("N")
       ->check(CLI::Range(1, 64).description(""));
@@ -141,6 +146,18 @@ std::unique_ptr<store::ObjectSequence> BucketContext::list(const bucket::Side& s
     return std::make_unique<store::StreamedListing>(*side.store, side.bucket, options, listing_pool());
   return std::make_unique<store::ParallelListing>(*side.store, side.bucket, options, listing_pool(),
                                                   store::ListingSplit{.listers = work_.listers});
+}
+
+std::unique_ptr<store::ObjectSequence> BucketContext::list_source() {
+  if (work_.manifest.empty()) return list(source_);
+  constexpr ByteCount share = 4;  // of the memory, for sorting
+  const bucket::ManifestRequest request{.place = work_.manifest,
+                                        .schema = work_.manifest_schema,
+                                        .bucket = source_.bucket,
+                                        .prefix = source_.prefix + prefix_,
+                                        .most_memory = context_.memory_limit() / share,
+                                        .stop = context_.stop()};
+  return bucket::open_manifest(context_.world().files, *source_.store, request);
 }
 
 /// Threads of their own: a listing must not wait for copies.

@@ -36,6 +36,7 @@ inline constexpr std::uint32_t default_last_modified_since = 48;
 struct BucketWork {
   // The source where it is reached otherwise than the destination. Empty: as the global options say.
   std::string source_profile, source_endpoint_url, source_region, source_ca_bundle, source_local;
+  std::string manifest, manifest_schema;  ///< in the place of the source's listing; empty: none
   std::string journal;  ///< a directory, or s3://bucket/prefix; empty: below .bale/ of the destination
   bool no_journal = false;
   std::uint64_t rate_limit = 0;     ///< requests a second; 0: none
@@ -62,6 +63,8 @@ class BucketContext {
   const bucket::Side& destination() const noexcept { return destination_; }
   /// The objects of a side that the options let take part: --prefix. Valid as long as this object.
   std::unique_ptr<store::ObjectSequence> list(const bucket::Side& side);
+  /// Those of the source, from --manifest where it is given.
+  std::unique_ptr<store::ObjectSequence> list_source();
   /// Whether a name takes part: --include and --exclude. Empty where all do.
   bucket::NameFilter filter() const;
   /// Whether the store of the destination has to be sent the bytes, because it cannot read the source.

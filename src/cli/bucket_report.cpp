@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <memory>
 #include <nlohmann/json.hpp>
 
 #include "base/error.hpp"
@@ -12,41 +13,23 @@
 namespace bale::cli {
 namespace {
 
-constexpr std::size_t read_bytes = 1 << 20;
-constexpr std::size_t most_line_bytes = 64 << 10;
+std::function<std::size_t(MutableBytes)> reading(std::shared_ptr<os::ReadableFile> file) {
+  return [file = std::move(file), at = ByteCount(0)](MutableBytes bytes) mutable {
+    const std::size_t got = file->read_at(at, bytes);
+    at += got;
+    return got;
+  };
+}
 
 }  // namespace
 
 ReportReader::ReportReader(os::Files& files, const std::string& path, std::string prefix)
-    : file_(files.open(path)), path_(path), prefix_(std::move(prefix)) {}
-
-std::optional<std::string> ReportReader::next_line() {
-  for (;;) {
-    const std::size_t end = waiting_.find('\n');
-    if (end != std::string::npos) {
-      std::string line = waiting_.substr(0, end);
-      waiting_.erase(0, end + 1);
-      ++line_;
-      return line;
-    }
-    if (waiting_.size() > read_bytes + most_line_bytes)
-      throw Error(ErrorKind::invalid, "a line is too long", fmt::format("{}: line {}", path_, line_ + 1));
-    const std::size_t before = waiting_.size();
-    waiting_.resize(before + read_bytes);
-    const std::size_t got = file_->read_at(at_, {reinterpret_cast<std::byte*>(waiting_.data()) + before, read_bytes});
-    waiting_.resize(before + got);
-    at_ += got;
-    if (got > 0) continue;
-    if (waiting_.empty()) return std::nullopt;
-    ++line_;
-    return std::exchange(waiting_, {});
-  }
-}
+    : path_(path), prefix_(std::move(prefix)), lines_(reading(files.open(path))) {}
 
 std::optional<std::string> ReportReader::next() {
-  while (const auto line = next_line()) {
+  while (const auto line = lines_.next()) {
     if (line->find_first_not_of(" \t\r") == std::string::npos) continue;
-    const std::string where = fmt::format("{}: line {}", path_, line_);
+    const std::string where = fmt::format("{}: line {}", path_, lines_.number());
     try {
       const auto key = bucket::key_to_copy(*line);
       if (!key) continue;

@@ -1,11 +1,11 @@
 // Files of JSON lines that say what is to be copied, and lines that say what is marked.
 #pragma once
 
-#include <memory>
 #include <optional>
 #include <string>
 
 #include "cli/bucket_context.hpp"
+#include "jobs/bucket/inventory.hpp"
 #include "os/files.hpp"
 
 namespace bale::cli {
@@ -20,12 +20,8 @@ class ReportReader {
   std::optional<std::string> next();
 
  private:
-  std::optional<std::string> next_line();
-  const std::unique_ptr<os::ReadableFile> file_;
   const std::string path_, prefix_;
-  std::string waiting_;
-  ByteCount at_ = 0;
-  std::uint64_t line_ = 0;
+  bucket::LineReader lines_;
 };
 
 /// Prints that a copy was, would be or was not marked. `type`: of the line of JSON.

@@ -72,7 +72,7 @@ int tag(Context& context, const BucketTagOptions& options) {
   bucket::TagCounts counts;
   try {
     const ProgressPrinter printer(context, bucket.progress(), "comparing");
-    const auto source = bucket.list(bucket.source()), destination = bucket.list(bucket.destination());
+    const auto source = bucket.list_source(), destination = bucket.list(bucket.destination());
     const auto journal = bucket.entries();
     counts =
         bucket::tag_deleted(request, *source, *destination, journal.get(), bucket.journal(), bucket.tools(), events,

@@ -186,7 +186,8 @@ TEST(Brakes, MarkTheLargerOfBothLimits) {
   EXPECT_EQ(MarkLimit().of(100'000), 10'000U);
   EXPECT_EQ(parse_mark_limit("7").of(1'000'000), 7U);
   EXPECT_EQ(parse_mark_limit("25%").of(40), 10U);
-  for (const char* wrong : {"", "%", "101%", "-1", "1.5", "many"}) EXPECT_THROW(parse_mark_limit(wrong), Error) << wrong;
+  for (const char* wrong : {"", "%", "101%", "-1", "1.5", "many"})
+    EXPECT_THROW(parse_mark_limit(wrong), Error) << wrong;
   EXPECT_NO_THROW(check_marks({1, 100, 1000}, {}));
   EXPECT_THROW(check_marks({1, 100, 1001}, {}), Error);
   EXPECT_THROW(check_source({0, 1, 0}, false), Error);

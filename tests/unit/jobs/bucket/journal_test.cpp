@@ -75,7 +75,8 @@ TEST(Journal, MayBeEmpty) { EXPECT_TRUE(read_file(file_of({})).empty()); }
 
 TEST(Journal, TakesFewBytesForManyNeighbours) {
   std::vector<JournalEntry> entries;
-  for (int i = 0; i < 100'000; ++i) entries.push_back(entry("a/long/directory/of/names/" + std::to_string(1'000'000 + i)));
+  for (int i = 0; i < 100'000; ++i)
+    entries.push_back(entry("a/long/directory/of/names/" + std::to_string(1'000'000 + i)));
   const std::string bytes = file_of(entries);
   EXPECT_LT(bytes.size(), entries.size() * 45);
   EXPECT_EQ(read_file(bytes), entries);
@@ -116,7 +117,8 @@ TEST(MergedEntries, TheLaterEntryHolds) {
 
 TEST(MergedEntries, OpensAFileWhenItsNamesCome) {
   int first = 0, second = 0;
-  MergedEntries merged({input(file_of({entry("m"), entry("z")}), &second), input(file_of({entry("a"), entry("b")}), &first)});
+  MergedEntries merged(
+      {input(file_of({entry("m"), entry("z")}), &second), input(file_of({entry("a"), entry("b")}), &first)});
   EXPECT_EQ(merged.next()->name, "a");
   EXPECT_EQ(first + second, 1);
   EXPECT_EQ(merged.next()->name, "b");
