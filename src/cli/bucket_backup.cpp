@@ -32,6 +32,12 @@ void check_usage(const BucketBackupOptions& options, const BucketOptions& where)
     throw refuse("--from-report lists no bucket: what was deleted is not known", "leave --tag-deleted away");
   if (where.tag_deleted && where.all)
     throw refuse("--all copies without comparing", "run `bale bucket tag-deleted` after it");
+  const bool is_listed = options.from_report.empty() && options.work.manifest.empty();
+  if (options.versions &&
+      (where.tag_deleted || where.all || !is_listed || options.max_objects || !options.max_bytes.empty()))
+    throw refuse(
+        "--versions goes with none of --tag-deleted, --all, --from-report, --manifest, --max-objects, --max-bytes",
+        "leave the others away: delete markers are copied as versions");
   if (!options.from_report.empty() && !options.work.manifest.empty())
     throw refuse("--from-report and --manifest both name what is to be copied", "give one of them");
 }
@@ -247,6 +253,7 @@ int back_up(Context& context, const BucketBackupOptions& options) {
   flow::RateLimit limit(context.world().clock,
                         [bandwidth] { return bandwidth > 0 ? std::optional(bandwidth) : std::nullopt; });
   if (bandwidth > 0) request.copies.pass_bytes = [&](ByteCount bytes) { limit.pass(bytes, context.stop()); };
+  if (options.versions) return bucket_backup_versions(bucket, options, request.copies);
   Events events(bucket, options.report);
   Summary summary(bucket, request);
   bucket::Backup backup(request, bucket.journal(), bucket.limit(), bucket.tools(), events.events());

@@ -100,6 +100,7 @@ void add_backup(CLI::App& group, Action& action) {
   const auto options = std::make_shared<BucketBackupOptions>();
   add_bucket_options(*command, BucketVerb::backup, options->arguments);
   add_copy_options(*command, *options);
+  command->add_flag("--versions", options->versions, "copy all versions and delete markers, in their order");
   add_limits(*command, *options);
   command->add_option("--level", options->level, "evidence that a copy is current: size, etag or checksum [checksum]")
       ->type_name("LEVEL")

@@ -6,6 +6,7 @@
 
 #include "cli/bucket_context.hpp"
 #include "cli/bucket_options.hpp"
+#include "jobs/bucket/copier.hpp"
 
 namespace bale::cli {
 
@@ -34,6 +35,8 @@ struct BucketBackupOptions {
   std::string report, from_report;
 };
 int bucket_backup(Context& context, const BucketBackupOptions& options);
+/// `bale bucket backup --versions`. `copies`: as the options say.
+int bucket_backup_versions(BucketContext& bucket, const BucketBackupOptions& options, const bucket::CopyRules& copies);
 
 struct BucketTagOptions {
   BucketArguments arguments;

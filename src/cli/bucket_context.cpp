@@ -148,6 +148,11 @@ std::unique_ptr<store::ObjectSequence> BucketContext::list(const bucket::Side& s
                                                   store::ListingSplit{.listers = work_.listers});
 }
 
+std::unique_ptr<store::VersionSequence> BucketContext::list_versions(const bucket::Side& side) {
+  const store::SequenceOptions options{.prefix = side.prefix + prefix_, .stop = context_.stop()};
+  return std::make_unique<store::StreamedVersions>(*side.store, side.bucket, options, listing_pool());
+}
+
 std::unique_ptr<store::ObjectSequence> BucketContext::list_source() {
   if (work_.manifest.empty()) return list(source_);
   constexpr ByteCount share = 4;  // of the memory, for sorting

@@ -65,6 +65,8 @@ class BucketContext {
   std::unique_ptr<store::ObjectSequence> list(const bucket::Side& side);
   /// Those of the source, from --manifest where it is given.
   std::unique_ptr<store::ObjectSequence> list_source();
+  /// The same with all versions.
+  std::unique_ptr<store::VersionSequence> list_versions(const bucket::Side& side);
   /// Whether a name takes part: --include and --exclude. Empty where all do.
   bucket::NameFilter filter() const;
   /// Whether the store of the destination has to be sent the bytes, because it cannot read the source.

@@ -221,7 +221,10 @@ class Backup::Work {
   void probe_rights(const std::string& name) {
     if (is_probed_ || !request_.copies.tags) return;
     try {
-      request_.source.store->get_tags(request_.source.at(name));
+      const ObjectAddress object = request_.source.at(name);
+      const auto info = request_.source.store->head(object);
+      if (!info) return;
+      request_.source.store->get_tags(object, info->version_id);
     } catch (const Error& error) {
       if (error.kind() == ErrorKind::not_found) return;  // gone: the next one tells
       if (error.kind() != ErrorKind::denied) throw;
