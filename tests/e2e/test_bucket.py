@@ -1,14 +1,13 @@
 """`bale bucket compare`, `backup` and `tag-deleted` on the embedded store. K1 to K15 are cases that other tools got
 wrong; what a server has to do for them is in test_bucket_servers.py."""
-import json
 import re
 
 import pytest
 
-from conftest import Bale, MiB, attributes
+from conftest import Bale, MiB
 
-AWKWARD = ["/a", "a", "a//b", "a/b", "a/", "./a", "../a", "a/../b", " ", "+", "%2F", "é", "é", "k" * 1024,
-           "￿", "\x01", "\U0001f600"]
+AWKWARD = ["/a", "a", "a//b", "a/b", "a/", "./a", "../a", "a/../b", " ", "+", "%2F", "\u00e9", "e\u0301", "k" * 1024,
+           "\uffff", "\x01", "\U0001f600"]
 
 
 class Buckets(Bale):
@@ -381,4 +380,3 @@ def test_usage(buckets):
                       ["backup", "s3://src", "s3://dst", "--from-report", "x", "--tag-deleted"],
                       ["backup", "s3://src"]):
         buckets.run("bucket", *arguments, status=2)
-    assert json.dumps(attributes()) == "[]"

@@ -192,8 +192,8 @@ def test_K7_failures_are_named_and_a_report_of_them_is_copied_later(on):
     on.server.rules([{"deny": ["s3:GetObject"], "path": "^/src/k000[123]$"},
                      {"name": "gone", "action": "other_writer", "remove": True, "operation": "^HeadObject$",
                       "path": "^/src/k0050$"},
-                     {"name": "changed", "action": "other_writer", "body": "another", "operation": "^CopyObject$",
-                      "path": "k0060$"}])
+                     {"name": "changed", "action": "other_writer", "body": "another", "operation": "^HeadObject$",
+                      "path": "^/src/k0060$", "when": "after"}])
     report = on.directory / "report.jsonl"
     finished = on.run("backup", "--report", report, status=1)
     summary = finished.lines()[-1]
@@ -204,7 +204,7 @@ def test_K7_failures_are_named_and_a_report_of_them_is_copied_later(on):
     assert all(line["key"] in finished.err for line in failures)
     on.server.rules([])
     assert on.backup("--from-report", report)["copied"] == 3
-    assert on.compare("--only-differences", status=None)[0] == {} or "k0060" in str(on.compare(status=None)[0])
+    assert on.compare()[1]["same"] == 199
 
 
 # K9: requests
@@ -287,7 +287,8 @@ def test_all_versions_in_their_order(tmp_path):
         on.put("a", b"five")
         assert on.backup("--versions")["copied"] == 1
         assert history("src") == history("dst")
-        on.run("backup", "--versions", status=4, destination="plain") if server.bucket("plain") else None
+        server.bucket("plain")
+        assert "versions" in on.run("backup", "--versions", status=4, destination="plain").err
 
 
 # K12: an ETag that is no MD5
@@ -308,7 +309,7 @@ def test_K12_a_kms_key_at_one_side(on):
 def test_K15_a_source_that_is_written_before_its_copy(on):
     put_some(on, 2)
     on.server.rules([{"action": "other_writer", "body": "written meanwhile", "operation": "^HeadObject$",
-                      "path": "^/src/k0001$", "when": "after", "times": 3}])
+                      "path": "^/src/k0001$", "when": "after"}])
     assert on.backup()["failed"] == 0
     assert on.get("k0001") == on.get("k0001", bucket="src")
     on.server.rules([])
@@ -401,7 +402,7 @@ def test_backup_and_compare_on_a_server(real):
     real.compare("--level", "full")
     second = real.backup("--storage-class", "STANDARD")
     assert second["copied"] == 0
-    assert second["requests"]["copy"] == second["requests"]["get"] - second["requests"]["get"]
+    assert second["requests"]["copy"] == second["requests"]["put"] == second["requests"]["tag"] == 0
 
     changed, deleted = keys[0], keys[1]
     real.put(changed, contents[changed] + b"!")

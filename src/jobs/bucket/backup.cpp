@@ -220,13 +220,18 @@ class Backup::Work {
   /// lack of the right must not pass for an object without tags.
   void probe_rights(const std::string& name) {
     if (is_probed_ || !request_.copies.tags) return;
+    const ObjectAddress object = request_.source.at(name);
+    std::optional<store::ObjectInfo> info;
     try {
-      const ObjectAddress object = request_.source.at(name);
-      const auto info = request_.source.store->head(object);
-      if (!info) return;
+      info = request_.source.store->head(object);
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::denied) throw;
+    }
+    if (!info) return;  // gone, or not to be read itself: the next object tells
+    try {
       request_.source.store->get_tags(object, info->version_id);
     } catch (const Error& error) {
-      if (error.kind() == ErrorKind::not_found) return;  // gone: the next one tells
+      if (error.kind() == ErrorKind::not_found) return;
       if (error.kind() != ErrorKind::denied) throw;
       throw error.with_summary("the tags of the source must not be read: " + error.summary())
           .with_hint("allow s3:GetObjectTagging, or copy without tags: --no-tags");
