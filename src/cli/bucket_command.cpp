@@ -1,39 +1,14 @@
 // bale bucket: the command line of compare, backup, tag-deleted.
 #include <CLI/CLI.hpp>
-#include <map>
 #include <memory>
 
 #include "cli/bucket_commands.hpp"
 #include "cli/commands.hpp"
+#include "cli/filter_options.hpp"
 #include "cli/option_values.hpp"
 
 namespace bale::cli {
 namespace {
-
-/// The filters in the order in which they were given, which CLI11 keeps for all options together only.
-std::vector<FilterRule> ordered_filters(const CLI::App& command) {
-  std::vector<FilterRule> rules;
-  std::map<const CLI::Option*, std::size_t> seen;
-  for (const CLI::Option* option : command.parse_order()) {
-    const std::string name = option->get_name();
-    if (name != "--include" && name != "--exclude") continue;
-    rules.push_back({name == "--include", option->results().at(seen[option]++)});
-  }
-  return rules;
-}
-
-/// The patterns are read by ordered_filters(); here they are only checked to be there.
-void add_filters(CLI::App& command) {
-  const auto add = [&](const char* name, const char* help) {
-    command
-        .add_option_function<std::vector<std::string>>(
-            name, [](const std::vector<std::string>&) {}, help)
-        ->allow_extra_args(false)
-        ->type_name("PATTERN");
-  };
-  add("--exclude", "leave out names that match; of all filters that match a name, the last one decides");
-  add("--include", "do take names that match, though an earlier --exclude matches them");
-}
 
 void add_brakes(CLI::App& command, bool& allow_empty_source, std::string& max_deleted) {
   command.add_flag("--allow-empty-source", allow_empty_source, "accept a source without any object");
@@ -57,7 +32,7 @@ void add_compare(CLI::App& group, Action& action) {
   command->add_option("--report", options->report, "write the findings to a file of JSON lines")
       ->type_name("FILE")
       ->check(refuse_empty);
-  add_filters(*command);
+  add_filter_options(*command);
   add_bucket_work_options(*command, options->work);
   command->callback([&action, options, command] {
     options->work.filters = ordered_filters(*command);
@@ -111,7 +86,7 @@ void add_backup(CLI::App& group, Action& action) {
   command->add_option("--from-report", options->from_report, "copy what a report names, without listing the buckets")
       ->type_name("FILE")
       ->check(refuse_empty);
-  add_filters(*command);
+  add_filter_options(*command);
   add_bucket_work_options(*command, options->work);
   command->callback([&action, options, command] {
     options->work.filters = ordered_filters(*command);
@@ -129,7 +104,7 @@ void add_tag_deleted(CLI::App& group, Action& action) {
   command->add_option("--report", options->report, "write failures to a file of JSON lines")
       ->type_name("FILE")
       ->check(refuse_empty);
-  add_filters(*command);
+  add_filter_options(*command);
   add_bucket_work_options(*command, options->work);
   command->callback([&action, options, command] {
     options->work.filters = ordered_filters(*command);

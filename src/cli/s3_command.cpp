@@ -3,13 +3,13 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 
 #include "base/error.hpp"
 #include "base/text.hpp"
 #include "cli/commands.hpp"
+#include "cli/filter_options.hpp"
 #include "cli/option_values.hpp"
 #include "cli/output.hpp"
 #include "cli/s3_commands.hpp"
@@ -141,31 +141,6 @@ void add_stat_command(CLI::App& s3, Action& action) {
   stat->add_option("--version-id", request->version_id, "this version of the object")->type_name("ID");
   stat->callback(
       [&action, request] { action = [request](Context& context) { return stat_object(context, *request); }; });
-}
-
-/// The filters in the order in which they were given, which CLI11 keeps for all options together only.
-std::vector<FilterRule> ordered_filters(const CLI::App& command) {
-  std::vector<FilterRule> rules;
-  std::map<const CLI::Option*, std::size_t> seen;
-  for (const CLI::Option* option : command.parse_order()) {
-    const std::string name = option->get_name();
-    if (name != "--include" && name != "--exclude") continue;
-    rules.push_back({name == "--include", option->results().at(seen[option]++)});
-  }
-  return rules;
-}
-
-/// The patterns are read by ordered_filters(); here they are only checked to be there.
-void add_filter_options(CLI::App& command) {
-  const auto add = [&](const char* name, const char* help) {
-    command
-        .add_option_function<std::vector<std::string>>(
-            name, [](const std::vector<std::string>&) {}, help)
-        ->allow_extra_args(false)  // one pattern each; what follows is a file or another option
-        ->type_name("PATTERN");
-  };
-  add("--exclude", "leave out names that match; of all filters that match a name, the last one decides");
-  add("--include", "do take names that match, though an earlier --exclude matches them");
 }
 
 void add_remove_command(CLI::App& s3, Action& action) {

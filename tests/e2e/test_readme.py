@@ -31,8 +31,15 @@ def test_tour(tmp_path):
 
 
 def test_raw_files(tmp_path):
-    run(script_of("## Raw files", "## On Amazon S3").replace("/tmp/bale-raw", str(tmp_path / "store")), tmp_path)
+    run(script_of("## Raw files", "## A bucket as").replace("/tmp/bale-raw", str(tmp_path / "store")), tmp_path)
     assert (tmp_path / "back/run1.raw").read_bytes() == (tmp_path / "run1.raw").read_bytes()
+
+
+def test_a_bucket_as_the_backup_of_another(tmp_path):
+    script = script_of("## A bucket as", "## On Amazon S3").replace("/tmp/bale-bucket", str(tmp_path / "store"))
+    finished = run(script + "\nbale bucket backup s3://photos s3://photos-backup", tmp_path)
+    assert "0 differences" in finished.stdout
+    assert finished.stdout.splitlines()[-2].startswith("0 objects copied")
 
 
 def test_demo():
