@@ -1,4 +1,5 @@
-"""`bale bucket` against S3 servers: a scripted one for what no other shows, Ceph RGW and moto with boto3 as the judge."""
+"""`bale bucket` against S3 servers: a scripted one for what no other shows, Ceph RGW and moto, with boto3 as the judge.
+"""
 import json
 import pathlib
 import random

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <utility>
 
+#include "flow/item_runner.hpp"
 #include "jobs/bucket/tag_deleted.hpp"
 #include "os/target.hpp"
 
@@ -90,10 +91,9 @@ class Backup::Work {
         copier_(request.source, request.destination, request.copies, tools),
         compare_{request.source, request.destination, request.listed, false, false, {}},
         marking_(request.source, request.destination, journal, tools, events_.marks),
-        pool_(tools.at_once, "copy") {}
+        runner_(tools.at_once) {}
 
   void run(Difference& difference) {
-    flow::TaskGroup group;
     const bool is_whole = ending_on_failure([&] {
       while (const Pair* pair = difference.next()) {
         check_go_on();
@@ -101,32 +101,30 @@ class Backup::Work {
         count(*pair);
         if (pair->left == nullptr) {
           if (request_.tag_deleted) marking_.take(*pair);
-        } else if (!start(group, *pair)) {
+        } else if (!start(*pair)) {
           return false;
         }
       }
       check_source(listed_, request_.allow_empty_source);
       return true;
     });
-    group.wait();
+    runner_.wait();
     check_go_on();
     if (is_whole) mark();
   }
 
   void run_names(const std::function<std::optional<std::string>()>& next) {
-    flow::TaskGroup group;
     ending_on_failure([&] {
       for (auto name = next(); name; name = next()) {
         check_go_on();
         if (is_own_key(*name) || (request_.is_wanted && !request_.is_wanted(*name))) continue;
         if (!begin_copy(0)) return false;
         probe_rights(*name);
-        group.wait_until_at_most(2 * tools_.at_once);
-        group.run(pool_, [this, each = *name] { process(each, CopyReason::asked); });
+        runner_.run([this, each = *name] { process(each, CopyReason::asked); });
       }
       return true;
     });
-    group.wait();
+    runner_.wait();
     check_go_on();
   }
 
@@ -151,6 +149,7 @@ class Backup::Work {
       return step();
     } catch (...) {
       is_over_ = true;
+      runner_.wait();
       throw;
     }
   }
@@ -163,7 +162,7 @@ class Backup::Work {
   }
 
   /// Starts what a name of the source needs. Returns false where a limit ends the run.
-  bool start(flow::TaskGroup& group, const Pair& pair) {
+  bool start(const Pair& pair) {
     using Action = Decision::Action;
     const Decision decision =
         request_.copies_all ? Decision{Action::copy, CopyReason::asked} : decide(pair, request_.listed);
@@ -180,13 +179,11 @@ class Backup::Work {
       return true;
     }
     if (!request_.dryrun) probe_rights(name);
-    group.wait_until_at_most(2 * tools_.at_once);
     if (is_compared) {
-      group.run(pool_, [this, name = std::move(name), left = *pair.left, right = *pair.right] {
-        compare_first(name, left, right);
-      });
+      runner_.run(
+          [this, name = std::move(name), left = *pair.left, right = *pair.right] { compare_first(name, left, right); });
     } else {  // a copy takes the marks away, too
-      group.run(pool_, [this, name = std::move(name), reason = decision.reason] { process(name, reason); });
+      runner_.run([this, name = std::move(name), reason = decision.reason] { process(name, reason); });
     }
     return true;
   }
@@ -345,7 +342,7 @@ class Backup::Work {
   mutable Mutex mutex_;
   BackupCounts counts_ BALE_GUARDED_BY(mutex_);
   std::optional<Error> fatal_ BALE_GUARDED_BY(mutex_);  ///< what would fail for every other object, too
-  flow::ThreadPool pool_;                               ///< last: its tasks use the others
+  flow::ItemRunner runner_;                             ///< last: its tasks use the others
 };
 
 Backup::Backup(const BackupRequest& request, JournalKeeper& journal, flow::AdaptiveLimit& limit, const Tools& tools,

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <optional>
 
+#include "flow/item_runner.hpp"
+
 namespace bale::bucket {
 namespace {
 
@@ -85,10 +87,9 @@ class Work {
         events_(events),
         counts_(counts),
         copier_(request.source, request.destination, request.copies, tools),
-        pool_(tools.at_once, "copy") {}
+        runner_(tools.at_once) {}
 
   void run(Groups& source, Groups& destination, EntrySequence* journal) {
-    flow::TaskGroup group;
     try {
       while (source.fill()) {
         check_stop();
@@ -96,13 +97,14 @@ class Work {
         const bool has_copies = destination.fill() && destination.name() == source.name();
         const Versions copies = has_copies ? destination.take() : Versions();
         const std::string name = source.name();
-        start(group, name, source.take(), copies, known(journal, name));
+        start(name, source.take(), copies, known(journal, name));
       }
     } catch (...) {
       is_over_ = true;  // what waits for its turn is not begun
+      runner_.wait();
       throw;
     }
-    group.wait();
+    runner_.wait();
     check_stop();
   }
 
@@ -119,8 +121,7 @@ class Work {
     return entry_ != nullptr && entry_->name == name ? entry_ : nullptr;
   }
 
-  void start(flow::TaskGroup& group, const std::string& name, Versions versions, const Versions& copies,
-             const JournalEntry* known) {
+  void start(const std::string& name, Versions versions, const Versions& copies, const JournalEntry* known) {
     if (request_.is_wanted && !request_.is_wanted(name)) return;
     const std::size_t first = first_to_copy(versions, copies, known);
     {
@@ -131,8 +132,7 @@ class Work {
     }
     if (first == versions.size()) return;
     versions.erase(versions.begin(), versions.begin() + static_cast<std::ptrdiff_t>(first));
-    group.wait_until_at_most(2 * tools_.at_once);
-    group.run(pool_, [this, name, rest = std::move(versions)] { copy_all(name, rest); });
+    runner_.run([this, name, rest = std::move(versions)] { copy_all(name, rest); });
   }
 
   void copy_all(const std::string& name, const Versions& versions) noexcept {
@@ -195,7 +195,7 @@ class Work {
   std::atomic<bool> is_over_{false};
   const JournalEntry* entry_ = nullptr;
   bool is_journal_read_ = false;
-  flow::ThreadPool pool_;  ///< last: its tasks use the others
+  flow::ItemRunner runner_;  ///< last: its tasks use the others
 };
 
 }  // namespace

@@ -1,15 +1,33 @@
 #include "jobs/bucket/compare.hpp"
 
+#include <atomic>
+
+#include "flow/item_runner.hpp"
+
 namespace bale::bucket {
 namespace {
 
 class Comparison {
  public:
   Comparison(const CompareRequest& request, const Tools& tools, const std::function<void(const Finding&)>& found)
-      : request_(request), tools_(tools), found_(found), pool_(tools.at_once, "compare") {}
+      : request_(request), tools_(tools), found_(found), runner_(tools.at_once) {}
 
   CompareCounts run(Difference& difference) {
-    flow::TaskGroup group;
+    try {
+      ask_where_listings_do_not_tell(difference);
+    } catch (...) {
+      is_over_ = true;  // what waits for its turn is not begun
+      runner_.wait();
+      throw;
+    }
+    runner_.wait();
+    check_stop();
+    const Lock lock(mutex_);
+    return counts_;
+  }
+
+ private:
+  void ask_where_listings_do_not_tell(Difference& difference) {
     while (const Pair* pair = difference.next()) {
       check_stop();
       if (request_.is_wanted && !request_.is_wanted(pair->name)) continue;
@@ -20,16 +38,11 @@ class Comparison {
       }
       const bool is_known = pair->known != nullptr && is_of(*pair->known, *pair->left, *pair->right);
       const bool is_by_time = is_known && pair->known->origin == Origin::time;
-      group.wait_until_at_most(2 * tools_.at_once);
-      group.run(pool_, [this, name = std::string(pair->name), left = *pair->left, right = *pair->right, is_known,
-                        is_by_time] { ask(name, left, right, is_known && !is_by_time); });
+      runner_.run([this, name = std::string(pair->name), left = *pair->left, right = *pair->right, is_known,
+                   is_by_time] { ask(name, left, right, is_known && !is_by_time); });
     }
-    group.wait();
-    check_stop();
-    return counts_;
   }
 
- private:
   void check_stop() const {
     if (tools_.world.stop.stop_requested()) throw Error(ErrorKind::cancelled, "interrupted");
   }
@@ -42,7 +55,7 @@ class Comparison {
 
   void ask(const std::string& name, const store::ListedObject& left, const store::ListedObject& right,
            bool is_known) noexcept {
-    if (tools_.world.stop.stop_requested()) return;
+    if (tools_.world.stop.stop_requested() || is_over_) return;
     Finding finding{name, {}, &left, &right, std::nullopt};
     try {
       const auto known = is_known ? std::optional(Evidence{Verdict::same, "journal"}) : std::nullopt;
@@ -72,9 +85,10 @@ class Comparison {
   const CompareRequest& request_;
   const Tools& tools_;
   const std::function<void(const Finding&)>& found_;
+  std::atomic<bool> is_over_{false};
   Mutex mutex_;
   CompareCounts counts_ BALE_GUARDED_BY(mutex_);
-  flow::ThreadPool pool_;
+  flow::ItemRunner runner_;  ///< last: its tasks use the others
 };
 
 bool have_equal_tags(const CompareRequest& request, std::string_view name) {

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "flow/item_runner.hpp"
 #include "jobs/bucket/marks.hpp"
 
 namespace bale::bucket {
@@ -88,14 +89,12 @@ std::unique_ptr<EntrySequence> Marking::spooled() {
 /// Calls `work`, which must not throw, for every spooled entry, several at once, until a stop.
 void Marking::for_each_at_once(const std::function<void(const JournalEntry&)>& work) {
   const auto entries = spooled();
-  flow::ThreadPool pool(tools_.at_once, "mark");
-  flow::TaskGroup group;
+  flow::ItemRunner runner(tools_.at_once);
   while (const JournalEntry* entry = entries->next()) {
     if (tools_.world.stop.stop_requested()) break;
-    group.wait_until_at_most(2 * tools_.at_once);
-    group.run(pool, [&work, copy = *entry] { work(copy); });
+    runner.run([&work, copy = *entry] { work(copy); });
   }
-  group.wait();
+  runner.wait();
 }
 
 std::uint64_t Marking::count_unmarked() {

@@ -50,7 +50,8 @@ TEST(Inventory, RefusesWhatIsNoInventory) {
 
 TEST(Inventory, ReadsLinesOfS3Ls) {
   const auto object = parse_json_object(
-      R"({"type":"object","key":"a","size":3,"etag":"x","last_modified":"2026-01-02T03:04:05Z","storage_class":"STANDARD_IA"})");
+      R"({"type":"object","key":"a","size":3,"etag":"x","last_modified":"2026-01-02T03:04:05Z",)"
+      R"("storage_class":"STANDARD_IA"})");
   ASSERT_TRUE(object);
   EXPECT_EQ(object->storage_class, "STANDARD_IA");
   EXPECT_FALSE(parse_json_object(R"({"type":"summary","objects":1})"));
