@@ -29,6 +29,10 @@ std::string rule_xml(const store::LifecycleRule& rule) {
   xml += around("Filter", element("Prefix", rule.prefix));
   xml += element("Status", rule.is_enabled ? "Enabled" : "Disabled");
   if (rule.expire_days) xml += around("Expiration", element("Days", std::to_string(*rule.expire_days)));
+  if (rule.transition_days) {
+    xml += around("Transition", element("Days", std::to_string(*rule.transition_days)) +
+                                    element("StorageClass", rule.transition_class));
+  }
   if (rule.abort_uploads_days) {
     xml += around("AbortIncompleteMultipartUpload",
                   element("DaysAfterInitiation", std::to_string(*rule.abort_uploads_days)));
@@ -83,6 +87,8 @@ store::LifecycleRule read_rule(const pugi::xml_node& node, const std::string& wh
   read_filter(node, rule);
   rule.abort_uploads_days = days_of(node.child("AbortIncompleteMultipartUpload"), "DaysAfterInitiation", where);
   rule.expire_days = days_of(node.child("Expiration"), "Days", where);
+  rule.transition_days = days_of(node.child("Transition"), "Days", where);
+  if (rule.transition_days) rule.transition_class = child_text(node.child("Transition"), "StorageClass");
   rule.as_written = written(node, 0, where);
   return rule;
 }

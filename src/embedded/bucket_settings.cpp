@@ -25,6 +25,10 @@ json to_json(const store::LifecycleRule& rule) {
   json kept{{"id", rule.id}, {"enabled", rule.is_enabled}, {"prefix", rule.prefix}};
   if (rule.abort_uploads_days) kept["abort_uploads_days"] = *rule.abort_uploads_days;
   if (rule.expire_days) kept["expire_days"] = *rule.expire_days;
+  if (rule.transition_days) {
+    kept["transition_days"] = *rule.transition_days;
+    kept["transition_class"] = rule.transition_class;
+  }
   if (!rule.as_written.empty()) kept["as_written"] = rule.as_written;
   if (rule.has_other_filter) kept["other_filter"] = true;
   return kept;
@@ -40,6 +44,8 @@ store::LifecycleRule rule_from_json(const json& kept) {
           .prefix = kept.at("prefix"),
           .abort_uploads_days = days("abort_uploads_days"),
           .expire_days = days("expire_days"),
+          .transition_days = days("transition_days"),
+          .transition_class = kept.value("transition_class", std::string()),
           .as_written = kept.value("as_written", std::string()),
           .has_other_filter = kept.value("other_filter", false)};
 }

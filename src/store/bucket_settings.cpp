@@ -20,10 +20,14 @@ void check_rule(const LifecycleRule& rule) {
     throw refuse("InvalidArgument", fmt::format("the ID of a lifecycle rule has more than {} characters: {}",
                                                 max_rule_id_characters, shown));
   if (!rule.as_written.empty()) return;
-  if (!rule.abort_uploads_days && !rule.expire_days)
+  if (!rule.abort_uploads_days && !rule.expire_days && !rule.transition_days)
     throw refuse("InvalidRequest", fmt::format("the lifecycle rule '{}' does nothing", shown));
   if (rule.abort_uploads_days == 0U || rule.expire_days == 0U)
     throw refuse("InvalidArgument", fmt::format("the lifecycle rule '{}' has 0 days", shown));
+  if (rule.transition_days.has_value() == rule.transition_class.empty())
+    throw refuse("MalformedXML", fmt::format("the transition of the lifecycle rule '{}' has days or a storage class, "
+                                             "not both",
+                                             shown));
 }
 
 }  // namespace

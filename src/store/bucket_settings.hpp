@@ -51,6 +51,10 @@ struct LifecycleRule {
   std::optional<std::uint32_t> abort_uploads_days = {};
   /// Days after its last change at which an object expires.
   std::optional<std::uint32_t> expire_days = {};
+  /// Days after its last change at which an object moves to `transition_class`; 0: within a day. Of a rule that was
+  /// read: the first of its transitions.
+  std::optional<std::uint32_t> transition_days = {};
+  std::string transition_class = {};  ///< with transition_days: GLACIER, DEEP_ARCHIVE, ...
   /// The whole rule as the service wrote it, for rules that were read: they are sent back as this, whatever the other
   /// members say, so that nothing of a rule is lost that has no member here (transitions, filters by tag or size, ...).
   /// Empty for a new rule.

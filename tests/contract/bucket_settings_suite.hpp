@@ -88,9 +88,13 @@ TYPED_TEST_P(BucketSettingsSuite, KeepsLifecycleRules) {
   store::Lifecycle lifecycle;
   lifecycle.rules.push_back({.id = "uploads", .abort_uploads_days = 7});
   lifecycle.rules.push_back({.id = "old", .is_enabled = false, .prefix = "logs/a&b/", .expire_days = 30});
+  lifecycle.rules.push_back(
+      {.id = "cold", .is_enabled = false, .prefix = "cold/", .transition_days = 0, .transition_class = "GLACIER"});
   this->settings().set_lifecycle(this->bucket_, lifecycle);
-  ASSERT_EQ(this->settings().get_lifecycle(this->bucket_).rules.size(), 2U);
-  const store::LifecycleRule uploads = this->rule("uploads"), old = this->rule("old");
+  ASSERT_EQ(this->settings().get_lifecycle(this->bucket_).rules.size(), 3U);
+  const store::LifecycleRule uploads = this->rule("uploads"), old = this->rule("old"), cold = this->rule("cold");
+  EXPECT_EQ(cold.transition_days, 0U);
+  EXPECT_EQ(cold.transition_class, "GLACIER");
   EXPECT_TRUE(uploads.is_enabled);
   EXPECT_EQ(uploads.abort_uploads_days, 7U);
   EXPECT_EQ(uploads.expire_days, std::nullopt);
@@ -176,6 +180,7 @@ TYPED_TEST_P(BucketSettingsSuite, RefusesWhatS3Refuses) {
   EXPECT_ERROR(ErrorKind::invalid, "InvalidRequest", set_rules({{.id = "r"}}));
   EXPECT_ERROR(ErrorKind::invalid, "InvalidArgument", set_rules({{.id = "r", .abort_uploads_days = 0}}));
   EXPECT_ERROR(ErrorKind::invalid, "InvalidArgument", set_rules({{.id = "r", .expire_days = 0}}));
+  EXPECT_ERROR(ErrorKind::invalid, "MalformedXML", set_rules({{.id = "r", .transition_days = 1}}));
   EXPECT_ERROR(ErrorKind::invalid, "InvalidArgument",
                set_rules({{.id = "r", .expire_days = 1}, {.id = "r", .prefix = "p", .expire_days = 1}}));
   EXPECT_ERROR(ErrorKind::invalid, "InvalidArgument", set_rules({{.id = std::string(256, 'r'), .expire_days = 1}}));

@@ -219,6 +219,9 @@ TEST(S3Requests, ForTagsAndRestore) {
       s3.restore(object, 0, "Bulk", {}).body,
       "<RestoreRequest" + xmlns + "><GlacierJobParameters><Tier>Bulk</Tier></GlacierJobParameters></RestoreRequest>");
   EXPECT_FALSE(restore.request.may_repeat);
+  const Call of_tier = s3.restore(object, 0, "Standard", {});
+  EXPECT_EQ(wire(of_tier), "POST /b/k?restore\nContent-Type: application/xml\n<RestoreRequest" + xmlns +
+                               "><GlacierJobParameters><Tier>Standard</Tier></GlacierJobParameters></RestoreRequest>");
 }
 
 TEST(S3Requests, ForMultipartUploads) {

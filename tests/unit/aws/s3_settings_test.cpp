@@ -111,6 +111,8 @@ TEST(S3Settings, LifecycleRulesOfOthersAreSentBackAsTheyWere) {
   EXPECT_EQ(read.minimum_transition_size, "varies_by_storage_class");
   EXPECT_EQ(lifecycle_xml(read), others);
   EXPECT_EQ(read.rules[0].prefix, " ");
+  EXPECT_EQ(read.rules[0].transition_days, 30U);
+  EXPECT_EQ(read.rules[0].transition_class, "GLACIER");
   EXPECT_TRUE(read.rules[0].has_other_filter);
   EXPECT_EQ(read.rules[0].expire_days, std::nullopt);
   EXPECT_EQ(parse_rules("<Rule><Prefix>old</Prefix></Rule>").rules[0].prefix, "old") << "as S3 wrote it until 2016";
