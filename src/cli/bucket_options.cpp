@@ -162,6 +162,7 @@ BucketOptions bucket_options(const BucketArguments& arguments, BucketVerb verb, 
   options.objects_count = either(arguments.objects_count, variables.number<std::uint64_t>("S3_OBJECTS_COUNT"));
   options.profile = arguments.profile;
   options.dimension = arguments.dimension.empty() ? variables.text("CW_DIMENSION_NAME") : arguments.dimension;
+  options.is_dimension_given = !options.dimension.empty();
   if (options.dimension.empty()) options.dimension = default_dimension;
   options.all = arguments.all || variables.flag("ALL");
   options.log_level = log_level_of(arguments.verbose > 0 ? arguments.verbose : verbosity_of(variables.text("VERBOSE")));

@@ -44,6 +44,7 @@ struct BucketOptions {
   std::optional<std::uint32_t> last_modified_since;  ///< hours
   std::string profile;                               ///< empty: as without -p
   std::string dimension;                             ///< of metrics for CloudWatch: its name
+  bool is_dimension_given = false;                   ///< so somebody wants the metrics
   bool all = false;                                  ///< copy everything, without comparing
   bool tag_deleted = false;
   bool check_deleted_tag = false;

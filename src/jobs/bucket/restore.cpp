@@ -23,6 +23,12 @@ std::optional<Archive> listed_archive(const store::ListedObject& object) {
   return archive_of(object.storage_class, {});
 }
 
+/// The objects of a bucket that is yet to be made.
+class NoObjects final : public store::ObjectSequence {
+ public:
+  const store::ListedObject* next() override { return nullptr; }
+};
+
 std::optional<Evidence> judge(const Pair& pair) { return judge_listed(pair, {.level = Level::checksum, .since = {}}); }
 
 }  // namespace
@@ -73,12 +79,18 @@ std::unique_ptr<BackupSequence> BucketRestore::backup_from(const std::string& af
   return std::make_unique<CurrentObjects>(where);
 }
 
+std::unique_ptr<store::ObjectSequence> BucketRestore::destination() const {
+  if (!options_.has_destination) return std::make_unique<NoObjects>();
+  return std::make_unique<CurrentObjects>(
+      BackupListing{*destination_.store, destination_.bucket, destination_.prefix, {}});
+}
+
 RestorePlan BucketRestore::plan() {
   RestorePlan plan{.archived = RestoreEstimate(options_.tier, options_.days)};
   const auto backup = backup_from({});
-  CurrentObjects there({*destination_.store, destination_.bucket, destination_.prefix, {}});
+  const auto there = destination();
   const auto known = tools_.journal == nullptr ? nullptr : tools_.journal->copies();
-  Difference difference({*backup, backup_.prefix}, {there, destination_.prefix}, known.get());
+  Difference difference({*backup, backup_.prefix}, {*there, destination_.prefix}, known.get());
   const TimePoint now = tools_.world.clock.now();
   while (const Pair* pair = difference.next()) {
     check_stop();
@@ -102,7 +114,6 @@ RestorePlan BucketRestore::plan() {
       plan.bytes_to_copy += object.size;
     }
   }
-  counts_.requests.list += backup->requests() + there.requests();
   return plan;
 }
 
@@ -114,7 +125,6 @@ void BucketRestore::probe_tags() {
   if (first == nullptr) return;
   const ObjectAddress object{backup_.bucket, first->key};
   try {
-    ++counts_.requests.tags;
     backup_.store->get_tags(object, backup->version());
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::denied) return;  // what is wrong with this object alone is found out later
@@ -164,9 +174,9 @@ void BucketRestore::pass() {
     tools_.journal->forget_waiting();
   }
   const auto backup = backup_from({});
-  CurrentObjects there({*destination_.store, destination_.bucket, destination_.prefix, {}});
+  const auto there = destination();
   const auto known = tools_.journal == nullptr ? nullptr : tools_.journal->copies();
-  Difference difference({*backup, backup_.prefix}, {there, destination_.prefix}, known.get());
+  Difference difference({*backup, backup_.prefix}, {*there, destination_.prefix}, known.get());
   Workers workers(*this, options_.at_once);
   std::string before;
   while (const Pair* pair = difference.next()) {
@@ -182,7 +192,6 @@ void BucketRestore::pass() {
   }
   workers.wait();
   counts_.newer = backup->newer();
-  counts_.requests.list += backup->requests() + there.requests();
   check_stop();
 }
 
@@ -213,7 +222,6 @@ void BucketRestore::poll_some(const std::vector<WaitingObject>& objects, Workers
   std::unique_ptr<BackupSequence> listing;
   const store::ListedObject* object = nullptr;
   const auto begin = [&](const WaitingObject& at) {
-    if (listing) counts_.requests.list += listing->requests();
     listing = backup_from(at.after_key);
     object = listing->next();
   };
@@ -240,7 +248,6 @@ void BucketRestore::poll_some(const std::vector<WaitingObject>& objects, Workers
       workers.start(std::move(task));
     }
   }
-  if (listing) counts_.requests.list += listing->requests();
 }
 
 void BucketRestore::run(const Task& task) {
@@ -255,7 +262,6 @@ void BucketRestore::run(const Task& task) {
 }
 
 bool BucketRestore::is_same_by_content(const Task& task) {
-  counts_.requests.head += 2;
   const auto left = backup_.store->head(backup_.at(task.name), {.version_id = task.version, .with_evidence = true});
   const auto right = destination_.store->head(destination_.at(task.name), {.with_evidence = true});
   if (!left || !right || judge_content(*left, *right).verdict != Verdict::same) return false;
@@ -278,7 +284,6 @@ void BucketRestore::settle(const Task& task) {
     throw Error(ErrorKind::invalid, "the object has the name of the backup's prefix, and would have none", {},
                 "restore below a prefix: s3://bucket/prefix/");
   }
-  ++counts_.requests.head;
   const auto info = backup_.store->head(backup_.at(task.name), {.version_id = task.version, .if_match = {}});
   if (!info) return tell(task, RestoreFate::gone);
   const auto tags = tags_to_keep(task, *info);
@@ -297,7 +302,6 @@ void BucketRestore::settle(const Task& task) {
 
 std::optional<store::Tags> BucketRestore::tags_to_keep(const Task& task, const store::ObjectInfo& info) {
   if (!options_.with_tags || info.tag_count == 0) return store::Tags();
-  ++counts_.requests.tags;
   store::Tags tags;
   try {
     tags = backup_.store->get_tags(backup_.at(task.name), task.version);
@@ -336,7 +340,6 @@ void BucketRestore::copy(const Task& task, const store::ObjectInfo& info, const 
     how.conditions.if_match = *task.there;
   else
     how.conditions.if_none_match = true;
-  ++counts_.requests.copy;
   const store::PutResult result =
       transfer::copy_known(*backup_.store, backup_.at(task.name), info, *destination_.store, destination_.at(task.name),
                            how, tools_.connections, tools_.world.stop);
@@ -374,7 +377,6 @@ void BucketRestore::request(const Task& task, Archive archive, ByteCount size) {
   if (!take_dollars(archive, size)) return tell(task, RestoreFate::over_limit, archive);
   if (options_.dryrun) return await(task, archive, RestoreFate::requested);
   try {
-    ++counts_.requests.restore;
     backup_.store->restore(backup_.at(task.name), days_for(archive, options_.days), to_string(options_.tier),
                            task.version);
   } catch (const Error& error) {
@@ -418,6 +420,7 @@ void BucketRestore::tell(const Task& task, RestoreFate fate, std::optional<Archi
   listener_({.fate = fate,
              .from = backup_.at(task.name),
              .to = destination_.at(task.name),
+             .version = task.version,
              .size = task.size,
              .storage_class = task.storage_class,
              .archive = archive,

@@ -33,6 +33,7 @@ struct RestoreOptions {
   bool with_tags = true;                      ///< false: tags are neither read nor written; only with include_deleted
   bool overwrite = false;                     ///< replace objects of the destination that differ
   bool dryrun = false;                        ///< change nothing, and request nothing
+  bool has_destination = true;                ///< false: the bucket is yet to be made; only in a dry run
   bool tells_restores = false;                ///< see readiness_of()
   std::size_t at_once = 32;                   ///< objects under way at once
   std::optional<std::uint64_t> most_objects;  ///< copy at most so many in this run
@@ -55,16 +56,12 @@ enum class RestoreFate {
 struct RestoredObject {
   RestoreFate fate = RestoreFate::failed;
   ObjectAddress from, to;
+  VersionId version;  ///< of the source; empty: the current one
   ByteCount size = 0;
   std::string storage_class;
   std::optional<Archive> archive;  ///< of what is requested or waited for
   bool is_again = false;           ///< requested: an earlier request of this restore has expired
   const Error* error = nullptr;    ///< of what failed; valid during the call
-};
-
-/// Requests of a restore, by kind.
-struct RestoreRequests {
-  std::atomic<std::uint64_t> list{0}, head{0}, tags{0}, copy{0}, restore{0};
 };
 
 /// How far a restore is. Raised by any thread.
@@ -74,7 +71,6 @@ struct RestoreCounts {
   std::atomic<std::uint64_t> objects{0};  ///< of the backup, as listed
   std::atomic<std::uint64_t> newer{0};    ///< left out: written after the time that was asked for
   std::atomic<ByteCount> bytes{0};        ///< restored
-  RestoreRequests requests;
 };
 
 /// What a restore would do, as far as listings tell: an upper bound, since they tell no marks.
@@ -144,6 +140,7 @@ class BucketRestore {
     bool is_awaited = false;
   };
   std::unique_ptr<BackupSequence> backup_from(const std::string& after_key) const;
+  std::unique_ptr<store::ObjectSequence> destination() const;
   bool is_wanted(std::string_view name) const;
   void check_stop() const;
   Task task_of(std::string_view name, const store::ListedObject& listed, const VersionId& version,

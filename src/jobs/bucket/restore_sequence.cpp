@@ -24,7 +24,6 @@ const store::ListedObject* CurrentObjects::next() {
   while (at_ == page_.objects.size()) {
     auto page = listing_.next();
     if (!page) return nullptr;
-    ++requests_;
     page_ = std::move(*page);
     at_ = 0;
   }
@@ -42,7 +41,6 @@ const store::ListedVersion* ObjectsAsOf::next_version() {
     if (empty > most_empty_pages)
       throw Error(ErrorKind::corrupt, "the server lists versions without end", "s3://" + bucket_.str());
     page_ = store_.list_versions(bucket_, request_);
-    ++requests_;
     at_ = 0;
     is_at_end_ = page_.next.empty();
     if (!is_at_end_ && page_.next == request_.continuation)

@@ -18,8 +18,6 @@ class BackupSequence : public store::ObjectSequence {
   virtual VersionId version() const = 0;
   /// How many keys were passed over because all of their versions are newer than the time that was asked for.
   virtual std::uint64_t newer() const { return 0; }
-  /// How many requests the listing took so far.
-  virtual std::uint64_t requests() const = 0;
 };
 
 /// Where a listing of a backup begins, and what it tells.
@@ -37,13 +35,11 @@ class CurrentObjects final : public BackupSequence {
   /// Throws what the store throws, and Error{corrupt} as store::Listing does.
   const store::ListedObject* next() override;
   VersionId version() const override { return {}; }
-  std::uint64_t requests() const override { return requests_; }
 
  private:
   store::Listing listing_;
   store::ListPage page_;
   std::size_t at_ = 0;
-  std::uint64_t requests_ = 0;
 };
 
 /// The objects as they were at a time: of each key the newest version that was written until then, unless that is a
@@ -56,7 +52,6 @@ class ObjectsAsOf final : public BackupSequence {
   const store::ListedObject* next() override;
   VersionId version() const override { return version_; }
   std::uint64_t newer() const override { return newer_; }
-  std::uint64_t requests() const override { return requests_; }
 
  private:
   const store::ListedVersion* next_version();
@@ -72,7 +67,7 @@ class ObjectsAsOf final : public BackupSequence {
   std::optional<std::string> key_;  ///< of the versions that are being read
   bool is_decided_ = true;          ///< for that key
   VersionId version_;
-  std::uint64_t newer_ = 0, requests_ = 0;
+  std::uint64_t newer_ = 0;
 };
 
 }  // namespace bale::bucket
