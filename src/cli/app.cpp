@@ -25,7 +25,7 @@ constexpr const char* description =
 constexpr const char* footer =
     "Global options may stand before or after the command. Exit status: 0 done, 1 some items failed,\n"
     "2 usage or configuration, 3 not found, 4 refused by the service or a lease, 5 damaged data,\n"
-    "75 try again (raw), 130 interrupted.";
+    "75 try again (raw, bucket), 130 interrupted.";
 
 void add_store_options(CLI::App& app, GlobalOptions& options) {
   const std::string group = "Where the data are";

@@ -6,6 +6,7 @@
 #include "base/error.hpp"
 #include "base/text.hpp"
 #include "cli/bucket_commands.hpp"
+#include "cli/bucket_metrics.hpp"
 #include "cli/bucket_report.hpp"
 #include "cli/output.hpp"
 #include "flow/rate_limit.hpp"
@@ -231,6 +232,20 @@ int status_of(const bucket::BackupCounts& counts) {
   return counts.is_at_limit || counts.marks.left > 0 ? exit_try_again : exit_ok;
 }
 
+void tell_metrics(BucketContext& bucket, const BucketOptions& where, const bucket::BackupCounts& counts) {
+  BucketMetrics metrics(bucket.context(), where.dimension, where.wants_metrics);
+  metrics.set("ObjectsIn" + where.source.bucket.str(), static_cast<double>(counts.sources));
+  metrics.set("ObjectsIn" + where.destination.bucket.str(), static_cast<double>(counts.destinations));
+  metrics.set("BackupObjectsErrors", static_cast<double>(counts.failed));
+  metrics.set("SlowDown", static_cast<double>(bucket.slow_downs()));
+  metrics.tell_done("ObjectsToCompare", counts.current + counts.changed, 0);
+  metrics.tell_done("ObjectsToBackup", counts.copied + counts.failed, counts.failed);
+  if (!where.tag_deleted) return;
+  metrics.set("TagDeletedObjectsErrors", static_cast<double>(counts.marks.failed));
+  metrics.tell_done("ObjectsToTagAsDeleted", counts.marks.marked + counts.marks.left + counts.marks.failed,
+                    counts.marks.left + counts.marks.failed);
+}
+
 void run(BucketContext& bucket, const BucketBackupOptions& options, bucket::Backup& backup) {
   const ProgressPrinter printer(bucket.context(), bucket.progress(), "copying");
   if (!options.from_report.empty()) {
@@ -262,12 +277,14 @@ int back_up(Context& context, const BucketBackupOptions& options) {
   } catch (...) {
     if (!request.dryrun) bucket.save_journal();
     events.close();
+    tell_metrics(bucket, where, backup.counts());
     summary.print(backup.counts());
     throw;
   }
   if (!request.dryrun) bucket.save_journal();
   events.close();
   const bucket::BackupCounts counts = backup.counts();
+  tell_metrics(bucket, where, counts);
   summary.print(counts);
   return status_of(counts);
 }

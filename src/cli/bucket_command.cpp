@@ -1,8 +1,10 @@
-// bale bucket: the command line of compare, backup, tag-deleted.
+// bale bucket: the command line of compare, backup, tag-deleted; the others are in files of their own.
 #include <CLI/CLI.hpp>
 #include <memory>
 
 #include "cli/bucket_commands.hpp"
+#include "cli/bucket_helpers.hpp"
+#include "cli/bucket_restore.hpp"
 #include "cli/commands.hpp"
 #include "cli/filter_options.hpp"
 #include "cli/option_values.hpp"
@@ -120,6 +122,8 @@ void add_bucket_command(CLI::App& app, Action& action) {
   add_compare(*group, action);
   add_backup(*group, action);
   add_tag_deleted(*group, action);
+  add_bucket_restore(*group, action);
+  add_bucket_helpers(*group, action);
 }
 
 }  // namespace bale::cli

@@ -6,6 +6,7 @@
 #include "base/error.hpp"
 #include "base/text.hpp"
 #include "cli/bucket_commands.hpp"
+#include "cli/bucket_metrics.hpp"
 #include "cli/output.hpp"
 #include "jobs/bucket/report.hpp"
 
@@ -93,6 +94,15 @@ void print_summary(BucketContext& bucket, const bucket::CompareCounts& counts, M
                          format_bytes(counts.right_bytes), format_duration(elapsed), requests_text(requests, dollars)));
 }
 
+void tell_metrics(BucketContext& bucket, const BucketOptions& where, const bucket::CompareCounts& counts) {
+  BucketMetrics metrics(bucket.context(), where.dimension, where.wants_metrics);
+  metrics.set("ObjectsIn" + where.source.bucket.str(), static_cast<double>(counts.left));
+  metrics.set("ObjectsIn" + where.destination.bucket.str(), static_cast<double>(counts.right));
+  metrics.set("CompareObjectsErrors", static_cast<double>(counts.failed));
+  metrics.set("SlowDown", static_cast<double>(bucket.slow_downs()));
+  metrics.tell_done("ObjectsToCompare", counts.total() - counts.missing - counts.extra, counts.failed);
+}
+
 int compare_buckets(Context& context, const BucketCompareOptions& options) {
   const BucketOptions where = bucket_options(options.arguments, BucketVerb::compare, context.world().environment);
   apply_to(context, where);
@@ -109,6 +119,7 @@ int compare_buckets(Context& context, const BucketCompareOptions& options) {
                              [&](const bucket::Finding& finding) { findings.add(finding); });
   }
   findings.close();
+  tell_metrics(bucket, where, counts);
   print_summary(bucket, counts, std::chrono::duration_cast<Milliseconds>(context.world().clock.steady() - started));
   return counts.total() == counts.same ? exit_ok : exit_some_failed;
 }

@@ -79,7 +79,8 @@ void add_bucket_work_options(CLI::App& command, BucketWork& work) {
   text("--prices", work.prices, "FILE", "price table of `bale estimate --show-prices`");
 }
 
-BucketContext::BucketContext(Context& context, const BucketOptions& options, const BucketWork& work)
+BucketContext::BucketContext(Context& context, const BucketOptions& options, const BucketWork& work,
+                             bool may_lack_destination)
     : context_(context),
       work_(work),
       meter_(context.world().clock, work.rate_limit, context.stop()),
@@ -98,13 +99,13 @@ BucketContext::BucketContext(Context& context, const BucketOptions& options, con
   context_.break_off_on_stop();
   if (other_) other_->watch_retries(watch);
   if (other_) other_->break_off_on_stop();
-  open_sides(options);
+  open_sides(options, may_lack_destination);
   check_sides();
 }
 
 BucketContext::~BucketContext() = default;
 
-void BucketContext::open_sides(const BucketOptions& options) {
+void BucketContext::open_sides(const BucketOptions& options, bool may_lack_destination) {
   store::ObjectStore& store = context_.store(context_.region());
   source_store_ = std::make_unique<bucket::MeteredStore>(source_context().store(source_context().region()), meter_);
   destination_store_ = std::make_unique<bucket::MeteredStore>(store, meter_);
@@ -112,7 +113,8 @@ void BucketContext::open_sides(const BucketOptions& options) {
   source_ = {source_store_.get(), options.source.bucket, options.source.key.str()};
   destination_ = {destination_store_.get(), options.destination.bucket, options.destination.key.str()};
   source_region_ = region_of_bucket(*source_.store, source_.bucket);
-  destination_region_ = region_of_bucket(*destination_.store, destination_.bucket);
+  destination_region_ = context_.region();
+  if (!may_lack_destination) destination_region_ = region_of_bucket(*destination_.store, destination_.bucket);
 }
 
 void BucketContext::check_sides() {

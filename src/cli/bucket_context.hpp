@@ -52,8 +52,9 @@ void add_bucket_work_options(CLI::App& command, BucketWork& work);
 class BucketContext {
  public:
   /// Opens both sides. Throws Error{not_found} NoSuchBucket where a bucket does not exist, Error{invalid} where one
-  /// side is inside the other.
-  BucketContext(Context& context, const BucketOptions& options, const BucketWork& work);
+  /// side is inside the other. With `may_lack_destination` that bucket may be yet to be made.
+  BucketContext(Context& context, const BucketOptions& options, const BucketWork& work,
+                bool may_lack_destination = false);
   ~BucketContext();
   BucketContext(const BucketContext&) = delete;
   BucketContext& operator=(const BucketContext&) = delete;
@@ -61,6 +62,10 @@ class BucketContext {
   Context& context() noexcept { return context_; }
   const bucket::Side& source() const noexcept { return source_; }
   const bucket::Side& destination() const noexcept { return destination_; }
+  /// Which service the source is of; see Context::store_service().
+  std::string source_service() { return source_context().store_service(source_context().region()); }
+  /// Threads for the requests of listings, of both sides.
+  flow::ThreadPool& listing_pool();
   /// The objects of a side that the options let take part: --prefix. Valid as long as this object.
   std::unique_ptr<store::ObjectSequence> list(const bucket::Side& side);
   /// Those of the source, from --manifest where it is given.
@@ -92,9 +97,8 @@ class BucketContext {
 
  private:
   Context& source_context() { return other_ ? *other_ : context_; }
-  void open_sides(const BucketOptions& options);
+  void open_sides(const BucketOptions& options, bool may_lack_destination);
   void check_sides();
-  flow::ThreadPool& listing_pool();
 
   Context& context_;
   const BucketWork& work_;

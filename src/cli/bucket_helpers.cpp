@@ -8,9 +8,9 @@
 
 #include "base/error.hpp"
 #include "base/text.hpp"
-#include "cli/item_runner.hpp"
 #include "cli/output.hpp"
 #include "cli/s3_commands.hpp"
+#include "flow/item_runner.hpp"
 #include "jobs/bucket/place.hpp"
 
 namespace bale::cli {
@@ -32,13 +32,15 @@ class TagSearch {
     require_bucket(context_, where.bucket);
     {
       const ProgressPrinter printer(context_, progress_, "looking at");
-      ItemRunner runner(context_.options().connections);
+      flow::ItemRunner runner(context_.options().connections, context_.stop());
       for_each_object(context_, where.bucket, where.key.str(), [&](const store::ListedObject& object) {
         if (bucket::is_own_key(object.key.str())) return;
-        runner.run([this, address = ObjectAddress{where.bucket, object.key}, size = object.size] {
-          look(address, size);
-        });
+        runner.run(
+            [this, address = ObjectAddress{where.bucket, object.key}, size = object.size] { look(address, size); });
       });
+      runner.wait();
+      const auto failures = runner.failures();  // of the output
+      if (!failures.empty()) throw failures.front().error;
     }
     if (context_.stop().stop_requested()) throw Error(ErrorKind::cancelled, "interrupted");
     emit(context_,
@@ -53,7 +55,7 @@ class TagSearch {
   }
 
  private:
-  void look(const ObjectAddress& object, ByteCount size) noexcept {
+  void look(const ObjectAddress& object, ByteCount size) {
     if (context_.stop().stop_requested()) return;
     try {
       const store::Tags tags = context_.store(context_.region()).get_tags(object);
@@ -79,13 +81,14 @@ class TagSearch {
   std::atomic<std::uint64_t> found_{0};
 };
 
-void emit_rule(Context& context, const store::LifecycleRule& rule, const char* type) {
-  std::string text = fmt::format("{}: {}{}", type, escape_name(rule.id), rule.is_enabled ? "" : " (disabled)");
+void emit_rule(Context& context, const store::LifecycleRule& rule, const char* type, bool dryrun = false) {
+  std::string text = fmt::format("{}{}: {}{}", dryrun ? "(dryrun) " : "", type, escape_name(rule.id),
+                                 rule.is_enabled ? "" : " (disabled)");
   if (!rule.prefix.empty()) text += fmt::format(", prefix {}", escape_name(rule.prefix));
   if (rule.transition_days)
     text += fmt::format(", to {} after {}", escape_for_terminal(rule.transition_class),
                         format_count(*rule.transition_days, "day"));
-  Json line{{"type", type}, {"id", rule.id}, {"enabled", rule.is_enabled}, {"prefix", rule.prefix}};
+  Json line{{"type", type}, {"id", rule.id}, {"enabled", rule.is_enabled}, {"prefix", rule.prefix}, {"dryrun", dryrun}};
   if (rule.transition_days)
     line.update({{"transition_days", *rule.transition_days}, {"transition_class", rule.transition_class}});
   emit(context, line, text);
@@ -153,7 +156,7 @@ int bucket_lifecycle(Context& context, const LifecycleOptions& options) {
     }
     const store::LifecycleRule rule = rule_of(options);
     if (!dryrun) settings.set_lifecycle(where.bucket, store::with_rule(std::move(lifecycle), rule));
-    emit_rule(context, rule, dryrun ? "(dryrun) rule" : "rule");
+    emit_rule(context, rule, "rule", dryrun);
     return exit_ok;
   }
   const auto is_ours = [](const store::LifecycleRule& rule) {
@@ -167,7 +170,7 @@ int bucket_lifecycle(Context& context, const LifecycleOptions& options) {
   std::erase_if(lifecycle.rules, is_ours);
   if (!dryrun) settings.set_lifecycle(where.bucket, lifecycle);
   for (const store::LifecycleRule& rule : all) {
-    if (is_ours(rule)) emit_rule(context, rule, dryrun ? "(dryrun) removed" : "removed");
+    if (is_ours(rule)) emit_rule(context, rule, "removed", dryrun);
   }
   return exit_ok;
 }

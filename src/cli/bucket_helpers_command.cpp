@@ -29,7 +29,9 @@ void add_delete_keys(CLI::App& bucket, Action& action) {
   auto* tags = command->add_option("--tag", options->tags, "only objects with this tag, NAME=VALUE or NAME; repeatable")
                    ->type_name("TAG")
                    ->allow_extra_args(false);
-  command->add_flag("--versions", options->versions, "all versions and delete markers too")->excludes(keys)->excludes(tags);
+  command->add_flag("--versions", options->versions, "all versions and delete markers too")
+      ->excludes(keys)
+      ->excludes(tags);
   command->add_flag("--delete-bucket", options->delete_bucket, "delete the empty bucket at the end")
       ->excludes(keys)
       ->excludes(tags);
@@ -54,9 +56,9 @@ void add_lifecycle(CLI::App& bucket, Action& action) {
       ->check(CLI::Range(0, 36500).description(""))
       ->capture_default_str();
   command->add_option("--storage-class", options->storage_class, "on: where objects move to")
-      ->check(CLI::IsMember({"GLACIER", "DEEP_ARCHIVE", "GLACIER_IR", "STANDARD_IA", "ONEZONE_IA",
-                             "INTELLIGENT_TIERING"})
-                  .description(""))
+      ->check(
+          CLI::IsMember({"GLACIER", "DEEP_ARCHIVE", "GLACIER_IR", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING"})
+              .description(""))
       ->capture_default_str();
   command->add_flag("--yes", options->yes, "on: really move them; without it, and without --dryrun, nothing is done");
   command->callback(

@@ -1,15 +1,16 @@
 // bale bucket delete-keys
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "base/error.hpp"
 #include "base/mutex.hpp"
 #include "base/text.hpp"
 #include "cli/bucket_helpers.hpp"
-#include "cli/item_runner.hpp"
 #include "cli/output.hpp"
 #include "cli/s3_commands.hpp"
+#include "flow/item_runner.hpp"
 
 namespace bale::cli {
 namespace {
@@ -33,8 +34,7 @@ class KeyDeletion {
   int run() {
     require_bucket(context_, where_.bucket);
     if (options_.keys.empty() && wanted_.empty()) return delete_all();
-    std::vector<std::string> keys = options_.keys.empty() ? all_keys() : listed_keys();
-    if (!wanted_.empty()) keys = tagged(std::move(keys));
+    const std::vector<std::string> keys = wanted_.empty() ? listed_keys() : tagged();
     check_count(keys.size());
     if (failed_ == 0) check_yes(keys.size());
     return failed_ > 0 ? refuse() : delete_these(keys);
@@ -44,10 +44,11 @@ class KeyDeletion {
   bool is_dryrun() const { return context_.options().dryrun; }
 
   void check_count(std::uint64_t count) const {
-    if (count <= options_.max_deleted) return;
-    throw Error(ErrorKind::precondition,
-                fmt::format("more than --max-deleted {} would be deleted", format_count(options_.max_deleted, "object")),
-                escape_name(options_.uri), "look with --dryrun, then raise --max-deleted");
+    if (count <= options_.max_deleted || is_dryrun()) return;
+    throw Error(
+        ErrorKind::precondition,
+        fmt::format("more than --max-deleted {} would be deleted", format_count(options_.max_deleted, "object")),
+        escape_name(options_.uri), "look with --dryrun, then raise --max-deleted");
   }
 
   void check_yes(std::uint64_t count) const {
@@ -58,8 +59,8 @@ class KeyDeletion {
 
   /// What could not be looked at is perhaps to stay: nothing is deleted.
   int refuse() const {
-    emit_warning(context_, fmt::format("nothing was deleted: the tags of {} could not be read",
-                                       format_count(failed_, "object")));
+    emit_warning(context_,
+                 fmt::format("nothing was deleted: the tags of {} could not be read", format_count(failed_, "object")));
     return exit_some_failed;
   }
 
@@ -68,7 +69,7 @@ class KeyDeletion {
     std::uint64_t found = 0;
     try {
       for_each(context_, where_.bucket, where_.key.str(), [&](const auto&) {
-        if (++found > options_.max_deleted) throw Enough();
+        if (++found > options_.max_deleted && !is_dryrun()) throw Enough();
       });
     } catch (const Enough&) {
     }
@@ -76,13 +77,19 @@ class KeyDeletion {
   }
 
   int delete_all() {
+    if (options_.delete_bucket && !where_.key.empty())
+      throw Error(ErrorKind::invalid, "only a whole bucket can be deleted", escape_name(options_.uri));
+    const std::string& prefix = where_.key.str();
+    if (!prefix.empty() && !prefix.ends_with('/')) {
+      throw Error(ErrorKind::invalid, "the prefix does not end with '/'", escape_name(options_.uri),
+                  "write s3://bucket/prefix/, or name keys with --keys");
+    }
     const std::uint64_t found = options_.versions ? count(for_each_version) : count(for_each_object);
     check_count(found);
     check_yes(found);
     int status = exit_ok;
     if (found > 0) {
       RemoveRequest request{.uri = options_.uri, .recursive = true, .all_versions = options_.versions};
-      request.is_prefix_exact = true;
       status = remove_objects(context_, request);
     }
     if (status == exit_ok && options_.delete_bucket) delete_bucket();
@@ -90,18 +97,9 @@ class KeyDeletion {
   }
 
   void delete_bucket() {
-    if (!where_.key.empty())
-      throw Error(ErrorKind::invalid, "only a whole bucket can be deleted", escape_name(options_.uri));
     if (!is_dryrun()) context_.store(context_.region()).delete_bucket(where_.bucket);
     emit(context_, {{"type", is_dryrun() ? "dryrun" : "deleted"}, {"bucket", where_.bucket.str()}},
          fmt::format("{}remove_bucket: {}", is_dryrun() ? "(dryrun) " : "", escape_name(where_.bucket.str())));
-  }
-
-  std::vector<std::string> all_keys() {
-    std::vector<std::string> keys;
-    for_each_object(context_, where_.bucket, where_.key.str(),
-                    [&](const store::ListedObject& object) { keys.push_back(object.key.str()); });
-    return keys;
   }
 
   /// The keys of the file, each below the prefix, if there is one.
@@ -120,24 +118,40 @@ class KeyDeletion {
     return keys;
   }
 
-  std::vector<std::string> tagged(std::vector<std::string> keys) {
-    std::vector<std::string> found;
-    Mutex mutex;
-    ItemRunner runner(context_.options().connections);
-    for (std::string& key : keys) {
-      runner.run([&, key = std::move(key)] {
-        if (context_.stop().stop_requested() || !is_tagged(key)) return;
-        const Lock lock(mutex);
-        found.push_back(key);
+  /// The keys of the file, or all of the listing, that have the tags: at most one more than may be deleted.
+  std::vector<std::string> tagged() {
+    flow::ItemRunner runner(context_.options().connections, context_.stop());
+    const auto look = [&](const std::string& key) {
+      if (is_over_limit()) throw Enough();
+      runner.run([this, key] {
+        if (!is_tagged(key)) return;
+        const Lock lock(mutex_);
+        tagged_.push_back(key);
       });
+    };
+    try {
+      if (options_.keys.empty())
+        for_each_object(context_, where_.bucket, where_.key.str(),
+                        [&](const store::ListedObject& object) { look(object.key.str()); });
+      else
+        for (const std::string& key : listed_keys()) look(key);
+    } catch (const Enough&) {  // check_count() refuses
     }
     runner.wait();
     if (context_.stop().stop_requested()) throw Error(ErrorKind::cancelled, "interrupted");
-    std::sort(found.begin(), found.end());
-    return found;
+    const auto failures = runner.failures();  // of the output
+    if (!failures.empty()) throw failures.front().error;
+    const Lock lock(mutex_);
+    std::sort(tagged_.begin(), tagged_.end());
+    return std::move(tagged_);
   }
 
-  bool is_tagged(const std::string& key) noexcept {
+  bool is_over_limit() {
+    const Lock lock(mutex_);
+    return !is_dryrun() && tagged_.size() > options_.max_deleted;
+  }
+
+  bool is_tagged(const std::string& key) {
     const ObjectAddress object{where_.bucket, ObjectKey(key)};
     try {
       return has_tags(context_.store(context_.region()).get_tags(object), wanted_);
@@ -191,8 +205,7 @@ class KeyDeletion {
     ++deleted_;
     Json line{{"type", is_dryrun() ? "dryrun" : "deleted"}, {"operation", "delete"}, {"bucket", object.bucket.str()}};
     add_name(line, "key", object.key.str());
-    emit(context_, line,
-         fmt::format("{}delete: {}", is_dryrun() ? "(dryrun) " : "", escape_name(to_uri(object))));
+    emit(context_, line, fmt::format("{}delete: {}", is_dryrun() ? "(dryrun) " : "", escape_name(to_uri(object))));
   }
 
   Context& context_;
@@ -201,6 +214,8 @@ class KeyDeletion {
   const WantedTags wanted_;
   std::atomic<std::uint64_t> failed_{0};
   std::uint64_t deleted_ = 0;
+  Mutex mutex_;
+  std::vector<std::string> tagged_ BALE_GUARDED_BY(mutex_);
 };
 
 }  // namespace

@@ -32,6 +32,13 @@ void BucketMetrics::add(const std::string& name, double amount) {
   values_[name] += amount;
 }
 
+void BucketMetrics::tell_done(const std::string& name, std::uint64_t found, std::uint64_t left) {
+  set(name, static_cast<double>(found));
+  flush();
+  set(name, static_cast<double>(left));
+  flush();
+}
+
 void BucketMetrics::flush() {
   std::map<std::string, double> values;
   {

@@ -29,6 +29,8 @@ class BucketMetrics {
   void set(const std::string& name, double value);
   /// Raises a count, which is written as what came in since the last flush.
   void add(const std::string& name, double amount = 1);
+  /// Writes how many there were to do, and how many are left: the two ends of what a script published every minute.
+  void tell_done(const std::string& name, std::uint64_t found, std::uint64_t left);
   /// Writes what was set and added since the last flush.
   void flush();
   /// Flushes if the last time is a minute ago.

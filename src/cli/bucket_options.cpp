@@ -125,6 +125,8 @@ void add_bucket_options(CLI::App& command, BucketVerb verb, BucketArguments& arg
                             fmt::format("dimension of the metrics [CW_DIMENSION_NAME; {}]", default_dimension)))
       ->type_name("NAME")
       ->check(refuse_empty);
+  command.add_flag("--emf", arguments.emf,
+                   "write metrics for CloudWatch to standard output; the default where a dimension is named");
   script(command.add_flag("-v,--verbose", arguments.verbose,
                           "log warnings; -vv also information, -vvv everything [VERBOSE]"));
   if (verb != BucketVerb::compare) {
@@ -162,7 +164,7 @@ BucketOptions bucket_options(const BucketArguments& arguments, BucketVerb verb, 
   options.objects_count = either(arguments.objects_count, variables.number<std::uint64_t>("S3_OBJECTS_COUNT"));
   options.profile = arguments.profile;
   options.dimension = arguments.dimension.empty() ? variables.text("CW_DIMENSION_NAME") : arguments.dimension;
-  options.is_dimension_given = !options.dimension.empty();
+  options.wants_metrics = arguments.emf || !options.dimension.empty();
   if (options.dimension.empty()) options.dimension = default_dimension;
   options.all = arguments.all || variables.flag("ALL");
   options.log_level = log_level_of(arguments.verbose > 0 ? arguments.verbose : verbosity_of(variables.text("VERBOSE")));

@@ -29,6 +29,7 @@ struct BucketArguments {
   std::optional<std::uint32_t> last_modified_since;  ///< hours
   std::string profile;                               ///< -p
   std::string dimension;                             ///< --cloudwatch-dimension-name
+  bool emf = false;                                  ///< --emf
   bool all = false;
   bool tag_deleted = false;
   bool check_deleted_tag = false;
@@ -44,7 +45,7 @@ struct BucketOptions {
   std::optional<std::uint32_t> last_modified_since;  ///< hours
   std::string profile;                               ///< empty: as without -p
   std::string dimension;                             ///< of metrics for CloudWatch: its name
-  bool is_dimension_given = false;                   ///< so somebody wants the metrics
+  bool wants_metrics = false;                        ///< --emf, or a dimension was named
   bool all = false;                                  ///< copy everything, without comparing
   bool tag_deleted = false;
   bool check_deleted_tag = false;

@@ -11,8 +11,6 @@
 #include "cli/bucket_metrics.hpp"
 #include "cli/option_values.hpp"
 #include "cli/output.hpp"
-#include "cli/s3_commands.hpp"
-#include "jobs/bucket/metered_store.hpp"
 #include "jobs/bucket/restore.hpp"
 #include "os/environment.hpp"
 
@@ -20,8 +18,6 @@ namespace bale::cli {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-constexpr int exit_try_again = 75;  // EX_TEMPFAIL of sysexits.h
 
 /// The directory for state of this machine.
 /// https://specifications.freedesktop.org/basedir-spec/latest/
@@ -50,8 +46,10 @@ class RestoreRun {
   void await_bucket();
   void check_emptiness();
   void open_journal();
-  bucket::RestoreOptions job_options() const;
-  bucket::Side side(const ObjectAddress& place);
+  bucket::RestoreOptions job_options();
+  std::function<bool(std::string_view)> wanted_names() const;
+  bucket::Side with_prefix(bucket::Side side) const;
+  store::ObjectStore& destination() { return *bucket_->destination().store; }
   void show(const bucket::RestorePlan& plan);
   void check_price(const bucket::RestorePlan& plan) const;
   void work(bucket::BucketRestore& job);
@@ -65,25 +63,19 @@ class RestoreRun {
   const BucketRestoreOptions& options_;
   const BucketOptions where_;
   BucketMetrics metrics_;
-  bucket::Meter meter_;
-  std::unique_ptr<bucket::MeteredStore> store_;
+  std::optional<BucketContext> bucket_;
   std::unique_ptr<bucket::RestoreJournal> journal_;
   std::unique_ptr<BatchJobFiles> batch_;
-  flow::Progress progress_;
   bool has_destination_ = true;
-  std::uint64_t planned_ = 0;  ///< objects that are not in the destination
+  std::chrono::steady_clock::time_point started_;
+  std::uint64_t slow_downs_ = 0;  ///< that the metrics know
 };
-
-bool wants_metrics(const BucketRestoreOptions& options, const BucketOptions& where) {
-  return options.emf || where.is_dimension_given;
-}
 
 RestoreRun::RestoreRun(Context& context, const BucketRestoreOptions& options)
     : context_(context),
       options_(options),
       where_(bucket_options(options.arguments, BucketVerb::restore, context.world().environment)),
-      metrics_(context, where_.dimension, wants_metrics(options, where_)),
-      meter_(context.world().clock, 0, context.stop()) {
+      metrics_(context, where_.dimension, where_.wants_metrics) {
   apply_to(context, where_);
 }
 
@@ -94,11 +86,6 @@ void RestoreRun::check_options() const {
   }
   if (where_.all && where_.check_deleted_tag)
     throw Error(ErrorKind::invalid, "--all and --check-deleted-tag exclude each other", {}, "give one of them");
-  const std::string from = where_.source.key.str() + where_.prefix, to = where_.destination.key.str() + where_.prefix;
-  if (where_.source.bucket == where_.destination.bucket && (from.starts_with(to) || to.starts_with(from))) {
-    throw Error(ErrorKind::invalid, "the backup and NEW are the same place", to_uri(where_.destination),
-                "restore into another bucket, or below another prefix");
-  }
 }
 
 void RestoreRun::await_bucket() {
@@ -107,7 +94,7 @@ void RestoreRun::await_bucket() {
   const BucketName& name = where_.destination.bucket;
   Milliseconds waited{0};
   context_.set_status(fmt::format("waiting for the bucket {}", escape_name(name.str())));
-  while (!store_->head_bucket(name)) {
+  while (!destination().head_bucket(name)) {
     if (waited >= most) {
       throw Error(ErrorKind::not_found, fmt::format("nobody made the bucket within {}", format_duration(most)),
                   "s3://" + name.str(), "make it, or add --create");
@@ -125,11 +112,11 @@ void RestoreRun::await_bucket() {
 
 void RestoreRun::prepare_destination() {
   const BucketName& name = where_.destination.bucket;
-  if (store_->head_bucket(name)) return check_emptiness();
+  if (destination().head_bucket(name)) return check_emptiness();
   has_destination_ = false;
   if (is_dryrun() && (options_.create || options_.wait || where_.is_script_form)) return;
   if (options_.create) {
-    store_->create_bucket(name);
+    destination().create_bucket(name);
     emit(context_, {{"type", "bucket"}, {"name", name.str()}}, "make_bucket: " + escape_name(name.str()));
   } else if (options_.wait || where_.is_script_form) {
     await_bucket();
@@ -145,8 +132,8 @@ void RestoreRun::prepare_destination() {
 /// A bucket that has objects may be one that was meant for something else; one that this restore began is not.
 void RestoreRun::check_emptiness() {
   if (options_.into_existing || options_.overwrite || is_dryrun() || journal_->has_begun()) return;
-  const store::ListPage page =
-      store_->list(where_.destination.bucket, {.prefix = where_.destination.key.str() + where_.prefix, .max_keys = 1});
+  const store::ListPage page = destination().list(
+      where_.destination.bucket, {.prefix = where_.destination.key.str() + where_.prefix, .max_keys = 1});
   if (page.objects.empty()) return;
   throw Error(ErrorKind::precondition, "NEW has objects already, which this restore has not put there",
               to_uri({where_.destination.bucket, page.objects.front().key}),
@@ -162,19 +149,23 @@ void RestoreRun::open_journal() {
   journal_ = std::make_unique<bucket::RestoreJournal>(context_.world().files, file, identity);
 }
 
-bucket::Side RestoreRun::side(const ObjectAddress& place) {
-  return {store_.get(), place.bucket, place.key.str() + where_.prefix};
+/// --prefix is part of both sides.
+bucket::Side RestoreRun::with_prefix(bucket::Side side) const {
+  side.prefix += where_.prefix;
+  return side;
 }
 
-bucket::RestoreOptions RestoreRun::job_options() const {
+/// Filters are of names below the addresses, --prefix included.
+std::function<bool(std::string_view)> RestoreRun::wanted_names() const {
+  if (options_.work.filters.empty()) return {};
+  return [this](std::string_view name) { return is_wanted(options_.work.filters, where_.prefix + std::string(name)); };
+}
+
+bucket::RestoreOptions RestoreRun::job_options() {
   bucket::RestoreOptions how;
   how.include_deleted = options_.include_deleted || where_.all;
   how.as_of = time_option(options_.as_of, "--as-of");
-  if (!options_.filters.empty()) {
-    how.is_wanted = [this](std::string_view name) {
-      return is_wanted(options_.filters, where_.prefix + std::string(name));
-    };
-  }
+  how.is_wanted = wanted_names();
   how.tier = bucket::parse_tier(options_.tier);
   how.days = options_.days;
   how.storage_class = options_.storage_class;
@@ -182,9 +173,9 @@ bucket::RestoreOptions RestoreRun::job_options() const {
   how.overwrite = options_.overwrite;
   how.dryrun = is_dryrun();
   how.has_destination = has_destination_;
-  const std::string service = context_.store_service(context_.region());
+  how.through_program = bucket_->needs_streaming();
+  const std::string service = bucket_->source_service();
   how.tells_restores = service == "aws" || service.starts_with("file:");
-  how.at_once = context_.options().connections;
   how.most_objects = where_.objects_count;
   if (!options_.yes && !is_dryrun()) how.most_dollars = options_.max_cost;
   if (how.tier == bucket::Tier::expedited) how.most_poll = std::chrono::minutes(1);
@@ -277,12 +268,16 @@ void RestoreRun::take(const bucket::RestoredObject& object) {
 void RestoreRun::tell_metrics(const bucket::BucketRestore& job, std::uint64_t left) {
   const bucket::RestoreCounts& counts = job.counts();
   metrics_.set("ObjectsToRestore", static_cast<double>(left));
+  metrics_.set("ObjectsToCheckForDeletedTag", static_cast<double>(left));
+  if (bucket_->slow_downs() > slow_downs_)
+    metrics_.add("SlowDown",
+                 static_cast<double>(bucket_->slow_downs() - std::exchange(slow_downs_, bucket_->slow_downs())));
   if (counts.tag_failures > 0) metrics_.set("CheckDeletedTaggsErrors", static_cast<double>(counts.tag_failures));
 }
 
 /// Goes through the backup, then waits for what was requested.
 void RestoreRun::work(bucket::BucketRestore& job) {
-  const ProgressPrinter printer(context_, progress_, "restoring");
+  const ProgressPrinter printer(context_, bucket_->progress(), "restoring");
   job.pass();
   if (options_.no_wait || is_dryrun()) return;
   while (job.waiting() > 0) {
@@ -295,8 +290,9 @@ void RestoreRun::work(bucket::BucketRestore& job) {
 
 void RestoreRun::print_summary(const bucket::BucketRestore& job) {
   const bucket::RestoreCounts& counts = job.counts();
-  const bucket::RequestCounts requests = meter_.counts();
-  const double dollars = bucket::price_of(requests, {});
+  const bucket::RequestCounts requests = bucket_->requests();
+  const double dollars = bucket::price_of(requests, bucket_->prices(options_.storage_class));
+  const auto elapsed = std::chrono::duration_cast<Milliseconds>(context_.world().clock.steady() - started_);
   const bool dryrun = is_dryrun();
   const auto part = [](std::uint64_t count, std::string_view what) {
     return count == 0 ? std::string() : fmt::format(", {} {}", format_count(count), what);
@@ -307,34 +303,26 @@ void RestoreRun::print_summary(const bucket::BucketRestore& job) {
       part(counts.deleted, "left out: marked as deleted"), part(counts.newer, "left out: newer than --as-of"),
       part(counts.gone, "gone"), part(counts.requested, dryrun ? "to request" : "requested"),
       part(job.waiting(), "waited for"), part(counts.over_limit, "not requested: --max-cost"));
-  text += fmt::format(", {} failed; {}, about {}", format_count(counts.failed),
-                      format_count(requests.total(), "request"), format_dollars(dollars));
+  text += fmt::format(", {} failed", format_count(counts.failed));
   if (job.waiting() > 0 && !dryrun) text += "; run the same command again when they can be read";
-  emit(context_,
-       {{"type", "summary"},
-        {"objects", counts.objects.load()},
-        {"restored", counts.restored.load()},
-        {"bytes", counts.bytes.load()},
-        {"same", counts.same.load()},
-        {"deleted", counts.deleted.load()},
-        {"newer", counts.newer.load()},
-        {"gone", counts.gone.load()},
-        {"requested", counts.requested.load()},
-        {"requested_again", counts.requested_again.load()},
-        {"waiting", job.waiting()},
-        {"over_limit", counts.over_limit.load()},
-        {"failed", counts.failed.load()},
-        {"request_dollars", job.requested().dollars()},
-        {"requests", requests.total()},
-        {"requests_by_kind",
-         {{"list", requests.list},
-          {"head", requests.head},
-          {"get", requests.get},
-          {"put", requests.put},
-          {"copy", requests.copy}}},
-        {"dollars", dollars},
-        {"dryrun", dryrun}},
-       text);
+  text += "\n" + requests_text(requests, dollars);
+  Json line{{"type", "summary"},
+            {"objects", counts.objects.load()},
+            {"restored", counts.restored.load()},
+            {"bytes", counts.bytes.load()},
+            {"same", counts.same.load()},
+            {"deleted", counts.deleted.load()},
+            {"newer", counts.newer.load()},
+            {"gone", counts.gone.load()},
+            {"requested", counts.requested.load()},
+            {"requested_again", counts.requested_again.load()},
+            {"waiting", job.waiting()},
+            {"over_limit", counts.over_limit.load()},
+            {"failed", counts.failed.load()},
+            {"restore_dollars", job.requested().dollars()},
+            {"dryrun", dryrun}};
+  add_requests(line, requests, dollars, *bucket_, elapsed);
+  emit_lines(context_, line, text);
 }
 
 int RestoreRun::status_of(const bucket::BucketRestore& job) const {
@@ -346,32 +334,32 @@ int RestoreRun::status_of(const bucket::BucketRestore& job) const {
 }
 
 int RestoreRun::run() {
-  context_.break_off_on_stop();
+  started_ = context_.world().clock.steady();
   check_options();
-  store_ = std::make_unique<bucket::MeteredStore>(context_.store(context_.region()), meter_);
-  require_bucket(context_, where_.source.bucket);
+  bucket_.emplace(context_, where_, options_.work, /*may_lack_destination=*/true);
   open_journal();
   prepare_destination();
   if (!options_.batch_directory.empty()) batch_ = std::make_unique<BatchJobFiles>(context_, options_, where_);
-  bucket::BucketRestore job(side(where_.source), side(where_.destination), job_options(),
-                            {context_.world(), context_.pools().connections, journal_.get(), progress_},
+  const bucket::Tools tools = bucket_->tools();
+  bucket::BucketRestore job(with_prefix(bucket_->source()), with_prefix(bucket_->destination()), job_options(),
+                            {tools, bucket_->limit(), bucket_->listing_pool(), options_.work.listers, journal_.get()},
                             [this](const bucket::RestoredObject& object) { take(object); });
   job.probe_tags();
   if (!options_.yes || metrics_.is_on()) {
     const bucket::RestorePlan plan = job.plan();
     if (is_dryrun() || plan.archived.objects() > 0) show(plan);
     check_price(plan);
-    progress_.items_total = plan.left();
-    progress_.bytes_total = plan.bytes_to_copy;
-    planned_ = plan.left();
+    bucket_->progress().items_total = plan.left();
+    bucket_->progress().bytes_total = plan.bytes_to_copy;
     metrics_.set("ObjectsIn" + where_.source.bucket.str(), static_cast<double>(plan.objects));
-    metrics_.set("ObjectsToRestore", static_cast<double>(planned_));
+    metrics_.set("ObjectsToRestore", static_cast<double>(plan.left()));
+    metrics_.set("ObjectsToCheckForDeletedTag", static_cast<double>(plan.left()));
     metrics_.flush();
   }
   try {
     work(job);
-  } catch (const Error& error) {
-    if (error.kind() == ErrorKind::cancelled) print_summary(job);
+  } catch (...) {
+    print_summary(job);
     throw;
   }
   const bucket::RestoreCounts& counts = job.counts();
@@ -384,6 +372,8 @@ int RestoreRun::run() {
 
 }  // namespace
 
-int bucket_restore(Context& context, const BucketRestoreOptions& options) { return RestoreRun(context, options).run(); }
+int bucket_restore(Context& context, const BucketRestoreOptions& options) {
+  return run_bucket_command(context, "restore", [&] { return RestoreRun(context, options).run(); });
+}
 
 }  // namespace bale::cli

@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
+#include "cli/bucket_context.hpp"
 #include "cli/bucket_options.hpp"
 #include "cli/commands.hpp"
-#include "cli/s3_names.hpp"
 
 namespace bale::cli {
 
@@ -25,7 +25,6 @@ struct BucketRestoreOptions {
   bool without_tags = false;
   std::string as_of;
   std::string storage_class = "STANDARD";
-  std::vector<FilterRule> filters;
   // Archived objects:
   std::string tier = "Standard";
   int days = 7;
@@ -34,7 +33,7 @@ struct BucketRestoreOptions {
   bool no_wait = false;
   bool wait_archived = false;  ///< the default
   std::string journal;
-  bool emf = false;
+  BucketWork work;  ///< how the backup is reached, limits, filters; its journal is not used
   // S3 Batch Operations:
   std::string batch_directory;
   std::string batch_role;

@@ -71,6 +71,23 @@ void add_archive_options(CLI::App& command, BucketRestoreOptions& options) {
       ->group(group);
 }
 
+void add_work_options(CLI::App& command, BucketWork& work) {
+  const auto text = [&](const char* name, std::string& value, const char* type, const char* help) {
+    command.add_option(name, value, help)->type_name(type)->check(refuse_empty)->group("Another way to the backup");
+  };
+  text("--source-profile", work.source_profile, "NAME", "profile that reads the backup");
+  text("--source-endpoint-url", work.source_endpoint_url, "URL", "server of the backup");
+  text("--source-region", work.source_region, "REGION", "region of the backup's endpoint");
+  text("--source-ca-bundle", work.source_ca_bundle, "FILE", "authorities of the backup's server, PEM");
+  text("--source-local", work.source_local, "DIR", "embedded store of the backup");
+  command.add_option("--rate-limit", work.rate_limit, "send at most N requests a second")
+      ->type_name("N")
+      ->check(CLI::PositiveNumber.description(""));
+  command.add_option("--listers", work.listers, "list each bucket with up to N requests at once [16]")
+      ->type_name("N")
+      ->check(CLI::Range(1, 64).description(""));
+}
+
 void add_batch_options(CLI::App& command, BucketRestoreOptions& options) {
   const std::string group = "S3 Batch Operations";
   auto* directory = command
@@ -106,11 +123,10 @@ void add_bucket_restore(CLI::App& bucket, Action& action) {
   add_choice_options(*command, *options);
   add_destination_options(*command, *options);
   add_archive_options(*command, *options);
+  add_work_options(*command, options->work);
   add_batch_options(*command, *options);
-  command->add_flag("--emf", options->emf,
-                    "write metrics for CloudWatch to standard output; the default where a dimension is named");
   command->callback([&action, command, options] {
-    options->filters = ordered_filters(*command);
+    options->work.filters = ordered_filters(*command);
     action = [options](Context& context) {
       if (!options->batch_reports.empty()) return bucket_batch_reports(context, options->batch_reports);
       return bucket_restore(context, *options);

@@ -5,6 +5,7 @@
 
 #include "base/text.hpp"
 #include "cli/bucket_commands.hpp"
+#include "cli/bucket_metrics.hpp"
 #include "cli/bucket_report.hpp"
 #include "cli/output.hpp"
 #include "jobs/bucket/report.hpp"
@@ -50,6 +51,16 @@ void print_summary(BucketContext& bucket, const bucket::TagCounts& counts, Milli
   emit_lines(bucket.context(), summary, text + "\n" + requests_text(requests, dollars));
 }
 
+void tell_metrics(BucketContext& bucket, const BucketOptions& where, const bucket::TagCounts& counts) {
+  BucketMetrics metrics(bucket.context(), where.dimension, where.wants_metrics);
+  metrics.set("ObjectsIn" + where.source.bucket.str(), static_cast<double>(counts.sources));
+  metrics.set("ObjectsIn" + where.destination.bucket.str(), static_cast<double>(counts.copies));
+  metrics.set("TagDeletedObjectsErrors", static_cast<double>(counts.marks.failed));
+  metrics.set("SlowDown", static_cast<double>(bucket.slow_downs()));
+  metrics.tell_done("ObjectsToTagAsDeleted", counts.marks.marked + counts.marks.left + counts.marks.failed,
+                    counts.marks.left + counts.marks.failed);
+}
+
 int tag(Context& context, const BucketTagOptions& options) {
   const BucketOptions where = bucket_options(options.arguments, BucketVerb::compare, context.world().environment);
   apply_to(context, where);
@@ -84,6 +95,7 @@ int tag(Context& context, const BucketTagOptions& options) {
   }
   if (!request.dryrun) bucket.save_journal();
   report.close();
+  tell_metrics(bucket, where, counts);
   print_summary(bucket, counts, std::chrono::duration_cast<Milliseconds>(context.world().clock.steady() - started));
   if (counts.marks.failed > 0) return exit_some_failed;
   return counts.marks.left > 0 ? exit_try_again : exit_ok;

@@ -55,6 +55,11 @@ void set_bucket(Core& core, const std::string& name, const json& properties) {
   bucket.owner = properties.value("owner", bucket.owner);
   bucket.is_foreign = properties.value("foreign", bucket.is_foreign);
   bucket.versioning = properties.value("versioning", bucket.versioning);
+  bucket.restore_takes = std::chrono::seconds(properties.value("restore_seconds", bucket.restore_takes.count()));
+  bucket.tells_restores = properties.value("tells_restores", bucket.tells_restores);
+  for (const auto& [key, status] : properties.value("archive", json::object()).items()) {
+    if (s3::Version* const version = bucket.current(key)) version->archive_status = status.get<std::string>();
+  }
 }
 
 json state_of(Core& core) {

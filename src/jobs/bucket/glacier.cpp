@@ -3,11 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cctype>
 
 #include "base/error.hpp"
 #include "base/text.hpp"
-#include "store/object_rules.hpp"
+#include "transfer/archived_object.hpp"
 
 namespace bale::bucket {
 namespace {
@@ -36,17 +35,9 @@ constexpr std::array<std::array<Price, 3>, archive_count> prices{{
 constexpr std::array<std::string_view, archive_count> names{
     "GLACIER", "DEEP_ARCHIVE", "INTELLIGENT_TIERING (ARCHIVE_ACCESS)", "INTELLIGENT_TIERING (DEEP_ARCHIVE_ACCESS)"};
 
-struct Wait {
-  std::chrono::minutes longest{};
-  std::string_view text;
-};
-
-constexpr std::array<std::array<Wait, 3>, archive_count> waits{{
-    {{{5h, "3 to 5 hours"}, {12h, "5 to 12 hours"}, {5min, "1 to 5 minutes"}}},
-    {{{12h, "up to 12 hours"}, {48h, "up to 48 hours"}, {}}},
-    {{{5h, "3 to 5 hours"}, {12h, "5 to 12 hours"}, {5min, "1 to 5 minutes"}}},
-    {{{12h, "up to 12 hours"}, {48h, "up to 48 hours"}, {}}},
-}};
+/// Rows as Archive, columns as Tier.
+constexpr std::array<std::array<std::chrono::minutes, 3>, archive_count> waits{
+    {{5h, 12h, 5min}, {12h, 48h, 0min}, {5h, 12h, 5min}, {12h, 48h, 0min}}};
 
 std::size_t index(Archive archive) noexcept { return static_cast<std::size_t>(archive); }
 std::size_t index(Tier tier) noexcept { return static_cast<std::size_t>(tier); }
@@ -59,26 +50,8 @@ bool is_tiering(Archive archive) noexcept {
   return archive == Archive::tiering_access || archive == Archive::tiering_deep_access;
 }
 
-/// The number of a month's English name; 0 for anything else.
-int month_of(std::string_view name) {
-  constexpr std::string_view months = "JanFebMarAprMayJunJulAugSepOctNovDec";
-  const std::size_t found = name.size() == 3 ? months.find(name) : std::string_view::npos;
-  return found == std::string_view::npos || found % 3 != 0 ? 0 : static_cast<int>(found / 3) + 1;
-}
-
-/// Reads "Fri, 21 Dec 2012 00:00:00 GMT".
-std::optional<TimePoint> parse_http_date(std::string_view text) {
-  const std::size_t comma = text.find(", ");
-  if (comma == std::string_view::npos) return std::nullopt;
-  const std::vector<std::string_view> words = split(text.substr(comma + 2), ' ');
-  if (words.size() < 4) return std::nullopt;
-  const int month = month_of(words[1]);
-  if (month == 0) return std::nullopt;
-  try {
-    return parse_time(fmt::format("{}-{:02}-{:0>2} {}", words[2], month, words[0], words[3]));
-  } catch (const Error&) {
-    return std::nullopt;
-  }
+bool has_expired(const std::optional<store::ListedRestore>& restore, TimePoint now) {
+  return restore && restore->expiry && *restore->expiry <= now;
 }
 
 double retrieval_of_class(std::string_view storage_class) noexcept {
@@ -96,27 +69,21 @@ double put_of_class(std::string_view storage_class) noexcept {
 }  // namespace
 
 Readiness readiness_of(const store::ListedObject& object, bool tells_restores, TimePoint now) {
-  if (object.storage_class == tiering) return Readiness::unknown;
-  if (!store::is_archive_class(object.storage_class)) return Readiness::readable;
-  if (!object.restore) return tells_restores ? Readiness::archived : Readiness::unknown;
-  if (object.restore->in_progress) return Readiness::coming;
-  return object.restore->expiry && *object.restore->expiry <= now ? Readiness::archived : Readiness::readable;
+  const auto access = transfer::access_of(object);
+  if (!access) return Readiness::unknown;
+  if (*access == transfer::Access::restoring) return Readiness::coming;
+  if (*access == transfer::Access::archived) return tells_restores ? Readiness::archived : Readiness::unknown;
+  return has_expired(object.restore, now) ? Readiness::archived : Readiness::readable;
 }
 
 Readiness readiness_of(const store::ObjectInfo& info, TimePoint now) {
   if (!archive_of(info.storage_class, info.archive_status)) return Readiness::readable;
-  if (info.restore.find("ongoing-request=\"true\"") != std::string::npos) return Readiness::coming;
-  if (info.restore.find("ongoing-request=\"false\"") == std::string::npos) return Readiness::archived;
-  const auto expiry = restore_expiry(info.restore);
-  return expiry && *expiry <= now ? Readiness::archived : Readiness::readable;
-}
-
-std::optional<TimePoint> restore_expiry(std::string_view header) {
-  constexpr std::string_view name = "expiry-date=\"";
-  const std::size_t begin = header.find(name);
-  if (begin == std::string_view::npos) return std::nullopt;
-  const std::string_view rest = header.substr(begin + name.size());
-  return parse_http_date(rest.substr(0, rest.find('"')));
+  switch (transfer::access_of(info)) {
+    case transfer::Access::restoring: return Readiness::coming;
+    case transfer::Access::readable:
+      return has_expired(transfer::parse_restore(info.restore), now) ? Readiness::archived : Readiness::readable;
+    default: return Readiness::archived;
+  }
 }
 
 const std::string& to_string(Tier tier) {
@@ -145,11 +112,11 @@ int days_for(Archive archive, int days) noexcept { return is_tiering(archive) ? 
 
 bool has_tier(Archive archive, Tier tier) noexcept { return tier != Tier::expedited || !is_deep(archive); }
 
-std::chrono::minutes longest_wait(Archive archive, Tier tier) noexcept {
-  return waits[index(archive)][index(tier)].longest;
-}
+std::chrono::minutes longest_wait(Archive archive, Tier tier) noexcept { return waits[index(archive)][index(tier)]; }
 
-std::string_view usual_wait(Archive archive, Tier tier) noexcept { return waits[index(archive)][index(tier)].text; }
+std::string_view usual_wait(Archive archive, Tier tier) {
+  return transfer::usual_wait(is_deep(archive) ? "DEEP_ARCHIVE" : "GLACIER", to_string(tier));
+}
 
 double restore_dollars(Archive archive, Tier tier, ByteCount bytes, int days) noexcept {
   const Price& price = prices[index(archive)][index(tier)];

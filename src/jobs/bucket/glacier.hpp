@@ -32,9 +32,6 @@ Readiness readiness_of(const store::ListedObject& object, bool tells_restores, T
 /// https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
 Readiness readiness_of(const store::ObjectInfo& info, TimePoint now);
 
-/// Returns the time in the expiry-date of x-amz-restore; absent where there is none that can be read.
-std::optional<TimePoint> restore_expiry(std::string_view header);
-
 /// How fast an archived object is restored, by S3's names: Standard, Bulk, Expedited.
 /// https://docs.aws.amazon.com/AmazonS3/latest/userguide/restoring-objects-retrieval-options.html
 enum class Tier { standard, bulk, expedited };
@@ -67,7 +64,7 @@ bool has_tier(Archive archive, Tier tier) noexcept;
 /// Returns how long S3 usually takes at most. Precondition: has_tier(archive, tier).
 std::chrono::minutes longest_wait(Archive archive, Tier tier) noexcept;
 /// The same for a person: "3 to 5 hours".
-std::string_view usual_wait(Archive archive, Tier tier) noexcept;
+std::string_view usual_wait(Archive archive, Tier tier);
 
 /// Dollars of one restore: the request, the bytes retrieved, and the readable copy in STANDARD for `days`. List prices
 /// of us-east-1, which other regions exceed by up to a half. https://aws.amazon.com/s3/pricing/ (January 2025)

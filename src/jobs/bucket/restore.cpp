@@ -6,7 +6,8 @@
 
 #include "jobs/bucket/evidence.hpp"
 #include "jobs/bucket/marks.hpp"
-#include "transfer/copy.hpp"
+#include "transfer/archived_object.hpp"
+#include "transfer/stream_copy.hpp"
 
 namespace bale::bucket {
 namespace {
@@ -27,7 +28,11 @@ std::optional<Archive> listed_archive(const store::ListedObject& object) {
 class NoObjects final : public store::ObjectSequence {
  public:
   const store::ListedObject* next() override { return nullptr; }
+  std::uint64_t requests() const noexcept override { return 0; }
 };
+
+/// A source that is written again and again is read this often before its copy fails.
+constexpr int most_attempts = 5;
 
 std::optional<Evidence> judge(const Pair& pair) { return judge_listed(pair, {.level = Level::checksum, .since = {}}); }
 
@@ -68,30 +73,43 @@ std::uint64_t BucketRestore::waiting() const {
 }
 
 void BucketRestore::check_stop() const {
-  if (tools_.world.stop.stop_requested()) throw Error(ErrorKind::cancelled, "stopped while restoring");
+  if (world().stop.stop_requested()) throw Error(ErrorKind::cancelled, "stopped while restoring");
 }
 
 bool BucketRestore::is_wanted(std::string_view name) const { return !options_.is_wanted || options_.is_wanted(name); }
 
+ListedPlace BucketRestore::place(const Side& side) const {
+  return {*side.store,
+          side.bucket,
+          {.prefix = side.prefix, .stop = world().stop},
+          tools_.listing,
+          std::max<std::size_t>(tools_.listers, 1)};
+}
+
+std::unique_ptr<BackupSequence> BucketRestore::whole_backup() const {
+  return list_backup(place(backup_), options_.as_of);
+}
+
+/// The backup behind a key, which is read only as far as it is needed.
 std::unique_ptr<BackupSequence> BucketRestore::backup_from(const std::string& after_key) const {
-  const BackupListing where{*backup_.store, backup_.bucket, backup_.prefix, after_key};
-  if (options_.as_of) return std::make_unique<ObjectsAsOf>(where, *options_.as_of);
-  return std::make_unique<CurrentObjects>(where);
+  ListedPlace where = place(backup_);
+  where.options.start_after = after_key;
+  where.listers = 1;
+  return list_backup(where, options_.as_of);
 }
 
 std::unique_ptr<store::ObjectSequence> BucketRestore::destination() const {
   if (!options_.has_destination) return std::make_unique<NoObjects>();
-  return std::make_unique<CurrentObjects>(
-      BackupListing{*destination_.store, destination_.bucket, destination_.prefix, {}});
+  return list_objects(place(destination_));
 }
 
 RestorePlan BucketRestore::plan() {
   RestorePlan plan{.archived = RestoreEstimate(options_.tier, options_.days)};
-  const auto backup = backup_from({});
+  const auto backup = whole_backup();
   const auto there = destination();
   const auto known = tools_.journal == nullptr ? nullptr : tools_.journal->copies();
   Difference difference({*backup, backup_.prefix}, {*there, destination_.prefix}, known.get());
-  const TimePoint now = tools_.world.clock.now();
+  const TimePoint now = world().clock.now();
   while (const Pair* pair = difference.next()) {
     check_stop();
     if (pair->left == nullptr || !is_wanted(pair->name)) continue;
@@ -163,7 +181,7 @@ bool BucketRestore::consider(const Pair& pair, Task& task) {
     task.may_replace = options_.overwrite || is_ours;
   }
   if (task.there && (!task.is_judged || !task.may_replace)) return true;
-  if (readiness_of(*pair.left, options_.tells_restores, tools_.world.clock.now()) != Readiness::coming) return true;
+  if (readiness_of(*pair.left, options_.tells_restores, world().clock.now()) != Readiness::coming) return true;
   await(task, listed_archive(*pair.left), RestoreFate::waiting);
   return false;
 }
@@ -173,11 +191,11 @@ void BucketRestore::pass() {
     tools_.journal->begin();
     tools_.journal->forget_waiting();
   }
-  const auto backup = backup_from({});
+  const auto backup = whole_backup();
   const auto there = destination();
   const auto known = tools_.journal == nullptr ? nullptr : tools_.journal->copies();
   Difference difference({*backup, backup_.prefix}, {*there, destination_.prefix}, known.get());
-  Workers workers(*this, options_.at_once);
+  Workers workers(*this, tools_.tools.at_once);
   std::string before;
   while (const Pair* pair = difference.next()) {
     check_stop();
@@ -198,10 +216,10 @@ void BucketRestore::pass() {
 bool BucketRestore::poll() {
   constexpr std::size_t rows = 1000;
   wait_ = std::min(options_.most_poll, wait_ == 0ms ? Milliseconds(1s) : 2 * wait_);
-  if (!tools_.world.clock.sleep_for(wait_, tools_.world.stop)) check_stop();
+  if (!world().clock.sleep_for(wait_, world().stop)) check_stop();
   const std::uint64_t before = counts_.restored;
   {
-    Workers workers(*this, options_.at_once);
+    Workers workers(*this, tools_.tools.at_once);
     std::optional<std::string> last;
     for (;;) {
       const auto objects = tools_.journal->waiting_after(last, rows);
@@ -230,7 +248,7 @@ void BucketRestore::poll_some(const std::vector<WaitingObject>& objects, Workers
     const std::string key = backup_.prefix + waiting.name;
     if (!listing) begin(waiting);
     for (std::size_t i = 0; object != nullptr && object->key.str() < key; ++i) {
-      if (i == page && waiting.after_key > object->key.str())
+      if (i > 0 && i % page == 0 && waiting.after_key > object->key.str())
         begin(waiting);
       else
         object = listing->next();
@@ -244,19 +262,21 @@ void BucketRestore::poll_some(const std::vector<WaitingObject>& objects, Workers
     if (!waiting.there.empty()) task.there = waiting.there;
     if (object == nullptr || object->key.str() != key) {
       tell(task, RestoreFate::gone);
-    } else if (readiness_of(*object, options_.tells_restores, tools_.world.clock.now()) != Readiness::coming) {
+    } else if (readiness_of(*object, options_.tells_restores, world().clock.now()) != Readiness::coming) {
       workers.start(std::move(task));
     }
   }
 }
 
 void BucketRestore::run(const Task& task) {
-  if (tools_.world.stop.stop_requested()) return;
+  if (world().stop.stop_requested()) return;
   try {
+    const flow::AdaptiveLimit::Place place(tools_.limit, world().stop);
     settle(task);
+    tools_.limit.succeeded();
   } catch (...) {
     const Error error = current_error();
-    if (error.kind() == ErrorKind::cancelled && tools_.world.stop.stop_requested()) return;
+    if (error.kind() == ErrorKind::cancelled && world().stop.stop_requested()) return;
     tell(task, RestoreFate::failed, {}, &error);
   }
 }
@@ -273,12 +293,12 @@ bool BucketRestore::is_same_by_content(const Task& task) {
                                  .source_modified = task.modified,
                                  .copy_etag = right->etag,
                                  .origin = Origin::checksum,
-                                 .noted = tools_.world.clock.now()});
+                                 .noted = world().clock.now()});
   }
   return true;
 }
 
-void BucketRestore::settle(const Task& task) {
+void BucketRestore::settle(const Task& task, int attempt) {
   if (!task.is_judged && is_same_by_content(task)) return tell(task, RestoreFate::same);
   if (destination_.at(task.name).key.empty()) {
     throw Error(ErrorKind::invalid, "the object has the name of the backup's prefix, and would have none", {},
@@ -293,10 +313,10 @@ void BucketRestore::settle(const Task& task) {
                 to_uri(destination_.at(task.name)), "give --overwrite to replace it");
   }
   const auto archive = archive_of(info->storage_class, info->archive_status);
-  switch (readiness_of(*info, tools_.world.clock.now())) {
+  switch (readiness_of(*info, world().clock.now())) {
     case Readiness::coming: return await(task, archive, RestoreFate::waiting);
     case Readiness::archived: return request(task, *archive, info->size);
-    default: return restore_readable(task, *info, *tags);
+    default: return restore_readable(task, *info, *tags, attempt);
   }
 }
 
@@ -318,14 +338,33 @@ std::optional<store::Tags> BucketRestore::tags_to_keep(const Task& task, const s
 }
 
 /// Copies an object; requests it where it turns out to be archived after all: a restored copy may expire meanwhile.
-void BucketRestore::restore_readable(const Task& task, const store::ObjectInfo& info, const store::Tags& tags) {
+void BucketRestore::restore_readable(const Task& task, const store::ObjectInfo& info, const store::Tags& tags,
+                                     int attempt) {
   try {
     copy(task, info, tags);
   } catch (const Error& error) {
     const auto archive = archive_of(info.storage_class, info.archive_status);
-    if (!is_archived(error) || !archive) throw;
-    request(task, *archive, info.size);
+    if (is_archived(error) && archive) return request(task, *archive, info.size);
+    const bool is_gone = error.code() == "NoSuchKey" || error.code() == "NoSuchVersion";
+    if (error.kind() == ErrorKind::precondition && is_written_by_another(task, info, error))
+      return tell(task, RestoreFate::same);
+    if ((error.kind() != ErrorKind::precondition && !is_gone) || attempt == most_attempts) throw;
+    settle(task, attempt + 1);  // the source was replaced or deleted since: it is looked at again
   }
+}
+
+/// Decides what a condition of a copy failed for. Returns true where the destination has the content already: another
+/// restore wrote it, or this one, whose response was lost. Throws where it has something else now; false where it is as
+/// it was: then the source is not.
+bool BucketRestore::is_written_by_another(const Task& task, const store::ObjectInfo& info, const Error& error) {
+  const auto found = destination_.store->head(destination_.at(task.name));
+  const std::optional<ETag> now = found ? std::optional(found->etag) : std::nullopt;
+  if (now == task.there) return false;
+  if (found && found->etag == info.etag && found->size == info.size) return true;
+  throw Error(ErrorKind::precondition, "somebody else wrote the destination meanwhile",
+              to_uri(destination_.at(task.name)), "give --overwrite to replace what is there")
+      .with_code(error.code())
+      .with_cause(error);
 }
 
 void BucketRestore::copy(const Task& task, const store::ObjectInfo& info, const store::Tags& tags) {
@@ -340,9 +379,7 @@ void BucketRestore::copy(const Task& task, const store::ObjectInfo& info, const 
     how.conditions.if_match = *task.there;
   else
     how.conditions.if_none_match = true;
-  const store::PutResult result =
-      transfer::copy_known(*backup_.store, backup_.at(task.name), info, *destination_.store, destination_.at(task.name),
-                           how, tools_.connections, tools_.world.stop);
+  const store::PutResult result = send(task, info, how);
   if (tools_.journal != nullptr) {
     tools_.journal->note_copied({.name = task.name,
                                  .source_etag = info.etag,
@@ -351,11 +388,23 @@ void BucketRestore::copy(const Task& task, const store::ObjectInfo& info, const 
                                  .source_modified = task.modified,
                                  .copy_etag = result.etag,
                                  .origin = Origin::copied,
-                                 .noted = tools_.world.clock.now()});
+                                 .noted = world().clock.now()});
   }
   counts_.bytes += info.size;
-  tools_.progress.bytes_done += info.size;
+  tools_.tools.progress.bytes_done += info.size;
   tell(task, RestoreFate::restored);
+}
+
+store::PutResult BucketRestore::send(const Task& task, const store::ObjectInfo& info,
+                                     const transfer::CopyOptions& how) const {
+  const Tools& tools = tools_.tools;
+  if (options_.through_program) {
+    const transfer::StreamCopy stream{.pass = {}, .stop = world().stop};
+    return transfer::stream_copy(*backup_.store, backup_.at(task.name), info, *destination_.store,
+                                 destination_.at(task.name), how, stream, tools.pools.connections, tools.budget);
+  }
+  return transfer::copy_known(*backup_.store, backup_.at(task.name), info, *destination_.store,
+                              destination_.at(task.name), how, tools.pools.connections, world().stop);
 }
 
 /// Returns whether the request stays below the limit; then its price is taken.
@@ -376,17 +425,13 @@ void BucketRestore::request(const Task& task, Archive archive, ByteCount size) {
   }
   if (!take_dollars(archive, size)) return tell(task, RestoreFate::over_limit, archive);
   if (options_.dryrun) return await(task, archive, RestoreFate::requested);
-  try {
-    backup_.store->restore(backup_.at(task.name), days_for(archive, options_.days), to_string(options_.tier),
-                           task.version);
-  } catch (const Error& error) {
-    if (error.code() == "RestoreAlreadyInProgress") return await(task, archive, RestoreFate::waiting);
-    if (error.code() == "GlacierExpeditedRetrievalNotAvailable")
-      throw error.with_hint("there is no room for expedited requests now: try again later, or use --tier Standard");
-    throw;
-  }
+  const transfer::RestoreRequest request{.days = options_.days, .tier = to_string(options_.tier)};
+  const auto outcome =
+      transfer::request_restore(*backup_.store, backup_.at(task.name), task.version, task.storage_class, request);
+  // Somebody else's request, or one of an earlier run, which the listing did not tell.
+  if (outcome != transfer::RestoreOutcome::requested) return await(task, archive, RestoreFate::waiting);
   const bool is_again =
-      tools_.journal != nullptr && tools_.journal->note_requested(task.name, task.version, tools_.world.clock.now());
+      tools_.journal != nullptr && tools_.journal->note_requested(task.name, task.version, world().clock.now());
   if (is_again) ++counts_.requested_again;
   await(task, archive, RestoreFate::requested, is_again);
 }
@@ -413,9 +458,9 @@ void BucketRestore::tell(const Task& task, RestoreFate fate, std::optional<Archi
     case RestoreFate::failed: ++counts_.failed; break;
   }
   if (fate == RestoreFate::failed)
-    ++tools_.progress.items_failed;
+    ++tools_.tools.progress.items_failed;
   else if (is_settled && fate != RestoreFate::same)
-    ++tools_.progress.items_done;
+    ++tools_.tools.progress.items_done;
   const Lock lock(listener_mutex_);
   listener_({.fate = fate,
              .from = backup_.at(task.name),

@@ -11,14 +11,15 @@
 
 #include "base/error.hpp"
 #include "base/mutex.hpp"
-#include "flow/progress.hpp"
+#include "flow/adaptive_limit.hpp"
 #include "flow/thread_pool.hpp"
 #include "jobs/bucket/difference.hpp"
 #include "jobs/bucket/glacier.hpp"
 #include "jobs/bucket/place.hpp"
 #include "jobs/bucket/restore_journal.hpp"
 #include "jobs/bucket/restore_sequence.hpp"
-#include "os/world.hpp"
+#include "jobs/bucket/tools.hpp"
+#include "transfer/copy.hpp"
 
 namespace bale::bucket {
 
@@ -28,14 +29,14 @@ struct RestoreOptions {
   std::optional<TimePoint> as_of;                        ///< the state at this time, by versions and marks
   std::function<bool(std::string_view name)> is_wanted;  ///< by name below the prefix; absent: everything
   Tier tier = Tier::standard;
-  int days = 7;                               ///< how long restored copies of archived objects stay readable
-  std::string storage_class = "STANDARD";     ///< of the copies
-  bool with_tags = true;                      ///< false: tags are neither read nor written; only with include_deleted
-  bool overwrite = false;                     ///< replace objects of the destination that differ
-  bool dryrun = false;                        ///< change nothing, and request nothing
-  bool has_destination = true;                ///< false: the bucket is yet to be made; only in a dry run
-  bool tells_restores = false;                ///< see readiness_of()
-  std::size_t at_once = 32;                   ///< objects under way at once
+  int days = 7;                            ///< how long restored copies of archived objects stay readable
+  std::string storage_class = "STANDARD";  ///< of the copies
+  bool with_tags = true;                   ///< false: tags are neither read nor written; only with include_deleted
+  bool overwrite = false;                  ///< replace objects of the destination that differ
+  bool dryrun = false;                     ///< change nothing, and request nothing
+  bool has_destination = true;             ///< false: the bucket is yet to be made; only in a dry run
+  bool through_program = false;  ///< the destination cannot copy from the backup: bytes pass through this process
+  bool tells_restores = false;   ///< see readiness_of()
   std::optional<std::uint64_t> most_objects;  ///< copy at most so many in this run
   std::optional<double> most_dollars;         ///< request restores of at most this price; absent: without a limit
   Milliseconds most_poll{15 * 60 * 1000};     ///< between two looks at what is waited for
@@ -90,15 +91,16 @@ struct RestorePlan {
 /// Told of single objects, by any thread, one call at a time.
 using RestoreListener = std::function<void(const RestoredObject&)>;
 
-/// Everything that a restore works with. Borrowed.
+/// What a restore works with, besides the tools of every job. Borrowed.
 struct RestoreTools {
-  const os::World& world;
-  flow::ThreadPool& connections;  ///< of parts of large copies
-  RestoreJournal* journal;        ///< null in a dry run of a restore that never ran
-  flow::Progress& progress;
+  const Tools& tools;
+  flow::AdaptiveLimit& limit;  ///< of objects that are worked on at once
+  flow::ThreadPool& listing;   ///< requests of listings
+  std::size_t listers = 1;     ///< of them at once for one listing
+  RestoreJournal* journal;     ///< null in a dry run of a restore that never ran
 };
 
-/// A restore. Its functions are called by one thread, which must not be one of `connections`. They throw what the
+/// A restore. Its functions are called by one thread, which must not be one of the pools'. They throw what the
 /// listings throw, Error{corrupt} for a listing that is out of order, and Error{cancelled} after a stop; the failures
 /// of single objects go to the listener.
 class BucketRestore {
@@ -139,8 +141,11 @@ class BucketRestore {
     bool may_replace = false;
     bool is_awaited = false;
   };
+  std::unique_ptr<BackupSequence> whole_backup() const;
   std::unique_ptr<BackupSequence> backup_from(const std::string& after_key) const;
   std::unique_ptr<store::ObjectSequence> destination() const;
+  ListedPlace place(const Side& side) const;
+  const os::World& world() const { return tools_.tools.world; }
   bool is_wanted(std::string_view name) const;
   void check_stop() const;
   Task task_of(std::string_view name, const store::ListedObject& listed, const VersionId& version,
@@ -148,12 +153,14 @@ class BucketRestore {
   bool consider(const Pair& pair, Task& task);
   class Workers;
   void run(const Task& task);
-  void settle(const Task& task);
+  void settle(const Task& task, int attempt = 1);
   bool is_same_by_content(const Task& task);
   /// Returns the tags of the copy; absent where the object is left out, as its tags say.
   std::optional<store::Tags> tags_to_keep(const Task& task, const store::ObjectInfo& info);
-  void restore_readable(const Task& task, const store::ObjectInfo& info, const store::Tags& tags);
+  void restore_readable(const Task& task, const store::ObjectInfo& info, const store::Tags& tags, int attempt);
+  bool is_written_by_another(const Task& task, const store::ObjectInfo& info, const Error& error);
   void copy(const Task& task, const store::ObjectInfo& info, const store::Tags& tags);
+  store::PutResult send(const Task& task, const store::ObjectInfo& info, const transfer::CopyOptions& how) const;
   void request(const Task& task, Archive archive, ByteCount size);
   bool take_dollars(Archive archive, ByteCount size);
   void await(const Task& task, std::optional<Archive> archive, RestoreFate fate, bool is_again = false);
@@ -164,11 +171,11 @@ class BucketRestore {
   const Side backup_, destination_;
   const RestoreOptions options_;
   const RestoreTools tools_;
-  const RestoreListener listener_;
   RestoreCounts counts_;
   std::uint64_t started_ = 0;  ///< copies, for most_objects
   Milliseconds wait_{0};       ///< before the next look
   Mutex listener_mutex_;
+  const RestoreListener listener_ BALE_GUARDED_BY(listener_mutex_);  ///< one call at a time
   mutable Mutex mutex_;
   RestoreEstimate requested_ BALE_GUARDED_BY(mutex_);
 };

@@ -2,10 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 
-#include "jobs/bucket/sequence.hpp"
+#include "flow/thread_pool.hpp"
 #include "store/listing.hpp"
 #include "store/object_store.hpp"
 
@@ -20,54 +21,53 @@ class BackupSequence : public store::ObjectSequence {
   virtual std::uint64_t newer() const { return 0; }
 };
 
-/// Where a listing of a backup begins, and what it tells.
-struct BackupListing {
+/// Where a listing is read, and with what. The store and the pool are borrowed; the pool's threads are not those on
+/// which the sequence is read.
+struct ListedPlace {
   store::ObjectStore& store;
   BucketName bucket;
-  std::string prefix = {};
-  std::string start_after = {};  ///< keys greater than this
+  store::SequenceOptions options;
+  flow::ThreadPool& pool;
+  std::size_t listers = 1;  ///< requests at once
 };
 
-/// The current objects, with the status of their restores. Not thread-safe; borrows the store.
+/// Returns the current objects, with the status of their restores.
+std::unique_ptr<store::ObjectSequence> list_objects(const ListedPlace& where);
+
+/// The current objects. Not thread-safe.
 class CurrentObjects final : public BackupSequence {
  public:
-  explicit CurrentObjects(const BackupListing& where);
-  /// Throws what the store throws, and Error{corrupt} as store::Listing does.
-  const store::ListedObject* next() override;
+  explicit CurrentObjects(const ListedPlace& where) : objects_(list_objects(where)) {}
+  const store::ListedObject* next() override { return objects_->next(); }
   VersionId version() const override { return {}; }
+  std::uint64_t requests() const noexcept override { return objects_->requests(); }
 
  private:
-  store::Listing listing_;
-  store::ListPage page_;
-  std::size_t at_ = 0;
+  std::unique_ptr<store::ObjectSequence> objects_;
 };
 
 /// The objects as they were at a time: of each key the newest version that was written until then, unless that is a
 /// delete marker. In a bucket that never had versions, objects that were written later are passed over: what was there
-/// before is lost. Not thread-safe; borrows the store.
+/// before is lost. Not thread-safe.
 class ObjectsAsOf final : public BackupSequence {
  public:
-  ObjectsAsOf(const BackupListing& where, TimePoint as_of);
-  /// Throws what the store throws, and Error{corrupt} where the keys are out of order.
+  ObjectsAsOf(std::unique_ptr<store::VersionSequence> versions, TimePoint as_of)
+      : versions_(std::move(versions)), as_of_(as_of) {}
   const store::ListedObject* next() override;
   VersionId version() const override { return version_; }
   std::uint64_t newer() const override { return newer_; }
+  std::uint64_t requests() const noexcept override { return versions_->requests(); }
 
  private:
-  const store::ListedVersion* next_version();
-  void finish_key(const std::string& key);
-
-  store::ObjectStore& store_;
-  const BucketName bucket_;
-  store::ListRequest request_;
+  std::unique_ptr<store::VersionSequence> versions_;
   const TimePoint as_of_;
-  store::VersionPage page_;
-  std::size_t at_ = 0;
-  bool is_at_end_ = false;
   std::optional<std::string> key_;  ///< of the versions that are being read
   bool is_decided_ = true;          ///< for that key
   VersionId version_;
   std::uint64_t newer_ = 0;
 };
+
+/// Returns the objects of a backup as they are now, or as they were at a time.
+std::unique_ptr<BackupSequence> list_backup(const ListedPlace& where, const std::optional<TimePoint>& as_of);
 
 }  // namespace bale::bucket

@@ -18,9 +18,15 @@ std::string rolled_up(const std::string& key, const std::string& prefix, const s
 std::string restore_element(const Request& request, const Version& version, TimePoint now) {
   if (request.header("x-amz-optional-object-attributes") != "RestoreStatus") return {};
   if (!version.restored_until || *version.restored_until < now) return {};
+  if (version.attributes.storage_class == "INTELLIGENT_TIERING") return {};
+  if (now < version.restored_from)
+    return "<RestoreStatus>" + element("IsRestoreInProgress", "true") + "</RestoreStatus>";
   return "<RestoreStatus>" + element("IsRestoreInProgress", "false") +
          element("RestoreExpiryDate", to_iso8601(*version.restored_until)) + "</RestoreStatus>";
 }
+
+/// Returns the time at which restores are looked at: where the bucket tells none, one when all have expired.
+TimePoint told_at(const Bucket& bucket, TimePoint now) { return bucket.tells_restores ? now : TimePoint::max(); }
 
 std::string checksum_kind(const Version& version) {
   if (!version.checksum) return {};
@@ -43,8 +49,7 @@ std::string version_element(const Request& request, const std::string& key, cons
                              element("LastModified", to_iso8601(version.modified));
   if (version.is_marker) return "<DeleteMarker>" + common + "</DeleteMarker>";
   return "<Version>" + common + element("ETag", in_quotes(version.etag)) + checksum_kind(version) +
-         restore_element(request, version, now) +
-         element("Size", std::to_string(version.content.size())) +
+         restore_element(request, version, now) + element("Size", std::to_string(version.content.size())) +
          element("StorageClass", version.attributes.storage_class) + "</Version>";
 }
 
@@ -78,7 +83,7 @@ Answer Operations::list_objects(const Request& request, const Received&) {
     ++count;
     last = common.empty() ? key : common;
     if (common.empty()) {
-      objects += object_element(request, key, versions.back(), state_.now());
+      objects += object_element(request, key, versions.back(), told_at(bucket, state_.now()));
     } else {
       prefixes += "<CommonPrefixes>" + element("Prefix", listed_name(request, common)) + "</CommonPrefixes>";
       last_prefix = common;
@@ -120,7 +125,7 @@ Answer Operations::list_versions(const Request& request, const Received&) {
         is_truncated = true;
         break;
       }
-      versions += version_element(request, key, *version, version == kept.rbegin(), state_.now());
+      versions += version_element(request, key, *version, version == kept.rbegin(), told_at(bucket, state_.now()));
       last_key = key;
       last_id = version->id;
       ++count;

@@ -48,10 +48,19 @@ std::map<std::string, std::string> tags_of(std::string_view query) {
   return check_tags(std::move(tags));
 }
 
-bool is_archived(const Version& version, TimePoint now) {
+bool is_of_archive_class(const Version& version) {
   const std::string& storage_class = version.attributes.storage_class;
-  return (storage_class == "GLACIER" || storage_class == "DEEP_ARCHIVE") &&
-         (!version.restored_until || *version.restored_until < now);
+  return storage_class == "GLACIER" || storage_class == "DEEP_ARCHIVE";
+}
+
+/// Whether a restore was requested, and its copy has not expired.
+bool has_restore(const Version& version, TimePoint now) {
+  return version.restored_until && *version.restored_until >= now;
+}
+
+bool is_archived(const Version& version, TimePoint now) {
+  if (!is_of_archive_class(version) && version.archive_status.empty()) return false;
+  return !has_restore(version, now) || now < version.restored_from;
 }
 
 void check_storage_class(const std::string& name) {
@@ -78,10 +87,15 @@ void add_attributes(http::Headers& headers, const Version& version, const Bucket
     headers.add("x-amz-tagging-count", std::to_string(version.attributes.tags.size()));
   if (version.attributes.storage_class != "STANDARD")
     headers.add("x-amz-storage-class", version.attributes.storage_class);
-  if (version.restored_until && *version.restored_until >= now) {
+  const bool is_in_progress = has_restore(version, now) && now < version.restored_from;
+  if (is_in_progress) {
+    headers.add("x-amz-restore", "ongoing-request=\"true\"");
+  } else if (has_restore(version, now) && is_of_archive_class(version)) {
     headers.add("x-amz-restore",
                 fmt::format("ongoing-request=\"false\", expiry-date=\"{}\"", to_http_date(*version.restored_until)));
   }
+  if (!version.archive_status.empty() && is_archived(version, now))
+    headers.add("x-amz-archive-status", version.archive_status);
   add_encryption(headers, version.attributes);
   if (!bucket.versioning.empty()) headers.add("x-amz-version-id", version.id);
 }
@@ -303,8 +317,8 @@ Answer Operations::delete_objects(const Request& request, const Received& receiv
       if (is_quiet) continue;
       results += "<Deleted>" + named;
       if (const std::string* const marker = done.headers.find("x-amz-delete-marker")) {
-        results += element("DeleteMarker", *marker) +
-                   element("DeleteMarkerVersionId", done.headers.get("x-amz-version-id"));
+        results +=
+            element("DeleteMarker", *marker) + element("DeleteMarkerVersionId", done.headers.get("x-amz-version-id"));
       }
       results += "</Deleted>";
     } catch (const Refusal& refusal) {
@@ -411,11 +425,20 @@ Answer Operations::restore_object(const Request& request, const Received& receiv
   pugi::xml_document xml;
   parse(xml, received);
   Version& version = find(request, bucket_of(request), request.key, request.parameter("versionId"));
-  const std::string& storage_class = version.attributes.storage_class;
-  if (storage_class != "GLACIER" && storage_class != "DEEP_ARCHIVE")
+  const TimePoint now = state_.now();
+  if (!is_of_archive_class(version) && version.archive_status.empty())
     throw Refusal{403, "InvalidObjectState", "Restore is not allowed for the object's current storage class"};
-  const bool is_there = !is_archived(version, state_.now());
-  version.restored_until = state_.now() + std::chrono::hours(24 * xml.document_element().child("Days").text().as_int());
+  const pugi::xml_node days = xml.document_element().child("Days");
+  // https://docs.aws.amazon.com/AmazonS3/latest/API/API_RestoreObject.html
+  if (is_of_archive_class(version) != static_cast<bool>(days))
+    throw Refusal{400, "MalformedXML", "The XML you provided was not well-formed or did not validate"};
+  const bool is_there = !is_archived(version, now);
+  if (has_restore(version, now) && !is_there)
+    throw Refusal{409, "RestoreAlreadyInProgress", "Object restore is already in progress"};
+  constexpr int for_good = 36500;
+  if (!is_there) version.restored_from = now + bucket_of(request).restore_takes;
+  const TimePoint begin = is_there ? now : version.restored_from;
+  version.restored_until = begin + std::chrono::hours(24 * (days ? days.text().as_int() : for_good));
   return {.status = is_there ? 200 : 202};
 }
 

@@ -52,6 +52,8 @@ struct Version {
   std::vector<KeptPart> parts;
   TimePoint modified{};
   std::optional<TimePoint> restored_until;
+  TimePoint restored_from{};   ///< the restore is in progress until then
+  std::string archive_status;  ///< of INTELLIGENT_TIERING: ARCHIVE_ACCESS, DEEP_ARCHIVE_ACCESS
 };
 
 /// One part of an upload.
@@ -79,6 +81,8 @@ struct Bucket {
   std::map<std::string, std::vector<Version>> objects;  ///< the oldest first; never empty
   std::map<std::string, Upload> uploads;                ///< by ID
   TimePoint created{};
+  std::chrono::seconds restore_takes{0};  ///< until a restored object can be read
+  bool tells_restores = true;             ///< in listings
 
   /// Returns the newest version if it is no marker; else null. Valid until the next change.
   Version* current(const std::string& key);
