@@ -46,8 +46,11 @@ void check_usage(const BucketBackupOptions& options, const BucketOptions& where)
 bucket::BackupRequest request_of(BucketContext& bucket, const BucketOptions& where,
                                  const BucketBackupOptions& options) {
   bucket::BackupRequest request{.source = bucket.source(), .destination = bucket.destination()};
-  if (options.storage_class != "source") request.copies.storage_class = options.storage_class;
-  if (options.storage_class == "source") request.copies.storage_class.clear();
+  request.copies.may_be_standard = options.storage_class.empty();
+  if (options.storage_class == "source")
+    request.copies.storage_class.clear();
+  else if (!options.storage_class.empty())
+    request.copies.storage_class = options.storage_class;
   request.copies.ia_above = bytes_option(options.ia_above, "--ia-above");
   request.copies.kms_key_arn = options.kms_key_id;
   request.copies.tags = !options.no_tags;

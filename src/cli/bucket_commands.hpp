@@ -24,7 +24,7 @@ struct BucketBackupOptions {
   BucketArguments arguments;
   BucketWork work;
   std::string level = "checksum";
-  std::string storage_class = "STANDARD_IA";  ///< "source": that of each source
+  std::string storage_class;  ///< "source": that of each source; empty: STANDARD_IA, where the store knows it
   std::string ia_above, kms_key_id;
   bool no_tags = false;
   bool stream = false;

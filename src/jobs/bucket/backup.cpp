@@ -106,6 +106,8 @@ class Backup::Work {
         }
       }
       check_source(listed_, request_.allow_empty_source);
+      tools_.progress.items_total = begun_;
+      tools_.progress.bytes_total = begun_bytes_;
       return true;
     });
     runner_.wait();
@@ -236,29 +238,46 @@ class Backup::Work {
     is_probed_ = true;
   }
 
-  /// Calls `step`, and counts and tells its failure.
+  /// Calls `step`, and counts and tells its failure. What is throttled although its requests were repeated is tried
+  /// again later, while fewer objects are copied at once.
   template <typename Step>
   void guarded(const std::string& name, Step step) noexcept {
-    if (tools_.world.stop.stop_requested() || is_over_) return;
-    try {
-      const flow::AdaptiveLimit::Place place(limit_, tools_.world.stop);
-      step();
-      limit_.succeeded();
-    } catch (...) {
-      const Error error = current_error();
-      if (error.kind() == ErrorKind::cancelled && tools_.world.stop.stop_requested()) return;
-      {
-        const Lock lock(mutex_);
-        if (ends_run(error)) {
-          if (!fatal_) fatal_ = error;
-          is_over_ = true;
-          return;
-        }
-        ++counts_.failed;
+    constexpr int most_attempts = 5;
+    const flow::AdaptiveLimit::Place place(limit_, tools_.world.stop);
+    for (int attempt = 1;; ++attempt) {
+      if (tools_.world.stop.stop_requested() || is_over_) return;
+      try {
+        step();
+        return limit_.succeeded();
+      } catch (...) {
+        const Error error = current_error();
+        const bool is_tried_again = error.kind() == ErrorKind::throttled && attempt < most_attempts;
+        if (!is_tried_again) return fail(name, error);
       }
-      ++tools_.progress.items_failed;
-      events_.failed(name, error);
+      limit_.throttled();
+      tools_.world.clock.sleep_for(std::chrono::seconds(1) * (1 << (attempt - 1)), tools_.world.stop);
     }
+  }
+
+  void fail(const std::string& name, const Error& error) noexcept {
+    if (error.kind() == ErrorKind::cancelled && tools_.world.stop.stop_requested()) return;
+    if (ends_run(error)) return end_run(error);
+    {
+      const Lock lock(mutex_);
+      ++counts_.failed;
+    }
+    ++tools_.progress.items_failed;
+    try {
+      events_.failed(name, error);
+    } catch (...) {
+      end_run(current_error());
+    }
+  }
+
+  void end_run(const Error& error) noexcept {
+    const Lock lock(mutex_);
+    if (!fatal_) fatal_ = error;
+    is_over_ = true;
   }
 
   void process(const std::string& name, CopyReason reason) noexcept {

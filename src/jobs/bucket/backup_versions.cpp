@@ -111,6 +111,8 @@ class Work {
  private:
   void check_stop() const {
     if (tools_.world.stop.stop_requested()) throw Error(ErrorKind::cancelled, "interrupted");
+    const Lock lock(mutex_);
+    if (fatal_) throw *fatal_;
   }
 
   const JournalEntry* known(EntrySequence* journal, const std::string& name) {
@@ -149,9 +151,19 @@ class Work {
           const Lock lock(mutex_);
           ++counts_.failed;
         }
-        events_.failed(name, error);
+        tell_failure(name, error);
         return;  // a later version must not come before this one
       }
+    }
+  }
+
+  void tell_failure(const std::string& name, const Error& error) noexcept {
+    try {
+      events_.failed(name, error);
+    } catch (...) {  // nobody takes the failures
+      const Lock lock(mutex_);
+      fatal_ = current_error();
+      is_over_ = true;
     }
   }
 
@@ -189,10 +201,11 @@ class Work {
   flow::AdaptiveLimit& limit_;
   const Tools& tools_;
   const VersionEvents& events_;
-  Mutex mutex_;  // guards what counts_ refers to, while copies are under way
+  mutable Mutex mutex_;  // guards also what counts_ refers to, while copies are under way
   VersionCounts& counts_;
   Copier copier_;
   std::atomic<bool> is_over_{false};
+  std::optional<Error> fatal_ BALE_GUARDED_BY(mutex_);  ///< of an event
   const JournalEntry* entry_ = nullptr;
   bool is_journal_read_ = false;
   flow::ItemRunner runner_;  ///< last: its tasks use the others

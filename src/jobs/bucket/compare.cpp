@@ -21,7 +21,7 @@ class Comparison {
       throw;
     }
     runner_.wait();
-    check_stop();
+    check_go_on();
     const Lock lock(mutex_);
     return counts_;
   }
@@ -29,7 +29,7 @@ class Comparison {
  private:
   void ask_where_listings_do_not_tell(Difference& difference) {
     while (const Pair* pair = difference.next()) {
-      check_stop();
+      check_go_on();
       if (request_.is_wanted && !request_.is_wanted(pair->name)) continue;
       add_sizes(*pair);
       if (const auto evidence = judge_listed(*pair, request_.listed)) {
@@ -43,8 +43,11 @@ class Comparison {
     }
   }
 
-  void check_stop() const {
+  void check_go_on() const {
     if (tools_.world.stop.stop_requested()) throw Error(ErrorKind::cancelled, "interrupted");
+    if (!is_over_) return;
+    const Lock lock(mutex_);
+    if (fatal_) throw *fatal_;
   }
 
   void add_sizes(const Pair& pair) {
@@ -65,10 +68,16 @@ class Comparison {
       if (finding.failure->kind() == ErrorKind::cancelled) return;
       finding.evidence = {Verdict::unknown, finding.failure->summary()};
     }
-    tell(finding);
+    try {
+      tell(finding);
+    } catch (...) {  // nobody takes the findings
+      const Lock lock(mutex_);
+      fatal_ = current_error();
+      is_over_ = true;
+    }
   }
 
-  void tell(const Finding& finding) noexcept {
+  void tell(const Finding& finding) {
     const Lock lock(mutex_);
     switch (finding.evidence.verdict) {
       case Verdict::same: ++counts_.same; break;
@@ -86,8 +95,9 @@ class Comparison {
   const Tools& tools_;
   const std::function<void(const Finding&)>& found_;
   std::atomic<bool> is_over_{false};
-  Mutex mutex_;
+  mutable Mutex mutex_;
   CompareCounts counts_ BALE_GUARDED_BY(mutex_);
+  std::optional<Error> fatal_ BALE_GUARDED_BY(mutex_);
   flow::ItemRunner runner_;  ///< last: its tasks use the others
 };
 

@@ -19,8 +19,8 @@ std::string copy_class(const CopyRules& rules, ByteCount size, const std::string
 }
 
 store::PutResult Copier::copy_once(const ObjectAddress& from, const store::ObjectInfo& info, const ObjectAddress& to) {
-  transfer::CopyOptions options{.version_id = info.version_id,
-                                .storage_class = copy_class(rules_, info.size, info.storage_class)};
+  const std::string storage_class = is_class_unknown_ ? "STANDARD" : copy_class(rules_, info.size, info.storage_class);
+  transfer::CopyOptions options{.version_id = info.version_id, .storage_class = storage_class};
   if (!rules_.kms_key_arn.empty()) options.kms_key_arn = rules_.kms_key_arn;
   if (!rules_.tags) options.tags = store::Tags();
   const std::stop_token stop = tools_.world.stop;
@@ -32,6 +32,22 @@ store::PutResult Copier::copy_once(const ObjectAddress& from, const store::Objec
   if (rules_.pass_bytes) rules_.pass_bytes(info.size);
   return transfer::copy_known(*source_.store, from, info, *destination_.store, to, options, tools_.pools.connections,
                               stop);
+}
+
+/// Falls back to STANDARD where nobody asked for the class that the destination refuses to know.
+store::PutResult Copier::copy_in_class(const ObjectAddress& from, const store::ObjectInfo& info,
+                                       const ObjectAddress& to) {
+  try {
+    return copy_once(from, info, to);
+  } catch (const Error& error) {
+    const bool is_unknown = error.code() == "InvalidStorageClass" || error.kind() == ErrorKind::unsupported;
+    if (!rules_.may_be_standard || !is_unknown || rules_.storage_class.empty()) throw;
+    if (!is_class_unknown_.exchange(true)) {
+      tools_.warn("the destination does not know the storage class " + rules_.storage_class +
+                  ": copies are STANDARD (say --storage-class STANDARD to leave out this warning)");
+    }
+  }
+  return copy_once(from, info, to);
 }
 
 std::optional<Copied> Copier::copy(std::string_view name, const VersionId& version,
@@ -46,7 +62,7 @@ std::optional<Copied> Copier::copy(std::string_view name, const VersionId& versi
     if (!info) return std::nullopt;
     if (version.empty() && info->version_id.str() == "null") info->version_id = {};
     try {
-      return Copied{*info, copy_once(from, *info, to)};
+      return Copied{*info, copy_in_class(from, *info, to)};
     } catch (const Error& error) {
       // The source was replaced or deleted since: it is looked at again.
       const bool is_gone = error.code() == "NoSuchKey" || error.code() == "NoSuchVersion";

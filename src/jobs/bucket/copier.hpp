@@ -1,6 +1,7 @@
 // One object from the source to the destination: one whole version, with everything that belongs to it.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <optional>
 #include <string>
@@ -14,6 +15,8 @@ namespace bale::bucket {
 /// How copies are made.
 struct CopyRules {
   std::string storage_class = "STANDARD_IA";  ///< of copies; empty: the source's
+  /// Nobody asked for the class: where the destination does not know it, copies are STANDARD, after one warning.
+  bool may_be_standard = false;
   /// Copies of fewer bytes stay STANDARD where the class bills small objects as 128 KiB; 0: none do.
   ByteCount ia_above = 0;
   std::string kms_key_arn;       ///< empty: the destination bucket's default encryption
@@ -45,11 +48,13 @@ class Copier {
                              const std::optional<store::ObjectInfo>& known = std::nullopt);
 
  private:
+  store::PutResult copy_in_class(const ObjectAddress& from, const store::ObjectInfo& info, const ObjectAddress& to);
   store::PutResult copy_once(const ObjectAddress& from, const store::ObjectInfo& info, const ObjectAddress& to);
   const Side& source_;
   const Side& destination_;
   const CopyRules& rules_;
   const Tools& tools_;
+  std::atomic<bool> is_class_unknown_{false};  ///< to the destination
 };
 
 }  // namespace bale::bucket

@@ -21,6 +21,8 @@ constexpr std::chrono::seconds segment_time{30};
 constexpr ByteCount fold_divisor = 8;
 constexpr std::size_t most_segments = 64;
 constexpr std::size_t write_bytes = 1 << 20;
+/// A journal that cannot be written so often is given up, with a warning: its entries would fill the memory.
+constexpr std::size_t most_failures = 4;
 
 /// Ends where a file is damaged or gone, with a warning.
 class Forgiving final : public EntrySequence {
@@ -142,13 +144,25 @@ std::unique_ptr<EntrySequence> JournalKeeper::entries() {
 void JournalKeeper::note(JournalEntry entry) {
   if (files_ == nullptr) return;
   entry.noted = world_.clock.now();
-  bool is_due = false;
   {
     const Lock lock(mutex_);
+    if (failures_ >= most_failures) return;  // it cannot be written
     noted_.push_back(std::move(entry));
-    is_due = noted_.size() >= segment_entries || world_.clock.steady() - flushed_ >= segment_time;
+    const bool is_due = noted_.size() >= segment_entries * (failures_ + 1) ||
+                        world_.clock.steady() - flushed_ >= segment_time * static_cast<int>(failures_ + 1);
+    if (!is_due) return;
   }
-  if (is_due) flush();
+  try {
+    flush();
+  } catch (...) {
+    bool is_last = false;
+    {
+      const Lock lock(mutex_);
+      is_last = ++failures_ == most_failures;
+      if (is_last) noted_.clear();
+    }
+    if (is_last) warn_(fmt::format("the journal cannot be written: {}", current_error().what()));
+  }
 }
 
 void JournalKeeper::flush() {

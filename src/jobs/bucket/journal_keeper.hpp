@@ -38,7 +38,8 @@ class JournalKeeper {
   /// are about other sides. Valid as long as this object.
   std::unique_ptr<EntrySequence> entries();
 
-  /// Remembers an entry; its `noted` is set. Writes a segment when many have come together, or after some time.
+  /// Remembers an entry; its `noted` is set. Writes a segment when many have come together, or after some time. Throws
+  /// nothing: a journal that cannot be written is given up after some attempts, with a warning.
   void note(JournalEntry entry);
   /// Writes what was noted and is not written. Throws what the store throws; the entries are kept then.
   void flush();
@@ -60,6 +61,7 @@ class JournalKeeper {
   Mutex mutex_;
   std::vector<JournalEntry> noted_ BALE_GUARDED_BY(mutex_);
   std::uint64_t segments_ BALE_GUARDED_BY(mutex_) = 0;
+  std::size_t failures_ BALE_GUARDED_BY(mutex_) = 0;  ///< of note() to write
   std::chrono::steady_clock::time_point flushed_ BALE_GUARDED_BY(mutex_);
 };
 

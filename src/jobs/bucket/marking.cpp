@@ -118,11 +118,17 @@ void Marking::for_each_to_mark(const std::function<void(const std::string&)>& ta
 
 MarkCounts Marking::run(bool dryrun) {
   for_each_at_once([&](const JournalEntry& entry) { work(entry, dryrun); });
+  const Lock lock(mutex_);
+  if (fatal_) throw *fatal_;
   return {counters_->marked, counters_->unmarked, counters_->before, counters_->failed, counters_->left};
 }
 
 void Marking::work(const JournalEntry& entry, bool dryrun) noexcept {
   if (tools_.world.stop.stop_requested()) return;
+  {
+    const Lock lock(mutex_);
+    if (fatal_) return;
+  }
   try {
     if (is_to_be_marked(entry))
       mark(entry, dryrun);
@@ -132,7 +138,16 @@ void Marking::work(const JournalEntry& entry, bool dryrun) noexcept {
     const Error error = current_error();
     if (error.kind() == ErrorKind::cancelled && tools_.world.stop.stop_requested()) return;
     ++counters_->failed;
-    events_.failed(entry.name, error);
+    tell_failure(entry.name, error);
+  }
+}
+
+void Marking::tell_failure(const std::string& name, const Error& error) noexcept {
+  try {
+    events_.failed(name, error);
+  } catch (...) {  // nobody takes the failures
+    const Lock lock(mutex_);
+    fatal_ = current_error();
   }
 }
 

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "base/error.hpp"
+#include "base/mutex.hpp"
 #include "jobs/bucket/brakes.hpp"
 #include "jobs/bucket/difference.hpp"
 #include "jobs/bucket/journal_keeper.hpp"
@@ -58,6 +59,7 @@ class Marking {
  private:
   struct Counters;
   void work(const JournalEntry& entry, bool dryrun) noexcept;
+  void tell_failure(const std::string& name, const Error& error) noexcept;
   void mark(const JournalEntry& entry, bool dryrun);
   void unmark(const JournalEntry& entry, bool dryrun);
   bool change_tags(const ObjectAddress& copy, const store::Tags& seen, const store::Tags& wanted);
@@ -75,6 +77,8 @@ class Marking {
   bool is_finished_ = false;
   std::uint64_t to_mark_ = 0;
   std::unique_ptr<Counters> counters_;
+  Mutex mutex_;
+  std::optional<Error> fatal_ BALE_GUARDED_BY(mutex_);  ///< of an event
 };
 
 }  // namespace bale::bucket
