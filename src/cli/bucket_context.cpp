@@ -26,7 +26,7 @@ GlobalOptions options_of_source(GlobalOptions options, const BucketWork& work) {
     options.local = work.source_local;
     return options;
   }
-  options.local.clear();
+  if (!work.source_profile.empty() || !work.source_endpoint_url.empty()) options.local.clear();
   if (!work.source_profile.empty()) options.profile = work.source_profile;
   if (!work.source_endpoint_url.empty()) options.endpoint_url = work.source_endpoint_url;
   if (!work.source_ca_bundle.empty()) options.ca_bundle = work.source_ca_bundle;

