@@ -110,8 +110,8 @@ void BucketContext::open_sides(const BucketOptions& options, bool may_lack_desti
   source_store_ = std::make_unique<bucket::MeteredStore>(source_context().store(source_context().region()), meter_);
   destination_store_ = std::make_unique<bucket::MeteredStore>(store, meter_);
   journal_store_ = std::make_unique<bucket::MeteredStore>(store, journal_meter_);
-  source_ = {source_store_.get(), options.source.bucket, options.source.key.str()};
-  destination_ = {destination_store_.get(), options.destination.bucket, options.destination.key.str()};
+  source_ = {source_store_.get(), options.source.bucket, as_directory(options.source.key.str())};
+  destination_ = {destination_store_.get(), options.destination.bucket, as_directory(options.destination.key.str())};
   source_region_ = region_of_bucket(*source_.store, source_.bucket);
   destination_region_ = context_.region();
   if (!may_lack_destination) destination_region_ = region_of_bucket(*destination_.store, destination_.bucket);

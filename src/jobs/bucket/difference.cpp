@@ -5,12 +5,15 @@
 namespace bale::bucket {
 
 Difference::Difference(ListedSide left, ListedSide right, EntrySequence* journal)
-    : left_{std::move(left)}, right_{std::move(right)}, journal_(journal) {}
+    : left_{std::move(left)}, right_{std::move(right)}, journal_(journal) {
+  left_.skips_nameless = right_.side.prefix.empty();
+  right_.skips_nameless = left_.side.prefix.empty();
+}
 
 void Difference::Head::read() {
   if (is_read) return;
   do object = side.objects.next();
-  while (object != nullptr && is_own_key(object->key.str()));
+  while (object != nullptr && (is_own_key(object->key.str()) || (skips_nameless && name().empty())));
   is_read = true;
 }
 

@@ -24,7 +24,8 @@ struct ListedSide {
 };
 
 /// Merges two listings, and a journal of the right side, by the names below the prefixes. Keys of Bale's own
-/// (own_prefix) are left out. Memory: one object a side. Not thread-safe.
+/// (own_prefix) are left out, and so is a key that is the prefix itself (the marker of a folder) where the other side
+/// has no prefix. Memory: one object a side. Not thread-safe.
 class Difference {
  public:
   /// `journal` is borrowed and may be null.
@@ -35,6 +36,7 @@ class Difference {
  private:
   struct Head {
     ListedSide side;
+    bool skips_nameless = false;  ///< the other side cannot have a key that is the prefix itself
     const store::ListedObject* object = nullptr;
     bool is_read = false;
     void read();

@@ -65,6 +65,11 @@ TEST(Difference, PrefixesOfBothSidesAreNoPartOfTheNames) {
               ElementsAre("left a", "both b", "right c"));
 }
 
+TEST(Difference, LeavesOutAMarkerThatTheOtherSideCannotHave) {
+  EXPECT_THAT(merged({"x/", "x/b"}, "x/", {"b"}, ""), ElementsAre("both b"));
+  EXPECT_THAT(merged({"x/", "x/b"}, "x/", {"y/", "y/b"}, "y/"), ElementsAre("both ", "both b"));
+}
+
 TEST(Difference, LeavesOutKeysOfBalesOwn) {
   EXPECT_THAT(merged({".bale/x", "a"}, "", {".bale/journal/base", "a"}, ""), ElementsAre("both a"));
 }
