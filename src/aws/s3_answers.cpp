@@ -233,6 +233,8 @@ class RemovedObjects {
     if (found == last) found = std::find_if(first, last, [&](const auto& each) { return !is_named_[each.second]; });
     if (found == last) return;
     is_named_[found->second] = true;
+    // OpenStack Swift names keys alone.
+    if (outcome.result.version_id.empty()) outcome.result.version_id = objects_[found->second].version_id;
     outcomes_[found->second] = std::move(outcome);
   }
   std::vector<store::RemoveOutcome> take() {
@@ -333,7 +335,8 @@ std::vector<store::RemoveOutcome> parse_remove_all(const AnswerHead& head, std::
                                                    const std::vector<store::ObjectToRemove>& objects) {
   const std::string where = "s3://" + bucket.str();
   pugi::xml_document document;
-  parse_xml_or_failure(document, head, body, "DeleteResult", where);
+  // moto calls it DeleteObjectsResponse.
+  parse_xml_or_failure(document, head, body, "Delete", where);
   RemovedObjects removed(bucket, objects);
   for (const pugi::xml_node& node : document.document_element().children()) {
     const std::string_view kind = node.name();

@@ -11,24 +11,25 @@ namespace bale::flow {
 ItemRunner::ItemRunner(std::size_t threads, std::stop_token stop, std::size_t most_failures)
     : most_(2 * std::max<std::size_t>(threads, 1)),
       most_failures_(most_failures),
-      stop_(std::move(stop)),
+      stop_(stop),
+      on_stop_(std::move(stop),
+               [this] {
+                 const Lock lock(mutex_);
+                 ended_.notify_all();
+               }),
       pool_(std::max<std::size_t>(threads, 1), "item") {}
 
 ItemRunner::~ItemRunner() { wait(); }
 
-void ItemRunner::wait_until_at_most(std::size_t count) {
+/// Waits where all places are taken, until half of them are free: whoever starts items wakes once for many of them.
+void ItemRunner::wait_for_room() {
   Lock lock(mutex_);
-  ended_.wait(lock, [&]() BALE_REQUIRES(mutex_) { return under_way_ <= count; });
+  if (under_way_ < most_) return;
+  ended_.wait(lock, [&]() BALE_REQUIRES(mutex_) { return under_way_ <= most_ / 2 || stop_.stop_requested(); });
 }
 
 bool ItemRunner::run(std::function<void()> item, std::function<std::string()> name) {
-  bool is_full = false;
-  {
-    const Lock lock(mutex_);
-    is_full = under_way_ >= most_;
-  }
-  // Half of the places are waited for: whoever starts items wakes once for many of them.
-  if (is_full) wait_until_at_most(most_ / 2);
+  wait_for_room();
   if (stop_.stop_requested()) return false;
   {
     const Lock lock(mutex_);
@@ -70,7 +71,10 @@ void ItemRunner::fail(const std::function<std::string()>& name, const Error& err
   if (failures_.size() < most_failures_) failures_.push_back({name ? name() : std::string(), error});
 }
 
-void ItemRunner::wait() { wait_until_at_most(0); }
+void ItemRunner::wait() {
+  Lock lock(mutex_);
+  ended_.wait(lock, [&]() BALE_REQUIRES(mutex_) { return under_way_ == 0; });
+}
 
 std::vector<FailedItem> ItemRunner::failures() const {
   const Lock lock(mutex_);

@@ -49,7 +49,7 @@ class ItemRunner {
   std::vector<FailedItem> failures() const;
 
  private:
-  void wait_until_at_most(std::size_t count);  // 0, or half of most_: nothing else is told
+  void wait_for_room();
   void run_one(const std::function<void()>& item, const std::function<std::string()>& name) noexcept;
   void fail(const std::function<std::string()>& name, const Error& error);
 
@@ -58,9 +58,10 @@ class ItemRunner {
   const std::stop_token stop_;
   std::atomic<std::uint64_t> done_{0}, failed_{0}, dropped_{0};
   mutable Mutex mutex_;
-  std::condition_variable ended_;
+  std::condition_variable ended_;  ///< told when none, or half of most_, are under way, and of a stop
   std::size_t under_way_ BALE_GUARDED_BY(mutex_) = 0;
   std::vector<FailedItem> failures_ BALE_GUARDED_BY(mutex_);
+  std::stop_callback<std::function<void()>> on_stop_;
   ThreadPool pool_;  // the last member: its destructor joins the threads that use the others
 };
 

@@ -35,6 +35,7 @@ struct AsS3 {
   static constexpr bool names_signed_digests = true;          ///< XAmzContentSHA256Mismatch, not BadDigest
   static constexpr bool keeps_checksums = true;               ///< x-amz-checksum-*: checked, kept, listed, told
   static constexpr bool checks_upload_size = true;            ///< x-amz-mp-object-size
+  static constexpr bool tells_markers_of_many = true;         ///< DeleteObjects, of those that it makes
   static constexpr bool lists_restores = true;                ///< RestoreStatus in listings
   static constexpr bool takes_encryption = true;              ///< x-amz-server-side-encryption of an object
   static constexpr bool sends_once = true;                    ///< where nothing fails

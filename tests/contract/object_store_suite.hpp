@@ -414,7 +414,7 @@ TYPED_TEST_P(ObjectStoreSuite, ChecksConditionsOfDeletions) {
 }
 
 TYPED_TEST_P(ObjectStoreSuite, RemovesManyObjects) {
-  std::vector<std::string> keys{"a", "a/", "/a", "<&>\"'", "a b", " ", "tab\t", "\x01", "ü/日本語", "..", "kept"};
+  std::vector<std::string> keys{"a", "a/", "/a", "<&>\"'", "a b", "tab\t", "\x7f", "ü/日本語", "..", "kept"};
   std::erase_if(keys, [](const std::string& key) { return !TypeParam::takes_key(key); });
   std::vector<store::ObjectToRemove> objects;
   for (const std::string& key : keys) {
@@ -459,10 +459,16 @@ TYPED_TEST_P(ObjectStoreSuite, RemovesManyVersions) {
   auto outcomes = this->store().remove_all(this->bucket_, {{ObjectKey("k")}, {ObjectKey("k"), first}});
   ASSERT_EQ(outcomes.size(), 2u);
   EXPECT_FALSE(outcomes[0].error || outcomes[1].error);
-  EXPECT_TRUE(outcomes[0].result.delete_marker);
   EXPECT_FALSE(this->store().head(this->at("k")));
-  const VersionId marker = outcomes[0].result.version_id;
+  VersionId marker;
+  for (const auto& version : this->store().list_versions(this->bucket_, {}).versions) {
+    if (version.is_delete_marker) marker = version.version_id;
+  }
   EXPECT_FALSE(marker.empty());
+  if (TypeParam::tells_markers_of_many) {
+    EXPECT_TRUE(outcomes[0].result.delete_marker);
+    EXPECT_EQ(outcomes[0].result.version_id, marker);
+  }
   EXPECT_EQ(outcomes[1].result.version_id, first);
   EXPECT_FALSE(outcomes[1].result.delete_marker);
   outcomes = this->store().remove_all(this->bucket_, {{ObjectKey("k"), marker}});

@@ -22,6 +22,7 @@ class SwiftKind : public AsS3 {
   static constexpr bool checks_if_match_of_uploads = false;
   static constexpr bool checks_ranges_of_part_copies = false;
   static constexpr bool names_signed_digests = false;
+  static constexpr bool tells_markers_of_many = false;
   static constexpr bool lists_restores = false;
   static constexpr bool keeps_checksums = false;  // ignored
   static constexpr bool takes_encryption = false;
