@@ -19,7 +19,7 @@ class RgwKind : public AsS3 {
   static constexpr bool gives_copies_own_tags = false;
   static constexpr bool leaves_out_parts = false;  // InvalidPart unless all that were uploaded are listed
   static constexpr bool lists_restores = false;
-  static constexpr bool keeps_checksums = false;   // ignored
+  static constexpr bool keeps_checksums = false;  // ignored
   static constexpr bool checks_upload_size = false;
   static constexpr bool takes_encryption = false;  // over plain HTTP
 
