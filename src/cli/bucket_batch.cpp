@@ -19,7 +19,7 @@ constexpr std::size_t piece_bytes = 1 << 20;
 
 /// S3 Batch Operations keeps keys as they are: returns what is to stand before them at the destination.
 std::string key_prefix_of(const BucketOptions& where) {
-  const std::string &from = where.source.key.str(), &to = where.destination.key.str();
+  const std::string from = as_directory(where.source.key.str()), to = as_directory(where.destination.key.str());
   const std::string before = to.ends_with(from) ? to.substr(0, to.size() - from.size()) : to;
   if (to.ends_with(from) && (before.empty() || before.ends_with('/'))) return before;
   throw Error(ErrorKind::invalid, "S3 Batch Operations can copy below other prefixes only if the keys stay as they are",

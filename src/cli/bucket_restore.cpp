@@ -133,7 +133,7 @@ void RestoreRun::prepare_destination() {
 void RestoreRun::check_emptiness() {
   if (options_.into_existing || options_.overwrite || is_dryrun() || journal_->has_begun()) return;
   const store::ListPage page = destination().list(
-      where_.destination.bucket, {.prefix = where_.destination.key.str() + where_.prefix, .max_keys = 1});
+      where_.destination.bucket, {.prefix = bucket_->destination().prefix + where_.prefix, .max_keys = 1});
   if (page.objects.empty()) return;
   throw Error(ErrorKind::precondition, "NEW has objects already, which this restore has not put there",
               to_uri({where_.destination.bucket, page.objects.front().key}),
@@ -141,8 +141,8 @@ void RestoreRun::check_emptiness() {
 }
 
 void RestoreRun::open_journal() {
-  const std::string identity = fmt::format("{} {} to {} {}", context_.store_service(context_.region()),
-                                           to_uri(where_.source), to_uri(where_.destination), where_.prefix);
+  const std::string identity = fmt::format("{} {} to {} {}", bucket_->source_service(), bucket_->source().uri(),
+                                           bucket_->destination().uri(), where_.prefix);
   os::fs::path file = options_.journal;
   if (file.empty()) file = state_directory(context_) / (to_hex(Sha256::of(as_bytes(identity))).substr(0, 32) + ".db");
   if (is_dryrun() && !context_.world().files.info_followed(file)) return;
