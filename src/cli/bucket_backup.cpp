@@ -274,7 +274,8 @@ int back_up(Context& context, const BucketBackupOptions& options) {
   if (options.versions) return bucket_backup_versions(bucket, options, request.copies);
   Events events(bucket, options.report);
   Summary summary(bucket, request);
-  bucket::Backup backup(request, bucket.journal(), bucket.limit(), bucket.tools(), events.events());
+  const bucket::Tools tools = bucket.tools();
+  bucket::Backup backup(request, bucket.journal(), bucket.limit(), tools, events.events());
   try {
     run(bucket, options, backup);
   } catch (...) {

@@ -68,8 +68,8 @@ class Batch {
 /// Sends the entries, and those again whose failure is transient, as the retrier's settings say. `send(entries)`
 /// returns one Result an entry, in their order; `failure_of(result)` is a reference to its std::optional<Error>;
 /// `settle(attempts, entry, result)` may change a result before it is judged: a failure after a lost answer may be a
-/// success. A stop of `stop` ends the repetitions, too. Returns a Result an entry. Throws the last Error where no attempt
-/// was answered.
+/// success. A stop of `stop` ends the repetitions, too. Returns a Result an entry. Throws the last Error where no
+/// attempt was answered.
 template <typename Result, typename Entry, typename Send, typename FailureOf, typename Settle>
 std::vector<Result> retry_batch(Retrier& retrier, const std::vector<Entry>& entries, const Send& send,
                                 const FailureOf& failure_of, const Settle& settle, const std::stop_token& stop = {}) {

@@ -158,8 +158,8 @@ def test_an_interrupted_query_is_stopped(cloud):
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=30)
         assert process.returncode == 130, err
-        # The interrupt may have come before the answer. The query is then asked for once more to learn its id; moto makes
-        # another one of it, though the token is the same.
+        # The interrupt may have come before the answer. The query is then asked for once more to learn its id. moto
+        # makes another one of it, though the token is the same.
         assert "CANCELLED" in [asked["Status"]["State"] for asked in cloud.asked()]
     finally:
         set_transition({"progression": "immediate"})

@@ -57,7 +57,8 @@ void set_bucket(Core& core, const std::string& name, const json& properties) {
   bucket.versioning = properties.value("versioning", bucket.versioning);
   bucket.restore_takes = std::chrono::seconds(properties.value("restore_seconds", bucket.restore_takes.count()));
   bucket.tells_restores = properties.value("tells_restores", bucket.tells_restores);
-  for (const auto& [key, status] : properties.value("archive", json::object()).items()) {
+  const json archived = properties.value("archive", json::object());
+  for (const auto& [key, status] : archived.items()) {
     if (s3::Version* const version = bucket.current(key)) version->archive_status = status.get<std::string>();
   }
 }

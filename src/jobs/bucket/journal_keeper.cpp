@@ -184,6 +184,7 @@ void JournalKeeper::flush() {
 }
 
 void JournalKeeper::write_segment(std::vector<JournalEntry> entries) {
+  std::reverse(entries.begin(), entries.end());  // of two that were noted in one millisecond, the second is the latest
   std::stable_sort(entries.begin(), entries.end(), [](const JournalEntry& a, const JournalEntry& b) {
     return a.name != b.name ? a.name < b.name : a.noted > b.noted;
   });

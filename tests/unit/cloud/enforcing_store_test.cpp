@@ -484,7 +484,8 @@ TEST_F(IgnoredConditionsTest, TagsThatAreRefusedAreNamed) {
 
 TEST_F(EnforcingStoreTest, TheETagOfACompletedUploadIsLookedUpWhereTheResponseHasNone) {
   lax_.lax.omits_complete_etag = true;
-  EXPECT_EQ(complete(begin("x", {})).etag, store::multipart_etag(parts_));
+  const ETag completed = complete(begin("x", {})).etag;
+  EXPECT_EQ(completed, store::multipart_etag(parts_));
   EXPECT_EQ(calls().back(), "head k");
   keep_versions();
   const UploadId upload = begin("y", {});
@@ -589,10 +590,12 @@ TEST_F(EnforcingWithRetriesTest, AWriteWhoseResponseWasLostCountsAsDone) {
   keep_versions();
   store::MemoryBody body(as_bytes("mine"));
   once_after("put k", failing());
-  EXPECT_EQ(retrying_.put(at("k"), body, {}, if_new_).etag, inner_->head(at("k"))->etag);
+  const ETag put = retrying_.put(at("k"), body, {}, if_new_).etag;
+  EXPECT_EQ(put, inner_->head(at("k"))->etag);
   EXPECT_EQ(version_count(), 2U) << "the source, and one version of the object";
   once_after("copy copy", failing());
-  EXPECT_EQ(retrying_.copy(from_, at("copy"), {}, if_new_).etag, inner_->head(at("copy"))->etag);
+  const ETag copied = retrying_.copy(from_, at("copy"), {}, if_new_).etag;
+  EXPECT_EQ(copied, inner_->head(at("copy"))->etag);
   const UploadId upload = retrying_.create_upload(at("parts"), {.tags = tags});
   store::MemoryBody part(as_bytes("x"));
   const std::vector<store::UploadedPart> parts{{1, retrying_.upload_part(at("parts"), upload, 1, part), 1}};

@@ -157,7 +157,7 @@ INSTANTIATE_TEST_SUITE_P(ElsewhereAndOnAws, S3StoreAsItIsTest, ::testing::Bool()
 
 TEST_P(S3StoreAsItIsTest, AsksForNothingTwice) {
   if (GetParam()) pretend_to_be_aws();
-  on("PUT /bucket/k", {copied});
+  on("PUT /bucket/k", {copied, answer(200, "", {{"ETag", "\"put\""}})});
   on("PUT /bucket/k?partNumber=1&uploadId=u", {answer(200, "<CopyPartResult><ETag>\"p\"</ETag></CopyPartResult>")});
   on("POST /bucket/k?uploads", {begun});
   on("POST /bucket/k?uploadId=u", {completed});

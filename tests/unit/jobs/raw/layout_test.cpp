@@ -169,7 +169,8 @@ TEST(Layout, TheSameNameTwiceIsRefused) {
 
 TEST(Layout, KeysHaveAtMost1024Bytes) {
   std::vector<Found> found = bruker();
-  found.push_back(file("x.d/" + std::string(1015, 'a')));
+  const std::string folder = std::string(202, 'a') + "/";
+  found.push_back(file("x.d/" + folder + folder + folder + folder + std::string(203, 'a')));  // 1,019 bytes
   EXPECT_EQ(plan_raw_file(name_of("y", "x.d"), found, KeyLayout::alphakraken).files.size(), 5u);
   const Error error = testing::error_of([&] { plan_raw_file(name_of("yyyy", "x.d"), found, KeyLayout::by_id); });
   EXPECT_THAT(error.what(), HasSubstr("longer than 1024 bytes"));

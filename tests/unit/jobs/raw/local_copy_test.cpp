@@ -182,7 +182,8 @@ TEST_F(LocalCopy, LeavesTheStagingDirectoryOfALaterRunAlone) {
   outside.write("instrument/x.raw", "abcdefghij");
   CopyRequest copying = request({"x.raw"});
   copying.before_names = [&] {  // this run stood still, and another one began
-    fs::remove_all(outside.path("pool/.bale-raw-x.partial"));
+    // Renamed, not removed: a new directory may get the inode number of one that was removed.
+    fs::rename(outside.path("pool/.bale-raw-x.partial"), outside.path("pool/removed"));
     outside.write("pool/.bale-raw-x.partial/x.raw", "of the other run");
     throw Error(ErrorKind::precondition, "lost").with_code("LeaseLost");
   };
