@@ -27,18 +27,20 @@ struct AsS3 {
   static constexpr bool checks_if_match_of_uploads = true;  ///< where an object is replaced
   static constexpr bool leaves_out_parts = true;            ///< parts that are not listed do not hinder
   static constexpr bool checks_ranges_of_part_copies = true;
-  static constexpr bool knows_ended_uploads = true;           ///< a part for one is NoSuchUpload
-  static constexpr bool lists_markers_among_versions = true;  ///< and not after them
-  static constexpr bool tells_removed_markers = true;         ///< that the version that was removed was a marker
-  static constexpr bool checks_body_digests = true;           ///< Content-MD5
-  static constexpr bool checks_signed_digests = true;         ///< the SHA-256 of the payload
-  static constexpr bool names_signed_digests = true;          ///< XAmzContentSHA256Mismatch, not BadDigest
-  static constexpr bool keeps_checksums = true;               ///< x-amz-checksum-*: checked, kept, listed, told
-  static constexpr bool checks_upload_size = true;            ///< x-amz-mp-object-size
-  static constexpr bool tells_markers_of_many = true;         ///< DeleteObjects, of those that it makes
-  static constexpr bool lists_restores = true;                ///< RestoreStatus in listings
-  static constexpr bool takes_encryption = true;              ///< x-amz-server-side-encryption of an object
-  static constexpr bool sends_once = true;                    ///< where nothing fails
+  static constexpr bool knows_ended_uploads = true;                ///< a part for one is NoSuchUpload
+  static constexpr bool lists_markers_among_versions = true;       ///< and not after them
+  static constexpr bool tells_removed_markers = true;              ///< that the version that was removed was a marker
+  static constexpr bool checks_body_digests = true;                ///< Content-MD5
+  static constexpr bool checks_signed_digests = true;              ///< the SHA-256 of the payload
+  static constexpr bool names_signed_digests = true;               ///< XAmzContentSHA256Mismatch, not BadDigest
+  static constexpr bool keeps_checksums = true;                    ///< x-amz-checksum-*: checked, kept, listed, told
+  static constexpr bool checks_upload_size = true;                 ///< x-amz-mp-object-size
+  static constexpr bool shows_versions_below_removed_many = true;  ///< DeleteObjects with version ids
+  static constexpr bool removes_versioned_on_condition = true;     ///< If-Match of DELETE in a bucket with versions
+  static constexpr bool tells_markers_of_many = true;              ///< DeleteObjects, of those that it makes
+  static constexpr bool lists_restores = true;                     ///< RestoreStatus in listings
+  static constexpr bool takes_encryption = true;                   ///< x-amz-server-side-encryption of an object
+  static constexpr bool sends_once = true;                         ///< where nothing fails
   /// Whether an object of this key can be read again.
   static constexpr bool takes_key(std::string_view) { return true; }
 };

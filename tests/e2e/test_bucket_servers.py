@@ -27,7 +27,7 @@ class BucketOn:
 
     def environment(self):
         variables = {name: value for name, value in self.server.environment().items() if not name.startswith("BALE_")}
-        return variables | {"HOME": str(self.directory)}
+        return variables | {"AWS_ENDPOINT_URL_S3": self.server.endpoint, "HOME": str(self.directory)}
 
     def start(self, command, *arguments, source=None, destination=None):
         sides = [f"s3://{source or self.source}", f"s3://{destination or self.destination}"]
@@ -124,7 +124,8 @@ def test_K2_a_copy_is_done_when_an_etag_was_read(on, rule):
     on.server.rules([{"operation": "^CopyObject$", "times": 2, **rule}])
     summary = on.backup()
     assert (summary["copied"], summary["failed"]) == (3, 0)
-    assert summary["retries"] == (0 if rule["action"] == "spaces" else 2)
+    # Of a lost answer a HEAD shows that the copy was made.
+    assert summary["retries"] == (0 if rule["action"] in ("spaces", "lose_answer") else 2)
     for number in range(3):
         assert on.get(f"k{number:04}") == b"content %d" % number
     on.server.rules([])

@@ -274,7 +274,7 @@ def test_processes_of_one_host_share_the_number_of_uploads(raw):
     first = raw.start("raw", "backup", "x", "--path", raw.instrument / "x.raw", "--project", "P", "--instrument", "i1")
     wait_until(lambda: raw.server.hits("held") == 1)
     second = raw.start("raw", "backup", "y", "--path", raw.instrument / "y.raw", "--project", "P", "--instrument", "i1")
-    wait_until(lambda: raw.record("y")["step"] == "upload")
+    wait_until(lambda: '"step":"upload"' in raw.run("raw", "status", "y", status=None).out)
     assert "y.raw" not in json.dumps(raw.server.requests()), "the second waits before its first request"
     raw.server.release("held")
     for process in (first, second):

@@ -55,6 +55,10 @@ void set_bucket(Core& core, const std::string& name, const json& properties) {
   bucket.owner = properties.value("owner", bucket.owner);
   bucket.is_foreign = properties.value("foreign", bucket.is_foreign);
   bucket.versioning = properties.value("versioning", bucket.versioning);
+  if (properties.contains("versioning")) {
+    bucket.documents["versioning"] =
+        fmt::format("<VersioningConfiguration><Status>{}</Status></VersioningConfiguration>", bucket.versioning);
+  }
   bucket.restore_takes = std::chrono::seconds(properties.value("restore_seconds", bucket.restore_takes.count()));
   bucket.tells_restores = properties.value("tells_restores", bucket.tells_restores);
   const json archived = properties.value("archive", json::object());

@@ -237,6 +237,30 @@ std::string without_acl_block(const BucketName& bucket) {
                      bucket.str());
 }
 
+namespace {
+
+/// Aborts what the bucket lists of uploads to the keys of the record. Returns how many there were.
+std::size_t abort_unrecorded(const RawRecord& record, store::ObjectStore& store) {
+  std::size_t aborted = 0;
+  for (const FileRecord& file : record.files) {
+    if (record.bucket.empty() || file.key.empty()) continue;
+    try {
+      for (const store::ListedUpload& upload : store.list_uploads(record.bucket, file.key.str())) {
+        if (upload.key != file.key) continue;
+        transfer::MultipartUpload::abort(store, {record.bucket, file.key}, upload.upload_id);
+        ++aborted;
+      }
+    } catch (const Error& error) {
+      const bool is_unlisted = error.kind() == ErrorKind::denied || error.kind() == ErrorKind::not_found;
+      if (!is_unlisted && error.kind() != ErrorKind::unsupported) throw;
+      return aborted;
+    }
+  }
+  return aborted;
+}
+
+}  // namespace
+
 std::size_t abort_uploads(RawRecord& record, store::ObjectStore& store, const std::function<void()>& save) {
   std::size_t aborted = 0;
   std::optional<Error> failure;
@@ -255,7 +279,7 @@ std::size_t abort_uploads(RawRecord& record, store::ObjectStore& store, const st
     save();
   }
   if (failure) throw *failure;
-  return aborted;
+  return aborted + abort_unrecorded(record, store);
 }
 
 }  // namespace bale::raw

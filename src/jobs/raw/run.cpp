@@ -403,6 +403,8 @@ RunResult RawRun::upload(const std::string& id) {
     ++held.record.attempts;
     held.record.last_error.reset();
     claim(held.record, /*pool=*/false, /*key=*/!held.record.bucket.empty());
+    tools_.progress.items_total = held.record.files.size();
+    tools_.progress.bytes_total = held.record.bytes();
     upload(held, result, [](const FileRecord&) {});
   });
 }

@@ -16,6 +16,7 @@
 #include "jobs/raw/part_size.hpp"
 #include "jobs/raw/verify.hpp"
 #include "transfer/file_upload.hpp"
+#include "transfer/multipart.hpp"
 
 namespace bale::raw {
 namespace {
@@ -224,6 +225,7 @@ class Uploading {
       // The key was free, or had the object that was looked at: another writer came in between.
       if (error.code() == "PreconditionFailed")
         throw error.with_summary("conflict: another writer's object has the key")
+            .with_code(transfer::upload_conflict)
             .with_hint("compare the object with the file; to replace it, run `bale raw upload` again");
       if (error.code() != transfer::file_differs) throw;
       throw changed(file, escape_name(local_path(record_, file).native()), "its CRC64NVME differs");
