@@ -519,8 +519,10 @@ def test_a_key_that_goes_between_listing_and_copy_is_no_failure(on):
 
 def test_an_object_in_parts_is_there_already_by_the_journal_or_by_its_checksum(on):
     # Older versions of boto3 do not know the type of a checksum.
-    on.s3.meta.events.register("before-call.s3.CreateMultipartUpload", lambda params, **others: params["headers"].update(
-        {"x-amz-checksum-type": "FULL_OBJECT"}))
+    def name_type(params, **_):
+        params["headers"]["x-amz-checksum-type"] = "FULL_OBJECT"
+
+    on.s3.meta.events.register("before-call.s3.CreateMultipartUpload", name_type)
     upload = on.s3.create_multipart_upload(Bucket="src", Key="big", ChecksumAlgorithm="CRC32")["UploadId"]
     parts = []
     for number in (1, 2):
