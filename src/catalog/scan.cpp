@@ -9,6 +9,7 @@
 #include "base/text.hpp"
 #include "catalog/file.hpp"
 #include "store/listing.hpp"
+#include "store/read_exactly.hpp"
 
 namespace bale::catalog {
 namespace {
@@ -218,8 +219,9 @@ DamagedFile unreadable_file(const ObjectAddress& file, const Error& error) {
 std::optional<ListedFileText> read_listed_file(store::ObjectStore& store, const ObjectAddress& file, const ETag& etag,
                                                ByteCount most) {
   std::string text;
-  auto version = open_listed_file(
-      store, file, etag, [&](std::unique_ptr<store::GetStream> stream) { text = store::read_all(*stream, most); });
+  auto version = open_listed_file(store, file, etag, [&](std::unique_ptr<store::GetStream> stream) {
+    text = store::read_unchecked(*stream, most);
+  });
   if (!version) return std::nullopt;
   return ListedFileText{std::move(text), std::move(version->etag), std::move(version->unreadable)};
 }

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <span>
+
 #include "base/error.hpp"
 
 namespace bale::store {
@@ -22,6 +24,16 @@ void read_to_end(GetStream& stream, MutableBytes into, const std::string& where)
   read_exactly(stream, into, where);
   std::byte more{};
   if (stream.read({&more, 1}) != 0) throw Error(ErrorKind::corrupt, "the body is longer than was announced", where);
+}
+
+std::string read_unchecked(GetStream& stream, ByteCount most) {
+  if (stream.length() > most) {
+    throw Error(ErrorKind::invalid, fmt::format("the object has {}; at most {} are read", format_bytes(stream.length()),
+                                                format_bytes(most)));
+  }
+  std::string text(stream.length(), '\0');
+  read_exactly(stream, std::as_writable_bytes(std::span(text)));
+  return text;
 }
 
 Buffer read_range(ObjectStore& store, const ObjectAddress& object, const ByteRange& range,

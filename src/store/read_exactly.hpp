@@ -18,6 +18,11 @@ void read_exactly(GetStream& stream, MutableBytes into, const std::string& where
 /// bytes are those of the object. Throws Error{corrupt} naming `where` for a body that is longer.
 void read_to_end(GetStream& stream, MutableBytes into, const std::string& where = {});
 
+/// Returns the bytes of a body of at most `most` bytes, also where they are not those of the object: read_all() without
+/// the check at the end, for callers whose bytes have checks of their own and are used as far as those hold. Throws as
+/// read_all() does otherwise.
+std::string read_unchecked(GetStream& stream, ByteCount most);
+
 /// Returns the range of the object, in memory of its length. Throws as ObjectStore::get() and read_exactly() do, and
 /// Error{corrupt} where the store answers with another range. `range` has no suffix.
 Buffer read_range(ObjectStore& store, const ObjectAddress& object, const ByteRange& range,

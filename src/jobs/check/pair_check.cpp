@@ -11,6 +11,7 @@
 #include "config/replication.hpp"
 #include "jobs/check/archive_end.hpp"
 #include "store/own_write.hpp"
+#include "store/read_exactly.hpp"
 
 namespace bale::check {
 namespace {
@@ -144,7 +145,7 @@ void PairCheck::read_file(const CatalogFile& listed) {
                                 format_bytes(stream->length()), format_bytes(options_.row_bytes)),
                     where, "run with a higher --memory-limit");
       }
-      text = store::read_all(*stream, stream->length());
+      text = store::read_unchecked(*stream, stream->length());
     } catch (const Error& error) {
       if (error.code() == "InvalidObjectState") {
         throw Error(ErrorKind::unsupported, "the catalog file is in an archive class, and cannot be read", where,
