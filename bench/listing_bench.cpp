@@ -77,7 +77,7 @@ std::string page_of(const Names& names, const std::string& target) {
         "</ETag><ChecksumAlgorithm>CRC64NVME</ChecksumAlgorithm><ChecksumType>FULL_OBJECT</ChecksumType>"
         "<Size>12345</Size><StorageClass>STANDARD</StorageClass></Contents>";
   }
-  if (is_truncated) xml += "<NextContinuationToken>" + percent_encode(names.at(last - 1)) + "</NextContinuationToken>";
+  if (is_truncated) xml += "<NextContinuationToken>" + names.at(last - 1) + "</NextContinuationToken>";
   return xml + "</ListBucketResult>";
 }
 
