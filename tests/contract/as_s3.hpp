@@ -37,6 +37,7 @@ struct AsS3 {
   static constexpr bool checks_upload_size = true;                 ///< x-amz-mp-object-size
   static constexpr bool shows_versions_below_removed_many = true;  ///< DeleteObjects with version ids
   static constexpr bool removes_versioned_on_condition = true;     ///< If-Match of DELETE in a bucket with versions
+  static constexpr bool dates_versions_when_written = true;        ///< and not when the request begins
   static constexpr bool tells_markers_of_many = true;              ///< DeleteObjects, of those that it makes
   static constexpr bool lists_restores = true;                     ///< RestoreStatus in listings
   static constexpr bool takes_encryption = true;                   ///< x-amz-server-side-encryption of an object

@@ -376,6 +376,7 @@ TYPED_TEST_P(ObjectStoreSuite, ChecksConditionsOfWritesWhereVersionsAreKept) {
 }
 
 TYPED_TEST_P(ObjectStoreSuite, LetsOneOfManyConditionalWritersWinWhereVersionsAreKept) {
+  if (!TypeParam::dates_versions_when_written) GTEST_SKIP() << "an earlier version may appear after a later one";
   this->store().set_versioning(this->bucket_, store::Versioning::enabled);
   this->one_of_many_wins("new", {true, {}});
   this->one_of_many_wins("new", {false, this->store().head(this->at("new"))->etag});

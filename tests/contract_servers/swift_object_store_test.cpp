@@ -23,6 +23,7 @@ class SwiftKind : public AsS3 {
   static constexpr bool checks_ranges_of_part_copies = false;
   static constexpr bool names_signed_digests = false;
   static constexpr bool tells_markers_of_many = false;
+  static constexpr bool dates_versions_when_written = false;
   static constexpr bool shows_versions_below_removed_many = false;
   static constexpr bool removes_versioned_on_condition = false;
   static constexpr bool lists_restores = false;
