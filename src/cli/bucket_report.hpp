@@ -15,8 +15,8 @@ class ReportReader {
  public:
   /// `prefix`: that of the source, with which every key begins. Throws Error{not_found}.
   ReportReader(os::Files& files, const std::string& path, std::string prefix);
-  /// Returns the name, below the prefix, of the next object to be copied; nullopt at the end. Throws Error{invalid} for
-  /// a line that is none of a report, with its number.
+  /// Returns the name, below the prefix, of the next object to be copied; nullopt at the end. Throws Error{invalid}
+  /// with the number of the line that does not belong to a report.
   std::optional<std::string> next();
 
  private:

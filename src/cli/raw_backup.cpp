@@ -105,7 +105,8 @@ void add_options(const RawBackupOptions& options, raw::BackupRequest& request) {
   if (!options.key_layout.empty()) request.key_layout = config::parse_key_layout(options.key_layout);
 }
 
-/// What a schedule sees with --exit-zero: a failure is none, but a wrong command line and an interruption are.
+/// Returns the exit status. With --exit-zero a failed backup gives 0; a wrong command line and an interruption keep
+/// theirs.
 int exit_with(int status, bool exit_zero) {
   const bool is_shown = status == exit_usage || status == exit_interrupted;
   return exit_zero && !is_shown ? static_cast<int>(exit_ok) : status;

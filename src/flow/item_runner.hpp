@@ -36,7 +36,7 @@ class ItemRunner {
 
   /// Begins the item as soon as a thread is free; waits where all places are taken, until half of them are free again.
   /// Returns false after the stop: the item does not begin. What the item throws is its failure, under the name that
-  /// `name` returns, which is called for failures only; Error{cancelled} after the stop is none.
+  /// `name` returns. `name` is called for failures only. Error{cancelled} after the stop does not count as a failure.
   bool run(std::function<void()> item, std::function<std::string()> name = {});
   /// Returns when every item has ended, or was dropped after a stop.
   void wait();

@@ -31,12 +31,8 @@ void MemoryBody::rewind() {
 }
 
 std::string read_all(GetStream& stream, ByteCount most) {
-  if (stream.length() > most) {
-    throw Error(ErrorKind::invalid, fmt::format("the object has {}; at most {} are read", format_bytes(stream.length()),
-                                                format_bytes(most)));
-  }
-  std::string text(stream.length(), '\0');
-  read_to_end(stream, std::as_writable_bytes(std::span(text)));
+  std::string text = read_unchecked(stream, most);
+  expect_end(stream);
   return text;
 }
 

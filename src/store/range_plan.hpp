@@ -68,8 +68,8 @@ class RangePlan {
   RangePlan(ListingSplit split, std::uint32_t page_keys, std::string prefix, std::string start_after,
             std::optional<std::string> until);
 
-  /// Returns the range whose next page is to be asked for now; nullptr where none is. It stays valid until it has been
-  /// answered().
+  /// Returns the range whose next page the caller requests now; nullptr if no range may be requested. The range stays
+  /// valid until answered() has been called for it.
   Range* next_request();
   /// What answered() needs to know of a page besides its objects. Takes time: to be made without a lock.
   struct PageNotes {

@@ -22,6 +22,10 @@ void read_exactly(GetStream& stream, MutableBytes into, const std::string& where
 
 void read_to_end(GetStream& stream, MutableBytes into, const std::string& where) {
   read_exactly(stream, into, where);
+  expect_end(stream, where);
+}
+
+void expect_end(GetStream& stream, const std::string& where) {
   std::byte more{};
   if (stream.read({&more, 1}) != 0) throw Error(ErrorKind::corrupt, "the body is longer than was announced", where);
 }

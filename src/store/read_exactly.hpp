@@ -18,6 +18,10 @@ void read_exactly(GetStream& stream, MutableBytes into, const std::string& where
 /// bytes are those of the object. Throws Error{corrupt} naming `where` for a body that is longer.
 void read_to_end(GetStream& stream, MutableBytes into, const std::string& where = {});
 
+/// Reads on at the end of a body, where a stream of a whole object throws if the bytes were not those of the object.
+/// Throws Error{corrupt} naming `where` for a body that is longer.
+void expect_end(GetStream& stream, const std::string& where = {});
+
 /// Returns the bytes of a body of at most `most` bytes, also where they are not those of the object: read_all() without
 /// the check at the end, for callers whose bytes have checks of their own and are used as far as those hold. Throws as
 /// read_all() does otherwise.

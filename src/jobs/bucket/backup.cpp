@@ -215,8 +215,8 @@ class Backup::Work {
     return true;
   }
 
-  /// Reads the tags of the first object that is copied. Who may not read tags is told only that there are none: the
-  /// lack of the right must not pass for an object without tags.
+  /// Reads the tags of the first object that is copied, and throws where the right to read tags is missing. A HEAD
+  /// without that right reports no tags, so copies would lose their tags and nobody would notice.
   void probe_rights(const std::string& name) {
     if (is_probed_ || !request_.copies.tags) return;
     const ObjectAddress object = request_.source.at(name);

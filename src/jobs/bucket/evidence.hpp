@@ -60,7 +60,7 @@ std::optional<Evidence> judge_listed(const Pair& pair, const ListedRules& rules)
 Evidence judge_content(const store::ObjectInfo& left, const store::ObjectInfo& right);
 
 /// Returns the first thing besides the content in which two objects differ ("content-type", "metadata", ...); empty
-/// where there is none. Pure.
+/// where they differ in nothing else. Pure.
 std::string metadata_difference(const store::ObjectInfo& left, const store::ObjectInfo& right);
 
 }  // namespace bale::bucket

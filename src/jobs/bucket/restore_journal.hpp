@@ -21,7 +21,7 @@ struct WaitingObject {
   std::string name;       ///< below the prefixes of both sides
   VersionId version;      ///< empty: the current one
   std::string after_key;  ///< the key before it in the listing: where a listing begins that is to find it
-  ETag there;             ///< of the object in the destination that it is to replace; empty: there is none
+  ETag there;             ///< of the object in the destination that the copy replaces; empty: the key is free
 };
 
 /// The journal of one restore. Thread-safe. Every function throws as sqlite::Database does. Entries survive the death

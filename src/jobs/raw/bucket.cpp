@@ -240,7 +240,8 @@ std::string without_acl_block(const BucketName& bucket) {
 namespace {
 
 /// Aborts what the bucket lists of uploads to the keys of the record. Returns how many there were.
-std::size_t abort_unrecorded(const RawRecord& record, store::ObjectStore& store) {
+std::size_t abort_unrecorded(const RawRecord& record, store::ObjectStore& store,
+                             const std::function<void(const std::string&)>& remark) {
   std::size_t aborted = 0;
   for (const FileRecord& file : record.files) {
     if (record.bucket.empty() || file.key.empty()) continue;
@@ -251,8 +252,10 @@ std::size_t abort_unrecorded(const RawRecord& record, store::ObjectStore& store)
         ++aborted;
       }
     } catch (const Error& error) {
-      const bool is_unlisted = error.kind() == ErrorKind::denied || error.kind() == ErrorKind::not_found;
-      if (!is_unlisted && error.kind() != ErrorKind::unsupported) throw;
+      if (error.kind() == ErrorKind::not_found) return aborted;  // no bucket, no uploads
+      if (error.kind() != ErrorKind::denied && error.kind() != ErrorKind::unsupported) throw;
+      remark(fmt::format("uploads to s3://{} that no record names cannot be listed: {}", record.bucket.str(),
+                         error.summary()));
       return aborted;
     }
   }
@@ -261,7 +264,8 @@ std::size_t abort_unrecorded(const RawRecord& record, store::ObjectStore& store)
 
 }  // namespace
 
-std::size_t abort_uploads(RawRecord& record, store::ObjectStore& store, const std::function<void()>& save) {
+std::size_t abort_uploads(RawRecord& record, store::ObjectStore& store, const std::function<void()>& save,
+                          const std::function<void(const std::string&)>& remark) {
   std::size_t aborted = 0;
   std::optional<Error> failure;
   for (FileRecord& file : record.files) {
@@ -279,7 +283,7 @@ std::size_t abort_uploads(RawRecord& record, store::ObjectStore& store, const st
     save();
   }
   if (failure) throw *failure;
-  return aborted + abort_unrecorded(record, store);
+  return aborted + abort_unrecorded(record, store, remark);
 }
 
 }  // namespace bale::raw

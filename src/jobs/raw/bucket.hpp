@@ -59,8 +59,9 @@ std::string without_acl_block(const BucketName& bucket);
 
 /// Aborts the uploads that the record names, and removes them from it; then all other uploads to the keys of the record
 /// that the bucket lists: a run that is killed may have begun one that is not in the record yet. Without the right to
-/// list uploads (s3:ListBucketMultipartUploads) those are left. `save` makes the record durable. Returns how many there
-/// were. Throws Error naming an upload that is still there after several attempts.
-std::size_t abort_uploads(RawRecord& record, store::ObjectStore& store, const std::function<void()>& save);
+/// list uploads (s3:ListBucketMultipartUploads) those are left, and `remark` is told. `save` makes the record durable.
+/// Returns how many there were. Throws Error naming an upload that is still there after several attempts.
+std::size_t abort_uploads(RawRecord& record, store::ObjectStore& store, const std::function<void()>& save,
+                          const std::function<void(const std::string&)>& remark);
 
 }  // namespace bale::raw

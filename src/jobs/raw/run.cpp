@@ -211,7 +211,8 @@ void RawRun::give_up_uploads(Held& held, const Error& reason) {
   const bool is_final = reason.code() == source_changed || reason.code() == copy_changed;
   if (!is_final || ports_.store == nullptr) return;
   try {
-    abort_uploads(held.record, *ports_.store, [&] { held.save(); });
+    abort_uploads(
+        held.record, *ports_.store, [&] { held.save(); }, remark_);
   } catch (const Error& error) {
     remark_(fmt::format("could not abort an upload, whose parts stay in the bucket: {}; run `bale raw abort {}`",
                         error.what(), held.record.id));
@@ -488,7 +489,8 @@ std::size_t RawRun::abort(const std::string& id) {
   hold(id, OnFailure::leave, [&](Held& held, bool is_known, RunResult&) {
     if (!is_known) throw Error(ErrorKind::not_found, "there is no record of this raw file", id);
     held.lease->renew();
-    aborted = abort_uploads(held.record, *ports_.store, [&] { held.save(); });
+    aborted = abort_uploads(
+        held.record, *ports_.store, [&] { held.save(); }, remark_);
     if (held.record.backup_status != BackupStatus::in_progress) return;
     held.record.backup_status = BackupStatus::failed;
     const Error given_up =

@@ -223,7 +223,8 @@ TEST_F(LocalCopy, AWriterThatSetsTheTimeBackIsFound) {
   const fs::path path = outside.write("instrument/x.raw", "abcdefghij");
   const CopyRequest copying = request({"x.raw"});
   const TimePoint before = files.info(path)->modified;
-  os::system_clock().sleep_for(Milliseconds(30));  // file systems tell times to a few milliseconds
+  // File systems tell times to a few milliseconds: the write below has to get another time than the file has.
+  while (files.info(outside.write("clock", "x"))->changed == files.info(path)->changed) std::this_thread::yield();
   files.after_read = [&] {
     std::fstream(path, std::ios::in | std::ios::out) << "B";
     files.set_modified(path, before);
