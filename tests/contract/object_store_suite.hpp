@@ -108,8 +108,10 @@ class ObjectStoreSuite : public ::testing::Test {
   std::optional<store::Checksum> checksum_told_of(const std::string& key) {
     return store().head(at(key), {.version_id = {}, .if_match = {}, .with_evidence = true}).value().checksum;
   }
-  /// Eight write the object at the same time, each on this condition and with content of its own.
-  void one_of_many_wins(const std::string& key, const store::WriteConditions& conditions) {
+  /// Eight write the object at the same time, each on this condition and with content of its own. Where several may
+  /// win, at least one does, and the others fail by the condition.
+  void one_of_many_wins(const std::string& key, const store::WriteConditions& conditions,
+                        bool several_may_win = false) {
     std::atomic<int> won{0}, lost{0};
     std::vector<std::jthread> writers;
     for (int i = 0; i < 8; ++i) {
@@ -123,8 +125,11 @@ class ObjectStoreSuite : public ::testing::Test {
       });
     }
     writers.clear();  // waits for them
-    EXPECT_EQ(won, 1);
-    EXPECT_EQ(lost, 7);
+    EXPECT_EQ(won + lost, 8);
+    EXPECT_GE(won, 1);
+    if (!several_may_win) {
+      EXPECT_EQ(won, 1);
+    }
   }
   static std::string md5(std::string_view content) { return to_hex_digest(Md5::of(as_bytes(content))); }
   static std::string bytes(std::size_t size, unsigned seed = 1) {
@@ -376,11 +381,14 @@ TYPED_TEST_P(ObjectStoreSuite, ChecksConditionsOfWritesWhereVersionsAreKept) {
 }
 
 TYPED_TEST_P(ObjectStoreSuite, LetsOneOfManyConditionalWritersWinWhereVersionsAreKept) {
-  if (!TypeParam::dates_versions_when_written) GTEST_SKIP() << "an earlier version may appear after a later one";
+  // Where not, an earlier version may appear after a later one was judged.
+  const bool several_may_win = !TypeParam::dates_versions_when_written;
   this->store().set_versioning(this->bucket_, store::Versioning::enabled);
-  this->one_of_many_wins("new", {true, {}});
-  this->one_of_many_wins("new", {false, this->store().head(this->at("new"))->etag});
-  EXPECT_EQ(this->store().list_versions(this->bucket_, {}).versions.size(), 2u);
+  this->one_of_many_wins("new", {true, {}}, several_may_win);
+  this->one_of_many_wins("new", {false, this->store().head(this->at("new"))->etag}, several_may_win);
+  if (!several_may_win) {
+    EXPECT_EQ(this->store().list_versions(this->bucket_, {}).versions.size(), 2u);
+  }
 }
 
 TYPED_TEST_P(ObjectStoreSuite, LetsOneOfManyConditionalWritersWin) {
